@@ -1,0 +1,59 @@
+# Penstock. `make help` lists the targets. Needs Python 3.11 and Java 17; all else is installed into .venv.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+SITE := $(VENV)/lib/python3.11/site-packages
+JARS := $(SITE)/pyspark/jars
+READY := $(VENV)/.ready
+CODE := jobs schemas udfs penstock tests
+
+.DEFAULT_GOAL := help
+.PHONY: help env jars demo test check format wheel lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
+
+env: $(READY)  ## make .venv from the lock file, with Delta's jars (about 1 minute)
+
+$(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256
+	@echo "penstock: making $(VENV) from requirements.lock"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: make env PYTHON=/path/to/python3.11"; exit 1; }
+	@java -version 2>&1 | grep -qE 'version "(17|21)' || { echo "Java 17 is needed on PATH"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(MAKE) --no-print-directory jars
+	@mkdir -p $(SITE)/pyspark/conf
+	@ln -sf "$(CURDIR)/conf/spark-defaults.conf" "$(CURDIR)/conf/log4j2.properties" $(SITE)/pyspark/conf/
+	@touch $@
+
+jars:  ## fetch Delta's jars beside Spark's own and check them against conf/jars.sha256
+	@cd $(JARS) && sha256sum --check --status "$(CURDIR)/conf/jars.sha256" 2>/dev/null || \
+	  { echo "penstock: fetching Delta's jars"; \
+	    java -jar $(JARS)/ivy-*.jar -warn -ivy conf/jars.xml -types jar bundle -retrieve "$(CURDIR)/$(JARS)/[artifact]-[revision].[ext]" >/dev/null && \
+	    cd $(JARS) && sha256sum --check --quiet "$(CURDIR)/conf/jars.sha256"; }
+
+demo: env  ## train, register, stream the wine data through the job and show what came out (about 1 minute)
+	@$(BIN)/python jobs/run_demo.py
+
+test: env  ## run all the tests
+	@$(BIN)/python -m pytest
+
+check: env  ## ruff (format, lint) and mypy strict
+	@$(BIN)/ruff format --check $(CODE)
+	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/mypy
+
+format: env  ## let ruff rewrite the code
+	@$(BIN)/ruff format $(CODE)
+	@$(BIN)/ruff check --fix $(CODE)
+
+wheel: env  ## build dist/penstock.zip, the wheel under the name that spark-submit --py-files takes
+	@rm -rf build dist && $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --wheel && cp dist/penstock-*.whl dist/penstock.zip && ls dist
+
+lock: env  ## write requirements.lock anew from pyproject.toml
+	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
+
+clean:  ## remove the demo's data, logs and build output (not .venv)
+	@rm -rf warehouse logs build dist

@@ -1,0 +1,28 @@
+"""Score all files that are there and end, over the stream's checkpoint: jobs/backfill.py --conf conf/wine.yaml"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.running import run_pipeline
+
+
+@click.command(help=__doc__)
+@config_options
+@click.option("--resume-from-ledger", is_flag=True, help="Let a new checkpoint go on where the tables are.")
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
+    config = read_config(conf, overrides)
+    records = run_pipeline(config, job="backfill", once=True, resume=resume_from_ledger)
+    rows = sum(record.rows_in for record in records)
+    click.echo(f"done: {len(records)} micro-batches, {rows:,} rows" if records else "done: no new files")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,39 @@
+"""Check before a run what would fail in it, one line each: jobs/doctor.py --conf conf/wine.yaml"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.doctor import examine
+from penstock.doctor_tables import examine_with_spark
+from penstock.session import build_session
+
+
+@click.command(help=__doc__)
+@config_options
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
+    config = read_config(conf, overrides)
+    click.echo(f"ok   config: {', '.join(map(str, conf))}")
+    failures = 0
+    for finding in examine(config):
+        click.echo(str(finding))
+        failures += not finding.ok
+    if failures:
+        click.echo(f"{failures} to repair; the checks that need Spark come after that")
+        return 1
+    spark = build_session("penstock-doctor", settings=config.spark)
+    for finding in examine_with_spark(spark, config):
+        click.echo(str(finding))
+        failures += not finding.ok
+    return 1 if failures else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,28 @@
+"""Score files as they arrive, a micro-batch every trigger.every, until stopped:
+jobs/score_stream.py --conf conf/wine.yaml"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.running import run_pipeline
+
+
+@click.command(help=__doc__)
+@config_options
+@click.option("--resume-from-ledger", is_flag=True, help="Let a new checkpoint go on where the tables are.")
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
+    config = read_config(conf, overrides)
+    records = run_pipeline(config, job="score_stream", once=False, resume=resume_from_ledger)
+    click.echo(f"stopped after {len(records)} micro-batches")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

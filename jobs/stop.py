@@ -1,0 +1,32 @@
+"""Ask the running stream to end after its micro-batch: jobs/stop.py --conf conf/wine.yaml"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.stopping import StopFile, running_writer
+from penstock.storage import storage_for
+
+
+@click.command(help=__doc__)
+@config_options
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
+    config = read_config(conf, overrides)
+    storage = storage_for(config.checkpoint)
+    holder = running_writer(config, storage)
+    if holder is None:
+        click.echo(f"nothing to stop: no stream or backfill of {config.pipeline} is running")
+        return
+    StopFile.of(config, storage).write()
+    click.echo(f"asked to stop: {holder}; it ends after its micro-batch")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,124 @@
+"""The books of a micro-batch: what its tables hold, counted from what was committed, against what went in."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.errors import AccountingError
+from penstock.phases import Phases
+from penstock.pipeline import Pipeline
+from penstock.plan import Plan, PlannedFile
+from penstock.tables import Transaction, batch_rows
+from schemas.tables import BATCHES
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileCount:
+    """Rows of one file: accepted (of them failed: the model gave an error) and quarantined."""
+
+    accepted: int = 0
+    failed: int = 0
+    quarantined: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.accepted + self.quarantined
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchRecord:
+    """A finished micro-batch, as its row in `batches` has it."""
+
+    plan: Plan
+    pipeline: str
+    counts: dict[str, FileCount]
+    started_at: datetime
+    finished_at: datetime
+    seconds: dict[str, float]
+
+    @property
+    def accepted(self) -> int:
+        return sum(count.accepted for count in self.counts.values())
+
+    @property
+    def failed(self) -> int:
+        return sum(count.failed for count in self.counts.values())
+
+    @property
+    def quarantined(self) -> int:
+        return sum(count.quarantined for count in self.counts.values())
+
+    @property
+    def rows_in(self) -> int:
+        return self.accepted + self.quarantined
+
+    @property
+    def files_refused(self) -> int:
+        return len(self.plan.files_with("refused"))
+
+    def as_frame(self, spark: SparkSession) -> DataFrame:
+        """One row with the columns of `batches`, without query_id and batch_id."""
+        plan = self.plan
+        row = (
+            self.pipeline,
+            self.started_at,
+            self.finished_at,
+            [self.file_row(file) for file in plan.files],
+            self.files_refused,
+            self.rows_in,
+            self.accepted,
+            self.quarantined,
+            self.failed,
+            {model.role: model.version for model in plan.models},
+            plan.refused_versions,
+            self.seconds,
+        )
+        schema = type(BATCHES.schema)(BATCHES.schema.fields[2:])
+        return spark.createDataFrame([row], schema)
+
+    def file_row(self, file: PlannedFile) -> tuple[str, int | None, datetime | None, int | None]:
+        status = file.status
+        rows = self.counts.get(file.path, FileCount()).rows if file.verdict == "accepted" else None
+        return file.path, file.length, status.modification_time if status else None, rows
+
+
+def count_batch(
+    pipeline: Pipeline, plan: Plan, transaction: Transaction, *, started_at: datetime, phases: Phases
+) -> BatchRecord:
+    """Read the counts back from the committed tables. Raises AccountingError if a Parquet file's rows don't add up."""
+    counts = committed_counts(pipeline, transaction)
+    for file in plan.files_with("accepted"):
+        found = counts.get(file.path, FileCount()).rows
+        if file.rows is not None and file.rows != found:
+            raise AccountingError(
+                f"batch {plan.batch_id}: {file.path} has {file.rows} rows in its footer, but {found} came out "
+                "(scored and quarantined); the batch is not marked as done. Please report this with the file"
+            )
+    return BatchRecord(
+        plan=plan,
+        pipeline=pipeline.config.pipeline,
+        counts=counts,
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        seconds=dict(phases.seconds),
+    )
+
+
+def committed_counts(pipeline: Pipeline, transaction: Transaction) -> dict[str, FileCount]:
+    """Counts by source file, over predictions and the quarantine's rows."""
+    spark, config = pipeline.spark, pipeline.config
+    zero = F.lit(0)
+    predicted = batch_rows(spark, config.table_path("predictions"), transaction).select(
+        "source_file", F.lit(1).alias("accepted"), F.col("error").isNotNull().cast("int").alias("failed"), zero.alias("q")
+    )
+    rejected = batch_rows(spark, config.table_path("quarantine"), transaction).where(F.col("stage") != "file")
+    both = predicted.unionByName(
+        rejected.select("source_file", zero.alias("accepted"), zero.alias("failed"), F.lit(1).alias("q"))
+    )
+    totals = both.groupBy("source_file").agg(*[F.sum(name).alias(name) for name in ("accepted", "failed", "q")])
+    return {
+        row["source_file"]: FileCount(accepted=row["accepted"], failed=row["failed"], quarantined=row["q"])
+        for row in totals.collect()
+    }

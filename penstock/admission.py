@@ -1,0 +1,58 @@
+"""May a file that arrived be read? Each file is looked at alone; a refused one does not hold up the others."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from penstock.admission_csv import admit_csv
+from penstock.admission_parquet import admit_parquet
+from penstock.arrivals import Arrival
+from penstock.config import SourceConfig
+from penstock.plan import PlannedFile, refused_file
+from penstock.settling import Settled, settle
+from penstock.storage import Storage
+from schemas.contract import Contract
+
+WORKERS = 16
+CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
+PARQUET_ENDINGS = (".parquet", ".pq")
+
+
+def admit_files(
+    arrived: Sequence[Arrival], *, storage: Storage, source: SourceConfig, contract: Contract
+) -> list[PlannedFile]:
+    """A verdict for each arrival, in the same order; accepted, or refused with all reasons found."""
+    settled = settle(arrived, storage=storage, settle_seconds=source.settle)
+
+    def admit(arrival: Arrival) -> PlannedFile:
+        return admit_file(
+            arrival.path, settled[arrival.path], storage=storage, source=source, contract=contract
+        )
+
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        return list(pool.map(admit, arrived))
+
+
+def admit_file(
+    path: str, settled: Settled, *, storage: Storage, source: SourceConfig, contract: Contract
+) -> PlannedFile:
+    status = settled.status
+    if status is None or settled.reason:
+        return refused_file(path=path, status=status, reasons=[settled.reason])
+    if status.length == 0:
+        return refused_file(path=path, status=status, reasons=["file: is empty (0 bytes)"])
+    try:
+        if format_of(path, default=source.format) == "parquet":
+            return admit_parquet(path, status, storage=storage, contract=contract)
+        return admit_csv(path, status, storage=storage, dialect=source.csv, contract=contract)
+    except OSError as error:
+        return refused_file(
+            path=path, status=status, reasons=[f"file: can't be read: {error.strerror or error}"]
+        )
+
+
+def format_of(path: str, *, default: str) -> str:
+    """The ending of a file's name decides; a name without a known ending has the pipeline's format."""
+    name = path.lower()
+    if name.endswith(PARQUET_ENDINGS):
+        return "parquet"
+    return "csv" if name.endswith(CSV_ENDINGS) else default

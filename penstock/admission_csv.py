@@ -1,0 +1,126 @@
+"""Admission of a CSV file: its header, its compression, and (multiLine) its quotes."""
+
+import csv
+import gzip
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import BinaryIO, cast
+
+from penstock.config import CsvDialect
+from penstock.plan import CsvLayout, PlannedFile, refused_file
+from penstock.storage import FileStatus, Storage
+from schemas.contract import Contract
+
+CHUNK_BYTES = 1 << 20
+HEADER_BYTES = 1 << 20
+LINE_END = re.compile(rb"\r\n|\n|\r")
+UTF8_MARK = b"\xef\xbb\xbf"
+
+
+def admit_csv(
+    path: str, status: FileStatus, *, storage: Storage, dialect: CsvDialect, contract: Contract
+) -> PlannedFile:
+    """Accepted with its header's order, or refused with every reason. Raises OSError if it can't be opened."""
+    compressed = path.lower().endswith(".gz")
+    with storage.open(path) as file:
+        try:
+            content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file
+            head = content.read(HEADER_BYTES)
+            reasons, layout = read_header(head, dialect=dialect, contract=contract)
+            if compressed or dialect.multi_line:
+                reasons += check_whole(head, content, dialect=dialect)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            return refused_file(path=path, status=status, reasons=[f"file: is not a whole gzip file: {error}"])
+    if reasons or layout is None:
+        return refused_file(path=path, status=status, reasons=reasons)
+    return PlannedFile(
+        path=path,
+        verdict="accepted",
+        length=status.length,
+        modified_milliseconds=status.modified_milliseconds,
+        csv=layout,
+    )
+
+
+def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tuple[list[str], CsvLayout | None]:
+    """The reasons against the header, and its layout. The header is the first line that is not blank."""
+    line = first_line(head.removeprefix(UTF8_MARK))
+    if line is None:
+        return [f"file: has no line within its first {HEADER_BYTES} bytes; expected a header"], None
+    if not line:
+        return ["file: has only blank lines; expected a header"], None
+    try:
+        text = line.decode(dialect.encoding)
+    except UnicodeDecodeError as error:
+        return [f"header: byte {line[error.start]:#04x} is not {dialect.encoding}"], None
+    columns = split_header(text, dialect)
+    return header_reasons(columns, contract), CsvLayout(header_line=text, columns=tuple(columns))
+
+
+def first_line(head: bytes) -> bytes | None:
+    """The first line with something in it; b'' if all are blank; None if it is longer than `head`."""
+    lines = LINE_END.split(head)
+    found = next((number for number, line in enumerate(lines) if line.strip(b" \t")), None)
+    if found is None:
+        return b""
+    cut_off = found == len(lines) - 1 and len(head) >= HEADER_BYTES - len(UTF8_MARK)
+    return None if cut_off else lines[found]
+
+
+def split_header(line: str, dialect: CsvDialect) -> list[str]:
+    doubled = dialect.escape == dialect.quote
+    reader = csv.reader(
+        [line],
+        delimiter=dialect.separator,
+        quotechar=dialect.quote,
+        doublequote=doubled,
+        escapechar=None if doubled else dialect.escape,
+    )
+    names = next(reader)
+    return [name.strip() for name in names] if dialect.trim else names
+
+
+def header_reasons(columns: Sequence[str], contract: Contract) -> list[str]:
+    """Every way in which a header does not give the contract's columns, each exactly once."""
+    counts = Counter(columns)
+    known = set(contract.sources)
+    reasons = []
+    for source in contract.sources:
+        if counts[source] == 0:
+            near = get_close_matches(source, [name for name in counts if name not in known], n=1, cutoff=0.8)
+            hint = f"; is {near[0]!r} meant?" if near else ""
+            reasons.append(f"header: column {source!r} is missing{hint}")
+        elif counts[source] > 1:
+            reasons.append(f"header: column {source!r} stands {counts[source]} times")
+    if contract.extra_columns == "refuse":
+        extra = [name for name in counts if name not in known]
+        reasons += [f"header: column {name!r} is not in the contract" for name in extra]
+    return reasons
+
+
+def check_whole(head: bytes, rest: BinaryIO, *, dialect: CsvDialect) -> list[str]:
+    """Read the file to its end: a broken gzip raises here, on the driver, and an unclosed quote is seen.
+
+    With multiLine a quote that is never closed swallows the rest of the file, so it costs the file.
+    """
+    quotes = 0
+    for chunk in chunks(head, rest):
+        if dialect.multi_line:
+            quotes += count_quotes(chunk, dialect)
+    return ["file: a quote is opened and never closed"] if quotes % 2 else []
+
+
+def chunks(head: bytes, rest: BinaryIO) -> Iterator[bytes]:
+    yield head
+    while chunk := rest.read(CHUNK_BYTES):
+        yield chunk
+
+
+def count_quotes(chunk: bytes, dialect: CsvDialect) -> int:
+    """Quotes in a chunk, less the escaped ones. A doubled quote counts twice, which leaves the parity right."""
+    quote, escape = dialect.quote.encode(dialect.encoding), dialect.escape.encode(dialect.encoding)
+    escaped = 0 if quote == escape else chunk.count(escape + quote)
+    return chunk.count(quote) - escaped

@@ -1,0 +1,94 @@
+"""Which files a micro-batch is about.
+
+The stream is a `binaryFile` source whose content is never read: Structured Streaming's file log keeps track of what
+has arrived, exactly once. The list itself is taken from that log and not from the frame that foreachBatch is given:
+the frame leaves out files of zero bytes, and files that vanished before a replay, without a word.
+"""
+
+import json
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from penstock.config import SourceConfig
+from penstock.errors import PlanError
+from penstock.paths import literal_glob, normal_path
+from penstock.storage import Storage
+
+BINARY_FILE_COLUMNS = "path string, modificationTime timestamp, length long, content binary"
+LOG_VERSION = "v1"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arrival:
+    """A file as the stream first saw it: its path in normal form and its modification time then."""
+
+    path: str
+    modified_milliseconds: int
+
+
+def file_stream(spark: SparkSession, source: SourceConfig) -> DataFrame:
+    """The unstarted stream of arriving files: path, modificationTime, length."""
+    reader = (
+        spark.readStream.format("binaryFile")
+        .schema(BINARY_FILE_COLUMNS)
+        # Without it sub-folders are overlooked, and folders named like d=1, e=2 kill the stream.
+        .option("recursiveFileLookup", "true")
+        .option("maxFilesPerTrigger", source.max_files_per_trigger)
+        .option("maxFileAge", f"{int(source.max_file_age)}s")
+        .option("cleanSource", source.clean_source)
+    )
+    if source.path_glob_filter:
+        reader = reader.option("pathGlobFilter", source.path_glob_filter)
+    if source.source_archive_dir:
+        reader = reader.option("sourceArchiveDir", source.source_archive_dir)
+    return reader.load(literal_glob(source.path)).select("path", "modificationTime", "length")
+
+
+def query_id_of(storage: Storage, checkpoint: str) -> str | None:
+    """The id of the streaming query that a checkpoint belongs to; None for a checkpoint not yet begun."""
+    content = storage.read(f"{checkpoint}/metadata")
+    return str(json.loads(content)["id"]) if content else None
+
+
+def arrivals(storage: Storage, checkpoint: str, batch_id: int) -> list[Arrival]:
+    """The files that Spark's file log assigns to a micro-batch, in the log's order. Raises PlanError."""
+    last = log_offset(storage, checkpoint, batch_id)
+    if last is None:
+        raise PlanError(f"{checkpoint}/offsets/{batch_id}: is missing; a micro-batch has no files without it")
+    before = log_offset(storage, checkpoint, batch_id - 1)
+    first = 0 if before is None and batch_id == 0 else (last if before is None else before + 1)
+    return [
+        arrival for offset in range(first, last + 1) for arrival in log_entries(storage, checkpoint, offset)
+    ]
+
+
+def log_offset(storage: Storage, checkpoint: str, batch_id: int) -> int | None:
+    """How far into the file log a micro-batch goes, from the query's offset log."""
+    content = storage.read(f"{checkpoint}/offsets/{batch_id}")
+    if content is None:
+        return None
+    lines = content.decode().splitlines()
+    check_version(lines, f"{checkpoint}/offsets/{batch_id}")
+    return int(json.loads(lines[2])["logOffset"])
+
+
+def log_entries(storage: Storage, checkpoint: str, offset: int) -> list[Arrival]:
+    """One entry of the file log. Every tenth is a compaction that repeats all earlier ones; they are left out."""
+    folder = f"{checkpoint}/sources/0"
+    content = storage.read(f"{folder}/{offset}") or storage.read(f"{folder}/{offset}.compact")
+    if content is None:
+        raise PlanError(f"{folder}/{offset}: is missing; restore the checkpoint, or start a new one from the ledger")
+    lines = content.decode().splitlines()
+    check_version(lines, f"{folder}/{offset}")
+    ours = f'"batchId":{offset}' + "}"
+    entries = [json.loads(line) for line in lines[1:] if line.endswith(ours)]
+    return [
+        Arrival(path=normal_path(entry["path"]), modified_milliseconds=int(entry["timestamp"])) for entry in entries
+    ]
+
+
+def check_version(lines: list[str], path: str) -> None:
+    if not lines or lines[0] != LOG_VERSION:
+        found = lines[0] if lines else "an empty file"
+        raise PlanError(f"{path}: expected a log of version {LOG_VERSION}, found {found}; was another Spark used?")

@@ -1,0 +1,99 @@
+"""Chooses the model version of a micro-batch: what the alias means now, if it proves fit, else the one before."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
+
+from penstock.config import ModelConfig
+from penstock.errors import ModelRefusedError
+from penstock.plan import PinnedModel
+from penstock.registry import ModelVersion, Registry
+from penstock.scoring import Scorer, build_scorer
+from schemas.contract import Contract
+
+PROBE_ROWS = 1000
+ROLE = "champion"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """The pinned version, and the versions that were refused and that the alias still points to, with reasons."""
+
+    pinned: PinnedModel
+    refused: dict[str, str]
+
+
+@dataclass(kw_only=True)
+class Champion:
+    """The models of a running pipeline. Scorers are built once for each version and kept."""
+
+    spark: SparkSession
+    registry: Registry
+    model: ModelConfig
+    contract: Contract
+    #: The type of `prediction` in the table; a version that gives another is refused.
+    prediction: DataType | None = None
+    _scorers: dict[str, Scorer] = field(default_factory=dict)
+    _proven: set[str] = field(default_factory=set)
+
+    def choose(
+        self, *, before: PinnedModel | None, refused: dict[str, str], probe_rows: Callable[[], DataFrame | None]
+    ) -> Choice:
+        """Resolve the alias and probe a version not used before.
+
+        before, refused: from the batch before. probe_rows: accepted rows of this batch, for the probe. Raises
+        ModelRefusedError if the version is unfit and there is none before it, RegistryUnavailableError.
+        """
+        version = self.registry.version_of_alias(self.model.name, self.model.alias)
+        pinned = PinnedModel(name=version.name, version=version.version, role=ROLE)
+        if before == pinned or pinned.version in self._proven:
+            return Choice(pinned=pinned, refused={})
+        reason = refused.get(pinned.version) or self.unfit(version, probe_rows)
+        if not reason:
+            self._proven.add(pinned.version)
+            return Choice(pinned=pinned, refused={})
+        if before is None:
+            raise ModelRefusedError(f"model {version.uri} is refused, and no version was used before it: {reason}")
+        if pinned.version not in refused:
+            log.warning("model %s is refused, version %s goes on: %s", version.uri, before.version, reason)
+        return Choice(pinned=before, refused={pinned.version: reason})
+
+    def unfit(self, version: ModelVersion, probe_rows: Callable[[], DataFrame | None]) -> str:
+        """Why a version can't be used; empty if it can."""
+        try:
+            scorer = self.scorer_of(version)
+        except ModelRefusedError as error:
+            return str(error)
+        if self.prediction is not None and scorer.prediction_type.simpleString() != self.prediction.simpleString():
+            return (
+                f"it gives {scorer.prediction_type.simpleString()}, "
+                f"the table's prediction column is {self.prediction.simpleString()}"
+            )
+        rows = probe_rows()
+        return self.probe(scorer, rows) if rows is not None else ""
+
+    def probe(self, scorer: Scorer, rows: DataFrame) -> str:
+        """Score up to PROBE_ROWS rows; too many failures are a reason."""
+        scored = scorer.score(rows.limit(PROBE_ROWS), self.contract)
+        answer = scored.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
+        total, failed, example = answer if answer is not None else (0, 0, None)
+        if total and failed / total > self.model.max_failed_fraction:
+            return (
+                f"it failed on {failed} of {total} probe rows "
+                f"(model.max_failed_fraction is {self.model.max_failed_fraction:g}); the first says: {example}"
+            )
+        return ""
+
+    def scorer(self, pinned: PinnedModel) -> Scorer:
+        """The scorer of a pinned version. Raises ModelRefusedError, RegistryUnavailableError."""
+        return self._scorers.get(pinned.version) or self.scorer_of(self.registry.version(pinned.name, pinned.version))
+
+    def scorer_of(self, version: ModelVersion) -> Scorer:
+        if version.version not in self._scorers:
+            self._scorers[version.version] = build_scorer(self.spark, self.registry, version, self.contract)
+        return self._scorers[version.version]

@@ -1,0 +1,187 @@
+"""The contract as native Spark expressions: cast every field, apply every rule, collect every reason."""
+
+from collections.abc import Callable
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from penstock.rows import IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
+from schemas.contract import Contract, Field, Rule
+from schemas.tables import spark_type
+
+ACCEPTED = "_accepted"
+REASONS = "reasons"
+TEXT = "_text_"
+SHOWN_CHARACTERS = 60
+
+# What a number must look like before it is cast: try_cast alone takes `7.4f`, `0x1p3`, `Infinity` and blanks.
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+INTEGER = r"^[+-]?[0-9]+$"
+NOT_A_NUMBER = r"^[nN][aA][nN]$"
+BOOLEAN = r"^(?i)(true|false)$"
+ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+ISO_TIMESTAMP = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
+)
+
+
+def check_rows(rows: DataFrame, contract: Contract) -> DataFrame:
+    """The rows with typed fields and a verdict.
+
+    Columns: the contract's fields with their types (null where the cast failed), `_accepted` (boolean), `reasons`
+    (array<string>, null if accepted), `_raw` (string, null if accepted), `_is_header`, `source_file`.
+    """
+    given = dict(rows.dtypes)
+    texts = rows.select(
+        *[cast_field(F.col(field.name), given[field.name], field).alias(field.name) for field in contract.fields],
+        *[F.col(field.name).alias(TEXT + field.name) for field in contract.fields],
+        RAW,
+        ROW_REASON,
+        IS_HEADER,
+        SOURCE_FILE,
+    )
+    judged = texts.withColumn(ACCEPTED, is_accepted(contract, given))
+    return judged.select(
+        *[field.name for field in contract.fields],
+        ACCEPTED,
+        # Reasons are made for rejected rows only: the accepted pay for one boolean.
+        F.when(~F.col(ACCEPTED), all_reasons(contract, given)).alias(REASONS),
+        F.when(~F.col(ACCEPTED), F.col(RAW)).alias(RAW),
+        IS_HEADER,
+        SOURCE_FILE,
+    )
+
+
+def is_accepted(contract: Contract, given: dict[str, str]) -> Column:
+    accepted = F.col(ROW_REASON).isNull() & ~F.col(IS_HEADER)
+    for field in contract.fields:
+        accepted = accepted & ~is_bad(field, given[field.name])
+    for rule in contract.rules:
+        accepted = accepted & holds(rule)
+    return accepted
+
+
+def all_reasons(contract: Contract, given: dict[str, str]) -> Column:
+    """Every reason against a row; one on the whole row stands alone, for its fields can't be trusted."""
+    in_fields = [
+        F.when(is_bad(field, given[field.name]), reason_against(field)) for field in contract.fields
+    ]
+    in_rules = [
+        F.when(~holds(rule) & is_judgeable(rule, contract, given), F.lit(f"rule {rule.name}: not true: {rule.sql}"))
+        for rule in contract.rules
+    ]
+    reasons = F.filter(F.array(*in_fields, *in_rules), lambda reason: reason.isNotNull())
+    return (
+        F.when(F.col(ROW_REASON).isNotNull(), F.array(F.col(ROW_REASON)))
+        .when(F.col(IS_HEADER), F.array(F.lit("row: is the header line again")))
+        .otherwise(reasons)
+    )
+
+
+def is_judgeable(rule: Rule, contract: Contract, given: dict[str, str]) -> Column:
+    """A rule over a field that is bad already says nothing new."""
+    judgeable = F.lit(True)
+    for field in contract.fields:
+        if rule.mentions(field.name):
+            judgeable = judgeable & ~is_bad(field, given[field.name])
+    return judgeable
+
+
+def holds(rule: Rule) -> Column:
+    return F.coalesce(F.expr(rule.sql), F.lit(False))
+
+
+def is_bad(field: Field, given: str) -> Column:
+    """Null where the contract wants a value, or a text that is not of the field's type."""
+    missing_now = F.col(field.name).isNull()
+    if not field.nullable:
+        return missing_now
+    came_as_null = F.col(TEXT + field.name).isNull()
+    if field.nan == "null" and field.is_floating:
+        came_as_null = came_as_null | is_nan_text(F.col(TEXT + field.name), given)
+    return missing_now & ~came_as_null
+
+
+def is_nan_text(text: Column, given: str) -> Column:
+    return F.isnan(text) if given in ("double", "float") else F.coalesce(text.rlike(NOT_A_NUMBER), F.lit(False))
+
+
+def reason_against(field: Field) -> Column:
+    text = F.col(TEXT + field.name).cast("string")
+    article = "an" if field.type[0] in "aeiou" else "a"
+    in_format = f" (format {field.format})" if field.format else ""
+    return F.when(text.isNull(), F.lit(f"{field.name}: is null, and the contract wants a value")).otherwise(
+        F.concat(
+            F.lit(f"{field.name}: '"),
+            F.substring(text, 1, SHOWN_CHARACTERS),
+            F.when(F.length(text) > SHOWN_CHARACTERS, F.lit("...")).otherwise(F.lit("")),
+            F.lit(f"' is not {article} {field.type}{in_format}"),
+        )
+    )
+
+
+def cast_field(value: Column, given: str, field: Field) -> Column:
+    """The value as the field's type; null where it is not one. `given` is the Spark type it comes as."""
+    cast = cast_text(value, field) if given == "string" else value.try_cast(spark_type(field))
+    if not field.is_floating:
+        return cast
+    if field.nan == "keep":
+        return F.when(F.abs(cast) != float("inf"), cast)  # Spark: NaN = NaN, and NaN is greater than any number
+    return F.when(F.abs(cast) < float("inf"), cast)
+
+
+def cast_text(text: Column, field: Field) -> Column:
+    if field.decimal_precision_scale:
+        return cast_decimal(text, field)
+    return TEXT_CASTS[field.type](text, field)
+
+
+def cast_floating(text: Column, field: Field) -> Column:
+    is_number = text.rlike(NUMBER)
+    if field.nan == "keep":
+        is_number = is_number | text.rlike(NOT_A_NUMBER)
+    return F.when(is_number, text.try_cast(spark_type(field)))
+
+
+def cast_integer(text: Column, field: Field) -> Column:
+    return F.when(text.rlike(INTEGER), text.try_cast(spark_type(field)))
+
+
+def cast_decimal(text: Column, field: Field) -> Column:
+    """Only texts whose digits all have their place: Spark's own cast would round."""
+    _, scale = field.decimal_precision_scale or (0, 0)
+    pattern = rf"^[+-]?([0-9]+(\.[0-9]{{0,{scale}}}0*)?|\.[0-9]{{1,{scale}}}0*)$"
+    return F.when(text.rlike(pattern), text.try_cast(spark_type(field)))
+
+
+def cast_boolean(text: Column, field: Field) -> Column:
+    return F.when(text.rlike(BOOLEAN), text.try_cast("boolean"))
+
+
+def cast_date(text: Column, field: Field) -> Column:
+    if field.format:
+        return F.to_date(F.try_to_timestamp(text, F.lit(field.format)))
+    return F.when(text.rlike(ISO_DATE), text.try_cast("date"))
+
+
+def cast_timestamp(text: Column, field: Field) -> Column:
+    """A time without a date is none: Spark's cast would put it on today."""
+    if field.format:
+        return F.try_to_timestamp(text, F.lit(field.format))
+    return F.when(text.rlike(ISO_TIMESTAMP), text.try_cast("timestamp"))
+
+
+def as_is(text: Column, field: Field) -> Column:
+    return text
+
+
+TEXT_CASTS: dict[str, Callable[[Column, Field], Column]] = {
+    "double": cast_floating,
+    "float": cast_floating,
+    "integer": cast_integer,
+    "long": cast_integer,
+    "boolean": cast_boolean,
+    "date": cast_date,
+    "timestamp": cast_timestamp,
+    "string": as_is,
+}

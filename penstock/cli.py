@@ -1,0 +1,70 @@
+"""What the jobs share: options, exit codes (0 done, 1 failed, 2 usage or config), and one line for an error."""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pyspark.errors import PySparkException
+
+from penstock.config import PipelineConfig
+from penstock.config_files import load_config
+from penstock.errors import ConfigError, PenstockError
+from penstock.redaction import without_credentials
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def config_options(command: Command) -> Command:
+    """Adds --conf (several: later ones override) and --set; the command gets `config`, a PipelineConfig."""
+    conf = click.option(
+        "--conf",
+        "conf",
+        multiple=True,
+        required=True,
+        type=click.Path(path_type=Path),
+        help="A pipeline's YAML file; more of them override it key by key.",
+    )
+    override = click.option(
+        "--set", "overrides", multiple=True, metavar="KEY.SUB=VALUE", help="Override one key of the config."
+    )
+    return conf(override(command))
+
+
+def read_config(conf: Sequence[Path], overrides: Sequence[str]) -> PipelineConfig:
+    return load_config(list(conf), overrides=overrides)
+
+
+def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
+    """Run a job's command and return its exit code. PENSTOCK_DEBUG=1 shows the traceback of an error."""
+    logging.basicConfig(
+        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True
+    )
+    for name in ("py4j", "mlflow", "alembic", "sqlalchemy"):
+        logging.getLogger(name).setLevel(logging.WARNING if name != "alembic" else logging.ERROR)
+    try:
+        code = command.main(args=list(argv) if argv is not None else None, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except (click.Abort, KeyboardInterrupt):
+        print("aborted", file=sys.stderr)
+        return 1
+    except ConfigError as error:
+        return fail(str(error), 2)
+    except PenstockError as error:
+        return fail(str(error), 1)
+    except PySparkException as error:
+        return fail("Spark: " + " ".join(str(error).split())[:600] + " (more in the Spark log)", 1)
+
+
+def fail(message: str, code: int) -> int:
+    print(f"error: {without_credentials(message)}", file=sys.stderr)
+    if os.environ.get("PENSTOCK_DEBUG"):
+        traceback.print_exc()
+    return code

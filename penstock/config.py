@@ -1,0 +1,126 @@
+"""A pipeline's configuration: what a YAML file in conf/ may say. All models are frozen; unknown keys are errors."""
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from penstock.durations import Seconds
+
+
+def absolute_location(path: str) -> str:
+    """A local path resolved against the current directory; a URI with a scheme stays as it is."""
+    scheme = urlsplit(path).scheme
+    if scheme == "file":
+        return urlsplit(path).path
+    return path.rstrip("/") if len(scheme) > 1 else os.path.abspath(path)  # noqa: PTH100
+
+
+Location = Annotated[str, AfterValidator(absolute_location)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class CsvDialect(Section):
+    """How the text of a CSV file is cut into fields; the defaults are RFC 4180 with a header line."""
+
+    separator: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', min_length=1, max_length=1)
+    escape: str = Field(default='"', min_length=1, max_length=1)
+    encoding: Literal["UTF-8", "ISO-8859-1", "US-ASCII"] = "UTF-8"
+    null_marker: str = ""
+    multi_line: bool = False
+    trim: bool = False
+
+
+class SourceConfig(Section):
+    """Where files arrive. `format` is for names whose ending does not say it (.csv, .csv.gz, .parquet do)."""
+
+    format: Literal["csv", "parquet"] = "csv"
+    path: Location
+    max_files_per_trigger: int = Field(default=100, ge=1)
+    path_glob_filter: str | None = None
+    #: The file stream silently forgets files older than this behind the newest one: so, about ten years.
+    max_file_age: Seconds = 3650 * 86400.0
+    clean_source: Literal["off", "archive", "delete"] = "off"
+    source_archive_dir: Location | None = None
+    #: How long a file that is still changing is waited for before it is refused.
+    settle: Seconds = 10.0
+    csv: CsvDialect = CsvDialect()
+
+
+class ModelConfig(Section):
+    """The registered model. A version that fails on more than `max_failed_fraction` of its probe is refused."""
+
+    name: str
+    alias: str = "champion"
+    max_failed_fraction: float = Field(default=0.5, ge=0, le=1)
+
+
+class TablesConfig(Section):
+    root: Location
+
+
+class TriggerConfig(Section):
+    every: Seconds = 300.0
+
+
+class MlflowConfig(Section):
+    """The tracking server or database; the experiment's artifacts go beside a sqlite file unless told otherwise."""
+
+    tracking_uri: str
+    experiment: str | None = None
+    artifact_location: str | None = None
+
+    @field_validator("tracking_uri")
+    @classmethod
+    def sqlite_path_is_absolute(cls, uri: str) -> str:
+        prefix = "sqlite:///"
+        return prefix + os.path.abspath(uri.removeprefix(prefix)) if uri.startswith(prefix) else uri  # noqa: PTH100
+
+    @property
+    def experiment_artifacts(self) -> str | None:
+        """Where a new experiment keeps its artifacts: beside the sqlite file, never in the current directory."""
+        if self.artifact_location or not self.tracking_uri.startswith("sqlite:///"):
+            return self.artifact_location
+        return (Path(self.tracking_uri.removeprefix("sqlite:///")).parent / "mlartifacts").as_uri()
+
+
+class PipelineConfig(Section):
+    """One pipeline: where its files arrive, what they must look like, what scores them, where the answers go."""
+
+    pipeline: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
+    workload: Literal["rows"]
+    source: SourceConfig
+    contract: str = Field(pattern=r"^[\w.]+:\w+$")
+    model: ModelConfig
+    tables: TablesConfig
+    checkpoint: Location
+    trigger: TriggerConfig = TriggerConfig()
+    mlflow: MlflowConfig
+    #: More Spark settings, for this pipeline only.
+    spark: dict[str, str] = Field(default_factory=dict)
+
+    def table_path(self, table: str) -> str:
+        return f"{self.tables.root}/{table}"
+
+    @property
+    def meaning_hash(self) -> str:
+        """SHA-256 of what changes the meaning of a batch: source format, dialect, contract name and model name.
+
+        The contract's own content is hashed beside it; when and where a batch runs does not count.
+        """
+        meaning = {
+            "workload": self.workload,
+            "format": self.source.format,
+            "csv": self.source.csv.model_dump(),
+            "contract": self.contract,
+            "model": self.model.name,
+        }
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

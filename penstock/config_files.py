@@ -1,0 +1,137 @@
+"""From YAML files, overlays, `--set` and `${ENV}` to a PipelineConfig, with errors that a person can act on."""
+
+import difflib
+import importlib
+import os
+import re
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from penstock.config import PipelineConfig
+from penstock.errors import ConfigError
+from schemas.contract import Contract, ContractDefinitionError
+
+ENVIRONMENT_NAME = re.compile(r"\$\{(\w+)\}")
+
+
+def load_config(paths: Sequence[Path], *, overrides: Iterable[str] = ()) -> PipelineConfig:
+    """Read `paths` in order (a later file overrides an earlier one, key by key), then `key.sub=value` overrides.
+
+    Raises ConfigError with every problem, one line each, and the nearest known key for an unknown one.
+    """
+    if not paths:
+        raise ConfigError("no config: name a pipeline's YAML file with --conf, for example --conf conf/wine.yaml")
+    merged: dict[str, Any] = {}
+    for path in paths:
+        merged = overlay(merged, read_yaml(path))
+    for override in overrides:
+        merged = overlay(merged, parse_override(override))
+    try:
+        return PipelineConfig.model_validate(expand_environment(merged))
+    except ValidationError as error:
+        lines = [describe(detail) for detail in error.errors(include_url=False, include_input=False)]
+        raise ConfigError(f"{', '.join(map(str, paths))}: " + "; ".join(lines)) from None
+
+
+def load_contract(config: PipelineConfig) -> Contract:
+    """The Contract that `contract: module:NAME` names. Raises ConfigError."""
+    module_name, _, attribute = config.contract.partition(":")
+    try:
+        contract = getattr(importlib.import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or not module_name.startswith(error.name):
+            raise
+        raise ConfigError(f"contract: there is no module {module_name!r}; write schemas.<module>:CONTRACT") from None
+    except AttributeError:
+        raise ConfigError(f"contract: module {module_name!r} has no {attribute!r}") from None
+    except ContractDefinitionError as error:
+        raise ConfigError(f"contract {config.contract}: {error}") from None
+    if not isinstance(contract, Contract):
+        raise ConfigError(f"contract: {config.contract} is a {type(contract).__name__}, not a Contract")
+    return contract
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: there is no such file; --conf takes a pipeline's YAML file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: expected keys and values, found {type(document).__name__}")
+    return document
+
+
+def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in top.items():
+        below = merged.get(key)
+        merged[key] = overlay(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def parse_override(text: str) -> dict[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text!r}: expected key.sub=value, for example --set trigger.every='1 minute'")
+    try:
+        nested: Any = yaml.safe_load(value) if value else ""
+    except yaml.YAMLError:
+        nested = value
+    for part in reversed(key.strip().split(".")):
+        nested = {part: nested}
+    return typing.cast(dict[str, Any], nested)
+
+
+def expand_environment(value: Any, where: str = "") -> Any:
+    """Replace `${NAME}` in every string by the environment's value. Raises ConfigError for one that is not set."""
+    if isinstance(value, dict):
+        return {key: expand_environment(inner, f"{where}.{key}".lstrip(".")) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [expand_environment(inner, where) for inner in value]
+    if not isinstance(value, str):
+        return value
+
+    def replacement(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise ConfigError(f"{where}: the environment variable {match[1]} is not set; set it or change the config")
+        return os.environ[match[1]]
+
+    return ENVIRONMENT_NAME.sub(replacement, value)
+
+
+def describe(detail: ErrorDetails) -> str:
+    """One pydantic error as a sentence. Never the value itself: it may be a secret."""
+    location = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "extra_forbidden":
+        known = known_keys(detail["loc"][:-1])
+        nearest = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"known keys here: {', '.join(sorted(known))}"
+        return f"{location}: unknown key; {hint}"
+    if detail["type"] == "missing":
+        return f"{location}: is missing"
+    return f"{location}: {detail['msg'].removeprefix('Value error, ')}"
+
+
+def known_keys(location: tuple[int | str, ...]) -> list[str]:
+    model: type[BaseModel] = PipelineConfig
+    for part in location:
+        model = section_of(model.model_fields[str(part)].annotation)
+    return list(model.model_fields)
+
+
+def section_of(annotation: Any) -> type[BaseModel]:
+    """The section class inside an annotation such as `SeriesConfig | None`."""
+    if isinstance(annotation, types.UnionType):
+        annotation = next(option for option in typing.get_args(annotation) if option is not type(None))
+    return typing.cast(type[BaseModel], annotation)

@@ -1,0 +1,101 @@
+"""Checks before a run what would fail in it. Each check gives one line: ok, or what to do."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.config import PipelineConfig
+from penstock.config_files import load_contract
+from penstock.environment import check_jars, check_java, check_packages, check_python, requirement_problems
+from penstock.errors import EnvironmentCheckError, PenstockError
+from penstock.redaction import without_credentials
+from penstock.registry import Registry
+from penstock.scoring import checked_ports
+from penstock.storage import storage_for
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One line of the doctor. detail: what was found if ok, else what is wrong and what to do."""
+
+    check: str
+    ok: bool
+    detail: str
+
+    def __str__(self) -> str:
+        return f"{'ok  ' if self.ok else 'FAIL'} {self.check}: {self.detail}"
+
+
+def examine(config: PipelineConfig) -> Iterator[Finding]:
+    """The checks that need no Spark, in the order in which one would repair things."""
+    yield found("python", check_python)
+    yield found("java", check_java)
+    yield found("packages", check_packages)
+    yield found("jars", check_jars)
+    yield found("contract", lambda: describe_contract(config))
+    yield found("inbox", lambda: check_folder(config.source.path, write=False))
+    yield found("tables", lambda: check_folder(config.tables.root, write=True))
+    yield found("checkpoint", lambda: check_folder(config.checkpoint, write=True))
+    yield found("model", lambda: check_model(config))
+    yield found("requirements", lambda: check_requirements(config))
+
+
+def found(check: str, run: Callable[[], str]) -> Finding:
+    try:
+        return Finding(check=check, ok=True, detail=without_credentials(run()))
+    except PenstockError as error:
+        return Finding(check=check, ok=False, detail=without_credentials(str(error)))
+
+
+def check_at_start(config: PipelineConfig) -> None:
+    """What the jobs run before Spark starts. Raises EnvironmentCheckError with every finding that is not ok."""
+    bad = [f"{finding.check}: {finding.detail}" for finding in examine(config) if not finding.ok]
+    if bad:
+        raise EnvironmentCheckError("; ".join(bad))
+
+
+def describe_contract(config: PipelineConfig) -> str:
+    contract = load_contract(config)
+    return f"{config.contract}, {len(contract.fields)} fields, {len(contract.rules)} rules"
+
+
+def check_folder(location: str, *, write: bool) -> str:
+    """A folder that is there, or can be made. Raises EnvironmentCheckError."""
+    storage_for(location)
+    folder = Path(location)
+    needed = os.R_OK | os.X_OK | (os.W_OK if write else 0)
+    what = "readable and writable" if write else "readable"
+    if folder.exists() and not folder.is_dir():
+        raise EnvironmentCheckError(f"{location} is not a folder; name a folder, or move the file away")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise EnvironmentCheckError(f"{location} can't be made: {error.strerror}; check the path and rights") from None
+    if not os.access(folder, needed):
+        raise EnvironmentCheckError(f"{location} is not {what} for this user; change its rights or the config")
+    return f"{location} is {what}"
+
+
+def check_model(config: PipelineConfig) -> str:
+    """Registry, alias, signature against the contract. Raises PenstockError."""
+    registry = Registry.of(config)
+    version = registry.version_of_alias(config.model.name, config.model.alias)
+    inputs, outputs = checked_ports(registry.local_copy(version), load_contract(config), name=version.uri)
+    return (
+        f"{config.model.name}@{config.model.alias} is version {version.version}, "
+        f"{len(inputs)} inputs from the contract, {len(outputs)} outputs"
+    )
+
+
+def check_requirements(config: PipelineConfig) -> str:
+    """The packages that the model was logged with against those here. Raises PenstockError."""
+    registry = Registry.of(config)
+    version = registry.version_of_alias(config.model.name, config.model.alias)
+    problems, total = requirement_problems(registry.local_copy(version) / "requirements.txt")
+    if problems:
+        raise EnvironmentCheckError(
+            f"{version.uri} was logged with other packages: {'; '.join(problems)}; "
+            "install those, or train and register the model here again"
+        )
+    return f"all {total} requirements of {version.uri} are met here"

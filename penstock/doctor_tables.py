@@ -1,0 +1,54 @@
+"""The doctor's checks that need Spark: the rules, the tables' schemas, checkpoint against tables."""
+
+from collections.abc import Iterator
+
+from pyspark.sql import SparkSession
+
+from penstock.config import PipelineConfig
+from penstock.config_files import load_contract
+from penstock.contract_check import check_rules
+from penstock.doctor import Finding, found
+from penstock.ledger import check_ledger, read_state
+from penstock.registry import Registry
+from penstock.scoring import checked_ports
+from penstock.storage import storage_for
+from penstock.tables import new_columns, table_exists
+from schemas.tables import BATCHES, QUARANTINE, predictions
+from udfs.outputs import prediction_type
+
+
+def examine_with_spark(spark: SparkSession, config: PipelineConfig) -> Iterator[Finding]:
+    yield found("rules", lambda: check_contract_rules(spark, config))
+    yield found("schemas", lambda: check_schemas(spark, config))
+    yield found("ledger", lambda: check_checkpoint(spark, config))
+
+
+def check_contract_rules(spark: SparkSession, config: PipelineConfig) -> str:
+    contract = load_contract(config)
+    check_rules(spark, contract)
+    return f"{len(contract.rules)} rules are conditions on the contract's columns"
+
+
+def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
+    """The existing tables against what this contract and model would write. Raises PenstockError."""
+    registry = Registry.of(config)
+    version = registry.version_of_alias(config.model.name, config.model.alias)
+    contract = load_contract(config)
+    _, outputs = checked_ports(registry.local_copy(version), contract, name=version.uri)
+    lines = []
+    for spec in (predictions(contract, prediction_type(outputs)), QUARANTINE, BATCHES):
+        path = config.table_path(spec.name)
+        if not table_exists(spark, path):
+            lines.append(f"{spec.name} will be made")
+            continue
+        added = new_columns(spark.read.format("delta").load(path).schema, spec, path)
+        lines.append(f"{spec.name} gets {', '.join(column.name for column in added)}" if added else f"{spec.name} fits")
+    return ", ".join(lines)
+
+
+def check_checkpoint(spark: SparkSession, config: PipelineConfig) -> str:
+    state = read_state(spark, config, storage_for(config.checkpoint))
+    check_ledger(state, config, storage_for(config.checkpoint))
+    if state.query_id is None:
+        return "the checkpoint is new"
+    return f"query {state.query_id}, last finished batch {state.done.get(state.query_id, 'none')}"

@@ -1,0 +1,86 @@
+"""Java, Python, jars and packages: are they here, and do they fit together?"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+
+import pyspark
+from packaging.requirements import InvalidRequirement, Requirement
+
+from penstock.errors import EnvironmentCheckError
+from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, SPARK_VERSION
+
+PYTHON = (3, 11)
+JAVA = (17, 21)
+VERSION = re.compile(r'version "(\d+)')
+
+
+def check_python() -> str:
+    if sys.version_info[:2] != PYTHON:
+        found = ".".join(map(str, sys.version_info[:2]))
+        raise EnvironmentCheckError(f"Python {found} runs this; expected {PYTHON[0]}.{PYTHON[1]}: run .venv/bin/python")
+    return sys.version.split()[0]
+
+
+def check_java() -> str:
+    home = os.environ.get("JAVA_HOME")
+    command = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    expected = " or ".join(map(str, JAVA))
+    try:
+        answer = subprocess.run([command or "java", "-version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        raise EnvironmentCheckError(
+            f"no Java at {command or 'PATH'}; install Java {expected} or correct JAVA_HOME"
+        ) from None
+    found = VERSION.search(answer.stderr)
+    if not found or int(found[1]) not in JAVA:
+        raise EnvironmentCheckError(f"Java {found[1] if found else '?'} is at {command}; Spark 4.2 needs {expected}")
+    return f"Java {found[1]}"
+
+
+def check_packages() -> str:
+    for package, expected in (("pyspark", SPARK_VERSION), ("delta-spark", DELTA_VERSION)):
+        installed = metadata.version(package)
+        if installed != expected:
+            raise EnvironmentCheckError(
+                f"{package} {installed} is installed; Spark {SPARK_VERSION} and Delta {DELTA_VERSION} fit together: "
+                "run make env"
+            )
+    return f"pyspark {SPARK_VERSION}, delta-spark {DELTA_VERSION}"
+
+
+def check_jars() -> str:
+    folder = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
+    found = sorted(path.name for path in folder.glob("delta-spark_*.jar"))
+    if found != [DELTA_JAR]:
+        raise EnvironmentCheckError(f"{folder} has {found or 'no delta-spark jar'}; expected {DELTA_JAR}: run make jars")
+    return DELTA_JAR
+
+
+def requirement_problems(file: Path) -> tuple[list[str], int]:
+    """The unmet requirements of a pip requirements file, as `needs X, here is Y`, and how many lines were checked."""
+    if not file.exists():
+        return [], 0
+    lines = [line.split("#")[0].strip() for line in file.read_text().splitlines()]
+    lines = [line for line in lines if line and not line.startswith("-")]
+    return [problem for line in lines if (problem := requirement_problem(line))], len(lines)
+
+
+def requirement_problem(line: str) -> str | None:
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        return None  # a URL or a local file: nothing to compare
+    if requirement.marker and not requirement.marker.evaluate():
+        return None
+    try:
+        installed = metadata.version(requirement.name)
+    except metadata.PackageNotFoundError:
+        return f"needs {requirement}, not installed here"
+    if requirement.specifier.contains(installed, prereleases=True):
+        return None
+    return f"needs {requirement}, here is {installed}"

@@ -1,0 +1,37 @@
+"""The errors that a person may meet. Each message says what was found, what was expected, and what to do."""
+
+
+class PenstockError(Exception):
+    """The root of all errors of this library; a job that ends with one exits with 1."""
+
+
+class ConfigError(PenstockError):
+    """The config, its overrides or the contract it names can't be used; a job exits with 2."""
+
+
+class EnvironmentCheckError(PenstockError):
+    """Something outside the config is missing or does not fit: Java, jars, paths, registry, tables."""
+
+
+class ModelRefusedError(PenstockError):
+    """A model version can't score this pipeline's rows, and there is no earlier version to fall back on."""
+
+
+class RegistryUnavailableError(PenstockError):
+    """The MLflow registry did not answer."""
+
+
+class PlanError(PenstockError):
+    """A micro-batch can't be run as it was planned: a file is gone or changed, or the contract is another."""
+
+
+class AccountingError(PenstockError):
+    """The rows that went in are not the rows that came out; the batch is not marked as done."""
+
+
+class LeaseError(PenstockError):
+    """Another process writes this pipeline's tables, or this process has lost its lease."""
+
+
+class LedgerError(PenstockError):
+    """Checkpoint and tables don't belong together."""

@@ -1,0 +1,36 @@
+"""One spelling for every path. Spark has four: the file log and _metadata.file_path are URL-encoded, binaryFile's
+path is not, and what `spark.read` takes is a glob.
+
+The normal form is what a person types: `/data/a[1].csv` for a local file, `s3a://bucket/a b.csv` elsewhere.
+"""
+
+from urllib.parse import unquote
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+GLOB_CHARACTERS = "\\*?[]{},"
+
+
+def normal_path(encoded: str) -> str:
+    """The normal form of a URL-encoded path or URI as Spark logs it (`file:///a%20b.csv` -> `/a b.csv`)."""
+    return without_file_scheme(unquote(encoded))
+
+
+def without_file_scheme(path: str) -> str:
+    if not path.startswith("file:"):
+        return path
+    return "/" + path.removeprefix("file:").lstrip("/")
+
+
+def normal_path_column(encoded: Column) -> Column:
+    """`normal_path` as a native expression over `_metadata.file_path`. Only encoded names pay for the decoding."""
+    # url_decode is for forms, where '+' is a space; in a path it is itself.
+    decoded = F.url_decode(F.replace(encoded, F.lit("+"), F.lit("%2B")))
+    path = F.when(encoded.contains("%"), decoded).otherwise(encoded)
+    return F.regexp_replace(path, "^file:/*", "/")
+
+
+def literal_glob(path: str) -> str:
+    """`path` as `spark.read` takes it: every character that a glob would interpret is escaped."""
+    return "".join("\\" + character if character in GLOB_CHARACTERS else character for character in path)

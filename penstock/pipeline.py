@@ -1,0 +1,30 @@
+"""A running pipeline: its config with everything made from it, handed from function to function."""
+
+import hashlib
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from penstock.champion import Champion
+from penstock.config import PipelineConfig
+from penstock.lease import Lease
+from penstock.storage import Storage
+from schemas.contract import Contract
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """What every micro-batch needs. old_queries: earlier query ids whose files the ledger counts as done."""
+
+    spark: SparkSession
+    config: PipelineConfig
+    contract: Contract
+    storage: Storage
+    champion: Champion
+    lease: Lease
+    old_queries: tuple[str, ...] = ()
+
+    @property
+    def contract_hash(self) -> str:
+        """SHA-256 of the contract's content: dataclasses of plain values print the same everywhere."""
+        return hashlib.sha256(repr(self.contract).encode()).hexdigest()

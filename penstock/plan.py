@@ -1,0 +1,146 @@
+"""The plan of a micro-batch: all that its answers depend on, fixed in one file before anything is written.
+
+A replay obeys the plan: the same files, the same verdicts, the same model versions, hence the same answers.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from penstock.errors import PlanError
+from penstock.storage import FileStatus, Storage
+
+#: accepted: its rows are read. refused: one quarantine row. done: the ledger has it from an earlier checkpoint.
+Verdict = Literal["accepted", "refused", "done"]
+
+
+class PlanSection(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class CsvLayout(PlanSection):
+    """header_line: the file's first line, as text. columns: its fields, in the file's order."""
+
+    header_line: str
+    columns: tuple[str, ...]
+
+
+class ParquetLayout(PlanSection):
+    """types: the Spark type (DDL) in the file of each contract column, by the column's source name."""
+
+    types: tuple[tuple[str, str], ...]
+
+
+class PlannedFile(PlanSection):
+    """rows is known where counting is cheap: from a Parquet footer."""
+
+    path: str
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    length: int | None = None
+    modified_milliseconds: int | None = None
+    rows: int | None = None
+    csv: CsvLayout | None = None
+    parquet: ParquetLayout | None = None
+
+    @property
+    def status(self) -> FileStatus | None:
+        if self.length is None or self.modified_milliseconds is None:
+            return None
+        return FileStatus(length=self.length, modified_milliseconds=self.modified_milliseconds)
+
+
+class PinnedModel(PlanSection):
+    """The immutable version that an alias pointed to when the batch was planned."""
+
+    name: str
+    version: str
+    role: str
+
+
+class Plan(PlanSection):
+    """refused_versions: model versions that failed their probe and that the alias still points to, with the reason."""
+
+    query_id: str
+    batch_id: int
+    planned_at: datetime
+    contract_hash: str
+    config_hash: str
+    files: tuple[PlannedFile, ...]
+    models: tuple[PinnedModel, ...]
+    refused_versions: dict[str, str] = {}
+
+    def files_with(self, verdict: Verdict) -> tuple[PlannedFile, ...]:
+        return tuple(file for file in self.files if file.verdict == verdict)
+
+    @property
+    def champion(self) -> PinnedModel:
+        return self.models[0]
+
+
+def refused_file(*, path: str, status: FileStatus | None, reasons: Sequence[str]) -> PlannedFile:
+    return PlannedFile(
+        path=path,
+        verdict="refused",
+        reasons=tuple(reasons),
+        length=status.length if status else None,
+        modified_milliseconds=status.modified_milliseconds if status else None,
+    )
+
+
+def plan_path(checkpoint: str, batch_id: int) -> str:
+    return f"{checkpoint}/plan/{batch_id}.json"
+
+
+def read_plan(storage: Storage, checkpoint: str, batch_id: int) -> Plan | None:
+    """The plan of a batch, if there is one. Raises PlanError for a file that is not a plan."""
+    path = plan_path(checkpoint, batch_id)
+    content = storage.read(path)
+    if content is None:
+        return None
+    try:
+        return Plan.model_validate_json(content)
+    except ValidationError as error:
+        raise PlanError(f"{path}: is not a plan that this version can read: {error.errors()[0]['msg']}") from None
+
+
+def fix_plan(storage: Storage, checkpoint: str, plan: Plan) -> Plan:
+    """Make `plan` the batch's plan, or return the one that another process made first."""
+    if storage.create(plan_path(checkpoint, plan.batch_id), plan.model_dump_json(indent=1).encode()):
+        return plan
+    existing = read_plan(storage, checkpoint, plan.batch_id)
+    if existing is None:
+        raise PlanError(f"{plan_path(checkpoint, plan.batch_id)}: appeared and vanished again; who else writes there?")
+    return existing
+
+
+def check_plan_fits(plan: Plan, *, contract_hash: str, config_hash: str) -> None:
+    """A batch planned under another contract or config is refused, never mixed. Raises PlanError."""
+    for what, planned, current in (
+        ("contract", plan.contract_hash, contract_hash),
+        ("config (source format, csv dialect or model name)", plan.config_hash, config_hash),
+    ):
+        if planned != current:
+            raise PlanError(
+                f"batch {plan.batch_id} was planned under another {what} ({planned[:8]}, now {current[:8]}) and is not "
+                "finished; run it once with the earlier one (backfill), then change it"
+            )
+
+
+def check_files_unchanged(plan: Plan, storage: Storage) -> None:
+    """The accepted files must be as they were planned: a loss or a change fails loudly. Raises PlanError."""
+    for file in plan.files_with("accepted"):
+        status = storage.status(file.path)
+        if status is None:
+            raise PlanError(
+                f"batch {plan.batch_id}: {file.path} was planned and is gone before its rows were committed; "
+                "put it back and start again"
+            )
+        if status != file.status:
+            raise PlanError(
+                f"batch {plan.batch_id}: {file.path} changed after it was planned ({file.length} bytes then, "
+                f"{status.length} now); put the planned content back under the same modification time, and deliver "
+                "the change under a new name"
+            )

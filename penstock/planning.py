@@ -1,0 +1,86 @@
+"""Obtains the plan of a micro-batch: the one that exists, or a new one, fixed before anything is written."""
+
+import logging
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from penstock.admission import admit_files
+from penstock.arrivals import Arrival, arrivals
+from penstock.champion import Choice
+from penstock.input import accepted_rows, checked_rows
+from penstock.pipeline import Pipeline
+from penstock.plan import Plan, PlannedFile, check_plan_fits, fix_plan, read_plan
+
+log = logging.getLogger(__name__)
+
+
+def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
+    """The batch's plan. Raises PlanError, ModelRefusedError, RegistryUnavailableError."""
+    config, storage = pipeline.config, pipeline.storage
+    plan = read_plan(storage, config.checkpoint, batch_id)
+    if plan is None:
+        plan = fix_plan(storage, config.checkpoint, make_plan(pipeline, query_id=query_id, batch_id=batch_id))
+    else:
+        log.info("batch %d: runs again from its plan of %s", batch_id, plan.planned_at.isoformat(timespec="seconds"))
+    check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=config.meaning_hash)
+    return plan
+
+
+def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
+    config = pipeline.config
+    files = admit_arrivals(pipeline, arrivals(pipeline.storage, config.checkpoint, batch_id))
+    choice = choose_model(pipeline, files, batch_id=batch_id)
+    return Plan(
+        query_id=query_id,
+        batch_id=batch_id,
+        planned_at=datetime.now(UTC),
+        contract_hash=pipeline.contract_hash,
+        config_hash=config.meaning_hash,
+        files=tuple(files),
+        models=(choice.pinned,),
+        refused_versions=choice.refused,
+    )
+
+
+def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFile]:
+    """A verdict for each file; after a resume, files that the ledger has from an earlier query are done."""
+    done = files_in_ledger(pipeline, arrived) if pipeline.old_queries else {}
+    fresh = [arrival for arrival in arrived if arrival not in done]
+    admitted = admit_files(fresh, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
+    already = [
+        PlannedFile(path=arrival.path, verdict="done", modified_milliseconds=arrival.modified_milliseconds)
+        for arrival in done
+    ]
+    return already + admitted
+
+
+def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival, bool]:
+    """The arrivals that an earlier query has in `batches.files` with the same modification time."""
+    ledger = pipeline.spark.read.format("delta").load(pipeline.config.table_path("batches"))
+    file = ledger.where(F.col("query_id").isin(*pipeline.old_queries)).select(F.explode("files").alias("file"))
+    known = {
+        (row["path"], row["milliseconds"])
+        for row in file.select("file.path", F.unix_millis("file.modification_time").alias("milliseconds"))
+        .where(F.col("path").isin([arrival.path for arrival in arrived]))
+        .collect()
+    }
+    return {arrival: True for arrival in arrived if (arrival.path, arrival.modified_milliseconds) in known}
+
+
+def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int) -> Choice:
+    """The version for this batch. What the batch before used and refused stands in its plan."""
+    config = pipeline.config
+    before = read_plan(pipeline.storage, config.checkpoint, batch_id - 1)
+
+    def probe_rows() -> DataFrame | None:
+        accepted = [file for file in files if file.verdict == "accepted"]
+        rows = checked_rows(pipeline.spark, accepted, contract=pipeline.contract, dialect=config.source.csv)
+        return None if rows is None else accepted_rows(rows, pipeline.contract)
+
+    return pipeline.champion.choose(
+        before=before.champion if before else None,
+        refused=before.refused_versions if before else {},
+        probe_rows=probe_rows,
+    )

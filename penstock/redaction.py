@@ -1,0 +1,10 @@
+"""Keeps secrets out of what is printed."""
+
+import re
+
+CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def without_credentials(text: str) -> str:
+    """`text` with user and password of any URI in it replaced: `postgresql://me:pw@host/db` -> `postgresql://***@host/db`."""
+    return CREDENTIALS.sub("***@", text)

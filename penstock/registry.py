@@ -1,0 +1,139 @@
+"""The MLflow registry: which version an alias means now, and a local copy of a version."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.models import Model
+
+from penstock.config import PipelineConfig
+from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.redaction import without_credentials
+
+# MLflow's own retries hold a batch up for 246 s when the server is away.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
+
+CACHE_VARIABLE = "PENSTOCK_MODEL_CACHE"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelVersion:
+    """An immutable registered version. source and created_milliseconds tell it from a namesake in a new registry."""
+
+    name: str
+    version: str
+    source: str
+    created_milliseconds: int
+
+    @property
+    def uri(self) -> str:
+        return f"models:/{self.name}/{self.version}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registry:
+    """One MLflow registry, by its tracking URI."""
+
+    tracking_uri: str
+
+    @classmethod
+    def of(cls, config: PipelineConfig) -> "Registry":
+        return cls(tracking_uri=config.mlflow.tracking_uri)
+
+    @property
+    def client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(tracking_uri=self.tracking_uri, registry_uri=self.tracking_uri)
+
+    def version_of_alias(self, name: str, alias: str) -> ModelVersion:
+        """Raises RegistryUnavailableError, or ModelRefusedError if there is no such model or alias."""
+        try:
+            found = self.client.get_model_version_by_alias(name, alias)
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise ModelRefusedError(
+                    f"the registry {without_credentials(self.tracking_uri)} has no model {name!r} with the alias "
+                    f"{alias!r}; register a version and set the alias (train jobs do with --promote)"
+                ) from None
+            raise self.unavailable(error) from None
+        except OSError as error:
+            raise self.unavailable(error) from None
+        return as_version(found)
+
+    def version(self, name: str, version: str) -> ModelVersion:
+        """Raises RegistryUnavailableError, or ModelRefusedError if there is no such version."""
+        try:
+            return as_version(self.client.get_model_version(name, version))
+        except MlflowException as error:
+            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+                raise ModelRefusedError(f"the registry has no version {version} of {name!r}") from None
+            raise self.unavailable(error) from None
+        except OSError as error:
+            raise self.unavailable(error) from None
+
+    def unavailable(self, error: Exception) -> RegistryUnavailableError:
+        reason = without_credentials(" ".join(str(error).split())[:300])
+        return RegistryUnavailableError(
+            f"the registry {without_credentials(self.tracking_uri)} did not answer: {reason}; "
+            "check mlflow.tracking_uri and that the server runs"
+        )
+
+    def local_copy(self, version: ModelVersion) -> Path:
+        """The version's files on this machine, fetched once. Raises ModelRefusedError if they can't be had."""
+        folder = self.cache_folder(version) / "model"
+        if folder.exists():
+            return folder
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fetched = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".fetch."))
+        try:
+            mlflow.set_tracking_uri(self.tracking_uri)
+            mlflow.set_registry_uri(self.tracking_uri)
+            copied = mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(fetched / "model"))
+            move_into_place(Path(copied), folder)
+        except (MlflowException, OSError) as error:
+            reason = without_credentials(" ".join(str(error).split())[:300])
+            raise ModelRefusedError(f"the files of {version.uri} can't be fetched: {reason}") from None
+        finally:
+            shutil.rmtree(fetched, ignore_errors=True)
+        return folder
+
+    def cache_folder(self, version: ModelVersion) -> Path:
+        identity = (self.tracking_uri, version.name, version.version, version.source, version.created_milliseconds)
+        key = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]
+        return model_cache() / f"{version.name}-{version.version}-{key}"
+
+
+def model_cache() -> Path:
+    """The folder of local model copies: PENSTOCK_MODEL_CACHE, else the user's cache folder."""
+    given = os.environ.get(CACHE_VARIABLE)
+    if given:
+        return Path(given).absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock" / "models"
+
+
+def move_into_place(fetched: Path, folder: Path) -> None:
+    """Rename, so that the folder is there whole or not at all; another process may have been first."""
+    try:
+        fetched.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
+
+
+def as_version(found: object) -> ModelVersion:
+    return ModelVersion(
+        name=str(getattr(found, "name")),  # noqa: B009 - MLflow's entity is untyped
+        version=str(getattr(found, "version")),  # noqa: B009
+        source=str(getattr(found, "source")),  # noqa: B009
+        created_milliseconds=int(getattr(found, "creation_timestamp")),  # noqa: B009
+    )
+
+
+def model_metadata(folder: Path) -> Model:
+    """The MLmodel file of a local copy: signature, flavors, requirements."""
+    return Model.load(str(folder))

@@ -1,0 +1,183 @@
+"""Reads the rows of planned files, uncast: text for CSV, the file's own types for Parquet.
+
+Every frame here has one column per contract field under its table name, then `_raw` (string: the row's text, for
+the quarantine), `_row_reason` (string: why the row as a whole can't be used, or null), `_is_header` (boolean: the
+line is the file's header text) and `source_file` (string).
+"""
+
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.config import CsvDialect
+from penstock.paths import literal_glob, normal_path_column
+from penstock.plan import CsvLayout, ParquetLayout
+from schemas.contract import Contract
+
+RAW = "_raw"
+ROW_REASON = "_row_reason"
+IS_HEADER = "_is_header"
+SOURCE_FILE = "source_file"
+CORRUPT = "_corrupt"
+SENTINEL = "_end"
+REPLACEMENT_CHARACTER = "\ufffd"
+
+
+def read_parquet(
+    spark: SparkSession, paths: Sequence[str], *, layout: ParquetLayout, contract: Contract
+) -> DataFrame:
+    """Rows of Parquet files that have the same types. A column keeps its file's type until the contract casts it."""
+    types = dict(layout.types)
+    schema = ", ".join(f"{quoted(source)} {types[source]}" for source in contract.sources)
+    reader = spark.read.schema(schema).option("recursiveFileLookup", "true")
+    frame = reader.parquet(*map(literal_glob, paths))
+    damaged = [
+        has_damaged_text(F.col(quoted(field.source))) for field in contract.fields if types[field.source] == "string"
+    ]
+    reason = F.when(any_of(damaged), F.lit("row: text that is not valid UTF-8")) if damaged else F.lit(None)
+    raw = F.to_json(F.struct(*[F.col(quoted(source)) for source in contract.sources]), {"ignoreNullFields": "false"})
+    return frame.select(
+        *[F.col(quoted(field.source)).alias(field.name) for field in contract.fields],
+        (F.when(any_of(damaged), printable(raw)).otherwise(raw) if damaged else raw).alias(RAW),
+        reason.cast("string").alias(ROW_REASON),
+        F.lit(False).alias(IS_HEADER),
+        normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
+    )
+
+
+def read_csv(
+    spark: SparkSession, paths: Sequence[str], *, layout: CsvLayout, contract: Contract, dialect: CsvDialect
+) -> DataFrame:
+    """Rows of CSV files that have the same header line, as text. Blank lines are no rows."""
+    reader = read_csv_records if dialect.multi_line else read_csv_lines
+    return reader(spark, paths, layout=layout, contract=contract, dialect=dialect)
+
+
+def read_csv_lines(
+    spark: SparkSession, paths: Sequence[str], *, layout: CsvLayout, contract: Contract, dialect: CsvDialect
+) -> DataFrame:
+    """One line, one row. The lines are read as text and parsed here, so that a rejected row keeps its exact text.
+
+    A sentinel field is put behind each line: a quote that is never closed swallows it, and so is seen even in the
+    last column, where the CSV parser takes it for a value. The header is a line like any other, marked `_is_header`.
+    """
+    reader = spark.read.option("recursiveFileLookup", "true")
+    lines = reader.text(list(map(literal_glob, paths))).select("value", "_metadata.file_path")
+    line = decoded(F.col("value"), dialect)
+    columns = [f"c{number}" for number in range(len(layout.columns))]
+    schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
+    record = F.from_csv(F.concat("_line", F.lit(f"{dialect.separator}#")), schema, parser_options(dialect))
+    is_damaged = has_damaged_text(F.col("_line"))
+    frame = (
+        lines.select(line.alias("_line"), "file_path")
+        .where(F.length(F.btrim("_line", F.lit(" \t"))) > 0)
+        .select("_line", "file_path", record.alias("_record"))
+    )
+    broken = F.col(f"_record.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"_record.{SENTINEL}"), F.lit("")) != "#")
+    return frame.select(
+        *[F.col(f"_record.c{index}").alias(name) for name, index in positions(contract, layout)],
+        F.when(is_damaged, printable(F.col("_line"))).otherwise(F.col("_line")).alias(RAW),
+        F.when(is_damaged, F.lit(f"row: bytes that are not valid {dialect.encoding}"))
+        .when(broken, shape_reason(F.col("_line"), dialect, len(layout.columns)))
+        .alias(ROW_REASON),
+        (F.col("_line") == F.lit(layout.header_line)).alias(IS_HEADER),
+        normal_path_column(F.col("file_path")).alias(SOURCE_FILE),
+    )
+
+
+def read_csv_records(
+    spark: SparkSession, paths: Sequence[str], *, layout: CsvLayout, contract: Contract, dialect: CsvDialect
+) -> DataFrame:
+    """A row may span lines inside quotes. Spark's reader drops the header and cuts the records."""
+    columns = [f"c{number}" for number in range(len(layout.columns))]
+    frame = (
+        spark.read.schema(", ".join(f"{name} string" for name in [*columns, CORRUPT]))
+        # ISO-8859-1 keeps every byte; the declared encoding is applied, and checked, below.
+        .options(**parser_options(dialect), header="true", multiLine="true", encoding="ISO-8859-1")
+        .option("recursiveFileLookup", "true")
+        .csv(list(map(literal_glob, paths)))
+    )
+    bytes_kept = {name: decoded(F.encode(name, "ISO-8859-1"), dialect) for name in [*columns, CORRUPT]}
+    text = frame.select(*[column.alias(name) for name, column in bytes_kept.items()], "_metadata.file_path")
+    rebuilt = F.to_csv(F.struct(*columns), parser_options(dialect) | {"columnNameOfCorruptRecord": CORRUPT})
+    raw = F.coalesce(F.col(CORRUPT), rebuilt)
+    is_damaged = any_of([F.coalesce(has_damaged_text(F.col(name)), F.lit(False)) for name in bytes_kept])
+    return text.select(
+        *[F.col(f"c{index}").alias(name) for name, index in positions(contract, layout)],
+        F.when(is_damaged, printable(raw)).otherwise(raw).alias(RAW),
+        F.when(is_damaged, F.lit(f"row: bytes that are not valid {dialect.encoding}"))
+        .when(F.col(CORRUPT).isNotNull(), shape_reason(F.col(CORRUPT), dialect, len(columns)))
+        .alias(ROW_REASON),
+        F.lit(False).alias(IS_HEADER),
+        normal_path_column(F.col("file_path")).alias(SOURCE_FILE),
+    )
+
+
+def positions(contract: Contract, layout: CsvLayout) -> list[tuple[str, int]]:
+    """Where in the file's line each contract field stands."""
+    return [(field.name, layout.columns.index(field.source)) for field in contract.fields]
+
+
+def parser_options(dialect: CsvDialect) -> dict[str, str]:
+    trim = str(dialect.trim).lower()
+    return {
+        "mode": "PERMISSIVE",
+        "columnNameOfCorruptRecord": CORRUPT,
+        "sep": dialect.separator,
+        "quote": dialect.quote,
+        "escape": dialect.escape,
+        "nullValue": dialect.null_marker,
+        "ignoreLeadingWhiteSpace": trim,
+        "ignoreTrailingWhiteSpace": trim,
+    }
+
+
+def decoded(content: Column, dialect: CsvDialect) -> Column:
+    """Bytes as text. UTF-8 and ASCII keep their bytes as they are, so that invalid ones can still be seen."""
+    if dialect.encoding == "ISO-8859-1":
+        return F.decode(content.cast("binary"), "ISO-8859-1")
+    return content.cast("string")
+
+
+def has_damaged_text(text: Column) -> Column:
+    """Bytes that are no UTF-8, or the character that another program left in place of such bytes."""
+    return ~F.is_valid_utf8(text) | text.contains(REPLACEMENT_CHARACTER)
+
+
+def printable(text: Column) -> Column:
+    """Damaged text with every byte above 127, and the backslash, as \\xNN: nothing is lost, and it is valid UTF-8."""
+
+    def escaped(character: Column) -> Column:
+        code = F.ascii(character)
+        hexadecimal = F.concat(F.lit("\\x"), F.lower(F.lpad(F.hex(code), 2, "0")))
+        return F.when((code > 127) | (character == "\\"), hexadecimal).otherwise(character)
+
+    one_character_a_byte = F.decode(text.cast("binary"), "ISO-8859-1")
+    return F.array_join(F.transform(F.split(one_character_a_byte, ""), escaped), "")
+
+
+def shape_reason(line: Column, dialect: CsvDialect, expected: int) -> Column:
+    """Why a line does not have the header's fields: an unclosed quote, or another number of fields."""
+    quotes = F.length(line) - F.length(F.replace(line, F.lit(dialect.quote), F.lit("")))
+    escaped_twice = F.lit(dialect.escape + dialect.quote)
+    if dialect.escape != dialect.quote:
+        quotes = quotes - (F.length(line) - F.length(F.replace(line, escaped_twice, F.lit("")))) / 2
+    separators = F.length(line) - F.length(F.replace(line, F.lit(dialect.separator), F.lit("")))
+    counted = F.concat(F.lit("row: has "), separators + 1, F.lit(f" fields where the header has {expected}"))
+    return (
+        F.when(quotes % 2 == 1, F.lit("row: a quote is opened and never closed"))
+        .when(quotes == 0, counted)
+        .otherwise(F.lit(f"row: does not have the header's {expected} fields"))
+    )
+
+
+def any_of(conditions: Sequence[Column]) -> Column:
+    found = F.lit(False)
+    for condition in conditions:
+        found = found | condition
+    return found
+
+
+def quoted(name: str) -> str:
+    return "`" + name.replace("`", "``") + "`"

@@ -1,0 +1,79 @@
+"""From a config to a pipeline that runs: the order of checks, lease, tables and stream, the same for every job."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+from pyspark.sql import SparkSession
+
+from penstock.accounting import BatchRecord
+from penstock.champion import Champion
+from penstock.config import PipelineConfig
+from penstock.config_files import load_contract
+from penstock.contract_check import check_rules
+from penstock.doctor import check_at_start
+from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
+from penstock.lease import Lease, lease_path
+from penstock.pipeline import Pipeline
+from penstock.registry import Registry
+from penstock.scoring import checked_ports
+from penstock.session import build_session
+from penstock.stopping import StopFile
+from penstock.storage import Storage, storage_for
+from penstock.stream import StreamRunner
+from penstock.tables import column_type, prepare_table
+from schemas.tables import BATCHES, QUARANTINE, predictions
+from udfs.outputs import prediction_type
+
+log = logging.getLogger(__name__)
+
+
+def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) -> list[BatchRecord]:
+    """Check, take the lease, run the stream. Returns the finished batches. Raises PenstockError."""
+    check_at_start(config)
+    log.info("%s %s: starting Spark", job, config.pipeline)
+    spark = build_session(f"penstock-{config.pipeline}", settings=config.spark)
+    with opened(spark, config, job=job, resume=resume) as pipeline:
+        storage = pipeline.storage
+        log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
+        return StreamRunner(pipeline=pipeline, stop_file=StopFile.of(config, storage)).run(once=once)
+
+
+@contextmanager
+def opened(spark: SparkSession, config: PipelineConfig, *, job: str, resume: bool = False) -> Iterator[Pipeline]:
+    """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError."""
+    contract = load_contract(config)
+    check_rules(spark, contract)
+    storage = storage_for(config.tables.root)
+    with Lease(storage=storage, path=lease_path(config.tables.root), job=job) as lease:
+        registry = Registry.of(config)
+        champion = Champion(spark=spark, registry=registry, model=config.model, contract=contract)
+        pipeline = Pipeline(
+            spark=spark, config=config, contract=contract, storage=storage, champion=champion, lease=lease
+        )
+        settle_ledger(pipeline, storage, resume=resume)
+        prepare_tables(pipeline, registry)
+        yield replace(pipeline, old_queries=old_queries(config, storage))
+
+
+def settle_ledger(pipeline: Pipeline, storage: Storage, *, resume: bool) -> None:
+    state = read_state(pipeline.spark, pipeline.config, storage)
+    if resume:
+        resume_from_ledger(pipeline.spark, pipeline.config, storage, state)
+    check_ledger(state, pipeline.config, storage)
+
+
+def prepare_tables(pipeline: Pipeline, registry: Registry) -> None:
+    """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
+    spark, config = pipeline.spark, pipeline.config
+    prepare_table(spark, config.table_path("quarantine"), QUARANTINE)
+    prepare_table(spark, config.table_path("batches"), BATCHES)
+    path = config.table_path("predictions")
+    existing = column_type(spark, path, "prediction")
+    if existing is None:
+        version = registry.version_of_alias(config.model.name, config.model.alias)
+        _, outputs = checked_ports(registry.local_copy(version), pipeline.contract, name=version.uri)
+        existing = prediction_type(outputs)
+    prepare_table(spark, path, predictions(pipeline.contract, existing))
+    pipeline.champion.prediction = existing

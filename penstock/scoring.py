@@ -1,0 +1,150 @@
+"""Scores accepted rows with one model version, by `mlflow.pyfunc.spark_udf`."""
+
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema
+from mlflow.types.schema import AnyType
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StringType, StructField, StructType
+
+import udfs.guard
+from penstock.errors import ModelRefusedError
+from penstock.registry import ModelVersion, Registry, model_metadata, move_into_place
+from schemas.contract import Contract
+from udfs.guarded import ERROR, NULL_TEXT
+from udfs.outputs import (
+    INPUT_TYPES,
+    SPARK_TYPES,
+    Port,
+    SignatureError,
+    input_ports,
+    is_single,
+    output_ports,
+    prediction_type,
+)
+
+SCORED = "_scored"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scorer:
+    """A model version ready to score: its spark_udf, and what goes in and comes out."""
+
+    version: ModelVersion
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    udf: Callable[..., Column]
+
+    @property
+    def prediction_type(self) -> DataType:
+        return prediction_type(self.outputs)
+
+    def score(self, rows: DataFrame, contract: Contract) -> DataFrame:
+        """`rows` (the contract's columns, and any others) with `prediction` and `error` (string, null if scored)."""
+        arguments = [model_argument(port, contract) for port in self.inputs]
+        scored = rows.select("*", self.udf(*arguments).alias(SCORED))
+        error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
+        return scored.select(
+            *rows.columns,
+            F.when(error.isNull(), prediction_column(self.outputs)).alias("prediction"),
+            error.alias("error"),
+        )
+
+
+def build_scorer(
+    spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract
+) -> Scorer:
+    """Fetch the version, check its signature against the contract, and build its UDF, once in a process.
+
+    Raises ModelRefusedError with what does not fit.
+    """
+    folder = registry.local_copy(version)
+    inputs, outputs = checked_ports(folder, contract, name=version.uri)
+    guard = guard_folder(registry.cache_folder(version), folder, inputs)
+    result_type = StructType(
+        [StructField(port.name, SPARK_TYPES[port.type]) for port in outputs] + [StructField(ERROR, StringType())]
+    )
+    # Its warning on env_manager="local" says what the doctor checks version by version.
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
+    udf = mlflow.pyfunc.spark_udf(spark, str(guard), result_type=result_type, env_manager="local")
+    return Scorer(version=version, inputs=inputs, outputs=outputs, udf=udf)
+
+
+def checked_ports(folder: Path, contract: Contract, *, name: str) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    """The model's inputs and outputs, if the contract can feed it. Raises ModelRefusedError."""
+    signature = model_metadata(folder).signature
+    try:
+        inputs, outputs = input_ports(signature), output_ports(signature)
+    except SignatureError as error:
+        raise ModelRefusedError(f"{name}: {error}") from None
+    problems = [problem for port in inputs if (problem := input_problem(port, contract))]
+    if problems:
+        raise ModelRefusedError(f"{name} does not fit the contract: " + "; ".join(problems))
+    return inputs, outputs
+
+
+def input_problem(port: Port, contract: Contract) -> str | None:
+    """Why the contract can't give the model this input; None if it can."""
+    field = contract.field_for_model_input(port.name)
+    if field is None:
+        known = ", ".join(repr(known.model) for known in contract.fields)
+        return f"input {port.name!r} is in no field (the fields' model names are {known})" if port.required else None
+    numeric = {"double", "float", "long", "integer"}
+    given = "double" if field.decimal_precision_scale else field.type
+    wanted = port.type.name
+    if wanted == "datetime":
+        fits = given in ("timestamp", "date")
+    elif wanted in ("long", "integer"):
+        fits = given == wanted or (given == "integer" and wanted == "long")
+    elif wanted in numeric:
+        fits = given in numeric
+    else:
+        fits = given == wanted
+    return None if fits else f"input {port.name!r} is {wanted}, the field {field.name!r} is {field.type}"
+
+
+def model_argument(port: Port, contract: Contract) -> Column:
+    """The column for one input, in the signature's type; null for an optional input that no field gives."""
+    field = contract.field_for_model_input(port.name)
+    value = F.col(field.name) if field else F.lit(None)
+    return value.cast(INPUT_TYPES[port.type])
+
+
+def prediction_column(outputs: tuple[Port, ...]) -> Column:
+    def output(port: Port) -> Column:
+        value = F.col(f"{SCORED}.`{port.name}`")
+        return F.nullif(value, F.lit(NULL_TEXT)) if SPARK_TYPES[port.type] == StringType() else value
+
+    if is_single(outputs):
+        return output(outputs[0])
+    return F.struct(*[output(port).alias(port.name) for port in outputs])
+
+
+def guard_folder(cache: Path, model: Path, inputs: tuple[Port, ...]) -> Path:
+    """The guard around `model` as an MLflow model of its own, made once in the cache."""
+    folder = cache / "guard"
+    if folder.exists():
+        return folder
+    made = Path(tempfile.mkdtemp(dir=cache, prefix=".guard."))
+    # Any type, none required: what a null means is the guard's business, not MLflow's schema check.
+    schema = Schema([ColSpec(AnyType(), port.name, required=False) for port in inputs])
+    try:
+        mlflow.pyfunc.save_model(
+            str(made / "guard"),
+            python_model=udfs.guard.__file__,
+            artifacts={"model": str(model)},
+            signature=ModelSignature(inputs=schema, outputs=None),
+            pip_requirements=str(model / "requirements.txt") if (model / "requirements.txt").exists() else ["mlflow"],
+        )
+        move_into_place(made / "guard", folder)
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+    return folder

@@ -1,0 +1,33 @@
+"""The one place that makes a Spark session."""
+
+import os
+import sys
+
+from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
+
+from penstock.spark_settings import SETTINGS
+
+
+def build_session(name: str, *, settings: dict[str, str] | None = None) -> SparkSession:
+    """A session for the job `name`, with the project's settings and then `settings` on top.
+
+    Under spark-submit the JVM runs already: what was given there (`--conf`, spark-defaults.conf) is kept, and only
+    what it leaves open is filled in.
+    """
+    # Without it the workers start the system's python3, which lacks pandas.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(name)
+    given = submitted_settings()
+    for key, value in {**SETTINGS, **(settings or {})}.items():
+        if key not in given:
+            builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def submitted_settings() -> set[str]:
+    """The keys that spark-submit was given; empty where python itself starts the JVM."""
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return set()
+    SparkContext._ensure_initialized()  # connects to the JVM that spark-submit started
+    return {key for key, _ in SparkConf().getAll()}

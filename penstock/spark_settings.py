@@ -1,0 +1,42 @@
+"""The Spark settings that every pipeline runs with: the one source of conf/spark-defaults.conf and of the session.
+
+`python -m penstock.spark_settings` prints the file.
+"""
+
+SPARK_VERSION = "4.2.0"
+DELTA_VERSION = "4.4.0"
+DELTA_JAR = f"delta-spark_4.2_2.13-{DELTA_VERSION}.jar"
+
+SETTINGS: dict[str, str] = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Timestamps mean the same on every machine.
+    "spark.sql.session.timeZone": "UTC",
+    # A rule that divides by zero gives NULL and rejects its row; in ANSI mode it would fail the job. Casts of input
+    # values are try_cast throughout.
+    "spark.sql.ansi.enabled": "false",
+    # With pruning, a row of the wrong length goes unseen (_corrupt_record stays null).
+    "spark.sql.csv.parser.columnPruning.enabled": "false",
+    "spark.sql.optimizer.enableCsvExpressionOptimization": "false",
+    # Micro-batches are small: Spark's and Delta's defaults (200 and 50 tasks) cost seconds a commit on few cores.
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    # A listing of the files that were planned needs no Spark job of its own.
+    "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.python.worker.reuse": "true",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.streaming.stopTimeout": "60s",
+}
+
+
+def as_properties() -> str:
+    """The settings in the format of spark-defaults.conf."""
+    header = "# Made from penstock/spark_settings.py: python -m penstock.spark_settings > conf/spark-defaults.conf\n"
+    width = max(map(len, SETTINGS)) + 1
+    return header + "".join(f"{key:<{width}} {value}\n" for key, value in SETTINGS.items())
+
+
+if __name__ == "__main__":
+    print(as_properties(), end="")

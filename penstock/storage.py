@@ -1,0 +1,113 @@
+"""The few things that are done with single files beside Spark: look, open, create once, replace, delete.
+
+Local folders are what is here; a location with another scheme is refused with a sentence.
+"""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from penstock.errors import EnvironmentCheckError
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileStatus:
+    """Length in bytes and modification time in whole milliseconds since 1970, as Spark's file log has it."""
+
+    length: int
+    modified_milliseconds: int
+
+    @property
+    def modification_time(self) -> datetime:
+        return datetime.fromtimestamp(self.modified_milliseconds / 1000, tz=UTC)
+
+
+class Storage(Protocol):
+    """What the library needs of a file store. Paths are in normal form (penstock.paths)."""
+
+    def status(self, path: str) -> FileStatus | None:
+        """None where there is no such file."""
+
+    def open(self, path: str) -> BinaryIO: ...
+
+    def read(self, path: str) -> bytes | None:
+        """The whole content; None where there is no such file."""
+
+    def create(self, path: str, content: bytes) -> bool:
+        """Make the file with all its content at one moment, or return False because it exists already."""
+
+    def replace(self, path: str, content: bytes) -> None:
+        """Put `content` in the file's place at one moment."""
+
+    def delete(self, path: str) -> None:
+        """No error where there is no such file."""
+
+    def names(self, folder: str) -> list[str]:
+        """The names of what is in a folder, sorted; empty where there is no such folder."""
+
+
+class LocalStorage:
+    """A folder of this machine, or one mounted on it."""
+
+    def status(self, path: str) -> FileStatus | None:
+        try:
+            found = os.stat(path)  # noqa: PTH116
+        except FileNotFoundError:
+            return None
+        return FileStatus(length=found.st_size, modified_milliseconds=found.st_mtime_ns // 1_000_000)
+
+    def open(self, path: str) -> BinaryIO:
+        return Path(path).open("rb")
+
+    def read(self, path: str) -> bytes | None:
+        try:
+            return Path(path).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def create(self, path: str, content: bytes) -> bool:
+        written = self._write_beside(path, content)
+        try:
+            # A hard link fails if the name exists: content and name appear together, and only once.
+            Path(path).hardlink_to(written)
+        except FileExistsError:
+            return False
+        finally:
+            written.unlink()
+        return True
+
+    def replace(self, path: str, content: bytes) -> None:
+        self._write_beside(path, content).rename(path)
+
+    def delete(self, path: str) -> None:
+        Path(path).unlink(missing_ok=True)
+
+    def names(self, folder: str) -> list[str]:
+        try:
+            return sorted(os.listdir(folder))  # noqa: PTH208
+        except FileNotFoundError:
+            return []
+
+    def _write_beside(self, path: str, content: bytes) -> Path:
+        target = Path(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Spark's file source and Delta overlook names that begin with a dot.
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        return Path(name)
+
+
+def storage_for(location: str) -> Storage:
+    """The store that `location` is in. Raises EnvironmentCheckError for a scheme that is not supported."""
+    if "://" in location:
+        scheme = location.split("://", 1)[0]
+        raise EnvironmentCheckError(
+            f"{location}: locations with the scheme {scheme!r} are not supported in this version; use a local folder"
+        )
+    return LocalStorage()

@@ -1,0 +1,123 @@
+"""Runs a pipeline as a stream: every `trigger.every`, or once over all that is there."""
+
+import logging
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+from types import FrameType
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame
+from pyspark.sql.streaming.query import StreamingQuery
+
+from penstock.accounting import BatchRecord
+from penstock.arrivals import file_stream, query_id_of
+from penstock.batch import run_batch
+from penstock.errors import PenstockError
+from penstock.pipeline import Pipeline
+from penstock.stopping import StopFile
+
+POLL_SECONDS = 0.2
+log = logging.getLogger(__name__)
+
+
+class StopRequested(Exception):  # noqa: N818 - it ends a query, it is not an error
+    """A micro-batch that began after the stop was asked for; it will be the first of the next start."""
+
+
+@dataclass(kw_only=True)
+class StreamRunner:
+    """Starts the query, runs its micro-batches and stops it between two of them."""
+
+    pipeline: Pipeline
+    stop_file: StopFile
+    records: list[BatchRecord] = field(default_factory=list)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _batch_error: Exception | None = None
+
+    def run(self, *, once: bool) -> list[BatchRecord]:
+        """Run until stopped, or (once) until all files that are there are done. Returns the finished batches.
+
+        Raises the PenstockError that ended a batch, or Spark's StreamingQueryException.
+        """
+        self.stop_file.clear()
+        self._install_signal_handlers()
+        query = self._start(once)
+        try:
+            self._wait(query)
+        except StreamingQueryException:
+            if isinstance(self._batch_error, StopRequested):
+                return self.records
+            if self._batch_error is not None:
+                raise self._batch_error from None
+            raise
+        return self.records
+
+    def _start(self, once: bool) -> StreamingQuery:
+        config = self.pipeline.config
+        writer = (
+            file_stream(self.pipeline.spark, config.source)
+            .writeStream.queryName(config.pipeline)
+            .foreachBatch(self._on_batch)
+            .option("checkpointLocation", config.checkpoint)
+        )
+        if once:
+            return writer.trigger(availableNow=True).start()
+        return writer.trigger(processingTime=f"{config.trigger.every:g} seconds").start()
+
+    def _wait(self, query: StreamingQuery) -> None:
+        """Wait for the end; after a stop was asked for, stop the query as soon as no batch is running."""
+        while not query.awaitTermination(POLL_SECONDS):
+            if not self._stop.is_set() and self.stop_file.is_there():
+                log.info("stop file found")
+                self._stop.set()
+            if self._stop.is_set() and not query.status["isTriggerActive"]:
+                query.stop()
+                return
+
+    def _on_batch(self, frame: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - the file log has the list
+        if self._stop.is_set():
+            self._batch_error = StopRequested()
+            raise self._batch_error
+        pipeline = self.pipeline
+        query_id = query_id_of(pipeline.storage, pipeline.config.checkpoint)
+        if query_id is None:
+            raise PenstockError(f"{pipeline.config.checkpoint}/metadata vanished; restore the checkpoint")
+        started = time.monotonic()
+        try:
+            record = run_batch(pipeline, query_id=query_id, batch_id=batch_id)
+        except Exception as error:
+            # Spark wraps what is raised here in a text; the error itself is kept for `run`.
+            self._batch_error = error
+            raise
+        if record is not None:
+            self.records.append(record)
+            log.info("%s", progress_line(record, time.monotonic() - started))
+
+    def _install_signal_handlers(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def ask_to_stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+            log.info("%s: finishing the running micro-batch", signal.Signals(number).name)
+            self._stop.set()
+
+        signal.signal(signal.SIGTERM, ask_to_stop)
+        signal.signal(signal.SIGINT, ask_to_stop)
+
+
+def progress_line(record: BatchRecord, seconds: float) -> str:
+    plan = record.plan
+    parts = [
+        f"batch {plan.batch_id}: {len(plan.files)} files, {record.rows_in:,} rows in {seconds:.1f} s",
+        f"{record.accepted - record.failed:,} scored by version {plan.champion.version}",
+    ]
+    if record.failed:
+        parts.append(f"{record.failed:,} failed in the model")
+    if record.quarantined:
+        parts.append(f"{record.quarantined:,} rows quarantined")
+    if record.files_refused:
+        parts.append(f"{record.files_refused} files refused")
+    parts += [f"version {version} refused: {reason}" for version, reason in plan.refused_versions.items()]
+    return ", ".join(parts)

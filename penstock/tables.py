@@ -1,0 +1,110 @@
+"""The Delta tables of a pipeline: made, checked and appended to, each append at most once per micro-batch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StructField, StructType
+
+from penstock.errors import EnvironmentCheckError
+from schemas.tables import TableSpec
+
+#: A query's writes are dropped from now on: no later version can be higher.
+LAST_VERSION = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """Delta's idempotency key: a second append to a table with the same key, or a lower batch_id, does nothing."""
+
+    pipeline: str
+    query_id: str
+    batch_id: int
+
+    @property
+    def application(self) -> str:
+        return f"{self.pipeline}:{self.query_id}"
+
+
+def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
+    """Append `frame`, with query_id and batch_id in front, unless this transaction is in the table already."""
+    columns = [
+        F.lit(transaction.query_id).alias("query_id"),
+        F.lit(transaction.batch_id).cast("long").alias("batch_id"),
+        *frame.columns,
+    ]
+    (
+        frame.select(*columns)
+        .write.format("delta")
+        .mode("append")
+        .option("txnAppId", transaction.application)
+        .option("txnVersion", transaction.batch_id)
+        .save(path)
+    )
+
+
+def batch_rows(spark: SparkSession, path: str, transaction: Transaction) -> DataFrame:
+    """What a micro-batch has in a table."""
+    mine = (F.col("query_id") == transaction.query_id) & (F.col("batch_id") == transaction.batch_id)
+    return spark.read.format("delta").load(path).where(mine)
+
+
+def table_exists(spark: SparkSession, path: str) -> bool:
+    return DeltaTable.isDeltaTable(spark, path)
+
+
+def column_type(spark: SparkSession, path: str, column: str) -> DataType | None:
+    """The type of a table's column; None where there is no such table."""
+    return spark.read.format("delta").load(path).schema[column].dataType if table_exists(spark, path) else None
+
+
+def prepare_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
+    """Make the table, or bring an existing one up to the spec: new nullable columns are added.
+
+    Raises EnvironmentCheckError for any other difference.
+    """
+    if not table_exists(spark, path):
+        create_table(spark, path, spec)
+        return
+    missing = new_columns(spark.read.format("delta").load(path).schema, spec, path)
+    if missing:
+        definitions = ", ".join(f"`{column.name}` {column.dataType.simpleString()}" for column in missing)
+        spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({definitions})")
+
+
+def create_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
+    builder = DeltaTable.createIfNotExists(spark).location(path).addColumns(spec.schema)
+    if spec.cluster_by:
+        builder = builder.clusterBy(*spec.cluster_by)
+    if spec.statistics:
+        builder = builder.property("delta.dataSkippingStatsColumns", ",".join(spec.statistics))
+    builder.execute()
+
+
+def new_columns(found: StructType, spec: TableSpec, path: str) -> list[StructField]:
+    """The columns that the spec has and the table lacks. Raises EnvironmentCheckError where they contradict."""
+    types = {column.name: column.dataType for column in found.fields}
+    expected = {column.name: column.dataType for column in spec.schema.fields}
+    changed = [
+        f"{name} is {types[name].simpleString()}, expected {kind.simpleString()}"
+        for name, kind in expected.items()
+        if name in types and types[name].simpleString() != kind.simpleString()
+    ]
+    gone = [f"{name} is in the table only" for name in types if name not in expected]
+    if changed or gone:
+        raise EnvironmentCheckError(
+            f"table {path}: {'; '.join(changed + gone)}. Only new nullable columns are added to a table; "
+            "for another change use a new tables.root (and checkpoint), or change the contract back"
+        )
+    return [column for column in spec.schema.fields if column.name not in types]
+
+
+def close_query(spark: SparkSession, paths: Iterable[str], *, pipeline: str, query_id: str) -> None:
+    """Make every later append of an old query id a no-op, in each table that exists: a zombie's writes are dropped."""
+    for path in paths:
+        if table_exists(spark, path):
+            nothing = spark.read.format("delta").load(path).limit(0)
+            writer = nothing.write.format("delta").mode("append").option("txnAppId", f"{pipeline}:{query_id}")
+            writer.option("txnVersion", LAST_VERSION).save(path)

@@ -1,0 +1,1 @@
+"""What data looks like: input contracts (one module per pipeline) and the output tables."""

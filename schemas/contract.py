@@ -1,0 +1,122 @@
+"""The vocabulary of an input contract: fields, rules, and what a value must look like."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+PRIMITIVE_TYPES = ("double", "float", "integer", "long", "string", "boolean", "timestamp", "date")
+DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
+SNAKE_CASE = re.compile(r"[a-z_][a-z0-9_]*")
+
+#: Columns that the tables add to a contract's own; a field must not take one of these names.
+RESERVED_NAMES = frozenset(
+    {
+        "query_id",
+        "batch_id",
+        "prediction",
+        "model_name",
+        "model_version",
+        "role",
+        "error",
+        "source_file",
+        "scored_at",
+    }
+)
+
+
+class ContractDefinitionError(ValueError):
+    """A contract that contradicts itself; the message names the field or rule and what to change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One column of the input.
+
+    name: the column in the tables, snake_case. source: its name in the file's header (default: name).
+    model: its name in the model's signature (default: name); a field that the model does not ask for is
+    carried along. type: double, float, integer, long, string, boolean, timestamp, date, decimal(p,s).
+    format: Spark datetime pattern for timestamp and date in CSV; default ISO 8601.
+    nan: what a NaN in a double or float means: reject the row, take it as null, or keep it.
+    """
+
+    name: str
+    type: str
+    source: str = ""
+    model: str = ""
+    nullable: bool = False
+    format: str | None = None
+    nan: Literal["reject", "null", "keep"] = "reject"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", self.source or self.name)
+        object.__setattr__(self, "model", self.model or self.name)
+        if not SNAKE_CASE.fullmatch(self.name):
+            raise ContractDefinitionError(
+                f"field {self.name!r}: a table column is snake_case (a-z, 0-9, _); "
+                f"keep the header's spelling in source={self.name!r}"
+            )
+        if self.name in RESERVED_NAMES:
+            raise ContractDefinitionError(f"field {self.name!r}: the tables use this name; choose another")
+        if self.type not in PRIMITIVE_TYPES and not DECIMAL.fullmatch(self.type):
+            raise ContractDefinitionError(
+                f"field {self.name!r}: unknown type {self.type!r}; "
+                f"expected one of {', '.join(PRIMITIVE_TYPES)} or decimal(p,s)"
+            )
+        if self.format and self.type not in ("timestamp", "date"):
+            raise ContractDefinitionError(f"field {self.name!r}: format is for timestamp and date only")
+
+    @property
+    def is_floating(self) -> bool:
+        return self.type in ("double", "float")
+
+    @property
+    def decimal_precision_scale(self) -> tuple[int, int] | None:
+        match = DECIMAL.fullmatch(self.type)
+        return (int(match[1]), int(match[2])) if match else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """A condition on a row, in Spark SQL over the table's column names, that must be true.
+
+    NULL is not true: a rule on a nullable field says so itself (`x IS NULL OR x > 0`). Division by zero
+    gives NULL, and so rejects the row.
+    """
+
+    name: str
+    sql: str
+
+    def mentions(self, field_name: str) -> bool:
+        return re.search(rf"(?<![\w.]){re.escape(field_name)}(?!\w)", self.sql, re.IGNORECASE) is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """What a pipeline accepts. extra_columns: what a column that no field names does to its file."""
+
+    fields: tuple[Field, ...]
+    rules: tuple[Rule, ...] = ()
+    extra_columns: Literal["ignore", "refuse"] = "ignore"
+
+    def __post_init__(self) -> None:
+        if not self.fields:
+            raise ContractDefinitionError("a contract needs at least one field")
+        for what in ("name", "source", "model"):
+            refuse_doubled(f"field {what}", (getattr(field, what) for field in self.fields))
+        refuse_doubled("rule name", (rule.name for rule in self.rules))
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(field.source for field in self.fields)
+
+    def field_for_model_input(self, model_input: str) -> Field | None:
+        return next((field for field in self.fields if field.model == model_input), None)
+
+
+def refuse_doubled(what: str, names: Iterable[str]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.lower() in seen:
+            raise ContractDefinitionError(f"{what} {name!r} stands twice (case does not count); rename one")
+        seen.add(name.lower())

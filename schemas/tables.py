@@ -1,0 +1,126 @@
+"""The output tables of a rows pipeline: columns, and how each table is laid out."""
+
+from dataclasses import dataclass
+
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DataType,
+    DateType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    LongType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from schemas.contract import Contract, Field
+
+SPARK_TYPES: dict[str, DataType] = {
+    "double": DoubleType(),
+    "float": FloatType(),
+    "integer": IntegerType(),
+    "long": LongType(),
+    "string": StringType(),
+    "boolean": BooleanType(),
+    "timestamp": TimestampType(),
+    "date": DateType(),
+}
+
+#: Every table begins with these, so that Delta keeps their statistics and a batch's rows are found by file pruning.
+BATCH_COLUMNS = (StructField("query_id", StringType()), StructField("batch_id", LongType()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSpec:
+    """A table's name, columns, clustering columns, and the columns whose min/max Delta keeps."""
+
+    name: str
+    schema: StructType
+    cluster_by: tuple[str, ...] = ()
+    statistics: tuple[str, ...] = ()
+
+
+def spark_type(field: Field) -> DataType:
+    decimal = field.decimal_precision_scale
+    return DecimalType(*decimal) if decimal else SPARK_TYPES[field.type]
+
+
+def contract_columns(contract: Contract) -> list[StructField]:
+    """The contract's fields as table columns. All nullable for Delta: a later contract may relax a field."""
+    return [StructField(field.name, spark_type(field)) for field in contract.fields]
+
+
+def predictions(contract: Contract, prediction: DataType) -> TableSpec:
+    """One row is an accepted input row; `prediction` is null where `error` says why."""
+    return TableSpec(
+        name="predictions",
+        schema=StructType(
+            [
+                *BATCH_COLUMNS,
+                *contract_columns(contract),
+                StructField("prediction", prediction),
+                StructField("model_name", StringType()),
+                StructField("model_version", StringType()),
+                StructField("role", StringType()),
+                StructField("error", StringType()),
+                StructField("source_file", StringType()),
+                StructField("scored_at", TimestampType()),
+            ]
+        ),
+        cluster_by=("scored_at",),
+        statistics=("query_id", "batch_id", "model_version", "scored_at"),
+    )
+
+
+QUARANTINE = TableSpec(
+    name="quarantine",
+    schema=StructType(
+        [
+            *BATCH_COLUMNS,
+            StructField("stage", StringType()),
+            StructField("reasons", ArrayType(StringType())),
+            StructField("raw", StringType()),
+            StructField("source_file", StringType()),
+            StructField("quarantined_at", TimestampType()),
+            StructField("replayed_in", LongType()),
+        ]
+    ),
+    statistics=("query_id", "batch_id", "stage", "quarantined_at"),
+)
+
+FILE = StructType(
+    [
+        StructField("path", StringType()),
+        StructField("length", LongType()),
+        StructField("modification_time", TimestampType()),
+        StructField("rows", LongType()),
+    ]
+)
+
+BATCHES = TableSpec(
+    name="batches",
+    schema=StructType(
+        [
+            *BATCH_COLUMNS,
+            StructField("pipeline", StringType()),
+            StructField("started_at", TimestampType()),
+            StructField("finished_at", TimestampType()),
+            StructField("files", ArrayType(FILE)),
+            StructField("files_refused", LongType()),
+            StructField("rows_in", LongType()),
+            StructField("accepted", LongType()),
+            StructField("quarantined", LongType()),
+            StructField("failed", LongType()),
+            StructField("versions", MapType(StringType(), StringType())),
+            StructField("refused_versions", MapType(StringType(), StringType())),
+            StructField("seconds", MapType(StringType(), DoubleType())),
+        ]
+    ),
+    statistics=("query_id", "batch_id", "started_at", "finished_at"),
+)

@@ -1,0 +1,29 @@
+"""The guard model: an MLflow pyfunc around a registered one, which `spark_udf` runs in the executors.
+
+Models-from-code: MLflow runs this file when it loads the guard.
+"""
+
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+from udfs.guarded import score_rows
+from udfs.model_cache import GuardedModel, open_model
+
+
+class Guard(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unused-ignore]
+    """Inputs: the inner model's, under any type. Outputs: the inner model's fields and `error` (text)."""
+
+    model: GuardedModel
+
+    def load_context(self, context: Any) -> None:
+        self.model = open_model(context.artifacts["model"])
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
+        return score_rows(
+            self.model.predict, model_input, inputs=self.model.inputs, outputs=self.model.outputs
+        )
+
+
+mlflow.models.set_model(Guard())

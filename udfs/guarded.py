@@ -1,0 +1,158 @@
+"""Scores a batch of rows so that what one row breaks costs that row alone."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from mlflow.types import DataType
+
+from udfs.outputs import Port
+
+#: The most predict calls that one Arrow batch may cost.
+MOST_CALLS = 64
+#: spark_udf turns None in a text column into the text 'None', so a null travels as this.
+NULL_TEXT = "\x00"
+ERROR = "error"
+SHOWN_CHARACTERS = 300
+#: What stands in a failed row, because spark_udf converts a whole column at once; read nowhere.
+PLACEHOLDERS: dict[DataType, Any] = {
+    DataType.double: np.nan,
+    DataType.float: np.nan,
+    DataType.long: 0,
+    DataType.integer: 0,
+    DataType.boolean: False,
+    DataType.string: NULL_TEXT,
+}
+NUMPY_TYPES: dict[DataType, str] = {
+    DataType.double: "float64",
+    DataType.float: "float32",
+    DataType.long: "int64",
+    DataType.integer: "int32",
+    DataType.boolean: "bool",
+}
+#: Inputs whose pandas column can't hold a null.
+NULL_FREE = (DataType.long, DataType.integer, DataType.boolean)
+
+Predict = Callable[[pd.DataFrame], Any]
+
+
+class ModelOutputError(ValueError):
+    """The model answered with another shape than its signature says."""
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Positions of rows that are tried together."""
+
+    positions: np.ndarray[Any, np.dtype[np.intp]]
+
+
+def score_rows(
+    predict: Predict, rows: pd.DataFrame, *, inputs: Sequence[Port], outputs: Sequence[Port]
+) -> pd.DataFrame:
+    """One row of outputs, and `error`, for each row of inputs.
+
+    rows: one column per input port. Returns the output ports' columns and `error` (text, '' where the row was
+    scored). A batch that raises is tried again in halves, at most MOST_CALLS calls in all, so a bad row is found
+    and the others are scored; what is still unresolved then shares the error of its segment.
+    """
+    results = empty_results(len(rows), outputs)
+    errors = np.full(len(rows), "", dtype=object)
+    usable = refuse_null_inputs(rows, inputs, errors)
+    pending = deque([Segment(usable)]) if len(usable) else deque()
+    calls = 0
+    while pending:
+        segment = pending.popleft()
+        try:
+            calls += 1
+            answer = answer_columns(predict(typed_inputs(rows, segment, inputs)), outputs, len(segment.positions))
+        except Exception as error:  # noqa: BLE001 - the model is foreign code; what it raises becomes the row's error
+            halves = split(segment, rows)
+            if len(halves) > 1 and calls + len(pending) + len(halves) <= MOST_CALLS:
+                pending.extend(halves)
+            else:
+                errors[segment.positions] = describe(error, len(segment.positions))
+            continue
+        for name, values in answer.items():
+            results[name][segment.positions] = values
+    return pd.DataFrame({**results, ERROR: errors}, index=rows.index)
+
+
+def empty_results(count: int, outputs: Sequence[Port]) -> dict[str, np.ndarray[Any, Any]]:
+    return {
+        port.name: np.full(count, PLACEHOLDERS[port.type], dtype=NUMPY_TYPES.get(port.type, "object"))
+        for port in outputs
+    }
+
+
+def refuse_null_inputs(
+    rows: pd.DataFrame, inputs: Sequence[Port], errors: np.ndarray[Any, Any]
+) -> np.ndarray[Any, np.dtype[np.intp]]:
+    """Marks the rows with a null where the signature's type has none; returns the positions of the others."""
+    usable = np.ones(len(rows), dtype=bool)
+    for port in inputs:
+        if port.required and port.type in NULL_FREE and rows[port.name].isna().any():
+            missing = rows[port.name].isna().to_numpy()
+            errors[missing & usable] = f"{port.name} is null; the model's signature wants a {port.type.name}"
+            usable &= ~missing
+    return np.flatnonzero(usable)
+
+
+def typed_inputs(rows: pd.DataFrame, segment: Segment, inputs: Sequence[Port]) -> pd.DataFrame:
+    """The segment's rows as the signature has them; integers that travelled as floats because of nulls go back."""
+    chosen = rows if len(segment.positions) == len(rows) else rows.iloc[segment.positions]
+    chosen = chosen.reset_index(drop=True)
+    for port in inputs:
+        wanted = NUMPY_TYPES.get(port.type)
+        if port.type in NULL_FREE and port.required and chosen[port.name].dtype != wanted:
+            chosen = chosen.assign(**{port.name: chosen[port.name].astype(wanted)})
+    return chosen
+
+
+def split(segment: Segment, rows: pd.DataFrame) -> list[Segment]:
+    """Rows with a null apart from those without, for nulls are what models mostly trip over; else two halves."""
+    positions = segment.positions
+    if len(positions) == 1:
+        return []
+    has_null = rows.iloc[positions].isna().any(axis=1).to_numpy()
+    if has_null.any() and not has_null.all():
+        return [Segment(positions[~has_null]), Segment(positions[has_null])]
+    middle = len(positions) // 2
+    return [Segment(positions[:middle]), Segment(positions[middle:])]
+
+
+def answer_columns(answer: Any, outputs: Sequence[Port], expected: int) -> dict[str, np.ndarray[Any, Any]]:
+    """The model's answer as one array per output. Raises ModelOutputError for another number of rows or fields."""
+    frame = as_frame(answer, outputs)
+    if len(frame) != expected:
+        raise ModelOutputError(f"the model returned {len(frame)} rows for {expected}")
+    return {port.name: as_array(frame[port.name], port) for port in outputs}
+
+
+def as_frame(answer: Any, outputs: Sequence[Port]) -> pd.DataFrame:
+    names = [port.name for port in outputs]
+    if isinstance(answer, pd.Series):
+        answer = answer.to_numpy()
+    if isinstance(answer, np.ndarray) and answer.ndim > 2:
+        raise ModelOutputError(f"the model returned an array with {answer.ndim} dimensions; expected 1 or 2")
+    frame = pd.DataFrame(answer)
+    if set(names) <= set(frame.columns):
+        return frame[names]
+    if len(frame.columns) == len(names):
+        return frame.set_axis(names, axis=1)
+    raise ModelOutputError(f"the model returned the fields {list(frame.columns)}; its signature says {names}")
+
+
+def as_array(values: pd.Series, port: Port) -> np.ndarray[Any, Any]:
+    if port.type == DataType.string:
+        texts = values.astype(object)
+        return texts.where(texts.notna(), NULL_TEXT).to_numpy()
+    return values.to_numpy(dtype=NUMPY_TYPES[port.type])
+
+
+def describe(error: Exception, rows_together: int) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())[:SHOWN_CHARACTERS]
+    return text if rows_together == 1 else f"{text} (one of {rows_together} rows that were tried together)"

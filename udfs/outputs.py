@@ -1,0 +1,100 @@
+"""What a model's signature says about its inputs and outputs, in terms of Spark and pandas."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, TensorSpec
+from pyspark.sql import types as T
+
+#: The Spark type of an input or output; spark_udf returns no other types.
+SPARK_TYPES: dict[DataType, T.DataType] = {
+    DataType.double: T.DoubleType(),
+    DataType.float: T.FloatType(),
+    DataType.long: T.LongType(),
+    DataType.integer: T.IntegerType(),
+    DataType.boolean: T.BooleanType(),
+    DataType.string: T.StringType(),
+}
+#: Inputs may also be these.
+INPUT_TYPES = {**SPARK_TYPES, DataType.datetime: T.TimestampType()}
+#: The field of a single unnamed output.
+PREDICTION = "prediction"
+
+
+class SignatureError(ValueError):
+    """A signature that rows can't be scored by; the message says what to change."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Port:
+    """One named input or output of a model."""
+
+    name: str
+    type: DataType
+    required: bool = True
+
+
+def input_ports(signature: ModelSignature | None) -> tuple[Port, ...]:
+    """The named input columns, in signature order. Raises SignatureError."""
+    if signature is None or signature.inputs is None or signature.outputs is None:
+        raise SignatureError(
+            "the model has no signature with inputs and outputs; log it again with "
+            "signature=mlflow.models.infer_signature(inputs, model.predict(inputs))"
+        )
+    specs = list(signature.inputs.inputs)
+    if not all(isinstance(spec, ColSpec) and spec.name for spec in specs):
+        raise SignatureError(
+            "the model's inputs are a tensor or have no names; log it with a pandas DataFrame as input example, "
+            "so that the signature has named columns"
+        )
+    return tuple(port(spec, INPUT_TYPES, "input") for spec in specs)
+
+
+def output_ports(signature: ModelSignature) -> tuple[Port, ...]:
+    """The output fields. A single unnamed output is called `prediction`, several are `prediction_0`, ..."""
+    specs = list(signature.outputs.inputs)
+    if len(specs) == 1 and isinstance(specs[0], TensorSpec):
+        return tensor_ports(specs[0])
+    named = [spec.name is not None for spec in specs]
+    if len(specs) > 1 and not all(named):
+        return tuple(
+            Port(name=f"{PREDICTION}_{number}", type=port(spec, SPARK_TYPES, "output").type)
+            for number, spec in enumerate(specs)
+        )
+    return tuple(port(spec, SPARK_TYPES, "output") for spec in specs)
+
+
+def port(spec: Any, allowed: dict[DataType, T.DataType], what: str) -> Port:
+    name = spec.name or PREDICTION
+    if spec.type not in allowed:
+        names = ", ".join(sorted(kind.name for kind in allowed))
+        raise SignatureError(f"the model's {what} {name!r} is of type {spec.type}; supported are {names}")
+    return Port(name=name, type=spec.type, required=bool(getattr(spec, "required", True)))
+
+
+def tensor_ports(spec: TensorSpec) -> tuple[Port, ...]:
+    kinds = {"f8": DataType.double, "f4": DataType.float, "i8": DataType.long, "i4": DataType.integer}
+    kind = kinds.get(spec.type.str[1:], DataType.string if spec.type.kind in "OUS" else None)
+    if spec.type.kind == "b":
+        kind = DataType.boolean
+    if kind is None or len(spec.shape) > 2 or (len(spec.shape) == 2 and spec.shape[1] < 1):
+        raise SignatureError(
+            f"the model's output is a tensor of {spec.type} with shape {spec.shape}; "
+            "expected one number, text or boolean a row, or a fixed number of them"
+        )
+    if len(spec.shape) == 1 or spec.shape[1] == 1:
+        return (Port(name=PREDICTION, type=kind),)
+    return tuple(Port(name=f"{PREDICTION}_{number}", type=kind) for number in range(spec.shape[1]))
+
+
+def is_single(outputs: tuple[Port, ...]) -> bool:
+    """Whether the table's `prediction` is a plain value, not a struct."""
+    return len(outputs) == 1
+
+
+def prediction_type(outputs: tuple[Port, ...]) -> T.DataType:
+    """The type of the `prediction` column: the plain type of a single output, else a struct of all."""
+    if is_single(outputs):
+        return SPARK_TYPES[outputs[0].type]
+    return T.StructType([T.StructField(port.name, SPARK_TYPES[port.type]) for port in outputs])
