@@ -29,10 +29,10 @@ $(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256
 	@touch $@
 
 jars:  ## fetch Delta's jars beside Spark's own and check them against conf/jars.sha256
-	@cd $(JARS) && sha256sum --check --status "$(CURDIR)/conf/jars.sha256" 2>/dev/null || \
+	@(cd $(JARS) && sha256sum --check --status "$(CURDIR)/conf/jars.sha256" 2>/dev/null) || \
 	  { echo "penstock: fetching Delta's jars"; \
-	    java -jar $(JARS)/ivy-*.jar -warn -ivy conf/jars.xml -types jar bundle -retrieve "$(CURDIR)/$(JARS)/[artifact]-[revision].[ext]" >/dev/null && \
-	    cd $(JARS) && sha256sum --check --quiet "$(CURDIR)/conf/jars.sha256"; }
+	    java -jar $(JARS)/ivy-*.jar -warn -ivy conf/jars.xml -types jar bundle -retrieve "$(CURDIR)/$(JARS)/[artifact]-[revision].[ext]" && \
+	    (cd $(JARS) && sha256sum --check --quiet "$(CURDIR)/conf/jars.sha256"); }
 
 demo: env  ## train, register, stream the wine data through the job and show what came out (about 1 minute)
 	@$(BIN)/python jobs/run_demo.py

@@ -1,13 +1,12 @@
 """The books of a micro-batch: what its tables hold, counted from what was committed, against what went in."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.errors import AccountingError
-from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
 from penstock.tables import Transaction, batch_rows
@@ -84,10 +83,11 @@ class BatchRecord:
         return file.path, file.length, status.modification_time if status else None, rows
 
 
-def count_batch(
-    pipeline: Pipeline, plan: Plan, transaction: Transaction, *, started_at: datetime, phases: Phases
-) -> BatchRecord:
-    """Read the counts back from the committed tables. Raises AccountingError if a Parquet file's rows don't add up."""
+def count_batch(pipeline: Pipeline, plan: Plan, transaction: Transaction) -> dict[str, FileCount]:
+    """The counts by file, read back from the committed tables.
+
+    Raises AccountingError if a Parquet file's footer has another number of rows than came out.
+    """
     counts = committed_counts(pipeline, transaction)
     for file in plan.files_with("accepted"):
         found = counts.get(file.path, FileCount()).rows
@@ -96,14 +96,7 @@ def count_batch(
                 f"batch {plan.batch_id}: {file.path} has {file.rows} rows in its footer, but {found} came out "
                 "(scored and quarantined); the batch is not marked as done. Please report this with the file"
             )
-    return BatchRecord(
-        plan=plan,
-        pipeline=pipeline.config.pipeline,
-        counts=counts,
-        started_at=started_at,
-        finished_at=datetime.now(UTC),
-        seconds=dict(phases.seconds),
-    )
+    return counts
 
 
 def committed_counts(pipeline: Pipeline, transaction: Transaction) -> dict[str, FileCount]:
@@ -111,7 +104,10 @@ def committed_counts(pipeline: Pipeline, transaction: Transaction) -> dict[str, 
     spark, config = pipeline.spark, pipeline.config
     zero = F.lit(0)
     predicted = batch_rows(spark, config.table_path("predictions"), transaction).select(
-        "source_file", F.lit(1).alias("accepted"), F.col("error").isNotNull().cast("int").alias("failed"), zero.alias("q")
+        "source_file",
+        F.lit(1).alias("accepted"),
+        F.col("error").isNotNull().cast("int").alias("failed"),
+        zero.alias("q"),
     )
     rejected = batch_rows(spark, config.table_path("quarantine"), transaction).where(F.col("stage") != "file")
     both = predicted.unionByName(

@@ -24,9 +24,7 @@ def admit_files(
     settled = settle(arrived, storage=storage, settle_seconds=source.settle)
 
     def admit(arrival: Arrival) -> PlannedFile:
-        return admit_file(
-            arrival.path, settled[arrival.path], storage=storage, source=source, contract=contract
-        )
+        return admit_file(arrival.path, settled[arrival.path], storage=storage, source=source, contract=contract)
 
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         return list(pool.map(admit, arrived))
@@ -45,9 +43,7 @@ def admit_file(
             return admit_parquet(path, status, storage=storage, contract=contract)
         return admit_csv(path, status, storage=storage, dialect=source.csv, contract=contract)
     except OSError as error:
-        return refused_file(
-            path=path, status=status, reasons=[f"file: can't be read: {error.strerror or error}"]
-        )
+        return refused_file(path=path, status=status, reasons=[f"file: can't be read: {error.strerror or error}"])
 
 
 def format_of(path: str, *, default: str) -> str:

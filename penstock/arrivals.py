@@ -58,9 +58,7 @@ def arrivals(storage: Storage, checkpoint: str, batch_id: int) -> list[Arrival]:
         raise PlanError(f"{checkpoint}/offsets/{batch_id}: is missing; a micro-batch has no files without it")
     before = log_offset(storage, checkpoint, batch_id - 1)
     first = 0 if before is None and batch_id == 0 else (last if before is None else before + 1)
-    return [
-        arrival for offset in range(first, last + 1) for arrival in log_entries(storage, checkpoint, offset)
-    ]
+    return [arrival for offset in range(first, last + 1) for arrival in log_entries(storage, checkpoint, offset)]
 
 
 def log_offset(storage: Storage, checkpoint: str, batch_id: int) -> int | None:

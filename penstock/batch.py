@@ -45,7 +45,15 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
             write_predictions(pipeline, plan, rows, transaction)
     with phases.measure("account"):
         check_files_unchanged(plan, pipeline.storage)
-        record = count_batch(pipeline, plan, transaction, started_at=started_at, phases=phases)
+        counts = count_batch(pipeline, plan, transaction)
+    record = BatchRecord(
+        plan=plan,
+        pipeline=pipeline.config.pipeline,
+        counts=counts,
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        seconds=dict(phases.seconds),
+    )
     write_marker(pipeline, record, transaction)
     return record
 

@@ -42,7 +42,11 @@ class Champion:
     _proven: set[str] = field(default_factory=set)
 
     def choose(
-        self, *, before: PinnedModel | None, refused: dict[str, str], probe_rows: Callable[[], DataFrame | None]
+        self,
+        *,
+        before: PinnedModel | None,
+        refused: dict[str, str],
+        probe_rows: Callable[[], DataFrame | None],
     ) -> Choice:
         """Resolve the alias and probe a version not used before.
 

@@ -63,11 +63,12 @@ def is_accepted(contract: Contract, given: dict[str, str]) -> Column:
 
 def all_reasons(contract: Contract, given: dict[str, str]) -> Column:
     """Every reason against a row; one on the whole row stands alone, for its fields can't be trusted."""
-    in_fields = [
-        F.when(is_bad(field, given[field.name]), reason_against(field)) for field in contract.fields
-    ]
+    in_fields = [F.when(is_bad(field, given[field.name]), reason_against(field)) for field in contract.fields]
     in_rules = [
-        F.when(~holds(rule) & is_judgeable(rule, contract, given), F.lit(f"rule {rule.name}: not true: {rule.sql}"))
+        F.when(
+            ~holds(rule) & is_judgeable(rule, contract, given),
+            F.lit(f"rule {rule.name}: not true: {rule.sql}"),
+        )
         for rule in contract.rules
     ]
     reasons = F.filter(F.array(*in_fields, *in_rules), lambda reason: reason.isNotNull())

@@ -42,7 +42,11 @@ def read_config(conf: Sequence[Path], overrides: Sequence[str]) -> PipelineConfi
 def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
     """Run a job's command and return its exit code. PENSTOCK_DEBUG=1 shows the traceback of an error."""
     logging.basicConfig(
-        stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", force=True
+        stream=sys.stdout,
+        level=logging.INFO,
+        format="%(asctime)s %(message)s",
+        datefmt="%H:%M:%S",
+        force=True,
     )
     for name in ("py4j", "mlflow", "alembic", "sqlalchemy"):
         logging.getLogger(name).setLevel(logging.WARNING if name != "alembic" else logging.ERROR)

@@ -57,7 +57,9 @@ def check_jars() -> str:
     folder = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
     found = sorted(path.name for path in folder.glob("delta-spark_*.jar"))
     if found != [DELTA_JAR]:
-        raise EnvironmentCheckError(f"{folder} has {found or 'no delta-spark jar'}; expected {DELTA_JAR}: run make jars")
+        raise EnvironmentCheckError(
+            f"{folder} has {found or 'no delta-spark jar'}; expected {DELTA_JAR}: run make jars"
+        )
     return DELTA_JAR
 
 

@@ -25,8 +25,7 @@ def checked_rows(
     """
     groups = groupby(sorted(files, key=layout_key), key=layout_key)
     frames = [
-        check_rows(read_group(spark, list(group), contract=contract, dialect=dialect), contract)
-        for _, group in groups
+        check_rows(read_group(spark, list(group), contract=contract, dialect=dialect), contract) for _, group in groups
     ]
     return reduce(DataFrame.unionByName, frames) if frames else None
 
@@ -35,9 +34,7 @@ def layout_key(file: PlannedFile) -> str:
     return (file.csv or file.parquet or file).model_dump_json()
 
 
-def read_group(
-    spark: SparkSession, files: list[PlannedFile], *, contract: Contract, dialect: CsvDialect
-) -> DataFrame:
+def read_group(spark: SparkSession, files: list[PlannedFile], *, contract: Contract, dialect: CsvDialect) -> DataFrame:
     paths = [file.path for file in files]
     if files[0].csv:
         return read_csv(spark, paths, layout=files[0].csv, contract=contract, dialect=dialect)
@@ -59,8 +56,6 @@ def rejected_rows(checked: DataFrame) -> DataFrame:
     """
     rejected = checked.where(~F.col(ACCEPTED)).select(REASONS, F.col(RAW).alias("raw"), SOURCE_FILE, IS_HEADER)
     headers = rejected.where(IS_HEADER)
-    numbered = headers.withColumn(
-        OCCURRENCE, F.row_number().over(Window.partitionBy(SOURCE_FILE).orderBy(SOURCE_FILE))
-    )
+    numbered = headers.withColumn(OCCURRENCE, F.row_number().over(Window.partitionBy(SOURCE_FILE).orderBy(SOURCE_FILE)))
     repeated = numbered.where(F.col(OCCURRENCE) > 1).drop(OCCURRENCE)
     return rejected.where(~F.col(IS_HEADER)).unionByName(repeated).drop(IS_HEADER)

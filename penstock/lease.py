@@ -41,7 +41,13 @@ class Holder:
         now = time.time()
         boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
         return cls(
-            token=uuid.uuid4().hex, host=socket.gethostname(), boot=boot, pid=os.getpid(), job=job, since=now, renewed=now
+            token=uuid.uuid4().hex,
+            host=socket.gethostname(),
+            boot=boot,
+            pid=os.getpid(),
+            job=job,
+            since=now,
+            renewed=now,
         )
 
     def to_json(self) -> bytes:

@@ -88,9 +88,7 @@ def check_owner(config: PipelineConfig, storage: Storage) -> None:
         )
 
 
-def resume_from_ledger(
-    spark: SparkSession, config: PipelineConfig, storage: Storage, state: LedgerState
-) -> None:
+def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Storage, state: LedgerState) -> None:
     """Let a new checkpoint go on where the tables are: old queries are closed, half-written batches taken back.
 
     Needs the lease. It may be cut off and run again. Raises LedgerError if the checkpoint is not new.
@@ -109,7 +107,10 @@ def resume_from_ledger(
         if name != "batches":
             take_back_unfinished(spark, path, config.table_path("batches"))
     storage.replace(resumed_path(config), json.dumps(old).encode())
-    log.info("resumed from the ledger: %d earlier queries are closed, their files will not be scored again", len(old))
+    log.info(
+        "resumed from the ledger: %d earlier queries are closed, their files will not be scored again",
+        len(old),
+    )
 
 
 def query_ids(spark: SparkSession, path: str) -> list[str]:

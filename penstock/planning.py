@@ -23,7 +23,11 @@ def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
     if plan is None:
         plan = fix_plan(storage, config.checkpoint, make_plan(pipeline, query_id=query_id, batch_id=batch_id))
     else:
-        log.info("batch %d: runs again from its plan of %s", batch_id, plan.planned_at.isoformat(timespec="seconds"))
+        log.info(
+            "batch %d: runs again from its plan of %s",
+            batch_id,
+            plan.planned_at.isoformat(timespec="seconds"),
+        )
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=config.meaning_hash)
     return plan
 

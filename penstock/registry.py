@@ -103,7 +103,13 @@ class Registry:
         return folder
 
     def cache_folder(self, version: ModelVersion) -> Path:
-        identity = (self.tracking_uri, version.name, version.version, version.source, version.created_milliseconds)
+        identity = (
+            self.tracking_uri,
+            version.name,
+            version.version,
+            version.source,
+            version.created_milliseconds,
+        )
         key = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]
         return model_cache() / f"{version.name}-{version.version}-{key}"
 

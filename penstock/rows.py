@@ -24,9 +24,7 @@ SENTINEL = "_end"
 REPLACEMENT_CHARACTER = "\ufffd"
 
 
-def read_parquet(
-    spark: SparkSession, paths: Sequence[str], *, layout: ParquetLayout, contract: Contract
-) -> DataFrame:
+def read_parquet(spark: SparkSession, paths: Sequence[str], *, layout: ParquetLayout, contract: Contract) -> DataFrame:
     """Rows of Parquet files that have the same types. A column keeps its file's type until the contract casts it."""
     types = dict(layout.types)
     schema = ", ".join(f"{quoted(source)} {types[source]}" for source in contract.sources)

@@ -13,8 +13,8 @@ from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.doctor import check_at_start
-from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
 from penstock.lease import Lease, lease_path
+from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
 from penstock.pipeline import Pipeline
 from penstock.registry import Registry
 from penstock.scoring import checked_ports

@@ -59,9 +59,7 @@ class Scorer:
         )
 
 
-def build_scorer(
-    spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract
-) -> Scorer:
+def build_scorer(spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract) -> Scorer:
     """Fetch the version, check its signature against the contract, and build its UDF, once in a process.
 
     Raises ModelRefusedError with what does not fit.
@@ -135,7 +133,12 @@ def guard_folder(cache: Path, model: Path, inputs: tuple[Port, ...]) -> Path:
         return folder
     made = Path(tempfile.mkdtemp(dir=cache, prefix=".guard."))
     # Any type, none required: what a null means is the guard's business, not MLflow's schema check.
-    schema = Schema([ColSpec(AnyType(), port.name, required=False) for port in inputs])
+    schema = Schema(
+        [
+            ColSpec(AnyType(), port.name, required=False)  # type: ignore[no-untyped-call]
+            for port in inputs
+        ]
+    )
     try:
         mlflow.pyfunc.save_model(
             str(made / "guard"),

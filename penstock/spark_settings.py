@@ -24,6 +24,8 @@ SETTINGS: dict[str, str] = {
     # A listing of the files that were planned needs no Spark job of its own.
     "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
+    # Nothing is kept in a Spark catalog; without this an empty spark-warehouse/ appears in the current directory.
+    "spark.sql.warehouse.dir": "warehouse/spark",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.python.worker.reuse": "true",
     "spark.ui.showConsoleProgress": "false",

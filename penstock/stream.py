@@ -18,7 +18,7 @@ from penstock.errors import PenstockError
 from penstock.pipeline import Pipeline
 from penstock.stopping import StopFile
 
-POLL_SECONDS = 0.2
+POLL_SECONDS = 1
 log = logging.getLogger(__name__)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
@@ -30,7 +30,7 @@ class Transaction:
 
 def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
     """Append `frame`, with query_id and batch_id in front, unless this transaction is in the table already."""
-    columns = [
+    columns: list[Column | str] = [
         F.lit(transaction.query_id).alias("query_id"),
         F.lit(transaction.batch_id).cast("long").alias("batch_id"),
         *frame.columns,

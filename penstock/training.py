@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
-import mlflow.data
 import mlflow.sklearn
 import pandas as pd
+from mlflow.data.pandas_dataset import from_pandas
 from sklearn.linear_model import ElasticNet
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from sklearn.model_selection import train_test_split
@@ -33,7 +33,13 @@ class TrainingResult:
 
 
 def train(
-    config: PipelineConfig, *, data: Path, alpha: float, l1_ratio: float, first_rows: int | None, promote: bool
+    config: PipelineConfig,
+    *,
+    data: Path,
+    alpha: float,
+    l1_ratio: float,
+    first_rows: int | None,
+    promote: bool,
 ) -> TrainingResult:
     """Fit on three quarters of `data`, measure on the last quarter, register under the config's model name.
 
@@ -41,7 +47,7 @@ def train(
     promote: set the config's alias; otherwise `candidate`. Raises ConfigError.
     """
     names = [field.model for field in load_contract(config).fields]
-    frame = read_training_data(data, names).head(first_rows)
+    frame = read_training_data(data, names).iloc[:first_rows]
     training, holdout = train_test_split(frame, test_size=0.25, random_state=SEED)
     begin_experiment(config)
     with mlflow.start_run(run_name=f"elasticnet alpha={alpha:g} l1_ratio={l1_ratio:g}") as run:
@@ -50,8 +56,7 @@ def train(
         metrics = measure(model, holdout[names], holdout[TARGET])
         mlflow.log_params({"alpha": alpha, "l1_ratio": l1_ratio, "seed": SEED, "training_rows": len(training)})
         mlflow.log_metrics(metrics)
-        # source is the file's name, not its path on this machine
-        mlflow.log_input(mlflow.data.from_pandas(training, name=data.stem, targets=TARGET), context="training")  # type: ignore[attr-defined]
+        mlflow.log_input(from_pandas(training, targets=TARGET, name=data.stem), context="training")
         example = training[names].head(5)
         info = mlflow.sklearn.log_model(
             model,
@@ -75,7 +80,7 @@ def read_training_data(data: Path, names: list[str]) -> pd.DataFrame:
     missing = [name for name in [*names, TARGET] if name not in frame.columns]
     if missing:
         raise ConfigError(f"{data}: lacks the columns {missing}; it has {list(frame.columns)}")
-    return frame
+    return frame.astype({TARGET: "float64"})
 
 
 def begin_experiment(config: PipelineConfig) -> None:

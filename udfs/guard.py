@@ -20,10 +20,8 @@ class Guard(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unus
     def load_context(self, context: Any) -> None:
         self.model = open_model(context.artifacts["model"])
 
-    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:  # noqa: ARG002
-        return score_rows(
-            self.model.predict, model_input, inputs=self.model.inputs, outputs=self.model.outputs
-        )
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
+        return score_rows(self.model.predict, model_input, inputs=self.model.inputs, outputs=self.model.outputs)
 
 
 mlflow.models.set_model(Guard())

@@ -106,9 +106,8 @@ def typed_inputs(rows: pd.DataFrame, segment: Segment, inputs: Sequence[Port]) -
     chosen = rows if len(segment.positions) == len(rows) else rows.iloc[segment.positions]
     chosen = chosen.reset_index(drop=True)
     for port in inputs:
-        wanted = NUMPY_TYPES.get(port.type)
-        if port.type in NULL_FREE and port.required and chosen[port.name].dtype != wanted:
-            chosen = chosen.assign(**{port.name: chosen[port.name].astype(wanted)})
+        if port.type in NULL_FREE and port.required and chosen[port.name].dtype != NUMPY_TYPES[port.type]:
+            chosen = chosen.assign(**{port.name: chosen[port.name].to_numpy(dtype=NUMPY_TYPES[port.type])})
     return chosen
 
 

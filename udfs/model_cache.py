@@ -24,6 +24,4 @@ def open_model(path: str) -> GuardedModel:
     """The pyfunc in the folder `path`, with its signature's ports."""
     model = mlflow.pyfunc.load_model(path)
     signature = model.metadata.signature
-    return GuardedModel(
-        predict=model.predict, inputs=input_ports(signature), outputs=output_ports(signature)
-    )
+    return GuardedModel(predict=model.predict, inputs=input_ports(signature), outputs=output_ports(signature))
