@@ -6,6 +6,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import BinaryIO, cast
 
@@ -56,7 +57,10 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tupl
         text = line.decode(dialect.encoding)
     except UnicodeDecodeError as error:
         return [f"header: byte {line[error.start]:#04x} is not {dialect.encoding}"], None
-    columns = split_header(text, dialect)
+    try:
+        columns = split_header(text, dialect)
+    except csv.Error as error:
+        return [f"header: can't be cut into fields: {error}"], None
     return header_reasons(columns, contract), CsvLayout(header_line=text, columns=tuple(columns))
 
 
@@ -106,11 +110,11 @@ def check_whole(head: bytes, rest: BinaryIO, *, dialect: CsvDialect) -> list[str
 
     With multiLine a quote that is never closed swallows the rest of the file, so it costs the file.
     """
-    quotes = 0
+    quotes = QuoteCounter(dialect)
     for chunk in chunks(head, rest):
         if dialect.multi_line:
-            quotes += count_quotes(chunk, dialect)
-    return ["file: a quote is opened and never closed"] if quotes % 2 else []
+            quotes.add(chunk)
+    return ["file: a quote is opened and never closed"] if quotes.is_open else []
 
 
 def chunks(head: bytes, rest: BinaryIO) -> Iterator[bytes]:
@@ -119,8 +123,29 @@ def chunks(head: bytes, rest: BinaryIO) -> Iterator[bytes]:
         yield chunk
 
 
-def count_quotes(chunk: bytes, dialect: CsvDialect) -> int:
-    """Quotes in a chunk, less the escaped ones. A doubled quote counts twice, which leaves the parity right."""
-    quote, escape = dialect.quote.encode(dialect.encoding), dialect.escape.encode(dialect.encoding)
-    escaped = 0 if quote == escape else chunk.count(escape + quote)
-    return chunk.count(quote) - escaped
+@dataclass
+class QuoteCounter:
+    """Counts the quotes of a text that comes in chunks, less the escaped ones.
+
+    A doubled quote counts twice, which leaves the parity right.
+    """
+
+    dialect: CsvDialect
+    quotes: int = 0
+    held_back: bytes = b""
+
+    def add(self, chunk: bytes) -> None:
+        quote = self.dialect.quote.encode(self.dialect.encoding)
+        escape = self.dialect.escape.encode(self.dialect.encoding)
+        if escape == quote:
+            self.quotes += chunk.count(quote)
+            return
+        escaped = re.compile(re.escape(escape) + rb".", re.DOTALL)
+        plain = escaped.sub(b"", self.held_back + chunk)
+        # An escape at the very end belongs to the first byte of the next chunk.
+        self.held_back = escape if plain.endswith(escape) else b""
+        self.quotes += plain.count(quote)
+
+    @property
+    def is_open(self) -> bool:
+        return self.quotes % 2 == 1

@@ -10,6 +10,8 @@ from penstock.storage import FileStatus, Storage
 from schemas.contract import Contract, Field
 
 INTEGER_BITS = {"integer": 32, "long": 64}
+#: The most digits of a decimal in Spark.
+MOST_DIGITS = 38
 #: Integers up to this many bits are exact in the floating type.
 EXACT_BITS = {"double": 53, "float": 24}
 
@@ -45,8 +47,8 @@ def schema_reasons(schema: Any, contract: Contract) -> list[str]:
         count = names.count(field.source)
         if count == 0:
             reasons.append(f"schema: column {field.source!r} is missing")
-        elif count > 1:
-            reasons.append(f"schema: column {field.source!r} stands {count} times")
+        elif same_name(names, field.source) > 1:
+            reasons.append(f"schema: column {field.source!r} stands {same_name(names, field.source)} times")
         elif not is_castable(schema.field(field.source).type, field):
             found = schema.field(field.source).type
             reasons.append(f"schema: column {field.source!r} is {found}, which can't be a {field.type} without loss")
@@ -54,6 +56,11 @@ def schema_reasons(schema: Any, contract: Contract) -> list[str]:
         extra = [name for name in names if name not in contract.sources]
         reasons += [f"schema: column {name!r} is not in the contract" for name in extra]
     return reasons
+
+
+def same_name(names: list[str], name: str) -> int:
+    """How many columns Spark takes for `name`: case does not count there."""
+    return [column.lower() for column in names].count(name.lower())
 
 
 def is_castable(found: Any, field: Field) -> bool:
@@ -99,7 +106,7 @@ def spark_type_of(found: Any) -> str | None:
     """The Spark type that a Parquet column of this Arrow type is read as, in DDL; None where Spark can't."""
     found = found.value_type if pa.types.is_dictionary(found) else found
     if pa.types.is_decimal(found):
-        return f"decimal({found.precision},{found.scale})"
+        return f"decimal({found.precision},{found.scale})" if found.precision <= MOST_DIGITS else None
     if pa.types.is_timestamp(found):
         if found.unit == "ns":
             return None

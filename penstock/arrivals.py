@@ -57,7 +57,9 @@ def arrivals(storage: Storage, checkpoint: str, batch_id: int) -> list[Arrival]:
     if last is None:
         raise PlanError(f"{checkpoint}/offsets/{batch_id}: is missing; a micro-batch has no files without it")
     before = log_offset(storage, checkpoint, batch_id - 1)
-    first = 0 if before is None and batch_id == 0 else (last if before is None else before + 1)
+    if before is None and batch_id > 0:
+        raise PlanError(f"{checkpoint}/offsets/{batch_id - 1}: is missing; where batch {batch_id} begins is unknown")
+    first = 0 if before is None else before + 1
     return [arrival for offset in range(first, last + 1) for arrival in log_entries(storage, checkpoint, offset)]
 
 
@@ -66,9 +68,13 @@ def log_offset(storage: Storage, checkpoint: str, batch_id: int) -> int | None:
     content = storage.read(f"{checkpoint}/offsets/{batch_id}")
     if content is None:
         return None
+    path = f"{checkpoint}/offsets/{batch_id}"
     lines = content.decode().splitlines()
-    check_version(lines, f"{checkpoint}/offsets/{batch_id}")
-    return int(json.loads(lines[2])["logOffset"])
+    check_version(lines, path)
+    try:
+        return int(json.loads(lines[2])["logOffset"])
+    except (IndexError, ValueError, KeyError, TypeError):
+        raise PlanError(f"{path}: is not a whole offset log; was the disk full? Restore the checkpoint") from None
 
 
 def log_entries(storage: Storage, checkpoint: str, offset: int) -> list[Arrival]:

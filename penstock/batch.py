@@ -14,13 +14,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.accounting import BatchRecord, count_batch
+from penstock.damage import without_damage
+from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
-from penstock.plan import Plan, check_files_unchanged
+from penstock.plan import Plan, check_files_unchanged, replace_plan
 from penstock.planning import obtain_plan
 from penstock.quarantine import quarantined
-from penstock.tables import Transaction, append_once, batch_rows
+from penstock.tables import Transaction, append_once, is_committed
 
 log = logging.getLogger(__name__)
 
@@ -31,18 +33,21 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
     Raises PlanError, AccountingError, LeaseError, ModelRefusedError, RegistryUnavailableError.
     """
     transaction = Transaction(pipeline=pipeline.config.pipeline, query_id=query_id, batch_id=batch_id)
-    if is_done(pipeline, transaction):
+    if batch_id <= pipeline.done.get(query_id, -1):
         log.info("batch %d: is done already, skipped", batch_id)
         return None
     phases, started_at = Phases(), datetime.now(UTC)
     with phases.measure("plan"):
         plan = obtain_plan(pipeline, query_id=query_id, batch_id=batch_id)
         check_files_unchanged(plan, pipeline.storage)
-    with checked(pipeline, plan) as rows:
-        with phases.measure("quarantine"):
-            write_quarantine(pipeline, plan, rows, transaction)
-        with phases.measure("predictions"):
-            write_predictions(pipeline, plan, rows, transaction)
+    try:
+        write_rows(pipeline, plan, transaction, phases)
+    except SPARK_ERRORS:
+        amended = amended_plan(pipeline, plan, transaction)
+        if amended is None:
+            raise
+        plan = amended
+        write_rows(pipeline, plan, transaction, phases)
     with phases.measure("account"):
         check_files_unchanged(plan, pipeline.storage)
         counts = count_batch(pipeline, plan, transaction)
@@ -58,9 +63,28 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
     return record
 
 
-def is_done(pipeline: Pipeline, transaction: Transaction) -> bool:
-    path = pipeline.config.table_path("batches")
-    return not batch_rows(pipeline.spark, path, transaction).isEmpty()
+def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases: Phases) -> None:
+    """Quarantine, then predictions."""
+    accepted = len(plan.files_with("accepted"))
+    log.info("batch %d: %d of %d files accepted, scoring", plan.batch_id, accepted, len(plan.files))
+    with checked(pipeline, plan) as rows:
+        with phases.measure("quarantine"):
+            write_quarantine(pipeline, plan, rows, transaction)
+        with phases.measure("predictions"):
+            write_predictions(pipeline, plan, rows, transaction)
+
+
+def amended_plan(pipeline: Pipeline, plan: Plan, transaction: Transaction) -> Plan | None:
+    """A plan without the damaged files that made the batch fail; None if that is not why, or too late."""
+    path = pipeline.config.table_path("quarantine")
+    if is_committed(pipeline.spark, path, transaction):
+        return None
+    files = without_damage(plan.files, storage=pipeline.storage, contract=pipeline.contract)
+    if files is None:
+        return None
+    amended = plan.model_copy(update={"files": tuple(files)})
+    replace_plan(pipeline.storage, pipeline.config.checkpoint, amended)
+    return amended
 
 
 @contextmanager

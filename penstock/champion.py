@@ -37,7 +37,7 @@ class Champion:
     model: ModelConfig
     contract: Contract
     #: The type of `prediction` in the table; a version that gives another is refused.
-    prediction: DataType | None = None
+    prediction: DataType
     _scorers: dict[str, Scorer] = field(default_factory=dict)
     _proven: set[str] = field(default_factory=set)
 
@@ -73,7 +73,7 @@ class Champion:
             scorer = self.scorer_of(version)
         except ModelRefusedError as error:
             return str(error)
-        if self.prediction is not None and scorer.prediction_type.simpleString() != self.prediction.simpleString():
+        if scorer.prediction_type.simpleString() != self.prediction.simpleString():
             return (
                 f"it gives {scorer.prediction_type.simpleString()}, "
                 f"the table's prediction column is {self.prediction.simpleString()}"

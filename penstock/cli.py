@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from pyspark.errors import PySparkException
 
 from penstock.config import PipelineConfig
 from penstock.config_files import load_config
-from penstock.errors import ConfigError, PenstockError
+from penstock.errors import SPARK_ERRORS, ConfigError, PenstockError
 from penstock.redaction import without_credentials
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -63,7 +62,7 @@ def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
         return fail(str(error), 2)
     except PenstockError as error:
         return fail(str(error), 1)
-    except PySparkException as error:
+    except SPARK_ERRORS as error:
         return fail("Spark: " + " ".join(str(error).split())[:600] + " (more in the Spark log)", 1)
 
 

@@ -14,25 +14,34 @@ from penstock.durations import Seconds
 
 def absolute_location(path: str) -> str:
     """A local path resolved against the current directory; a URI with a scheme stays as it is."""
+    if not path.strip():
+        raise ValueError("is empty; name a folder")
     scheme = urlsplit(path).scheme
-    if scheme == "file":
-        return urlsplit(path).path
-    return path.rstrip("/") if len(scheme) > 1 else os.path.abspath(path)  # noqa: PTH100
+    if len(scheme) > 1 and scheme != "file":
+        return path.rstrip("/")
+    return os.path.abspath(urlsplit(path).path if scheme == "file" else path)  # noqa: PTH100
 
 
+def ascii_character(character: str) -> str:
+    if not character.isascii():
+        raise ValueError("expected an ASCII character")
+    return character
+
+
+AsciiCharacter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(ascii_character)]
 Location = Annotated[str, AfterValidator(absolute_location)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True)
 
 
 class CsvDialect(Section):
     """How the text of a CSV file is cut into fields; the defaults are RFC 4180 with a header line."""
 
-    separator: str = Field(default=",", min_length=1, max_length=1)
-    quote: str = Field(default='"', min_length=1, max_length=1)
-    escape: str = Field(default='"', min_length=1, max_length=1)
+    separator: AsciiCharacter = ","
+    quote: AsciiCharacter = '"'
+    escape: AsciiCharacter = '"'
     encoding: Literal["UTF-8", "ISO-8859-1", "US-ASCII"] = "UTF-8"
     null_marker: str = ""
     multi_line: bool = False
@@ -98,7 +107,7 @@ class PipelineConfig(Section):
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     workload: Literal["rows"]
     source: SourceConfig
-    contract: str = Field(pattern=r"^[\w.]+:\w+$")
+    contract: str = Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*:\w+$")
     model: ModelConfig
     tables: TablesConfig
     checkpoint: Location

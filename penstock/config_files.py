@@ -44,15 +44,16 @@ def load_contract(config: PipelineConfig) -> Contract:
     """The Contract that `contract: module:NAME` names. Raises ConfigError."""
     module_name, _, attribute = config.contract.partition(":")
     try:
-        contract = getattr(importlib.import_module(module_name), attribute)
+        module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not module_name.startswith(error.name):
+        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
         raise ConfigError(f"contract: there is no module {module_name!r}; write schemas.<module>:CONTRACT") from None
-    except AttributeError:
-        raise ConfigError(f"contract: module {module_name!r} has no {attribute!r}") from None
-    except ContractDefinitionError as error:
+    except (ContractDefinitionError, SyntaxError, TypeError) as error:
         raise ConfigError(f"contract {config.contract}: {error}") from None
+    contract = getattr(module, attribute, None)
+    if contract is None:
+        raise ConfigError(f"contract: module {module_name!r} has no {attribute!r}")
     if not isinstance(contract, Contract):
         raise ConfigError(f"contract: {config.contract} is a {type(contract).__name__}, not a Contract")
     return contract
@@ -66,7 +67,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from None
+        # Only the problem and its place: the line itself may hold a secret.
+        problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
+        place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"{path}: is not YAML: {problem or 'it has unreadable characters'}{place}") from None
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(document).__name__}")
     return document
@@ -81,16 +85,29 @@ def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_override(text: str) -> dict[str, Any]:
+    """`key.sub=value` as nested keys. Below `spark.` all is one key, for Spark's settings have dots in their names."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text!r}: expected key.sub=value, for example --set trigger.every='1 minute'")
-    try:
-        nested: Any = yaml.safe_load(value) if value else ""
-    except yaml.YAMLError:
-        nested = value
-    for part in reversed(key.strip().split(".")):
+        raise ConfigError(
+            "--set: expected key.sub=value, for example --set trigger.every='1 minute'; "
+            f"found no '=' after {key.strip()[:20]!r}"
+        )
+    parts = key.strip().split(".", 1) if key.strip().startswith("spark.") else key.strip().split(".")
+    nested = override_value(value)
+    for part in reversed(parts):
         nested = {part: nested}
     return typing.cast(dict[str, Any], nested)
+
+
+def override_value(text: str) -> Any:
+    """Numbers, booleans, lists and quoted texts as in YAML; anything else is the text as it stands (`|`, `#`)."""
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    is_plain_text = isinstance(value, str) and not text.strip().startswith(("'", '"'))
+    is_no_null = value is None and text.strip() not in ("null", "~")
+    return text if is_plain_text or is_no_null else value
 
 
 def expand_environment(value: Any, where: str = "") -> Any:

@@ -21,19 +21,30 @@ PART = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]+)\s*")
 
 def parse_seconds(text: object) -> float:
     """Seconds of a duration such as `5 minutes`; a bare number is seconds. Raises ValueError."""
-    if isinstance(text, int | float) and not isinstance(text, bool):
-        return float(text)
-    found, position = 0.0, 0
-    written = str(text)
-    while match := PART.match(written, position):
-        unit = match[2].lower()
-        unit = unit if unit in SECONDS else unit.removesuffix("s")
-        if unit not in SECONDS:
-            raise ValueError(f"{written!r} has no known unit ({match[2]}); write for example '5 minutes' or '30 s'")
-        found, position = found + float(match[1]) * SECONDS[unit], match.end()
-    if position == 0 or position != len(written):
+    written = str(text).strip()
+    try:
+        seconds = float(written)
+    except ValueError:
+        seconds = sum(part_seconds(match) for match in whole_parts(written))
+    if not (0 <= seconds < float("inf")):
+        raise ValueError(f"{written!r} is not a duration of 0 seconds or more")
+    return seconds
+
+
+def whole_parts(written: str) -> list[re.Match[str]]:
+    """The number-and-unit parts that make up the whole text."""
+    parts = list(PART.finditer(written))
+    if not parts or "".join(part[0] for part in parts) != written:
         raise ValueError(f"{written!r} is not a duration; write for example '5 minutes' or '30 s'")
-    return found
+    return parts
+
+
+def part_seconds(part: re.Match[str]) -> float:
+    unit = part[2].lower()
+    unit = unit if unit in SECONDS else unit.removesuffix("s")
+    if unit not in SECONDS:
+        raise ValueError(f"{part[0].strip()!r} has no known unit ({part[2]}); write for example '5 minutes' or '30 s'")
+    return float(part[1]) * SECONDS[unit]
 
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]

@@ -114,9 +114,22 @@ class Lease:
                     f"(jobs/stop.py), or wait {TIME_TO_LIVE_SECONDS:.0f} s if it is dead"
                 )
             if other:
-                log.warning("taking over the lease of a dead writer: %s", other)
-            self.storage.delete(self.path)
+                self._break(other)
         raise LeaseError(f"{self.path}: the lease could not be taken in 3 attempts; another process keeps taking it")
+
+    def _break(self, dead: Holder) -> None:
+        """Remove a dead holder's lease. Of several that find it dead only one may: another's new lease must live."""
+        right = f"{self.path}.{dead.token}"
+        if not self.storage.create(right, b""):
+            made = self.storage.status(right)
+            if made and time.time() - made.modified_milliseconds / 1000 < TIME_TO_LIVE_SECONDS:
+                time.sleep(0.5)
+                return
+        log.warning("taking over the lease of a dead writer: %s", dead)
+        current = read_holder(self.storage, self.path)
+        if current and current.token == dead.token:
+            self.storage.delete(self.path)
+        self.storage.delete(right)
 
     def _renew(self) -> None:
         while not self._stop.wait(RENEW_SECONDS):
@@ -128,6 +141,9 @@ class Lease:
                 renewed = replace(self._holder, renewed=time.time())
                 self.storage.replace(self.path, renewed.to_json())
                 self._holder = renewed
+            except LeaseError as error:
+                self._lost = str(error)
+                return
             except OSError as error:
                 # The next round may succeed; if none does, check() sees that the time to live is over.
                 log.warning("the lease could not be renewed: %s", error)

@@ -14,7 +14,11 @@ from schemas.contract import Contract
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline:
-    """What every micro-batch needs. old_queries: earlier query ids whose files the ledger counts as done."""
+    """What every micro-batch needs.
+
+    done: the last batch with a marker by query id, as it was at the start; a batch that Spark runs again can only be
+    the first of a process. old_queries: earlier query ids whose files the ledger counts as done.
+    """
 
     spark: SparkSession
     config: PipelineConfig
@@ -22,7 +26,8 @@ class Pipeline:
     storage: Storage
     champion: Champion
     lease: Lease
-    old_queries: tuple[str, ...] = ()
+    done: dict[str, int]
+    old_queries: tuple[str, ...]
 
     @property
     def contract_hash(self) -> str:

@@ -116,6 +116,11 @@ def fix_plan(storage: Storage, checkpoint: str, plan: Plan) -> Plan:
     return existing
 
 
+def replace_plan(storage: Storage, checkpoint: str, plan: Plan) -> None:
+    """Put an amended plan in place of a batch's plan, of which nothing is written yet."""
+    storage.replace(plan_path(checkpoint, plan.batch_id), plan.model_dump_json(indent=1).encode())
+
+
 def check_plan_fits(plan: Plan, *, contract_hash: str, config_hash: str) -> None:
     """A batch planned under another contract or config is refused, never mixed. Raises PlanError."""
     for what, planned, current in (

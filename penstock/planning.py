@@ -9,6 +9,8 @@ from pyspark.sql import functions as F
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival, arrivals
 from penstock.champion import Choice
+from penstock.damage import without_damage
+from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile, check_plan_fits, fix_plan, read_plan
@@ -35,7 +37,14 @@ def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
 def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
     config = pipeline.config
     files = admit_arrivals(pipeline, arrivals(pipeline.storage, config.checkpoint, batch_id))
-    choice = choose_model(pipeline, files, batch_id=batch_id)
+    try:
+        choice = choose_model(pipeline, files, batch_id=batch_id)
+    except SPARK_ERRORS:
+        undamaged = without_damage(files, storage=pipeline.storage, contract=pipeline.contract)
+        if undamaged is None:
+            raise
+        files = undamaged
+        choice = choose_model(pipeline, files, batch_id=batch_id)
     return Plan(
         query_id=query_id,
         batch_id=batch_id,

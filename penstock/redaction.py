@@ -2,7 +2,7 @@
 
 import re
 
-CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+CREDENTIALS = re.compile(r"(?<=://)\S+@")
 
 
 def without_credentials(text: str) -> str:

@@ -5,6 +5,7 @@ the quarantine), `_row_reason` (string: why the row as a whole can't be used, or
 line is the file's header text) and `source_file` (string).
 """
 
+import re
 from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -96,11 +97,14 @@ def read_csv_records(
         .option("recursiveFileLookup", "true")
         .csv(list(map(literal_glob, paths)))
     )
-    bytes_kept = {name: decoded(F.encode(name, "ISO-8859-1"), dialect) for name in [*columns, CORRUPT]}
-    text = frame.select(*[column.alias(name) for name, column in bytes_kept.items()], "_metadata.file_path")
-    rebuilt = F.to_csv(F.struct(*columns), parser_options(dialect) | {"columnNameOfCorruptRecord": CORRUPT})
-    raw = F.coalesce(F.col(CORRUPT), rebuilt)
-    is_damaged = any_of([F.coalesce(has_damaged_text(F.col(name)), F.lit(False)) for name in bytes_kept])
+    record = F.coalesce(CORRUPT, F.to_csv(F.struct(*columns), parser_options(dialect)))
+    texts = {**{name: F.col(name) for name in [*columns, CORRUPT]}, RAW: record}
+    text = frame.select(
+        *[decoded(F.encode(column, "ISO-8859-1"), dialect).alias(name) for name, column in texts.items()],
+        "_metadata.file_path",
+    )
+    raw = F.col(RAW)
+    is_damaged = has_damaged_text(raw)
     return text.select(
         *[F.col(f"c{index}").alias(name) for name, index in positions(contract, layout)],
         F.when(is_damaged, printable(raw)).otherwise(raw).alias(RAW),
@@ -157,17 +161,21 @@ def printable(text: Column) -> Column:
 
 def shape_reason(line: Column, dialect: CsvDialect, expected: int) -> Column:
     """Why a line does not have the header's fields: an unclosed quote, or another number of fields."""
-    quotes = F.length(line) - F.length(F.replace(line, F.lit(dialect.quote), F.lit("")))
-    escaped_twice = F.lit(dialect.escape + dialect.quote)
+    unescaped = line
     if dialect.escape != dialect.quote:
-        quotes = quotes - (F.length(line) - F.length(F.replace(line, escaped_twice, F.lit("")))) / 2
-    separators = F.length(line) - F.length(F.replace(line, F.lit(dialect.separator), F.lit("")))
+        unescaped = F.regexp_replace(line, re.escape(dialect.escape) + "(?s).", "")
+    quotes = occurrences(unescaped, dialect.quote)
+    separators = occurrences(line, dialect.separator)
     counted = F.concat(F.lit("row: has "), separators + 1, F.lit(f" fields where the header has {expected}"))
     return (
         F.when(quotes % 2 == 1, F.lit("row: a quote is opened and never closed"))
         .when(quotes == 0, counted)
         .otherwise(F.lit(f"row: does not have the header's {expected} fields"))
     )
+
+
+def occurrences(text: Column, character: str) -> Column:
+    return F.length(text) - F.length(F.replace(text, F.lit(character), F.lit("")))
 
 
 def any_of(conditions: Sequence[Column]) -> Column:

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from pyspark.sql import SparkSession
+from pyspark.sql.types import DataType
 
 from penstock.accounting import BatchRecord
 from penstock.champion import Champion
@@ -20,9 +20,10 @@ from penstock.registry import Registry
 from penstock.scoring import checked_ports
 from penstock.session import build_session
 from penstock.stopping import StopFile
-from penstock.storage import Storage, storage_for
+from penstock.storage import storage_for
 from penstock.stream import StreamRunner
 from penstock.tables import column_type, prepare_table
+from schemas.contract import Contract
 from schemas.tables import BATCHES, QUARANTINE, predictions
 from udfs.outputs import prediction_type
 
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) -> list[BatchRecord]:
     """Check, take the lease, run the stream. Returns the finished batches. Raises PenstockError."""
+    load_contract(config)
     check_at_start(config)
     log.info("%s %s: starting Spark", job, config.pipeline)
     spark = build_session(f"penstock-{config.pipeline}", settings=config.spark)
@@ -47,33 +49,39 @@ def opened(spark: SparkSession, config: PipelineConfig, *, job: str, resume: boo
     check_rules(spark, contract)
     storage = storage_for(config.tables.root)
     with Lease(storage=storage, path=lease_path(config.tables.root), job=job) as lease:
+        state = read_state(spark, config, storage)
+        if resume:
+            resume_from_ledger(spark, config, storage, state)
+        check_ledger(state, config, storage)
         registry = Registry.of(config)
-        champion = Champion(spark=spark, registry=registry, model=config.model, contract=contract)
-        pipeline = Pipeline(
-            spark=spark, config=config, contract=contract, storage=storage, champion=champion, lease=lease
+        prediction = prepare_tables(spark, config, contract, registry)
+        champion = Champion(
+            spark=spark, registry=registry, model=config.model, contract=contract, prediction=prediction
         )
-        settle_ledger(pipeline, storage, resume=resume)
-        prepare_tables(pipeline, registry)
-        yield replace(pipeline, old_queries=old_queries(config, storage))
+        yield Pipeline(
+            spark=spark,
+            config=config,
+            contract=contract,
+            storage=storage,
+            champion=champion,
+            lease=lease,
+            done=state.done,
+            old_queries=old_queries(config, storage),
+        )
 
 
-def settle_ledger(pipeline: Pipeline, storage: Storage, *, resume: bool) -> None:
-    state = read_state(pipeline.spark, pipeline.config, storage)
-    if resume:
-        resume_from_ledger(pipeline.spark, pipeline.config, storage, state)
-    check_ledger(state, pipeline.config, storage)
+def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, registry: Registry) -> DataType:
+    """Make the tables, or check that they fit; returns the type of `prediction`.
 
-
-def prepare_tables(pipeline: Pipeline, registry: Registry) -> None:
-    """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
-    spark, config = pipeline.spark, pipeline.config
+    The model decides that type once, for a new table.
+    """
     prepare_table(spark, config.table_path("quarantine"), QUARANTINE)
     prepare_table(spark, config.table_path("batches"), BATCHES)
     path = config.table_path("predictions")
-    existing = column_type(spark, path, "prediction")
-    if existing is None:
+    prediction = column_type(spark, path, "prediction")
+    if prediction is None:
         version = registry.version_of_alias(config.model.name, config.model.alias)
-        _, outputs = checked_ports(registry.local_copy(version), pipeline.contract, name=version.uri)
-        existing = prediction_type(outputs)
-    prepare_table(spark, path, predictions(pipeline.contract, existing))
-    pipeline.champion.prediction = existing
+        _, outputs = checked_ports(registry.local_copy(version), contract, name=version.uri)
+        prediction = prediction_type(outputs)
+    prepare_table(spark, path, predictions(contract, prediction))
+    return prediction

@@ -19,8 +19,9 @@ import udfs.guard
 from penstock.errors import ModelRefusedError
 from penstock.registry import ModelVersion, Registry, model_metadata, move_into_place
 from schemas.contract import Contract
-from udfs.guarded import ERROR, NULL_TEXT
+from udfs.guarded import NULL_TEXT
 from udfs.outputs import (
+    ERROR,
     INPUT_TYPES,
     SPARK_TYPES,
     Port,

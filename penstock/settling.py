@@ -40,10 +40,10 @@ def settle(
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Settled]:
     """The settled state by path. All files are watched together, for `settle_seconds` at most."""
-    started = time.monotonic()
     quiet_seconds = min(QUIET_SECONDS, settle_seconds)
     settled: dict[str, Settled] = {}
     watched: dict[str, Watch | None] = {arrival.path: first_look(arrival, storage) for arrival in arrived}
+    started = time.monotonic()
     while watched:
         now = time.monotonic()
         for path, watch in list(watched.items()):
@@ -66,9 +66,8 @@ def first_look(arrival: Arrival, storage: Storage) -> Watch | None:
     if status is None:
         return None
     age_seconds = time.time() - status.modified_milliseconds / 1000
-    unchanged = status.modified_milliseconds == arrival.modified_milliseconds
     # A modification time in the future (another host's clock) says nothing: the quiet is then observed here.
-    quiet_seconds = max(0.0, age_seconds) if unchanged or age_seconds > QUIET_SECONDS else 0.0
+    quiet_seconds = max(0.0, age_seconds)
     return Watch(status=status, quiet_since=time.monotonic() - quiet_seconds)
 
 

@@ -4,7 +4,7 @@ Local folders are what is here; a location with another scheme is refused with a
 """
 
 import os
-import tempfile
+import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,12 +95,12 @@ class LocalStorage:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
         # Spark's file source and Delta overlook names that begin with a dot.
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        with os.fdopen(handle, "wb") as file:
+        written = target.parent / f".{target.name}.{uuid.uuid4().hex}"
+        with written.open("xb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        return Path(name)
+        return written
 
 
 def storage_for(location: str) -> Storage:

@@ -45,6 +45,13 @@ def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
     )
 
 
+def is_committed(spark: SparkSession, path: str, transaction: Transaction) -> bool:
+    """Whether the append of this transaction is in the table, rows or not: Delta keeps the last batch of each query."""
+    log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)  # type: ignore[union-attr]
+    last = log.update().transactions().get(transaction.application)
+    return bool(last.isDefined() and last.get() >= transaction.batch_id)
+
+
 def batch_rows(spark: SparkSession, path: str, transaction: Transaction) -> DataFrame:
     """What a micro-batch has in a table."""
     mine = (F.col("query_id") == transaction.query_id) & (F.col("batch_id") == transaction.batch_id)

@@ -7,7 +7,7 @@ from typing import Literal
 
 PRIMITIVE_TYPES = ("double", "float", "integer", "long", "string", "boolean", "timestamp", "date")
 DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
-SNAKE_CASE = re.compile(r"[a-z_][a-z0-9_]*")
+SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 
 #: Columns that the tables add to a contract's own; a field must not take one of these names.
 RESERVED_NAMES = frozenset(
@@ -15,6 +15,7 @@ RESERVED_NAMES = frozenset(
         "query_id",
         "batch_id",
         "prediction",
+        "reasons",
         "model_name",
         "model_version",
         "role",
@@ -63,6 +64,13 @@ class Field:
                 f"field {self.name!r}: unknown type {self.type!r}; "
                 f"expected one of {', '.join(PRIMITIVE_TYPES)} or decimal(p,s)"
             )
+        decimal = self.decimal_precision_scale
+        if decimal and not (1 <= decimal[0] <= 38 and decimal[1] <= decimal[0]):
+            raise ContractDefinitionError(
+                f"field {self.name!r}: {self.type} can't be; expected a precision of 1 to 38 and a scale within it"
+            )
+        if self.nan not in ("reject", "null", "keep"):
+            raise ContractDefinitionError(f"field {self.name!r}: nan={self.nan!r}; expected reject, null or keep")
         if self.format and self.type not in ("timestamp", "date"):
             raise ContractDefinitionError(f"field {self.name!r}: format is for timestamp and date only")
 
@@ -102,6 +110,8 @@ class Contract:
     def __post_init__(self) -> None:
         if not self.fields:
             raise ContractDefinitionError("a contract needs at least one field")
+        if self.extra_columns not in ("ignore", "refuse"):
+            raise ContractDefinitionError(f"extra_columns={self.extra_columns!r}; expected ignore or refuse")
         for what in ("name", "source", "model"):
             refuse_doubled(f"field {what}", (getattr(field, what) for field in self.fields))
         refuse_doubled("rule name", (rule.name for rule in self.rules))

@@ -57,7 +57,8 @@ def contract_columns(contract: Contract) -> list[StructField]:
 
 
 def predictions(contract: Contract, prediction: DataType) -> TableSpec:
-    """One row is an accepted input row; `prediction` is null where `error` says why."""
+    """One row is an accepted input row; `prediction` is null where `error` says why, or where the model itself
+    answered NaN or None."""
     return TableSpec(
         name="predictions",
         schema=StructType(

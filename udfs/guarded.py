@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from mlflow.types import DataType
 
-from udfs.outputs import Port
+from udfs.outputs import ERROR, Port
 
 #: The most predict calls that one Arrow batch may cost.
 MOST_CALLS = 64
-#: spark_udf turns None in a text column into the text 'None', so a null travels as this.
-NULL_TEXT = "\x00"
-ERROR = "error"
+#: spark_udf turns None in a text column into the text 'None', so a null travels as this. (numpy, which it also goes
+#: through, cuts trailing zero characters off.)
+NULL_TEXT = "\x00null"
 SHOWN_CHARACTERS = 300
 #: What stands in a failed row, because spark_udf converts a whole column at once; read nowhere.
 PLACEHOLDERS: dict[DataType, Any] = {
@@ -138,7 +138,7 @@ def as_frame(answer: Any, outputs: Sequence[Port]) -> pd.DataFrame:
     if isinstance(answer, np.ndarray) and answer.ndim > 2:
         raise ModelOutputError(f"the model returned an array with {answer.ndim} dimensions; expected 1 or 2")
     frame = pd.DataFrame(answer)
-    if set(names) <= set(frame.columns):
+    if frame.columns.is_unique and set(names) <= set(frame.columns):
         return frame[names]
     if len(frame.columns) == len(names):
         return frame.set_axis(names, axis=1)
@@ -146,12 +146,32 @@ def as_frame(answer: Any, outputs: Sequence[Port]) -> pd.DataFrame:
 
 
 def as_array(values: pd.Series, port: Port) -> np.ndarray[Any, Any]:
+    """The values in the port's type. Raises ModelOutputError for one that the type can't hold."""
     if port.type == DataType.string:
         texts = values.astype(object)
         return texts.where(texts.notna(), NULL_TEXT).to_numpy()
+    if port.type in NULL_FREE:
+        refuse_unfit(values, port)
     return values.to_numpy(dtype=NUMPY_TYPES[port.type])
 
 
+def refuse_unfit(values: pd.Series, port: Port) -> None:
+    """numpy would turn NaN, 2.5 or 1e30 into some integer without a word."""
+    wanted = NUMPY_TYPES[port.type]
+    if values.dtype == wanted:
+        return
+    numbers = values.to_numpy(dtype="float64", na_value=np.nan)
+    low, high = (0, 1) if port.type == DataType.boolean else (np.iinfo(wanted).min, np.iinfo(wanted).max)
+    fits = (numbers >= low) & (numbers <= high) & (numbers == np.floor(numbers))
+    if not fits.all():
+        found = values[~fits].iloc[0]
+        raise ModelOutputError(f"the model returned {found!r} for {port.name}; its signature says {port.type.name}")
+
+
 def describe(error: Exception, rows_together: int) -> str:
-    text = " ".join(f"{type(error).__name__}: {error}".split())[:SHOWN_CHARACTERS]
+    try:
+        message = str(error)
+    except Exception:  # noqa: BLE001 - an exception of foreign code that can't even be shown
+        message = "(its message can't be shown)"
+    text = " ".join(f"{type(error).__name__}: {message}".split())[:SHOWN_CHARACTERS]
     return text if rows_together == 1 else f"{text} (one of {rows_together} rows that were tried together)"

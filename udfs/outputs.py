@@ -18,6 +18,8 @@ SPARK_TYPES: dict[DataType, T.DataType] = {
 }
 #: Inputs may also be these.
 INPUT_TYPES = {**SPARK_TYPES, DataType.datetime: T.TimestampType()}
+#: The guard's own output: why a row failed.
+ERROR = "error"
 #: The field of a single unnamed output.
 PREDICTION = "prediction"
 
@@ -67,7 +69,9 @@ def output_ports(signature: ModelSignature) -> tuple[Port, ...]:
 
 def port(spec: Any, allowed: dict[DataType, T.DataType], what: str) -> Port:
     name = spec.name or PREDICTION
-    if spec.type not in allowed:
+    if name == ERROR and what == "output":
+        raise SignatureError(f"the model's output {name!r} has the name of the tables' error column; rename it")
+    if not isinstance(spec.type, DataType) or spec.type not in allowed:
         names = ", ".join(sorted(kind.name for kind in allowed))
         raise SignatureError(f"the model's {what} {name!r} is of type {spec.type}; supported are {names}")
     return Port(name=name, type=spec.type, required=bool(getattr(spec, "required", True)))
@@ -78,7 +82,7 @@ def tensor_ports(spec: TensorSpec) -> tuple[Port, ...]:
     kind = kinds.get(spec.type.str[1:], DataType.string if spec.type.kind in "OUS" else None)
     if spec.type.kind == "b":
         kind = DataType.boolean
-    if kind is None or len(spec.shape) > 2 or (len(spec.shape) == 2 and spec.shape[1] < 1):
+    if kind is None or len(spec.shape) not in (1, 2) or (len(spec.shape) == 2 and spec.shape[1] < 1):
         raise SignatureError(
             f"the model's output is a tensor of {spec.type} with shape {spec.shape}; "
             "expected one number, text or boolean a row, or a fixed number of them"

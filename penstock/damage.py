@@ -1,0 +1,37 @@
+"""Parquet files whose footer is whole but whose pages are not.
+
+Admission opens only the footer. Where Spark then fails to read a batch, and before anything of it is written, the
+files are read to their ends one by one; a damaged one is refused and the others go on.
+"""
+
+import logging
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from penstock.plan import PlannedFile, refused_file
+from penstock.storage import Storage
+from schemas.contract import Contract
+
+log = logging.getLogger(__name__)
+
+
+def without_damage(files: Sequence[PlannedFile], *, storage: Storage, contract: Contract) -> list[PlannedFile] | None:
+    """The files with the damaged Parquet files among them refused; None if none is damaged."""
+    judged = [judge(file, storage=storage, contract=contract) for file in files]
+    return None if judged == list(files) else judged
+
+
+def judge(file: PlannedFile, *, storage: Storage, contract: Contract) -> PlannedFile:
+    if file.verdict != "accepted" or file.parquet is None:
+        return file
+    try:
+        with storage.open(file.path) as content:
+            for _ in pq.ParquetFile(content).iter_batches(columns=list(contract.sources)):
+                pass
+    except (pa.ArrowException, OSError) as error:
+        reason = f"file: its footer is whole, its pages are damaged: {str(error).splitlines()[0]}"
+        log.warning("%s: %s", file.path, reason)
+        return refused_file(path=file.path, status=file.status, reasons=[reason])
+    return file

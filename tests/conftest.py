@@ -1,0 +1,43 @@
+"""What the tests share: one Spark session, one MLflow registry with small models, and a sandbox for a pipeline."""
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from sandbox import Sandbox, TestRegistry
+
+from penstock.session import build_session
+
+FAST_SPARK = {
+    "spark.master": "local[2]",
+    # Short-lived code: what the second compiler gains it never earns back.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.sql.warehouse.dir": "/tmp/penstock-tests-warehouse",
+}
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    os.environ["PENSTOCK_SPARK_LOG"] = str(tmp_path_factory.mktemp("logs") / "spark.log")
+    session = build_session("penstock-tests", settings=FAST_SPARK)
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> TestRegistry:
+    folder = tmp_path_factory.mktemp("registry")
+    os.environ["PENSTOCK_MODEL_CACHE"] = str(folder / "cache")
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    return TestRegistry(folder)
+
+
+@pytest.fixture
+def sandbox(spark: SparkSession, registry: TestRegistry, tmp_path: Path) -> Sandbox:
+    return Sandbox(root=tmp_path, spark=spark, registry=registry)

@@ -1,0 +1,285 @@
+"""Every kind of bad input in one inbox, through the whole job. What each file costs is asserted file by file."""
+
+import gzip
+import io
+import time
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import SparkSession
+from sandbox import HEADER, WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, csv_line, wine
+
+from penstock.admission import admit_files
+from penstock.arrivals import Arrival
+from penstock.settling import settle
+from schemas.wine import MEASUREMENTS
+
+PERMUTED = tuple(reversed(MEASUREMENTS))
+WITHOUT_ALCOHOL = tuple(name for name in MEASUREMENTS if name != "alcohol")
+GOOD = csv_line(WINE)
+
+
+def lines(*texts: str) -> bytes:
+    return ("\n".join([HEADER, *texts]) + "\n").encode()
+
+
+def with_alcohol(text: str) -> str:
+    return csv_line(wine(alcohol=text))
+
+
+def parquet(frame: pd.DataFrame) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(frame, preserve_index=False), buffer)
+    return buffer.getvalue()
+
+
+PARQUET = parquet(pd.DataFrame([WINE, WINE]))
+
+FILES: dict[str, bytes] = {
+    "good.csv": lines(GOOD, GOOD, GOOD),
+    "permuted.csv": csv_file(WINE, header=PERMUTED),
+    "missing.csv": csv_file(WINE, header=WITHOUT_ALCOHOL),
+    "extra.csv": csv_file({**WINE, "comment": "fine"}, header=(*MEASUREMENTS, "comment")),
+    "doubled.csv": csv_file(WINE, header=(*MEASUREMENTS, "alcohol")),
+    "zero_bytes.csv": b"",
+    "header_only.csv": lines(),
+    "blank_lines.csv": lines("", GOOD, "", "  "),
+    "short_row.csv": lines("1,2,3", GOOD),
+    "long_row.csv": lines(GOOD + ",1,2", GOOD),
+    "text.csv": lines(with_alcohol("abc")),
+    "null.csv": lines(with_alcohol("")),
+    "odd_numbers.csv": lines(*map(with_alcohol, ["Infinity", "7.4f", "0x1p3", "1e400", "NaN", " 9.4", "9.4d", "1_0"])),
+    "rule.csv": lines(with_alcohol("-3")),
+    "all_reasons.csv": lines(csv_line(wine(alcohol="x", density="y", pH=15))),
+    "unclosed.csv": lines(GOOD, '"' + GOOD, GOOD),
+    "unclosed_last.csv": lines(with_alcohol('"9.4'), GOOD),
+    "byte_order_mark.csv": b"\xef\xbb\xbf" + lines(GOOD),
+    "invalid_bytes.csv": lines(GOOD) + GOOD.replace("9.4", "9\xff4").encode("latin-1") + b"\n",
+    "replacement_character.csv": lines(with_alcohol("\ufffd")),
+    "carriage_returns.csv": csv_file(WINE, WINE, end="\r\n"),
+    "header_again.csv": lines(GOOD, HEADER, GOOD),
+    "quoted.csv": lines(",".join(f'"{value}"' for value in GOOD.split(","))),
+    "no_newline_at_end.csv": lines(GOOD).rstrip(b"\n"),
+    "sub/folder/deep.csv": lines(GOOD),
+    "d=1/partition.csv": lines(GOOD),
+    "e=2/f=x/other.csv": lines(GOOD),
+    "with space.csv": lines(GOOD),
+    "a[1].csv": lines(GOOD),
+    "%41.csv": lines(GOOD),
+    "{x,y}*?.csv": lines(GOOD),
+    "a+b#c&d.csv": lines(GOOD),
+    "back\\slash.csv": lines(GOOD),
+    "compressed.csv.gz": gzip.compress(lines(GOOD, with_alcohol("abc"))),
+    "cut_off.csv.gz": gzip.compress(lines(*[GOOD] * 500))[:-30],
+    "not_gzip.csv.gz": lines(GOOD),
+    "good.parquet": PARQUET,
+    "permuted.parquet": parquet(pd.DataFrame([WINE])[list(PERMUTED)]),
+    "nulls.parquet": parquet(pd.DataFrame([WINE, wine(alcohol=None)])),
+    "integers.parquet": parquet(pd.DataFrame([wine(alcohol=9)]).astype({"alcohol": "int32"})),
+    "text_type.parquet": parquet(pd.DataFrame([WINE]).astype({"alcohol": "str"})),
+    "missing.parquet": parquet(pd.DataFrame([WINE])[list(WITHOUT_ALCOHOL)]),
+    "cut_off.parquet": PARQUET[:-20],
+    "zero_bytes.parquet": b"",
+    "not_parquet.parquet": lines(GOOD),
+    "not_csv.csv": PARQUET,
+}
+
+#: Rows that come out scored, by file; every file that is not here gives none.
+SCORED = {
+    "good.csv": 3,
+    "permuted.csv": 1,
+    "extra.csv": 1,
+    "blank_lines.csv": 1,
+    "short_row.csv": 1,
+    "long_row.csv": 1,
+    "unclosed.csv": 2,
+    "unclosed_last.csv": 1,
+    "byte_order_mark.csv": 1,
+    "invalid_bytes.csv": 1,
+    "carriage_returns.csv": 2,
+    "header_again.csv": 2,
+    "quoted.csv": 1,
+    "no_newline_at_end.csv": 1,
+    "sub/folder/deep.csv": 1,
+    "d=1/partition.csv": 1,
+    "e=2/f=x/other.csv": 1,
+    "with space.csv": 1,
+    "a[1].csv": 1,
+    "%41.csv": 1,
+    "{x,y}*?.csv": 1,
+    "a+b#c&d.csv": 1,
+    "back\\slash.csv": 1,
+    "compressed.csv.gz": 1,
+    "good.parquet": 2,
+    "permuted.parquet": 1,
+    "nulls.parquet": 1,
+    "integers.parquet": 1,
+}
+
+NOT_A_DOUBLE = "alcohol: '{}' is not a double"
+NULL = "alcohol: is null, and the contract wants a value"
+#: The reasons of each quarantined row or file, by file; every file that is not here has none.
+REASONS: dict[str, list[list[str]]] = {
+    "missing.csv": [["header: column 'alcohol' is missing"]],
+    "doubled.csv": [["header: column 'alcohol' stands 2 times"]],
+    "zero_bytes.csv": [["file: is empty (0 bytes)"]],
+    "short_row.csv": [["row: has 3 fields where the header has 11"]],
+    "long_row.csv": [["row: has 13 fields where the header has 11"]],
+    "text.csv": [[NOT_A_DOUBLE.format("abc")]],
+    "null.csv": [[NULL]],
+    "odd_numbers.csv": [
+        [NOT_A_DOUBLE.format(text)] for text in ("Infinity", "7.4f", "0x1p3", "1e400", "NaN", " 9.4", "9.4d", "1_0")
+    ],
+    "rule.csv": [["rule alcohol_in_range: not true: alcohol BETWEEN 0 AND 25"]],
+    "all_reasons.csv": [
+        ["density: 'y' is not a double", NOT_A_DOUBLE.format("x"), "rule ph_in_range: not true: ph BETWEEN 0 AND 14"]
+    ],
+    "unclosed.csv": [["row: a quote is opened and never closed"]],
+    "unclosed_last.csv": [["row: a quote is opened and never closed"]],
+    "invalid_bytes.csv": [["row: bytes that are not valid UTF-8"]],
+    "replacement_character.csv": [["row: bytes that are not valid UTF-8"]],
+    "header_again.csv": [["row: is the header line again"]],
+    "compressed.csv.gz": [[NOT_A_DOUBLE.format("abc")]],
+    "nulls.parquet": [[NULL]],
+    "text_type.parquet": [["schema: column 'alcohol' is string, which can't be a double without loss"]],
+    "missing.parquet": [["schema: column 'alcohol' is missing"]],
+    "zero_bytes.parquet": [["file: is empty (0 bytes)"]],
+}
+REFUSED_WITH = {
+    "cut_off.csv.gz": "file: is not a whole gzip file",
+    "not_gzip.csv.gz": "file: is not a whole gzip file",
+    "cut_off.parquet": "file: is not a readable Parquet file",
+    "not_parquet.parquet": "file: is not a readable Parquet file",
+    "not_csv.csv": "header: ",
+}
+
+
+@pytest.fixture(scope="module")
+def done(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("bad_input"), spark=spark, registry=registry)
+    for name, content in FILES.items():
+        sandbox.drop(name, content)
+    sandbox.run()
+    return sandbox
+
+
+@pytest.fixture(scope="module")
+def record(done: Sandbox) -> dict[str, Any]:
+    [row] = done.rows("batches")
+    return row.asDict()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_scored_rows_of(done: Sandbox, name: str) -> None:
+    scored = done.rows("predictions", file=name)
+    assert len(scored) == SCORED.get(name, 0)
+    expected = WINE_SCORE if name != "integers.parquet" else 93.51
+    assert [row.prediction for row in scored] == [pytest.approx(expected)] * len(scored)
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in REFUSED_WITH])
+def test_reasons_of(done: Sandbox, name: str) -> None:
+    assert done.reasons(name) == sorted(REASONS.get(name, []))
+
+
+@pytest.mark.parametrize("name", REFUSED_WITH)
+def test_refused_file(done: Sandbox, name: str) -> None:
+    [row] = done.rows("quarantine", file=name)
+    assert row.stage == "file"
+    assert row.reasons[0].startswith(REFUSED_WITH[name])
+
+
+def test_the_batch_record_adds_up(done: Sandbox, record: dict[str, Any]) -> None:
+    rejected = sum(
+        len(rows) for name, rows in REASONS.items() if not rows[0][0].startswith(("file:", "header:", "schema:"))
+    )
+    assert record["accepted"] == sum(SCORED.values())
+    assert record["quarantined"] == rejected
+    assert record["rows_in"] == record["accepted"] + record["quarantined"]
+    assert record["failed"] == 0
+
+
+def test_every_file_is_in_the_record(done: Sandbox, record: dict[str, Any]) -> None:
+    assert {file.path for file in record["files"]} == {str(done.inbox / name) for name in FILES}
+
+
+def test_a_rejected_row_keeps_its_text(done: Sandbox) -> None:
+    [row] = done.rows("quarantine", file="text.csv")
+    assert (row.stage, row.raw) == ("contract", with_alcohol("abc"))
+    [row] = done.rows("quarantine", file="unclosed.csv")
+    assert (row.stage, row.raw) == ("parse", '"' + GOOD)
+
+
+def test_invalid_bytes_are_kept_readable(done: Sandbox) -> None:
+    [row] = done.rows("quarantine", file="invalid_bytes.csv")
+    assert row.raw == GOOD.replace("9.4", "9\\xff4")
+
+
+def test_the_replacement_character_reaches_no_table(done: Sandbox) -> None:
+    assert not any("\ufffd" in str(row) for row in done.rows("quarantine") + done.rows("predictions"))
+
+
+def test_a_second_run_finds_nothing_new(done: Sandbox) -> None:
+    before = done.table("predictions").count(), done.table("quarantine").count()
+    assert done.run() == []
+    assert (done.table("predictions").count(), done.table("quarantine").count()) == before
+
+
+def test_a_file_that_vanished_is_in_the_quarantine(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.drop("stays.csv", lines(GOOD))
+    going = sandbox.drop("goes.csv", lines(GOOD))
+
+    def admit_after_removal(arrived: list[Arrival], **options: Any) -> Any:
+        going.unlink()
+        return admit_files(arrived, **options)
+
+    monkeypatch.setattr("penstock.planning.admit_files", admit_after_removal)
+    [record] = sandbox.run()
+    assert sandbox.reasons("goes.csv") == [["file: vanished between listing and reading"]]
+    assert (record.accepted, record.files_refused) == (1, 1)
+
+
+def test_a_file_that_never_settles_is_refused(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.drop("whole.csv", lines(GOOD))
+    growing = sandbox.drop("growing.csv", lines(GOOD), age_seconds=0)
+
+    def settle_while_growing(arrived: list[Arrival], **options: Any) -> Any:
+        def write_on(seconds: float) -> None:
+            with growing.open("a") as file:
+                file.write(GOOD + "\n")
+            time.sleep(0.1)
+
+        write_on(0)
+        return settle(arrived, sleep=write_on, **options)
+
+    monkeypatch.setattr("penstock.admission.settle", settle_while_growing)
+    [record] = sandbox.run()
+    assert sandbox.reasons("growing.csv")[0][0].startswith("file: still being written after 0.5 s")
+    assert (record.accepted, record.files_refused) == (1, 1)
+
+
+def test_a_parquet_file_with_damaged_pages_costs_itself(sandbox: Sandbox) -> None:
+    frame = pd.DataFrame([wine(alcohol=9 + number / 1000) for number in range(2000)])
+    whole = parquet(frame)
+    sandbox.drop("whole.parquet", whole)
+    sandbox.drop("damaged.parquet", whole[:200] + bytes(len(whole) // 2) + whole[200 + len(whole) // 2 :])
+    sandbox.drop("good.csv", lines(GOOD))
+    [record] = sandbox.run()
+    assert (record.accepted, record.files_refused) == (2001, 1)
+    [[reason]] = sandbox.reasons("damaged.parquet")
+    assert reason.startswith("file: its footer is whole, its pages are damaged: ")
+
+
+def test_damage_is_found_before_the_first_write_too(sandbox: Sandbox) -> None:
+    """The second batch has no probe, which would meet the damage first."""
+    sandbox.drop("first.csv", lines(GOOD))
+    sandbox.run()
+    whole = parquet(pd.DataFrame([wine(alcohol=9 + number / 1000) for number in range(2000)]))
+    sandbox.drop("damaged.parquet", whole[:200] + bytes(len(whole) // 2) + whole[200 + len(whole) // 2 :])
+    sandbox.drop("second.csv", lines(GOOD))
+    [record] = sandbox.run()
+    assert (record.accepted, record.files_refused) == (1, 1)
+    assert sandbox.table("predictions").count() == 2

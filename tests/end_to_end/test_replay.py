@@ -1,0 +1,180 @@
+"""A micro-batch may run again at any point of its way, and checkpoint and tables must belong together."""
+
+import os
+import shutil
+from typing import Any
+
+import pandas as pd
+import pytest
+from sandbox import WINE, Sandbox, csv_file, wine
+
+from penstock.errors import EnvironmentCheckError, LeaseError, LedgerError, PlanError
+from penstock.lease import Lease
+from penstock.storage import LocalStorage
+
+ONE_FILE_A_BATCH = {"source": {"max_files_per_trigger": 1}}
+
+
+class PowerCutError(Exception):
+    """What the tests raise in the middle of a batch."""
+
+
+def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str) -> None:
+    """Run, and let the power go just before a step of the micro-batch."""
+
+    def cut(*arguments: Any) -> None:
+        raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"penstock.batch.{before}", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.run()
+
+
+def contents(sandbox: Sandbox) -> dict[str, list[Any]]:
+    """All rows, less what the clock puts into them."""
+    return {
+        "predictions": sorted(sandbox.table("predictions").drop("query_id", "scored_at").collect()),
+        "quarantine": sorted(sandbox.table("quarantine").drop("query_id", "quarantined_at").collect()),
+        "batches": sorted(
+            sandbox.table("batches").select("batch_id", "rows_in", "accepted", "quarantined", "files.path").collect()
+        ),
+    }
+
+
+def fill(sandbox: Sandbox) -> None:
+    sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc"), wine(alcohol=12)))
+    sandbox.drop("b.csv", csv_file(WINE, wine(alcohol=-1)), age_seconds=50)
+
+
+@pytest.fixture
+def expected(sandbox: Sandbox) -> dict[str, list[Any]]:
+    """The tables after an uninterrupted run; the sandbox is empty again then."""
+    sandbox.changes = ONE_FILE_A_BATCH
+    fill(sandbox)
+    sandbox.run()
+    result = contents(sandbox)
+    for folder in ("tables", "checkpoint"):
+        shutil.rmtree(sandbox.root / folder)
+    return result
+
+
+@pytest.mark.parametrize(
+    "step", ["write_quarantine", "write_predictions", "count_batch", "write_marker"], ids=lambda step: f"before {step}"
+)
+def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
+    sandbox: Sandbox, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    run_cut_off(sandbox, monkeypatch, before=step)
+    sandbox.run()
+    assert contents(sandbox) == expected
+
+
+def test_a_finished_batch_that_spark_runs_again_changes_nothing(
+    sandbox: Sandbox, expected: dict[str, list[Any]]
+) -> None:
+    sandbox.run()
+    for _ in range(2):
+        (sandbox.root / "checkpoint" / "commits" / "1").unlink()
+        crc = sandbox.root / "checkpoint" / "commits" / ".1.crc"
+        crc.unlink(missing_ok=True)
+        sandbox.run()
+    assert contents(sandbox) == expected
+
+
+def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = pd.DataFrame([WINE])
+    first = sandbox.registry.register("wine-replay", "linear", example=one, outputs=pd.Series([1.5]))
+    sandbox.changes = {"model": {"name": "wine-replay"}}
+    sandbox.drop("a.csv", csv_file(WINE))
+
+    run_cut_off(sandbox, monkeypatch, before="write_predictions")
+    sandbox.registry.register("wine-replay", "fussy", example=one, outputs=pd.Series([1.5]))
+    sandbox.run()
+    assert [row.model_version for row in sandbox.rows("predictions")] == [first]
+
+
+def test_a_planned_file_that_vanished_fails_loudly(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = sandbox.drop("a.csv", csv_file(WINE))
+    run_cut_off(sandbox, monkeypatch, before="write_predictions")
+    content, times = file.read_bytes(), file.stat()
+    file.unlink()
+    with pytest.raises(PlanError, match=r"a\.csv was planned and is gone"):
+        sandbox.run()
+    file.write_bytes(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    sandbox.run()
+    assert sandbox.table("predictions").count() == 1
+
+
+def test_a_contract_changed_between_crash_and_replay_is_refused(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.drop("a.csv", csv_file(WINE))
+    run_cut_off(sandbox, monkeypatch, before="write_predictions")
+    sandbox.changes = {"source": {"csv": {"null_marker": "NA"}}}
+    with pytest.raises(PlanError, match="planned under another config"):
+        sandbox.run()
+
+
+def test_new_checkpoint_beside_old_tables_is_refused(sandbox: Sandbox) -> None:
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    shutil.rmtree(sandbox.root / "checkpoint")
+    with pytest.raises(LedgerError, match="--resume-from-ledger"):
+        sandbox.run()
+    assert sandbox.table("predictions").count() == 1
+
+
+def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.drop("a.csv", csv_file(WINE, WINE))
+    sandbox.run()
+    sandbox.drop("b.csv", csv_file(WINE, wine(alcohol="abc")))
+
+    run_cut_off(sandbox, monkeypatch, before="write_marker")
+    shutil.rmtree(sandbox.root / "checkpoint")
+    sandbox.drop("c.csv", csv_file(WINE))
+    sandbox.run(resume=True)
+    sandbox.drop("d.csv", csv_file(WINE))
+    sandbox.run()
+    rows = sorted(row.source_file.rsplit("/", 1)[1] for row in sandbox.rows("predictions"))
+    assert rows == ["a.csv", "a.csv", "b.csv", "c.csv", "d.csv"]
+    assert sandbox.reasons("b.csv") == [["alcohol: 'abc' is not a double"]]
+
+
+def test_tables_gone_but_checkpoint_there_is_refused(sandbox: Sandbox) -> None:
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    shutil.rmtree(sandbox.root / "tables")
+    with pytest.raises(LedgerError, match="hold none of them"):
+        sandbox.run()
+
+
+def test_a_checkpoint_of_another_pipeline_is_refused(sandbox: Sandbox) -> None:
+    sandbox.run()
+    sandbox.changes = {"pipeline": "beer", "tables": {"root": str(sandbox.root / "beer")}}
+    with pytest.raises(LedgerError, match="belongs to the pipeline 'wine'"):
+        sandbox.run()
+
+
+def test_a_second_writer_is_told_who_the_first_is(sandbox: Sandbox) -> None:
+    (sandbox.root / "tables").mkdir()
+    lease = Lease(storage=LocalStorage(), path=str(sandbox.root / "tables" / "_lease.json"), job="score_stream")
+    with lease, pytest.raises(LeaseError, match=r"written by score_stream, pid \d+ on "):
+        sandbox.run()
+
+
+def test_a_new_nullable_column_is_merged_and_another_change_refused(sandbox: Sandbox) -> None:
+    sandbox.registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
+    model = {"name": "echo"}
+    sandbox.changes = {"contract": "sample_contracts:SMALL", "model": model}
+    sandbox.drop("a.csv", b"x,note\n1,a\n")
+    sandbox.run()
+    sandbox.changes = {"contract": "sample_contracts:SMALL_AND_MORE", "model": model}
+    sandbox.drop("b.csv", b"x,note,more\n2,b,7\n")
+    sandbox.run()
+    rows = sorted((row.x, row.note, row.more) for row in sandbox.rows("predictions"))
+    assert rows == [(1.0, "a", None), (2.0, "b", 7)]
+    sandbox.changes = {"contract": "sample_contracts:SMALL_CHANGED", "model": model}
+    with pytest.raises(EnvironmentCheckError, match="note is string, expected int"):
+        sandbox.run()

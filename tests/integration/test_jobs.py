@@ -1,0 +1,187 @@
+"""The jobs as a person runs them: real processes, real signals, exit codes."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+from sandbox import WINE, Sandbox, TestRegistry, csv_file
+
+pytestmark = pytest.mark.integration
+PROJECT = Path(__file__).parent.parent.parent
+CONF = "conf/wine.yaml"
+
+
+def arguments(sandbox: Sandbox, model: str) -> list[str]:
+    settings = {
+        "source.path": sandbox.inbox,
+        "source.settle": "0.5",
+        "tables.root": sandbox.root / "tables",
+        "checkpoint": sandbox.root / "checkpoint",
+        "mlflow.tracking_uri": sandbox.registry.uri,
+        "model.name": model,
+        "trigger.every": "1 second",
+    }
+    return ["--conf", CONF, *[part for key, value in settings.items() for part in ("--set", f"{key}={value}")]]
+
+
+def environment(sandbox: Sandbox) -> dict[str, str]:
+    small = (
+        "--conf spark.ui.enabled=false --master local[2] --driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
+    )
+    return os.environ | {"PENSTOCK_SPARK_LOG": str(sandbox.root / "spark.log"), "PYSPARK_SUBMIT_ARGS": small}
+
+
+class Job:
+    """A job in a process group of its own, its output in a file."""
+
+    def __init__(self, sandbox: Sandbox, command: list[str]) -> None:
+        self.output = sandbox.root / f"output-{time.monotonic_ns()}.txt"
+        with self.output.open("wb") as file:
+            self.process = subprocess.Popen(
+                command,
+                cwd=PROJECT,
+                env=environment(sandbox),
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_for(self, pattern: str, *, seconds: float = 120) -> str:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = re.search(pattern, self.output.read_text())
+            if found:
+                return found[0]
+            assert self.process.poll() is None, f"ended without {pattern!r}:\n{self.output.read_text()}"
+            time.sleep(0.2)
+        raise AssertionError(f"no {pattern!r} within {seconds} s:\n{self.output.read_text()}")
+
+    def end(self, *, seconds: float = 60) -> int:
+        return self.process.wait(timeout=seconds)
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def python(job: str, *options: str) -> list[str]:
+    return [sys.executable, f"jobs/{job}.py", *options]
+
+
+def spark_submit(job: str, *options: str) -> list[str]:
+    return [str(Path(sys.executable).parent / "spark-submit"), f"jobs/{job}.py", *options]
+
+
+def run(sandbox: Sandbox, command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=PROJECT, env=environment(sandbox), capture_output=True, text=True, timeout=180, check=False
+    )
+
+
+@pytest.fixture
+def jobs(sandbox: Sandbox) -> Iterator[list[Job]]:
+    started: list[Job] = []
+    yield started
+    for job in started:
+        job.kill()
+
+
+def test_a_stream_swaps_its_model_and_stops_on_a_signal(sandbox: Sandbox, jobs: list[Job]) -> None:
+    one = pd.DataFrame([WINE])
+    first = sandbox.registry.register("wine-live", "linear", example=one, outputs=pd.Series([1.5]))
+    options = arguments(sandbox, "wine-live")
+    sandbox.drop("a.csv", csv_file(WINE))
+    jobs.append(stream := Job(sandbox, python("score_stream", *options)))
+    stream.wait_for(r"batch 0: .* by version " + first)
+
+    second_writer = run(sandbox, python("backfill", *options))
+    assert second_writer.returncode == 1
+    assert f"score_stream, pid {stream.process.pid} on " in second_writer.stderr
+
+    second = sandbox.registry.register("wine-live", "fussy", example=one, outputs=pd.Series([1.5]))
+    sandbox.drop("b.csv", csv_file(WINE, WINE), age_seconds=50)
+    stream.wait_for(r"batch 1: .* by version " + second)
+    stream.process.send_signal(signal.SIGTERM)
+    assert stream.end() == 0
+    assert "SIGTERM: finishing the running micro-batch" in stream.output.read_text()
+
+    sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
+    backfill = run(sandbox, spark_submit("backfill", *options))
+    assert backfill.returncode == 0, backfill.stderr
+    assert "done: 1 micro-batches, 1 rows" in backfill.stdout
+    files = sorted(Path(row.source_file).name for row in sandbox.rows("predictions"))
+    assert files == ["a.csv", "b.csv", "b.csv", "c.csv"]
+
+
+def test_a_submitted_stream_ends_by_the_stop_job(sandbox: Sandbox, jobs: list[Job]) -> None:
+    options = arguments(sandbox, sandbox.registry.wine_model())
+    sandbox.drop("a.csv", csv_file(WINE))
+    jobs.append(stream := Job(sandbox, spark_submit("score_stream", *options)))
+    stream.wait_for(r"batch 0: .* 1 scored")
+    stop = run(sandbox, python("stop", *options))
+    assert (stop.returncode, "asked to stop: score_stream" in stop.stdout) == (0, True)
+    assert stream.end() == 0
+    assert "nothing to stop" in run(sandbox, python("stop", *options)).stdout
+
+
+def test_the_doctor_finds_a_healthy_pipeline(sandbox: Sandbox) -> None:
+    answer = run(sandbox, python("doctor", *arguments(sandbox, sandbox.registry.wine_model())))
+    assert answer.returncode == 0, answer.stdout
+    found = {line.split(":")[0].split()[1]: line.split()[0] for line in answer.stdout.splitlines() if ": " in line}
+    checks = "config python java packages jars contract inbox tables checkpoint model requirements rules schemas ledger"
+    assert found == dict.fromkeys(checks.split(), "ok")
+
+
+def test_the_doctor_says_what_to_do(sandbox: Sandbox) -> None:
+    (sandbox.root / "tables").write_text("a file where the tables should be")
+    answer = run(sandbox, python("doctor", *arguments(sandbox, "no-such-model")))
+    assert answer.returncode == 1
+    assert "FAIL tables: " in answer.stdout
+    assert "is not a folder; name a folder, or move the file away" in answer.stdout
+    assert "FAIL model: " in answer.stdout
+    assert "no model 'no-such-model' with the alias 'champion'; register a version" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "Missing option '--conf'"),
+        (["--conf", "conf/nowhere.yaml"], "conf/nowhere.yaml: there is no such file"),
+        (["--conf", CONF, "--set", "trigger.evry=1"], "trigger.evry: unknown key; did you mean 'every'?"),
+        (["--conf", CONF, "--set", "contract=schemas.beer:CONTRACT"], "there is no module 'schemas.beer'"),
+    ],
+)
+def test_wrong_usage_ends_with_2(sandbox: Sandbox, options: list[str], message: str) -> None:
+    answer = run(sandbox, python("backfill", *options))
+    assert (answer.returncode, message in answer.stderr) == (2, True), answer.stderr
+
+
+def test_training_registers_a_scikit_learn_model_without_pickle(
+    spark: SparkSession, registry: TestRegistry, sandbox: Sandbox
+) -> None:
+    options = arguments(sandbox, "wine-trained")
+    answer = run(sandbox, python("train_elasticnet", *options, "--promote", "--first-rows", "400"))
+    assert answer.returncode == 0, answer.stderr
+    version = registry.client.get_model_version_by_alias("wine-trained", "champion")
+    run_data = registry.client.get_run(version.run_id)
+    assert {"alpha", "l1_ratio"} <= set(run_data.data.params)
+    assert {"holdout_mae", "holdout_rmse"} <= set(run_data.data.metrics)
+    assert run_data.inputs.dataset_inputs
+    artifacts = Path(
+        registry.client.get_model_version_download_uri("wine-trained", version.version).removeprefix("file://")
+    )
+    names = {path.name for path in artifacts.rglob("*")} if artifacts.exists() else set()
+    assert not any(name.endswith((".pkl", ".pickle")) for name in names)
+    sandbox.changes = {"model": {"name": "wine-trained"}}
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    [row] = sandbox.rows("predictions")
+    assert 3 < row.prediction < 8

@@ -1,0 +1,136 @@
+import gzip
+import os
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from penstock.admission import admit_files, format_of
+from penstock.arrivals import Arrival
+from penstock.config import SourceConfig
+from penstock.storage import LocalStorage
+from schemas.contract import Contract, Field
+
+CONTRACT = Contract(fields=(Field(name="x", type="double"),))
+EARLIER = time.time() - 60
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/in/a.csv", "csv"),
+        ("/in/a.CSV", "csv"),
+        ("/in/a.csv.gz", "csv"),
+        ("/in/a.tsv", "csv"),
+        ("/in/a.txt.gz", "csv"),
+        ("/in/a.parquet", "parquet"),
+        ("/in/A.Parquet", "parquet"),
+        ("/in/a.snappy.parquet", "parquet"),
+        ("/in/a.pq", "parquet"),
+    ],
+)
+@pytest.mark.parametrize("default", ["csv", "parquet"])
+def test_the_ending_of_the_name_decides(path, expected, default):
+    assert format_of(path, default=default) == expected
+
+
+@pytest.mark.parametrize("path", ["/in/a", "/in/a.dat", "/in.parquet/a", "/in/a.csv.bak", "/in/a.parquet.old"])
+@pytest.mark.parametrize("default", ["csv", "parquet"])
+def test_without_a_known_ending_the_pipelines_format_counts(path, default):
+    assert format_of(path, default=default) == default
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    class Inbox:
+        def put(self, name, content):
+            path = tmp_path / name
+            if isinstance(content, bytes):
+                path.write_bytes(content)
+            else:
+                pq.write_table(content, path)
+            os.utime(path, (EARLIER, EARLIER))
+
+        def admit(self, *names, storage=None, **source):
+            arrived = [Arrival(path=str(tmp_path / name), modified_milliseconds=int(EARLIER * 1000)) for name in names]
+            return admit_files(
+                arrived,
+                storage=storage or LocalStorage(),
+                source=SourceConfig(path=str(tmp_path), **source),
+                contract=CONTRACT,
+            )
+
+    return Inbox()
+
+
+def test_one_refused_file_does_not_hold_up_the_others(inbox):
+    inbox.put("b.csv", b"x\n1\n")
+    inbox.put("empty.csv", b"")
+    inbox.put("header.csv", b"y\n1\n")
+    inbox.put("broken.parquet", b"PAR1 broken PAR1")
+    inbox.put("broken.csv.gz", gzip.compress(b"x\n1\n")[:-4])
+    inbox.put("text.parquet", pa.table({"x": ["a"]}))
+    inbox.put("a.parquet", pa.table({"x": [1.0]}))
+    names = ["b.csv", "empty.csv", "header.csv", "gone.csv", "broken.parquet", "broken.csv.gz", "text.parquet"]
+    names.append("a.parquet")
+    files = inbox.admit(*names)
+    assert [file.path.rsplit("/", 1)[1] for file in files] == names
+    assert [file.verdict for file in files] == ["accepted"] + ["refused"] * 6 + ["accepted"]
+    assert all(file.reasons for file in files if file.verdict == "refused")
+    assert files[3].reasons == ("file: vanished between listing and reading",)
+
+
+def test_an_empty_file_is_refused(inbox):
+    inbox.put("a.csv", b"")
+    inbox.put("a.parquet", b"")
+    assert [file.reasons for file in inbox.admit("a.csv", "a.parquet")] == [("file: is empty (0 bytes)",)] * 2
+
+
+def test_a_vanished_file_is_refused_without_a_length(inbox):
+    (file,) = inbox.admit("gone.csv")
+    assert (file.verdict, file.length, file.modified_milliseconds) == ("refused", None, None)
+
+
+def test_the_status_at_admission_is_planned(inbox):
+    inbox.put("a.csv", b"x\n1\n")
+    (file,) = inbox.admit("a.csv")
+    assert (file.length, file.modified_milliseconds) == (4, int(EARLIER * 1000))
+
+
+def test_the_pipelines_format_is_for_names_without_ending(inbox):
+    inbox.put("data", pa.table({"x": [1.0, 2.0]}))
+    (as_parquet,) = inbox.admit("data", format="parquet")
+    (as_csv,) = inbox.admit("data", format="csv")
+    assert (as_parquet.verdict, as_parquet.rows) == ("accepted", 2)
+    assert as_csv.verdict == "refused"
+
+
+def test_a_file_that_can_not_be_opened_is_refused_with_the_systems_words(inbox):
+    class Storage(LocalStorage):
+        def open(self, path):
+            if path.endswith("locked.csv"):
+                raise PermissionError(13, "Permission denied")
+            return super().open(path)
+
+    inbox.put("locked.csv", b"x\n1\n")
+    inbox.put("b.csv", b"x\n1\n")
+    locked, other = inbox.admit("locked.csv", "b.csv", storage=Storage())
+    assert locked.reasons == ("file: can't be read: Permission denied",)
+    assert other.verdict == "accepted"
+
+
+@pytest.mark.parametrize("name", ["a b.csv", "a[1].csv", "é+%20.csv", "a{1,2}?.csv"])
+def test_names_with_special_characters_are_read(inbox, name):
+    inbox.put(name, b"x\n1\n")
+    assert inbox.admit(name)[0].verdict == "accepted"
+
+
+def test_no_arrivals_are_no_files(inbox):
+    assert inbox.admit() == []
+
+
+def test_the_dialect_of_the_pipeline_is_used(inbox):
+    inbox.put("a.csv", b"y;x\n1;2\n")
+    (file,) = inbox.admit("a.csv", csv={"separator": ";"})
+    assert file.csv.columns == ("y", "x")

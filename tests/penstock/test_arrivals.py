@@ -1,0 +1,149 @@
+import json
+
+import pytest
+
+from penstock.arrivals import Arrival, arrivals, query_id_of
+from penstock.errors import PlanError
+from penstock.storage import LocalStorage
+
+STORAGE = LocalStorage()
+METADATA = '{"batchWatermarkMs":0,"batchTimestampMs":1700000000000,"conf":{"spark.sql.shuffle.partitions":"4"}}'
+
+
+class Checkpoint:
+    """Writes a checkpoint's logs as Spark writes them."""
+
+    def __init__(self, root):
+        self.root = root
+
+    def offset(self, batch_id, log_offset, *, version="v1"):
+        self.write(f"offsets/{batch_id}", [version, METADATA, f'{{"logOffset":{log_offset}}}'])
+
+    def log(self, offset, *entries, compact=False, version="v1"):
+        lines = [
+            json.dumps({"path": path, "timestamp": timestamp, "batchId": batch_id}, separators=(",", ":"))
+            for path, timestamp, batch_id in entries
+        ]
+        self.write(f"sources/0/{offset}{'.compact' if compact else ''}", [version, *lines])
+
+    def write(self, name, lines):
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join(lines))
+
+    def arrivals(self, batch_id):
+        return arrivals(STORAGE, str(self.root), batch_id)
+
+    def paths(self, batch_id):
+        return [arrival.path for arrival in self.arrivals(batch_id)]
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return Checkpoint(tmp_path / "checkpoint")
+
+
+def test_the_first_batch_has_the_first_entries(checkpoint):
+    checkpoint.offset(0, 0)
+    checkpoint.log(0, ("file:///in/b.csv", 1_700_000_000_123, 0), ("file:///in/a%20%5B1%5D.csv", 5, 0))
+    assert checkpoint.arrivals(0) == [
+        Arrival(path="/in/b.csv", modified_milliseconds=1_700_000_000_123),
+        Arrival(path="/in/a [1].csv", modified_milliseconds=5),
+    ]
+
+
+def test_the_first_batch_has_all_offsets_up_to_its_own(checkpoint):
+    checkpoint.offset(0, 2)
+    for offset in range(3):
+        checkpoint.log(offset, (f"file:///in/{offset}.csv", 1, offset))
+    assert checkpoint.paths(0) == ["/in/0.csv", "/in/1.csv", "/in/2.csv"]
+
+
+def test_a_batch_has_what_came_after_the_one_before(checkpoint):
+    checkpoint.offset(4, 5)
+    checkpoint.offset(5, 6)
+    for offset in (5, 6, 7):
+        checkpoint.log(offset, (f"file:///in/{offset}.csv", 1, offset))
+    assert checkpoint.paths(5) == ["/in/6.csv"]
+
+
+def test_several_log_offsets_in_one_batch(checkpoint):
+    checkpoint.offset(0, 0)
+    checkpoint.offset(1, 3)
+    for offset in range(4):
+        checkpoint.log(offset, (f"file:///in/{offset}.csv", 1, offset))
+    assert checkpoint.paths(1) == ["/in/1.csv", "/in/2.csv", "/in/3.csv"]
+
+
+def test_a_batch_that_goes_no_further_has_no_files(checkpoint):
+    checkpoint.offset(0, 0)
+    checkpoint.offset(1, 0)
+    checkpoint.log(0, ("file:///in/a.csv", 1, 0))
+    assert checkpoint.paths(1) == []
+
+
+def test_a_compaction_gives_its_own_entries_only(checkpoint):
+    checkpoint.offset(8, 8)
+    checkpoint.offset(9, 9)
+    entries = [(f"file:///in/{offset}.csv", 1, offset) for offset in range(10)]
+    checkpoint.log(9, *entries, compact=True)
+    assert checkpoint.paths(9) == ["/in/9.csv"]
+
+
+def test_a_compaction_among_several_offsets(checkpoint):
+    checkpoint.offset(0, 7)
+    checkpoint.offset(1, 10)
+    entries = [(f"file:///in/{offset}.csv", 1, offset) for offset in range(11)]
+    checkpoint.log(8, entries[8])
+    checkpoint.log(9, *entries[:10], compact=True)
+    checkpoint.log(10, entries[10])
+    assert checkpoint.paths(1) == ["/in/8.csv", "/in/9.csv", "/in/10.csv"]
+
+
+def test_batch_one_is_not_taken_for_batch_eleven(checkpoint):
+    checkpoint.offset(18, 18)
+    checkpoint.offset(19, 19)
+    checkpoint.log(19, ("file:///in/9.csv", 1, 9), ("file:///in/19.csv", 1, 19), compact=True)
+    assert checkpoint.paths(19) == ["/in/19.csv"]
+
+
+def test_a_missing_offset_is_an_error(checkpoint):
+    with pytest.raises(PlanError, match=r"offsets/0: is missing"):
+        checkpoint.arrivals(0)
+
+
+def test_a_missing_log_entry_is_an_error(checkpoint):
+    checkpoint.offset(0, 1)
+    checkpoint.log(0, ("file:///in/a.csv", 1, 0))
+    with pytest.raises(PlanError, match=r"sources/0/1: is missing"):
+        checkpoint.arrivals(0)
+
+
+def test_another_version_of_the_offset_log_is_an_error(checkpoint):
+    checkpoint.offset(0, 0, version="v2")
+    checkpoint.log(0)
+    with pytest.raises(PlanError, match=r"offsets/0: expected a log of version v1, found v2"):
+        checkpoint.arrivals(0)
+
+
+def test_another_version_of_the_file_log_is_an_error(checkpoint):
+    checkpoint.offset(0, 0)
+    checkpoint.log(0, version="v3")
+    with pytest.raises(PlanError, match=r"sources/0/0: expected a log of version v1, found v3"):
+        checkpoint.arrivals(0)
+
+
+@pytest.mark.parametrize("lines", [[""], ["v1"], ["v1", METADATA], ["v1", METADATA, "-"], ["v1", METADATA, '{"log']])
+def test_a_torn_offset_log_is_an_error_with_its_path(checkpoint, lines):
+    checkpoint.write("offsets/0", lines)
+    with pytest.raises(PlanError, match="offsets/0"):
+        checkpoint.arrivals(0)
+
+
+def test_the_query_id_is_in_the_metadata(checkpoint):
+    checkpoint.write("metadata", ['{"id":"0a1b"}'])
+    assert query_id_of(STORAGE, str(checkpoint.root)) == "0a1b"
+
+
+def test_a_checkpoint_that_has_not_begun_has_no_query_id(checkpoint):
+    assert query_id_of(STORAGE, str(checkpoint.root)) is None

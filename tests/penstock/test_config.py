@@ -1,0 +1,147 @@
+import pytest
+from pydantic import ValidationError
+
+from penstock.config import CsvDialect, MlflowConfig, PipelineConfig, SourceConfig
+
+BASE = {
+    "pipeline": "wine",
+    "workload": "rows",
+    "source": {"path": "inbox"},
+    "contract": "schemas.wine:CONTRACT",
+    "model": {"name": "wine-quality"},
+    "tables": {"root": "out/tables"},
+    "checkpoint": "out/checkpoint",
+    "mlflow": {"tracking_uri": "sqlite:///out/mlflow.db"},
+}
+
+
+def config(**changed):
+    return PipelineConfig.model_validate({**BASE, **changed})
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_relative_locations_are_resolved_against_the_current_directory(tmp_path):
+    made = config()
+    assert made.source.path == f"{tmp_path}/inbox"
+    assert made.tables.root == f"{tmp_path}/out/tables"
+    assert made.checkpoint == f"{tmp_path}/out/checkpoint"
+
+
+def test_locations_stay_where_they_were_resolved(tmp_path, monkeypatch):
+    made = config()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert made.table_path("batches") == f"{tmp_path}/out/tables/batches"
+
+
+@pytest.mark.parametrize(
+    ("written", "kept"),
+    [
+        ("/data/in", "/data/in"),
+        ("/data/in/", "/data/in"),
+        ("/data/../in", "/in"),
+        ("s3a://bucket/in", "s3a://bucket/in"),
+        ("s3a://bucket/in/", "s3a://bucket/in"),
+        ("file:///data/in", "/data/in"),
+        ("file:/data/in", "/data/in"),
+        ("file:///data/in/", "/data/in"),
+    ],
+)
+def test_locations_have_one_spelling(written, kept):
+    assert SourceConfig(path=written).path == kept
+
+
+def test_sqlite_path_is_made_absolute(tmp_path):
+    assert MlflowConfig(tracking_uri="sqlite:///out/m.db").tracking_uri == f"sqlite:///{tmp_path}/out/m.db"
+
+
+def test_absolute_sqlite_path_is_kept():
+    assert MlflowConfig(tracking_uri="sqlite:////data/m.db").tracking_uri == "sqlite:////data/m.db"
+
+
+def test_a_server_uri_is_kept():
+    assert MlflowConfig(tracking_uri="http://host:5000").tracking_uri == "http://host:5000"
+
+
+def test_artifacts_go_beside_the_sqlite_file():
+    assert MlflowConfig(tracking_uri="sqlite:////data/m.db").experiment_artifacts == "file:///data/mlartifacts"
+
+
+def test_artifacts_go_where_the_config_says():
+    mlflow = MlflowConfig(tracking_uri="sqlite:////data/m.db", artifact_location="s3://b/a")
+    assert mlflow.experiment_artifacts == "s3://b/a"
+
+
+def test_a_server_decides_on_its_artifacts():
+    assert MlflowConfig(tracking_uri="http://host:5000").experiment_artifacts is None
+
+
+def test_defaults():
+    made = config()
+    assert made.source.format == "csv"
+    assert made.trigger.every == 300
+    assert made.model.alias == "champion"
+    assert made.source.csv == CsvDialect(separator=",", quote='"', escape='"', encoding="UTF-8")
+
+
+def test_a_config_is_frozen():
+    with pytest.raises(ValidationError, match="frozen"):
+        config().pipeline = "other"
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"pipeline": "Wine"},
+        {"pipeline": "wine/../../x"},
+        {"pipeline": ""},
+        {"workload": "columns"},
+        {"contract": "schemas.wine"},
+        {"contract": "schemas.wine:CONTRACT; import os"},
+        {"source": {"path": "in", "max_files_per_trigger": 0}},
+        {"source": {"path": "in", "format": "orc"}},
+        {"source": {"path": "in", "csv": {"separator": "||"}}},
+        {"source": {"path": "in", "csv": {"quote": ""}}},
+        {"source": {"path": "in", "csv": {"encoding": "UTF-16"}}},
+        {"model": {"name": "m", "max_failed_fraction": 1.5}},
+        {"trigger": {"every": "sometimes"}},
+        {"unknown": 1},
+    ],
+)
+def test_values_out_of_range_are_refused(changed):
+    with pytest.raises(ValidationError):
+        config(**changed)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"source": {"path": "inbox", "csv": {"separator": ";"}}},
+        {"source": {"path": "inbox", "csv": {"multi_line": True}}},
+        {"source": {"path": "inbox", "format": "parquet"}},
+        {"contract": "schemas.wine:OTHER"},
+        {"model": {"name": "other"}},
+    ],
+)
+def test_what_changes_a_batchs_meaning_changes_the_hash(changed):
+    assert config(**changed).meaning_hash != config().meaning_hash
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"source": {"path": "other", "max_files_per_trigger": 3, "settle": 1}},
+        {"trigger": {"every": 5}},
+        {"tables": {"root": "other"}},
+        {"checkpoint": "other"},
+        {"model": {"name": "wine-quality", "alias": "candidate"}},
+        {"spark": {"spark.x": "1"}},
+    ],
+)
+def test_when_and_where_a_batch_runs_does_not_change_the_hash(changed):
+    assert config(**changed).meaning_hash == config().meaning_hash

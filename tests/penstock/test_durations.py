@@ -1,0 +1,39 @@
+import pytest
+
+from penstock.durations import parse_seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("5 minutes", 300),
+        ("5 Minutes", 300),
+        ("1 minute", 60),
+        ("90 s", 90),
+        ("90s", 90),
+        ("250 ms", 0.25),
+        ("1 hour 30 minutes", 5400),
+        ("1h30min", 5400),
+        ("1.5 hours", 5400),
+        ("2 days", 172800),
+        ("1 week", 604800),
+        ("0 s", 0),
+        (" 10 sec ", 10),
+        (15, 15),
+        (0.5, 0.5),
+    ],
+)
+def test_durations_are_read_as_people_write_them(text, seconds):
+    assert parse_seconds(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["5 lightyears", "5 M", "3 months"])
+def test_an_unknown_unit_is_named(text):
+    with pytest.raises(ValueError, match=f"no known unit \\({text.split()[1]}\\)"):
+        parse_seconds(text)
+
+
+@pytest.mark.parametrize("text", ["", "soon", "minutes", "-5 s", "5 minutes!", "1h30", "5,5 s", True, None, [5]])
+def test_what_is_no_duration_is_refused(text):
+    with pytest.raises(ValueError, match="write for example"):
+        parse_seconds(text)

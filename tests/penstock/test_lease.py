@@ -1,0 +1,258 @@
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from penstock import lease as lease_module
+from penstock.errors import LeaseError
+from penstock.lease import TIME_TO_LIVE_SECONDS, Holder, Lease, lease_path, process_exists, read_holder
+from penstock.storage import LocalStorage
+
+STORAGE = LocalStorage()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return lease_path(str(tmp_path))
+
+
+@pytest.fixture(scope="module")
+def dead_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def make_lease(path, job="score_stream"):
+    return Lease(storage=STORAGE, path=path, job=job)
+
+
+def put(path, **changed):
+    holder = replace(Holder.this_process("other"), **changed)
+    STORAGE.replace(path, holder.to_json())
+    return holder
+
+
+def wait_until(condition):
+    until = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_the_lease_names_its_holder_while_it_is_held(path):
+    with make_lease(path) as lease:
+        lease.check()
+        holder = read_holder(STORAGE, path)
+        assert (holder.pid, holder.job) == (os.getpid(), "score_stream")
+    assert not STORAGE.status(path)
+
+
+def test_a_second_holder_is_told_who_writes(path):
+    with make_lease(path, "backfill") as held:
+        with pytest.raises(LeaseError) as error, make_lease(path):
+            pass
+        holder = Holder.this_process("x")
+        assert f"backfill, pid {os.getpid()} on {holder.host}" in str(error.value)
+        assert "jobs/stop.py" in str(error.value)
+        held.check()
+        assert read_holder(STORAGE, path).job == "backfill"
+
+
+def test_of_eight_that_take_it_at_once_one_has_it(path):
+    start, outcomes, end = threading.Barrier(8), [], threading.Event()
+
+    def attempt():
+        start.wait()
+        try:
+            with make_lease(path):
+                outcomes.append("held")
+                end.wait(5)
+        except LeaseError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=attempt) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(outcomes) == 8)
+    end.set()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["held"] + ["refused"] * 7
+
+
+def test_a_dead_process_of_this_boot_is_replaced_at_once(path, dead_pid):
+    put(path, pid=dead_pid)
+    with make_lease(path) as lease:
+        lease.check()
+        assert read_holder(STORAGE, path).pid == os.getpid()
+
+
+def test_the_same_pid_on_another_host_counts_as_alive(path, dead_pid):
+    put(path, pid=dead_pid, host="elsewhere")
+    with pytest.raises(LeaseError, match="on elsewhere"), make_lease(path):
+        pass
+
+
+def test_the_same_pid_of_another_boot_counts_as_alive(path, dead_pid):
+    put(path, pid=dead_pid, boot="earlier")
+    with pytest.raises(LeaseError), make_lease(path):
+        pass
+
+
+def test_another_host_is_waited_for_until_its_time_is_over(path):
+    put(path, host="elsewhere", renewed=time.time() - TIME_TO_LIVE_SECONDS + 5)
+    with pytest.raises(LeaseError), make_lease(path):
+        pass
+    put(path, host="elsewhere", renewed=time.time() - TIME_TO_LIVE_SECONDS - 1)
+    with make_lease(path) as lease:
+        lease.check()
+
+
+@pytest.mark.parametrize(
+    ("here", "exists", "age", "alive"),
+    [
+        (True, True, 0, True),
+        (True, False, 0, False),
+        (True, True, 46, False),
+        (False, False, 44, True),
+        (False, False, 46, False),
+    ],
+)
+def test_who_is_alive(monkeypatch, here, exists, age, alive):
+    monkeypatch.setattr(lease_module, "process_exists", lambda pid: exists)
+    mine = Holder.this_process("x")
+    other = replace(mine, host=mine.host if here else "elsewhere", renewed=1000.0)
+    assert other.is_alive(now=1000.0 + age, seen_from=mine) is alive
+
+
+def test_check_raises_after_the_file_was_replaced(path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.02)
+    with make_lease(path) as lease:
+        thief = put(path, token="thief", host="elsewhere", pid=77)
+        wait_until(lambda: lease._lost)
+        with pytest.raises(LeaseError, match=r"pid 77 on elsewhere.* holds it now"):
+            lease.check()
+    assert read_holder(STORAGE, path) == thief
+
+
+def test_check_raises_after_the_file_was_removed(path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.02)
+    with make_lease(path) as lease:
+        STORAGE.delete(path)
+        wait_until(lambda: lease._lost)
+        with pytest.raises(LeaseError, match="its file was removed"):
+            lease.check()
+    assert not STORAGE.status(path)
+
+
+def test_check_raises_after_no_renewal_in_time(path):
+    with make_lease(path) as lease:
+        lease._holder = replace(lease._holder, renewed=time.time() - TIME_TO_LIVE_SECONDS - 1)
+        with pytest.raises(LeaseError, match="not renewed for 46 s"):
+            lease.check()
+
+
+def test_a_lost_lease_stays_lost(path):
+    with make_lease(path) as lease:
+        held = lease._holder
+        lease._holder = replace(held, renewed=time.time() - TIME_TO_LIVE_SECONDS - 1)
+        with pytest.raises(LeaseError):
+            lease.check()
+        lease._holder = held
+        with pytest.raises(LeaseError, match="the lease is lost"):
+            lease.check()
+
+
+def test_check_before_the_lease_is_taken_is_an_error(path):
+    with pytest.raises(LeaseError, match="not held"):
+        make_lease(path).check()
+
+
+def test_the_lease_is_renewed(path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.02)
+    with make_lease(path):
+        first = read_holder(STORAGE, path)
+        wait_until(lambda: read_holder(STORAGE, path).renewed > first.renewed)
+        assert read_holder(STORAGE, path) == replace(first, renewed=read_holder(STORAGE, path).renewed)
+
+
+def test_one_failed_renewal_does_not_lose_the_lease(path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.02)
+    storage, failures = LocalStorage(), iter([OSError("full"), OSError("full")])
+
+    def replace_file(target, content):
+        for failure in failures:
+            raise failure
+        LocalStorage.replace(storage, target, content)
+
+    storage.replace = replace_file
+    with Lease(storage=storage, path=path, job="x") as lease:
+        first = read_holder(STORAGE, path)
+        wait_until(lambda: read_holder(STORAGE, path).renewed > first.renewed)
+        lease.check()
+
+
+def test_leaving_ends_the_renewals(path):
+    with make_lease(path) as lease:
+        thread = lease._thread
+    assert not thread.is_alive()
+
+
+def test_an_error_inside_releases_the_lease_and_goes_on(path):
+    with pytest.raises(RuntimeError, match="mine"), make_lease(path):
+        raise RuntimeError("mine")
+    assert not STORAGE.status(path)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"host": "x"}', b"\xff"])
+def test_a_file_that_is_no_lease_is_an_error_that_names_it(path, content):
+    STORAGE.replace(path, content)
+    with pytest.raises(LeaseError, match=r"_lease\.json: is not a lease"), make_lease(path):
+        pass
+    assert STORAGE.read(path) == content
+
+
+def test_a_lease_taken_in_between_is_not_deleted(path):
+    """The first holder leaves after our attempt to create, and a third takes the lease before we look again."""
+
+    class Storage(LocalStorage):
+        looked = 0
+
+        def read(self, looked_at):
+            self.looked += 1
+            if self.looked > 1:
+                return super().read(looked_at)
+            put(path, host="elsewhere", token="third")
+            return None
+
+    STORAGE.replace(path, b"{}")
+    with pytest.raises(LeaseError, match="on elsewhere"), Lease(storage=Storage(), path=path, job="x"):
+        pass
+    assert read_holder(STORAGE, path).token == "third"
+
+
+def test_a_lease_that_always_escapes_is_given_up(path, monkeypatch):
+    monkeypatch.setattr(LocalStorage, "create", lambda *_: False)
+    with pytest.raises(LeaseError, match="3 attempts"), make_lease(path):
+        pass
+
+
+def test_a_holder_survives_its_file():
+    holder = Holder.this_process("x")
+    assert Holder(**json.loads(holder.to_json())) == holder
+
+
+def test_a_holder_is_shown_with_the_time_in_utc():
+    holder = replace(Holder.this_process("backfill"), host="h", pid=5, since=0.0)
+    assert str(holder) == "backfill, pid 5 on h, since 1970-01-01 00:00:00+00:00"
+
+
+def test_processes_are_asked_for_directly(dead_pid):
+    assert process_exists(os.getpid())
+    assert not process_exists(dead_pid)

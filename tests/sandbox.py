@@ -1,0 +1,137 @@
+"""A pipeline in a temporary folder, run through the same function as the jobs run."""
+
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pandas as pd
+from mlflow.models import infer_signature
+from pyspark.sql import DataFrame, Row, SparkSession
+
+from penstock.accounting import BatchRecord
+from penstock.config import PipelineConfig
+from penstock.running import run_pipeline
+from schemas.wine import MEASUREMENTS
+
+MODELS = Path(__file__).parent / "models"
+#: A wine that breaks no rule. Its score by models/linear.py is 10 * 9.4 + 3.51 = 97.51.
+WINE = dict(zip(MEASUREMENTS, (7.4, 0.7, 0.0, 1.9, 0.076, 11.0, 34.0, 0.9978, 3.51, 0.56, 9.4), strict=True))
+WINE_SCORE = 97.51
+HEADER = ",".join(MEASUREMENTS)
+
+
+def wine(**changes: object) -> dict[str, Any]:
+    return {**WINE, **changes}
+
+
+def csv_line(row: dict[str, Any], columns: Sequence[str] = MEASUREMENTS) -> str:
+    return ",".join(str(row[name]) for name in columns)
+
+
+def csv_file(*rows: dict[str, Any], header: Sequence[str] = MEASUREMENTS, end: str = "\n") -> bytes:
+    lines = [",".join(header), *[csv_line(row, header) for row in rows]]
+    return (end.join(lines) + end).encode()
+
+
+@dataclass
+class TestRegistry:
+    """A local MLflow registry. Models are made from the files in tests/models."""
+
+    __test__ = False
+    folder: Path
+    made: set[str] = field(default_factory=set)
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder / 'mlflow.db'}"
+
+    @property
+    def client(self) -> mlflow.MlflowClient:
+        return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
+
+    def register(self, name: str, code: str, *, example: pd.DataFrame, outputs: Any, alias: str = "champion") -> str:
+        """Log tests/models/<code>.py as a new version of `name`; returns the version."""
+        mlflow.set_tracking_uri(self.uri)
+        mlflow.set_registry_uri(self.uri)
+        if mlflow.get_experiment_by_name("tests") is None:
+            mlflow.create_experiment("tests", artifact_location=(self.folder / "artifacts").as_uri())
+        mlflow.set_experiment("tests")
+        signature = infer_signature(example, outputs) if outputs is not None else None
+        with mlflow.start_run():
+            info = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(MODELS / f"{code}.py"),
+                signature=signature,
+                registered_model_name=name,
+                pip_requirements=["mlflow"],
+            )
+        version = str(info.registered_model_version)
+        self.client.set_registered_model_alias(name, alias, version)
+        return version
+
+    def wine_model(self, code: str = "linear", *, outputs: Any = (1.5,)) -> str:
+        """A model of the wine contract, registered once; returns its name."""
+        name = f"wine-{code}"
+        if name not in self.made:
+            answer = pd.Series(outputs) if isinstance(outputs, tuple) else outputs
+            self.register(name, code, example=pd.DataFrame([WINE]), outputs=answer)
+            self.made.add(name)
+        return name
+
+
+@dataclass
+class Sandbox:
+    root: Path
+    spark: SparkSession
+    registry: TestRegistry
+    changes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def inbox(self) -> Path:
+        return self.root / "inbox"
+
+    def config(self) -> PipelineConfig:
+        settings: dict[str, Any] = {
+            "pipeline": "wine",
+            "workload": "rows",
+            "source": {"path": str(self.inbox), "settle": 0.5},
+            "contract": "schemas.wine:CONTRACT",
+            "model": {"name": self.registry.wine_model()} if "model" not in self.changes else {},
+            "tables": {"root": str(self.root / "tables")},
+            "checkpoint": str(self.root / "checkpoint"),
+            "mlflow": {"tracking_uri": self.registry.uri},
+        }
+        for section, values in self.changes.items():
+            inner = settings.get(section)
+            settings[section] = {**inner, **values} if isinstance(inner, dict) else values
+        return PipelineConfig.model_validate(settings)
+
+    def drop(self, name: str, content: bytes, *, age_seconds: float = 60) -> Path:
+        """Put a file in the inbox as if it had been there for a while."""
+        path = self.inbox / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        self.age(path, age_seconds)
+        return path
+
+    def age(self, path: Path, seconds: float = 60) -> None:
+        then = time.time() - seconds
+        os.utime(path, (then, then))
+
+    def run(self, *, resume: bool = False) -> list[BatchRecord]:
+        return run_pipeline(self.config(), job="test", once=True, resume=resume)
+
+    def table(self, name: str) -> DataFrame:
+        return self.spark.read.format("delta").load(str(self.root / "tables" / name))
+
+    def rows(self, name: str, *, file: str | None = None) -> list[Row]:
+        frame = self.table(name)
+        return (frame.where(frame.source_file == str(self.inbox / file)) if file else frame).collect()
+
+    def reasons(self, file: str) -> list[list[str]]:
+        """The reasons of each quarantined row (or file) of a file, sorted."""
+        return sorted(row.reasons for row in self.rows("quarantine", file=file))
