@@ -4,11 +4,12 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from penstock.calendar import Calendar
 from penstock.durations import Seconds
 
 
@@ -72,6 +73,55 @@ class ModelConfig(Section):
     max_failed_fraction: float = Field(default=0.5, ge=0, le=1)
 
 
+class SeriesConfig(Section):
+    """What a series is: its columns by their table names, its calendar, and how far ahead it is forecast.
+
+    transform: none (the default), log, diff or dlog by variable. frequency: a pandas offset alias. keep_lags: how
+    many observations of each series the `lags` table keeps; at least as many as the model needs.
+    """
+
+    id: str = "series_id"
+    time: str = "ds"
+    variables: tuple[str, ...] = Field(min_length=1)
+    transform: dict[str, Literal["none", "log", "diff", "dlog"]] = Field(default_factory=dict)
+    frequency: str
+    horizon: int = Field(default=8, ge=1)
+    level: float = Field(default=0.95, gt=0, lt=1)
+    keep_lags: int = Field(default=8, ge=1)
+
+    @property
+    def transforms(self) -> tuple[str, ...]:
+        return tuple(self.transform.get(variable, "none") for variable in self.variables)
+
+    @model_validator(mode="after")
+    def transforms_name_variables(self) -> Self:
+        unknown = sorted(set(self.transform) - set(self.variables))
+        if unknown:
+            raise ValueError(f"transform names {', '.join(unknown)}, not among the variables {list(self.variables)}")
+        return self
+
+    @field_validator("frequency")
+    @classmethod
+    def frequency_is_supported(cls, frequency: str) -> str:
+        Calendar.of(frequency)
+        return frequency
+
+
+class FitConfig(Section):
+    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods kept back for the test."""
+
+    max_lags: int = Field(default=8, ge=1)
+    criterion: Literal["aic", "bic", "hqic", "fpe"] | None = "aic"
+    trend: Literal["n", "c", "ct", "ctt"] = "c"
+    holdout: int = Field(default=8, ge=0)
+
+
+class ForecastConfig(Section):
+    """every: a forecast for each observation. latest: one for each series and batch, for large fleets."""
+
+    at: Literal["every", "latest"] = "every"
+
+
 class TablesConfig(Section):
     root: Location
 
@@ -105,16 +155,32 @@ class PipelineConfig(Section):
     """One pipeline: where its files arrive, what they must look like, what scores them, where the answers go."""
 
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
-    workload: Literal["rows"]
+    workload: Literal["rows", "series"]
     source: SourceConfig
     contract: str = Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*:\w+$")
     model: ModelConfig
+    series: SeriesConfig | None = None
+    fit: FitConfig = FitConfig()
+    forecast: ForecastConfig = ForecastConfig()
     tables: TablesConfig
     checkpoint: Location
     trigger: TriggerConfig = TriggerConfig()
     mlflow: MlflowConfig
     #: More Spark settings, for this pipeline only.
     spark: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def series_are_described(self) -> Self:
+        if (self.workload == "series") != (self.series is not None):
+            raise ValueError("workload series needs the section `series`, and workload rows has none")
+        return self
+
+    @property
+    def the_series(self) -> SeriesConfig:
+        """The section `series` of a pipeline whose workload is series."""
+        if self.series is None:
+            raise ValueError("this pipeline's workload is rows")
+        return self.series
 
     def table_path(self, table: str) -> str:
         return f"{self.tables.root}/{table}"
@@ -131,5 +197,7 @@ class PipelineConfig(Section):
             "csv": self.source.csv.model_dump(),
             "contract": self.contract,
             "model": self.model.name,
+            "series": self.series.model_dump() if self.series else None,
+            "forecast": self.forecast.model_dump(),
         }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

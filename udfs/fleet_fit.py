@@ -1,0 +1,177 @@
+"""How a fleet of series is fitted, and what comes out: plain arrays, one row per fitted series."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+
+import numpy as np
+
+from .var_kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
+from .var_transform import check_transforms
+
+CRITERIA = ("aic", "bic", "hqic", "fpe")
+
+
+def smallest_lag_order(trend: str) -> int:
+    """0, but 1 when there is no trend: a VAR(0) without a constant has no parameter at all."""
+    return 0 if TREND_TERMS[trend] else 1
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to fit; the same for every series.
+
+    transforms: one per variable. max_lags: the lag order, or the largest one tried when `criterion` is one of
+    aic, bic, hqic, fpe. level: coverage of the interval. max_root_modulus: a model whose companion matrix has
+    an eigenvalue beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit
+    roots lie on either side of 1.
+    """
+
+    transforms: tuple[str, ...]
+    max_lags: int
+    criterion: str | None = None
+    trend: str = "c"
+    horizon: int = 8
+    level: float = 0.95
+    max_root_modulus: float = 1.05
+
+    def __post_init__(self) -> None:
+        check_transforms(self.transforms)
+        normal_quantile(self.level)
+        if not self.transforms:
+            raise ValueError("a VAR needs at least one variable")
+        if self.trend not in TREND_TERMS:
+            raise ValueError(f"unknown trend {self.trend}; use one of {', '.join(TREND_TERMS)}")
+        if self.criterion is not None and self.criterion not in CRITERIA:
+            raise ValueError(f"unknown criterion {self.criterion}; use one of {', '.join(CRITERIA)}")
+        if self.max_lags < smallest_lag_order(self.trend):
+            raise ValueError(f"max_lags {self.max_lags} is too small for trend {self.trend}")
+        if self.horizon < 1:
+            raise ValueError(f"horizon must be at least 1, not {self.horizon}")
+
+    @property
+    def observations_needed(self) -> int:
+        """Least length of a transformed series: the bound of statsmodels' `select_order` (var_model.py),
+        which leaves at least k residual degrees of freedom at max_lags."""
+        n_variables = len(self.transforms)
+        return self.max_lags * (n_variables + 1) + n_variables + TREND_TERMS[self.trend]
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A series that has no model: its position among the series given, and why."""
+
+    position: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class FleetFit:
+    """The models of n fitted series, k variables, m trend terms.
+
+    n_series: how many series were given. positions: (n,), which of them was fitted, ascending. lag_order:
+    (n,). trend_coefficients: (n, m, k) of 1, t, t squared with t = 1 at the first transformed observation.
+    coefficients: (n, max_lags, k, k), [l, i, j] the effect of variable j, l + 1 periods ago, on variable i,
+    zero beyond the series' lag order. sigma_u: (n, k, k), adjusted for degrees of freedom. half_widths: (n,
+    horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed series.
+    root_modulus: (n,).
+    """
+
+    settings: FitSettings
+    n_series: int
+    positions: IntArray
+    lag_order: IntArray
+    trend_coefficients: FloatArray
+    coefficients: FloatArray
+    sigma_u: FloatArray
+    half_widths: FloatArray
+    n_obs: IntArray
+    root_modulus: FloatArray
+    refused: tuple[Refusal, ...]
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, ...] = ()) -> FleetFit:
+    """A fit without any model."""
+    k, m = len(settings.transforms), TREND_TERMS[settings.trend]
+    return FleetFit(
+        settings=settings,
+        n_series=n_series,
+        positions=np.zeros(0, dtype=np.int64),
+        lag_order=np.zeros(0, dtype=np.int64),
+        trend_coefficients=np.zeros((0, m, k)),
+        coefficients=np.zeros((0, settings.max_lags, k, k)),
+        sigma_u=np.zeros((0, k, k)),
+        half_widths=np.zeros((0, settings.horizon, k)),
+        n_obs=np.zeros(0, dtype=np.int64),
+        root_modulus=np.zeros(0),
+        refused=refused,
+    )
+
+
+def concatenate_fits(fits: Sequence[FleetFit]) -> FleetFit:
+    """One fit from those of consecutive parts of a fleet: positions count on from part to part."""
+    if not fits:
+        raise ValueError("no fits to concatenate")
+    if any(fit.settings != fits[0].settings for fit in fits):
+        raise ValueError("fits with different settings can't be one fleet")
+    starts = np.cumsum([0, *(fit.n_series for fit in fits)])
+    return FleetFit(
+        settings=fits[0].settings,
+        n_series=int(starts[-1]),
+        positions=np.concatenate([fit.positions + start for fit, start in zip(fits, starts, strict=False)]),
+        lag_order=np.concatenate([fit.lag_order for fit in fits]),
+        trend_coefficients=np.concatenate([fit.trend_coefficients for fit in fits]),
+        coefficients=np.concatenate([fit.coefficients for fit in fits]),
+        sigma_u=np.concatenate([fit.sigma_u for fit in fits]),
+        half_widths=np.concatenate([fit.half_widths for fit in fits]),
+        n_obs=np.concatenate([fit.n_obs for fit in fits]),
+        root_modulus=np.concatenate([fit.root_modulus for fit in fits]),
+        refused=tuple(
+            Refusal(refusal.position + int(start), refusal.reason)
+            for fit, start in zip(fits, starts, strict=False)
+            for refusal in fit.refused
+        ),
+    )
+
+
+_ARRAYS = (
+    "positions",
+    "lag_order",
+    "trend_coefficients",
+    "coefficients",
+    "sigma_u",
+    "half_widths",
+    "n_obs",
+    "root_modulus",
+)
+
+
+def fit_to_bytes(fit: FleetFit) -> bytes:
+    """A fit as the bytes of an `.npz` without pickles: how it travels from an executor to the driver."""
+    buffer = BytesIO()
+    np.savez(
+        buffer,
+        allow_pickle=False,
+        n_series=np.int64(fit.n_series),
+        refused_positions=np.array([refusal.position for refusal in fit.refused], dtype=np.int64),
+        refused_reasons=np.array([refusal.reason for refusal in fit.refused], dtype=np.str_),
+        **{name: getattr(fit, name) for name in _ARRAYS},
+    )
+    return buffer.getvalue()
+
+
+def fit_from_bytes(content: bytes, settings: FitSettings) -> FleetFit:
+    """The fit that `fit_to_bytes` wrote; the settings don't travel with it."""
+    with np.load(BytesIO(content), allow_pickle=False) as arrays:
+        pairs = zip(arrays["refused_positions"].tolist(), arrays["refused_reasons"].tolist(), strict=True)
+        return FleetFit(
+            settings=settings,
+            n_series=int(arrays["n_series"]),
+            refused=tuple(Refusal(position, reason) for position, reason in pairs),
+            **{name: arrays[name] for name in _ARRAYS},
+        )

@@ -1,0 +1,143 @@
+"""Forecasts of a fleet from a frame of lagged levels: arrays from the frame once, no Python per row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from .fleet_calendar import period_numbers, whole
+from .fleet_store import FleetAbout, FleetStore
+from .var_kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns
+from .var_transform import differenced, observations_lost, to_levels, transform_lags
+
+UNKNOWN_SERIES = -1
+"""`lag_order` of a series that isn't in the fleet; its `needed` is 0."""
+
+BOUNDS = ("forecast", "lower", "upper")
+
+
+def level_lags(about: FleetAbout) -> int:
+    """How many lagged levels of each variable the model takes: one more than lags if any is differenced."""
+    return max(1, about.max_lag_order + observations_lost(about.transforms))
+
+
+def lag_columns(about: FleetAbout) -> list[str]:
+    """Names of the lagged levels in order: all variables at lag 0 (the newest), then at lag 1, ..."""
+    return [f"{variable}_lag{lag}" for lag in range(level_lags(about)) for variable in about.variables]
+
+
+def forecast_columns_of(about: FleetAbout) -> list[str]:
+    """Names of the forecasts in order: step by step, variable by variable, forecast, lower, upper."""
+    return [
+        f"{variable}_{bound}_{step}"
+        for step in range(1, about.horizon + 1)
+        for variable in about.variables
+        for bound in BOUNDS
+    ]
+
+
+def forecast_frame(store: FleetStore, frame: pd.DataFrame) -> pd.DataFrame:
+    """One row of forecasts per row of `frame`, in the same order and with the same index.
+
+    Columns in: series_id, ds (the cutoff), and `lag_columns`; out: lag_order, needed, `forecast_columns_of`.
+    """
+    columns = {name: frame[name].to_numpy() for name in ("series_id", "ds", *lag_columns(store.about))}
+    lag_order, needed, values = forecast_arrays(store, columns)
+    names = forecast_columns_of(store.about)
+    forecasts = pd.DataFrame(values.T, index=frame.index, columns=names, copy=False)
+    forecasts.insert(0, "needed", needed)
+    forecasts.insert(0, "lag_order", lag_order)
+    return forecasts
+
+
+def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> tuple[IntArray, IntArray, FloatArray]:
+    """lag_order (n,), needed (n,) and forecasts (len(forecast_columns_of), n) from one array per input
+    column."""
+    about = store.about
+    places = store.find(columns["series_id"])
+    is_known = places >= 0
+    safe_places = np.where(is_known, places, 0)
+    n_rows, n_variables = len(places), len(about.variables)
+    if len(store.lag_order):
+        lag_order = np.where(is_known, store.lag_order[safe_places], UNKNOWN_SERIES).astype(np.int64)
+    else:
+        lag_order = np.full(n_rows, UNKNOWN_SERIES, dtype=np.int64)
+    # a VAR(0) of levels needs no lag, but the observation at the cutoff has to be there
+    needed = np.where(is_known, np.maximum(1, lag_order + observations_lost(about.transforms)), 0)
+    values = np.full((about.horizon, n_variables, len(BOUNDS), n_rows), np.nan)
+    time_index = _first_time_index(store, columns["ds"], safe_places)
+    lags = [np.asarray(columns[name], dtype=np.float64) for name in lag_columns(about)]
+    for start in range(0, n_rows if is_known.any() else 0, ROWS_PER_BLOCK):
+        block = slice(start, min(start + ROWS_PER_BLOCK, n_rows))
+        levels = np.stack([lag[block] for lag in lags]).reshape(-1, n_variables, block.stop - start)
+        _forecast_block(
+            store,
+            levels=levels,
+            records=store.records[safe_places[block]],
+            lag_order=lag_order[block],
+            needed=needed[block],
+            time_index=None if time_index is None else time_index[block],
+            out=values[..., block],
+        )
+    return (
+        lag_order,
+        needed.astype(np.int64),
+        values.reshape(about.horizon * n_variables * len(BOUNDS), n_rows),
+    )
+
+
+def _first_time_index(store: FleetStore, ds: NDArray[Any], places: IntArray) -> FloatArray | None:
+    """(n,), the time index of step 1, NaN where the cutoff isn't on the calendar; None without a trend in
+    time."""
+    if "t" not in store.about.trend or not len(store.time_origin):
+        return None
+    numbers = period_numbers(
+        np.asarray(ds, dtype="datetime64[ns]"),
+        frequency=store.about.frequency,
+        anchor=np.datetime64(store.about.anchor, "ns"),
+    )
+    return whole(numbers + store.time_origin[places]) + 1.0
+
+
+def _forecast_block(
+    store: FleetStore,
+    *,
+    levels: FloatArray,
+    records: FloatArray,
+    lag_order: IntArray,
+    needed: IntArray,
+    time_index: FloatArray | None,
+    out: FloatArray,
+) -> None:
+    """levels (level_lags, k, rows), records (rows, width); writes out (horizon, k, 3, rows), NaN where it
+    can't."""
+    about = store.about
+    # rows last and contiguous: from here on every operation is elementwise over rows
+    fields = np.split(np.array(records.T, order="C"), about.record_splits[:-1])
+    trend, coefficients, widths = (
+        part.reshape(*shape, -1) if part.size else np.zeros((*shape, len(records)))
+        for part, shape in zip(fields, about.record_shapes, strict=True)
+    )
+    is_complete = np.logical_and.accumulate(np.isfinite(levels).all(axis=1), axis=0)
+    is_usable = (lag_order >= 0) & (is_complete.sum(axis=0) >= needed)
+    lags, newest = transform_lags(levels, about.transforms)
+    is_usable &= np.isfinite(newest[differenced(about.transforms)]).all(axis=0)
+    for lag in range(about.max_lag_order):
+        is_beyond = lag_order <= lag
+        is_usable &= is_beyond | np.isfinite(lags[lag]).all(axis=0)
+        np.copyto(lags[lag], 0.0, where=is_beyond | ~is_usable)
+    points = forecast_columns(
+        coefficients=coefficients,
+        trend_coefficients=trend,
+        lags=lags,
+        horizon=about.horizon,
+        first_time_index=time_index,
+    )
+    bounds = to_levels(points, newest=newest, half_widths=widths, transforms=about.transforms)
+    for place, bound in enumerate(bounds):
+        out[:, :, place] = bound
+    out[..., ~is_usable] = np.nan

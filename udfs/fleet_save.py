@@ -1,0 +1,181 @@
+"""Save a fitted fleet as an MLflow model that needs nothing but its own folder.
+
+The model carries the modules it forecasts with as a package named by their content: two versions of a model
+can be loaded in one process, each with its own code, and neither shadows the `udfs` that is installed there.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import resources
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, DataType, Schema, TensorSpec
+from numpy.typing import NDArray
+
+from .fleet_calendar import Timestamps, period_numbers
+from .fleet_fit import FleetFit
+from .fleet_forecast import forecast_columns_of, lag_columns
+from .fleet_model import ARTIFACT
+from .fleet_store import FleetAbout, write_store
+
+MODULES = (
+    "fleet_cache",
+    "fleet_calendar",
+    "fleet_forecast",
+    "fleet_ids",
+    "fleet_model",
+    "fleet_store",
+    "var_kernel",
+    "var_transform",
+)
+"""What the model carries of this package; they import nothing else of it."""
+
+REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
+
+
+@contextmanager
+def fleet_model_parts(
+    fit: FleetFit,
+    *,
+    ids: NDArray[Any] | Sequence[str] | Sequence[int],
+    variables: Sequence[str],
+    frequency: str,
+    last_ds: Timestamps | None = None,
+) -> Iterator[dict[str, Any]]:
+    """The arguments by which `mlflow.pyfunc.save_model` or `log_model` makes a model of `fit`.
+
+    The files they name are there only within the `with`.
+    ids: (fit.n_series,), all str or all int, those of refused series included. variables: (k,), names.
+    frequency: pandas offset alias. last_ds: (fit.n_series,), when each series' last fitted observation was;
+    needed for the trends ct and ctt.
+    """
+    about, time_origin = _about(fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds)
+    with tempfile.TemporaryDirectory() as scratch, _carried_code(Path(scratch)) as (entry, package):
+        folder = Path(scratch) / ARTIFACT
+        write_store(
+            folder,
+            about=about,
+            ids=_id_array(ids)[fit.positions],
+            record_parts=(
+                fit.trend_coefficients,
+                fit.coefficients[:, : about.max_lag_order],
+                fit.half_widths,
+            ),
+            lag_order=fit.lag_order,
+            time_origin=time_origin,
+        )
+        yield {
+            "python_model": str(entry),
+            "artifacts": {ARTIFACT: str(folder)},
+            "code_paths": [str(package)],
+            "signature": fleet_signature(about),
+            # named here: MLflow would find them by loading the model in another process, which takes long
+            "pip_requirements": [f"{name}=={version(name)}" for name in REQUIREMENTS],
+        }
+
+
+def save_fleet_model(
+    path: str | Path,
+    fit: FleetFit,
+    *,
+    ids: NDArray[Any] | Sequence[str] | Sequence[int],
+    variables: Sequence[str],
+    frequency: str,
+    last_ds: Timestamps | None = None,
+    metadata: dict[str, Any] | None = None,
+) -> None:
+    """Save the models of `fit` to the new folder `path`. metadata goes to its MLmodel file; for the rest see
+    `fleet_model_parts`."""
+    with fleet_model_parts(fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds) as parts:
+        mlflow.pyfunc.save_model(path=str(path), metadata=metadata, **parts)
+
+
+def fleet_signature(about: FleetAbout) -> ModelSignature:
+    """Flat double columns in and out: they cross from Spark without a Python object per value."""
+    id_type = DataType.string if about.ids_are_strings else DataType.long
+    inputs: list[ColSpec | TensorSpec] = [ColSpec(id_type, "series_id"), ColSpec(DataType.datetime, "ds")]
+    inputs += [ColSpec(DataType.double, name) for name in lag_columns(about)]
+    outputs: list[ColSpec | TensorSpec] = [
+        ColSpec(DataType.long, "lag_order"),
+        ColSpec(DataType.long, "needed"),
+    ]
+    outputs += [ColSpec(DataType.double, name) for name in forecast_columns_of(about)]
+    return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+
+
+def _id_array(ids: NDArray[Any] | Sequence[str] | Sequence[int]) -> NDArray[Any]:
+    array = np.asarray(ids)
+    return array if np.issubdtype(array.dtype, np.integer) else np.asarray(ids, dtype=object)
+
+
+def _about(
+    fit: FleetFit,
+    *,
+    ids: NDArray[Any] | Sequence[str] | Sequence[int],
+    variables: Sequence[str],
+    frequency: str,
+    last_ds: Timestamps | None,
+) -> tuple[FleetAbout, NDArray[np.float64]]:
+    """What the fleet is about, and each model's time index less the number of its last period."""
+    settings = fit.settings
+    if len(ids) != fit.n_series:
+        raise ValueError(f"{len(ids)} ids for {fit.n_series} series")
+    if len(variables) != len(settings.transforms) or len(set(variables)) != len(variables):
+        raise ValueError(f"want {len(settings.transforms)} different names, not {list(variables)}")
+    anchor, last_numbers = np.datetime64("1970-01-01", "ns"), np.zeros(len(fit))
+    if "t" in settings.trend and len(fit):
+        if last_ds is None or len(last_ds) != fit.n_series:
+            raise ValueError(f"trend {settings.trend} needs last_ds, one timestamp per series")
+        fitted_last_ds = np.asarray(last_ds, dtype="datetime64[ns]")[fit.positions]
+        anchor = fitted_last_ds.min()
+        last_numbers = period_numbers(fitted_last_ds, frequency=frequency, anchor=anchor)
+        if np.isnan(last_numbers).any():
+            stray = fitted_last_ds[np.isnan(last_numbers)][0]
+            raise ValueError(f"{stray} is not on the calendar of frequency {frequency}")
+    about = FleetAbout(
+        variables=tuple(variables),
+        transforms=settings.transforms,
+        trend=settings.trend,
+        frequency=frequency,
+        horizon=settings.horizon,
+        level=settings.level,
+        max_lag_order=int(fit.lag_order.max(initial=0)),
+        ids_are_strings=not np.issubdtype(_id_array(ids).dtype, np.integer),
+        anchor=str(anchor),
+    )
+    return about, fit.n_obs - last_numbers
+
+
+@contextmanager
+def _carried_code(scratch: Path) -> Iterator[tuple[Path, Path]]:
+    """The entry script and the package that a model carries, importable while it is saved."""
+    # by way of resources and not of __file__: on Spark this package may come out of a zip
+    here = resources.files(__package__ or "udfs")
+    texts = {name: here.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in MODULES}
+    content = hashlib.sha256("".join(texts.values()).encode()).hexdigest()
+    package = scratch / "code" / f"penstock_fleet_{content[:16]}"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("")
+    for name, text in texts.items():
+        (package / f"{name}.py").write_text(text, encoding="utf-8")
+    entry = scratch / "fleet_entry.py"
+    entry.write_text(
+        f"import mlflow\nfrom {package.name}.fleet_model import FleetModel\n\nmlflow.models.set_model(FleetModel())\n"
+    )
+    sys.path.insert(0, str(package.parent))
+    try:
+        yield entry, package
+    finally:
+        sys.path.remove(str(package.parent))
+        shutil.rmtree(package.parent, ignore_errors=True)

@@ -1,0 +1,134 @@
+"""The models of a fleet as memory-mapped `.npy` files: written once, opened in no time, shared by all
+processes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fleet_cache import FileStamp, cached_folder, stamp_file
+from .fleet_ids import find_ids, index_arrays
+from .var_kernel import TREND_TERMS, FloatArray, IntArray
+
+FORMAT = 1
+MANIFEST = "fleet.json"
+ROWS_PER_WRITE = 50_000
+
+
+@dataclass(frozen=True)
+class FleetAbout:
+    """What is the same for all series of a fleet. anchor: ISO timestamp that periods are counted from."""
+
+    variables: tuple[str, ...]
+    transforms: tuple[str, ...]
+    trend: str
+    frequency: str
+    horizon: int
+    level: float
+    max_lag_order: int
+    ids_are_strings: bool
+    anchor: str
+
+    @property
+    def record_shapes(self) -> tuple[tuple[int, ...], ...]:
+        """Shapes of what a series' record holds: trend coefficients, coefficients, half-widths."""
+        k = len(self.variables)
+        return (TREND_TERMS[self.trend], k), (self.max_lag_order, k, k), (self.horizon, k)
+
+    @property
+    def record_splits(self) -> tuple[int, ...]:
+        """Where the parts of a record end."""
+        return tuple(int(end) for end in np.cumsum([int(np.prod(shape)) for shape in self.record_shapes]))
+
+
+@dataclass(frozen=True)
+class FleetStore:
+    """An open fleet of n series, in the order of `index`. records: (n, width); lag_order: (n,);
+    time_origin: (n,), time index minus number of the period, for trends in time."""
+
+    about: FleetAbout
+    records: FloatArray
+    lag_order: NDArray[np.int16]
+    time_origin: FloatArray
+    index: dict[str, NDArray[Any]] = field(repr=False)
+
+    def find(self, ids: NDArray[Any]) -> IntArray:
+        """(n_ids,), the place of each series, -1 for one that isn't in the fleet."""
+        return find_ids(self.index, ids)
+
+
+def write_store(
+    folder: Path,
+    *,
+    about: FleetAbout,
+    ids: NDArray[Any],
+    record_parts: tuple[FloatArray, FloatArray, FloatArray],
+    lag_order: IntArray,
+    time_origin: FloatArray,
+) -> None:
+    """Write a fleet to a new folder. record_parts: with the shapes of `about.record_shapes`, series first."""
+    folder.mkdir(parents=True)
+    order, index = index_arrays(ids)
+    for name, array in index.items():
+        np.save(folder / f"index_{name}.npy", array, allow_pickle=False)
+    np.save(folder / "lag_order.npy", lag_order[order].astype(np.int16), allow_pickle=False)
+    np.save(folder / "time_origin.npy", time_origin[order], allow_pickle=False)
+    # filled through a map and in pieces: a second copy of a big fleet needn't fit in memory
+    records = np.lib.format.open_memmap(
+        folder / "records.npy", mode="w+", dtype=np.float64, shape=(len(ids), about.record_splits[-1])
+    )
+    for start in range(0, len(ids), ROWS_PER_WRITE):
+        rows = order[start : start + ROWS_PER_WRITE]
+        parts = [part[rows].reshape(len(rows), -1) for part in record_parts]
+        records[start : start + len(rows)] = np.concatenate(parts, axis=1)
+    records.flush()
+    stamps = {path.name: stamp_file(path) for path in sorted(folder.glob("*.npy"))}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "about": asdict(about),
+        "files": {name: asdict(stamp) for name, stamp in stamps.items()},
+    }
+    key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    (folder / MANIFEST).write_text(json.dumps({**content, "sha256": key}, indent=1))
+
+
+def read_about(folder: Path) -> FleetAbout:
+    """What a stored fleet is about, without opening its arrays."""
+    return _about(_manifest(folder))
+
+
+def open_store(folder: Path) -> FleetStore:
+    """Open a fleet by way of the host's cache."""
+    manifest = _manifest(folder)
+    stamps = {name: FileStamp(**stamp) for name, stamp in manifest["files"].items()}
+    shared = cached_folder(folder, key=manifest["sha256"], stamps=stamps)
+    # a plain array over the map: indexing np.memmap itself goes through slow Python hooks
+    arrays = {
+        name.removesuffix(".npy"): np.asarray(np.load(shared / name, mmap_mode="r", allow_pickle=False))
+        for name in stamps
+    }
+    return FleetStore(
+        about=_about(manifest),
+        records=arrays["records"],
+        lag_order=arrays["lag_order"],
+        time_origin=arrays["time_origin"],
+        index={name.removeprefix("index_"): array for name, array in arrays.items() if name.startswith("index_")},
+    )
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    if manifest["format"] != FORMAT:
+        raise ValueError(f"the fleet has format {manifest['format']}, this code reads {FORMAT}")
+    return manifest
+
+
+def _about(manifest: dict[str, Any]) -> FleetAbout:
+    about = dict(manifest["about"])
+    return FleetAbout(**{**about, "variables": tuple(about["variables"]), "transforms": tuple(about["transforms"])})

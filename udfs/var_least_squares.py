@@ -1,0 +1,127 @@
+"""Least squares for a pack of VARs of similar length: one Householder QR per series, no normal equations.
+
+For one series let Z (T x m) hold the regressors and Y (T x k) the left-hand sides. The triangular factor R of
+[Z Y] = QR holds all that is needed (Q never is): with R = [[R11, R12], [0, R22]], the coefficients solve R11
+B = R12 and the residual sum of squares is R22' R22. Leaving out the last columns of Z only moves rows of R12
+to R22, so one factorisation answers for every lag order over a common sample. Rows of zeros change nothing,
+so series of different lengths share a pack.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .fleet_fit import smallest_lag_order
+from .var_kernel import TREND_TERMS, FloatArray, IntArray
+
+BoolArray = NDArray[np.bool_]
+
+
+def design(values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: int, trend: str) -> FloatArray:
+    """[Z Y] of every series of a pack (Luetkepohl 2005, section 3.2.1: Z_t = (1, y_t', ..., y_{t-p+1}')').
+
+    values: (series, T, k), oldest first, series i in its first n_obs[i] rows. Rows t = first_row .. T-1 of
+    the result, zero where a series has ended. The time index of row t is t + 1, as in statsmodels' `VAR.fit`.
+    Returns (series, T - first_row, m + k), columns: trend terms, lag 1, ..., lag p, left-hand side.
+    """
+    n_series, n_times, n_variables = values.shape
+    n_terms = TREND_TERMS[trend]
+    rows = np.empty((n_series, n_times - first_row, n_terms + (lag_order + 1) * n_variables))
+    time_index = np.arange(first_row + 1, n_times + 1, dtype=np.float64)
+    for term in range(n_terms):
+        rows[:, :, term] = time_index**term
+    for lag in range(1, lag_order + 1):
+        start = n_terms + (lag - 1) * n_variables
+        rows[:, :, start : start + n_variables] = values[:, first_row - lag : n_times - lag]
+    rows[:, :, -n_variables:] = values[:, first_row:]
+    if (n_obs < n_times).any():
+        rows[np.arange(first_row, n_times) >= n_obs[:, None]] = 0.0
+    return rows
+
+
+def triangular_factor(rows: FloatArray) -> FloatArray:
+    """R of the QR decomposition of each matrix: (series, T, c) to (series, c, c); T must be at least c."""
+    return np.asarray(np.linalg.qr(rows, mode="r"))
+
+
+def is_rank_deficient(factor: FloatArray, *, tolerance: float) -> BoolArray:
+    """True for a series with a column of [Z Y] that is a combination of those before it.
+
+    |R_jj| / ||R_.j|| is the sine of the angle between column j and the span of the columns before it. The
+    ratio doesn't depend on the columns' units.
+    """
+    diagonal = np.abs(np.diagonal(factor, axis1=1, axis2=2))
+    norms = np.sqrt(np.einsum("sij,sij->sj", factor, factor))
+    # `<` alone would let a column of zeros pass, and a norm that overflows says nothing about angles
+    is_flat = (diagonal == 0.0) | (diagonal < tolerance * norms)
+    return np.asarray((is_flat & np.isfinite(norms)).any(axis=1))
+
+
+def solve(factor: FloatArray, *, n_variables: int) -> tuple[FloatArray, FloatArray]:
+    """Coefficients (series, m, k) and residual sums of squares (series, k, k) from the factor of [Z Y]."""
+    m = factor.shape[1] - n_variables
+    residual = factor[:, m:, m:]
+    coefficients = np.asarray(np.linalg.solve(factor[:, :m, :m], factor[:, :m, m:]))
+    return coefficients, residual.transpose(0, 2, 1) @ residual
+
+
+def information_criteria(
+    factor: FloatArray, n_rows: IntArray, *, max_lags: int, n_variables: int, trend: str
+) -> dict[str, FloatArray]:
+    """aic, bic, hqic and fpe of every lag order over the common sample (Luetkepohl 2005, section 4.3, pp.
+    146-150).
+
+    factor: R of [Z Y] at max_lags; n_rows: (series,), rows of the common sample. The determinant is that of
+    the maximum likelihood estimate of Sigma_u. As in statsmodels' `select_order` the first order is 0, or 1
+    when there is no trend at all. Returns {name: (series, orders)}.
+    """
+    n_terms = TREND_TERMS[trend]
+    total = n_rows.astype(np.float64)
+    criteria: dict[str, list[FloatArray]] = {"aic": [], "bic": [], "hqic": [], "fpe": []}
+    for lag_order in range(smallest_lag_order(trend), max_lags + 1):
+        per_equation = n_terms + lag_order * n_variables
+        residual = factor[:, per_equation:, -n_variables:]
+        sums = residual.transpose(0, 2, 1) @ residual
+        log_determinant = np.linalg.slogdet(sums / total[:, None, None])[1]
+        parameters = per_equation * n_variables
+        criteria["aic"].append(log_determinant + (2.0 / total) * parameters)
+        criteria["bic"].append(log_determinant + (np.log(total) / total) * parameters)
+        criteria["hqic"].append(log_determinant + (2.0 * np.log(np.log(total)) / total) * parameters)
+        spread = (total + per_equation) / (total - per_equation)
+        criteria["fpe"].append(spread**n_variables * np.exp(log_determinant))
+    return {name: np.stack(columns, axis=1) for name, columns in criteria.items()}
+
+
+def restrict(
+    factor: FloatArray, rows_before: FloatArray, *, lag_order: int, n_variables: int, trend: str
+) -> FloatArray:
+    """The factor for a smaller lag order over its own, longer sample, from that of the common sample.
+
+    factor: R of [Z Y] at the largest order; rows_before: (series, extra, m_p + k), the rows of the smaller
+    model's [Z Y] that come before the common sample. An R stacked on new rows has the same R as all the rows.
+    """
+    per_equation = TREND_TERMS[trend] + lag_order * n_variables
+    width = factor.shape[2]
+    columns = [*range(per_equation), *range(width - n_variables, width)]
+    return triangular_factor(np.concatenate([factor[:, :, columns], rows_before], axis=1))
+
+
+def largest_root_modulus(coefficients: FloatArray) -> FloatArray:
+    """Spectral radius of the companion matrix (Luetkepohl 2005, section 2.1.1); (series, p, k,
+    k)."""
+    n_series, n_lags, n_variables, _ = coefficients.shape
+    if n_lags == 0:
+        return np.zeros(n_series)
+    companion = np.zeros((n_series, n_lags * n_variables, n_lags * n_variables))
+    companion[:, :n_variables] = coefficients.transpose(0, 2, 1, 3).reshape(n_series, n_variables, -1)
+    below = np.arange((n_lags - 1) * n_variables)
+    companion[:, n_variables + below, below] = 1.0
+    try:
+        roots = np.linalg.eigvals(companion)
+    except np.linalg.LinAlgError:
+        # one matrix that doesn't converge stops the whole batch: then take them one by one
+        if n_series == 1:
+            return np.array([np.inf])
+        return np.concatenate([largest_root_modulus(one[None]) for one in coefficients])
+    return np.asarray(np.abs(roots).max(axis=1))

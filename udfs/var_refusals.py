@@ -1,0 +1,46 @@
+"""Why a series can't be fitted, where a look at its data tells; all series at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .fleet_fit import FitSettings
+from .var_kernel import FloatArray, IntArray
+
+
+def reasons_before_fitting(
+    levels: FloatArray, offsets: IntArray, values: FloatArray, value_offsets: IntArray, settings: FitSettings
+) -> dict[int, str]:
+    """Why a series can't be fitted, for those where a look at the data tells."""
+    reasons: dict[int, str] = {}
+    n_obs = np.diff(value_offsets)
+    nonempty = np.flatnonzero(n_obs > 0)
+    if len(nonempty):
+        # reduceat wants no empty segment; those between two non-empty ones have no rows to get wrong
+        starts = value_offsets[nonempty]
+        is_constant = np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
+        for row in np.flatnonzero(is_constant.any(axis=1)):
+            variables = ", ".join(str(i) for i in np.flatnonzero(is_constant[row]))
+            reasons[int(nonempty[row])] = f"constant: variable {variables} after its transform"
+    not_positive = _count_bad_rows(values, value_offsets)
+    for position in np.flatnonzero(not_positive):
+        reasons[int(position)] = f"log of a level that is not positive: {not_positive[position]} rows"
+    not_finite, lengths = _count_bad_rows(levels, offsets), np.diff(offsets)
+    for position in np.flatnonzero(not_finite):
+        reasons[int(position)] = f"not finite: {not_finite[position]} of {lengths[position]} observations"
+    needed = settings.observations_needed
+    for position in np.flatnonzero(n_obs < needed):
+        reasons[int(position)] = (
+            f"too short: {n_obs[position]} observations after the transform, "
+            f"{needed} needed for {settings.max_lags} lags"
+        )
+    return reasons
+
+
+def _count_bad_rows(values: FloatArray, offsets: IntArray) -> IntArray:
+    """How many rows of each series hold a NaN or an infinity."""
+    is_finite = np.isfinite(values)
+    if is_finite.all():
+        return np.zeros(len(offsets) - 1, dtype=np.int64)
+    running = np.concatenate([[0], np.cumsum(~is_finite.all(axis=1))])
+    return np.asarray(running[offsets[1:]] - running[offsets[:-1]], dtype=np.int64)

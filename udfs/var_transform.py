@@ -1,0 +1,136 @@
+"""From levels to what a VAR is fitted on, and from its forecasts back to levels.
+
+Each variable has its own transform: `none` (y), `log` (ln y), `diff` (y_t - y_{t-1}), `dlog` (ln y_t - ln
+y_{t-1}). *Scale* means levels for none and diff, logs of levels for log and dlog: forecast errors are
+Gaussian on the scale, so half-widths live there, and bounds of logs are exp of the bounds on the scale. The
+point forecast of a logged variable is exp of the forecast of its log, that is the median of its distribution,
+not its mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .var_kernel import (
+    FloatArray,
+    IntArray,
+    forecast_variances,
+    moving_average_coefficients,
+    normal_quantile,
+)
+
+BoolArray = NDArray[np.bool_]
+
+TRANSFORMS = ("none", "log", "diff", "dlog")
+
+
+def check_transforms(transforms: Sequence[str]) -> None:
+    """Raise ValueError for a name that isn't one of TRANSFORMS."""
+    unknown = sorted(set(transforms) - set(TRANSFORMS))
+    if unknown:
+        raise ValueError(f"unknown transform {', '.join(unknown)}; use one of {', '.join(TRANSFORMS)}")
+
+
+def logged(transforms: Sequence[str]) -> BoolArray:
+    """(k,), true where a variable is modelled in logs."""
+    return np.array([name in ("log", "dlog") for name in transforms], dtype=bool)
+
+
+def differenced(transforms: Sequence[str]) -> BoolArray:
+    """(k,), true where a variable is modelled in first differences."""
+    return np.array([name in ("diff", "dlog") for name in transforms], dtype=bool)
+
+
+def observations_lost(transforms: Sequence[str]) -> int:
+    """How many observations at the start of a series the transforms use up: 1 if any variable is
+    differenced."""
+    return int(differenced(transforms).any())
+
+
+def transform_levels(levels: FloatArray, offsets: IntArray, transforms: Sequence[str]) -> tuple[FloatArray, IntArray]:
+    """Transform many series at once for fitting.
+
+    levels: (n_total, k), the series one after the other, oldest first; offsets: (n_series + 1,), series i is
+    levels[offsets[i]:offsets[i+1]]. Returns the same two for what the VAR is fitted on: when any variable is
+    differenced each series loses its first row, for all variables alike. The log of a level that isn't
+    positive is NaN or -inf: the fit refuses the series.
+    """
+    check_transforms(transforms)
+    scale = _to_scale(levels, logged(transforms), axis=1)
+    if not observations_lost(transforms):
+        return scale, offsets
+    lengths = np.diff(offsets)
+    kept = np.ones(len(levels), dtype=bool)
+    kept[offsets[:-1][lengths > 0]] = False
+    with np.errstate(invalid="ignore"):
+        steps = np.diff(scale, axis=0, prepend=scale[:1])
+    transformed = np.where(differenced(transforms), steps, scale)[kept]
+    return transformed, np.concatenate([[0], np.cumsum(np.maximum(lengths - 1, 0))]).astype(np.int64)
+
+
+def transform_lags(level_lags: FloatArray, transforms: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+    """Transform windows of levels for forecasting.
+
+    level_lags: (n_level_lags, k, rows), newest first. Returns the lags of the VAR, (n_level_lags - 1 if any
+    variable is differenced else n_level_lags, k, rows), and the newest observation on the scale, (k, rows).
+    """
+    scale = _to_scale(level_lags, logged(transforms), axis=1)
+    if not observations_lost(transforms):
+        return scale, scale[0]
+    lags = scale[:-1].copy()
+    with np.errstate(invalid="ignore"):
+        for i in np.flatnonzero(differenced(transforms)):
+            lags[:, i] -= scale[1:, i]
+    return lags, scale[0]
+
+
+def scale_half_widths(
+    *, coefficients: FloatArray, sigma_u: FloatArray, horizon: int, level: float, transforms: Sequence[str]
+) -> FloatArray:
+    """Half the width of the forecast interval of each variable on its scale.
+
+    The error of a level forecast h steps ahead is sum_{i<h} Psi_i u_{T+h-i} with Psi_i = Phi_0 + ... + Phi_i
+    for a differenced variable (the errors of its differences add up) and Psi_i = Phi_i for another one. With
+    that weight chosen row by row, Luetkepohl 2005, section 2.2.2 (MSE matrix) gives the variances.
+    coefficients (series, p, k, k), sigma_u (series, k, k); returns (series, horizon, k).
+    """
+    phis = moving_average_coefficients(coefficients, n_steps=horizon)
+    cumulated = differenced(transforms)
+    weights = np.where(cumulated[:, None], np.cumsum(phis, axis=1), phis) if cumulated.any() else phis
+    return normal_quantile(level) * np.sqrt(forecast_variances(weights, sigma_u))
+
+
+def to_levels(
+    forecasts: FloatArray, *, newest: FloatArray, half_widths: FloatArray, transforms: Sequence[str]
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Point forecasts, lower and upper bounds in levels.
+
+    forecasts: (horizon, k, rows) of the VAR; newest: (k, rows), the last observation on the scale;
+    half_widths: (horizon, k, rows) on the scale. Returns three (horizon, k, rows).
+    """
+    points = forecasts.copy()
+    for i in np.flatnonzero(differenced(transforms)):
+        running = newest[i]
+        for step in range(len(points)):
+            running = running + points[step, i]
+            points[step, i] = running
+    lower, upper = points - half_widths, points + half_widths
+    with np.errstate(over="ignore"):
+        for i in np.flatnonzero(logged(transforms)):
+            for array in (points, lower, upper):
+                # contiguous before exp: a strided one may take another code path and round differently
+                array[:, i] = np.exp(np.ascontiguousarray(array[:, i]))
+    return points, lower, upper
+
+
+def _to_scale(levels: FloatArray, is_logged: BoolArray, *, axis: int) -> FloatArray:
+    """Levels with the logged variables in logs; the variables are on `axis`."""
+    scale = np.array(levels, dtype=np.float64)
+    view = np.moveaxis(scale, axis, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for i in np.flatnonzero(is_logged):
+            view[i] = np.log(np.ascontiguousarray(view[i]))
+    return scale
