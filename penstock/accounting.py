@@ -10,6 +10,7 @@ from penstock.errors import AccountingError
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
 from penstock.tables import Transaction, batch_rows
+from penstock.workload import workload_of
 from schemas.tables import BATCHES
 
 
@@ -100,14 +101,12 @@ def count_batch(pipeline: Pipeline, plan: Plan, transaction: Transaction) -> dic
 
 
 def committed_counts(pipeline: Pipeline, transaction: Transaction) -> dict[str, FileCount]:
-    """Counts by source file, over predictions and the quarantine's rows."""
+    """Counts by source file, over the accepted rows' table and the quarantine's rows."""
     spark, config = pipeline.spark, pipeline.config
     zero = F.lit(0)
-    predicted = batch_rows(spark, config.table_path("predictions"), transaction).select(
-        "source_file",
-        F.lit(1).alias("accepted"),
-        F.col("error").isNotNull().cast("int").alias("failed"),
-        zero.alias("q"),
+    answered = workload_of(config).committed(pipeline, transaction)
+    predicted = answered.select(
+        "source_file", F.lit(1).alias("accepted"), F.col("failed").cast("int").alias("failed"), zero.alias("q")
     )
     rejected = batch_rows(spark, config.table_path("quarantine"), transaction).where(F.col("stage") != "file")
     both = predicted.unionByName(

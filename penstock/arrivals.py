@@ -27,17 +27,21 @@ class Arrival:
     modified_milliseconds: int
 
 
-def file_stream(spark: SparkSession, source: SourceConfig) -> DataFrame:
-    """The unstarted stream of arriving files: path, modificationTime, length."""
+def file_stream(spark: SparkSession, source: SourceConfig, *, all_at_once: bool = False) -> DataFrame:
+    """The unstarted stream of arriving files: path, modificationTime, length.
+
+    all_at_once: whatever is there makes one micro-batch.
+    """
     reader = (
         spark.readStream.format("binaryFile")
         .schema(BINARY_FILE_COLUMNS)
         # Without it sub-folders are overlooked, and folders named like d=1, e=2 kill the stream.
         .option("recursiveFileLookup", "true")
-        .option("maxFilesPerTrigger", source.max_files_per_trigger)
         .option("maxFileAge", f"{int(source.max_file_age)}s")
         .option("cleanSource", source.clean_source)
     )
+    if not all_at_once:
+        reader = reader.option("maxFilesPerTrigger", source.max_files_per_trigger)
     if source.path_glob_filter:
         reader = reader.option("pathGlobFilter", source.path_glob_filter)
     if source.source_archive_dir:

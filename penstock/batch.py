@@ -1,6 +1,7 @@
 """One micro-batch, from the files that arrived to the row in `batches` that marks it as done.
 
-The order of the writes is fixed: quarantine, predictions, batches. Each is idempotent, so a batch that was cut off
+The order of the writes is fixed: quarantine, the answers (rows: predictions; series: forecasts, observations, lags),
+batches. Each is idempotent, so a batch that was cut off
 anywhere runs again from its plan, and what is there already is left as it is.
 """
 
@@ -11,7 +12,6 @@ from datetime import UTC, datetime
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from penstock.accounting import BatchRecord, count_batch
 from penstock.damage import without_damage
@@ -22,7 +22,8 @@ from penstock.pipeline import Pipeline
 from penstock.plan import Plan, check_files_unchanged, replace_plan
 from penstock.planning import obtain_plan
 from penstock.quarantine import quarantined
-from penstock.tables import Transaction, append_once, is_committed
+from penstock.tables import Transaction, append_once
+from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
 
@@ -42,11 +43,8 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
         check_files_unchanged(plan, pipeline.storage)
     try:
         write_rows(pipeline, plan, transaction, phases)
-    except SPARK_ERRORS:
-        amended = amended_plan(pipeline, plan, transaction)
-        if amended is None:
-            raise
-        plan = amended
+    except UnreadableInputError as failure:
+        plan = amended_plan(pipeline, plan, failure)
         write_rows(pipeline, plan, transaction, phases)
     with phases.measure("account"):
         check_files_unchanged(plan, pipeline.storage)
@@ -63,25 +61,34 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
     return record
 
 
+class UnreadableInputError(Exception):
+    """The first write of a batch, which reads all its rows, failed: nothing of the batch is written."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases: Phases) -> None:
-    """Quarantine, then predictions."""
+    """Quarantine, then the workload's answers."""
     accepted = len(plan.files_with("accepted"))
     log.info("batch %d: %d of %d files accepted, scoring", plan.batch_id, accepted, len(plan.files))
     with checked(pipeline, plan) as rows:
         with phases.measure("quarantine"):
-            write_quarantine(pipeline, plan, rows, transaction)
-        with phases.measure("predictions"):
-            write_predictions(pipeline, plan, rows, transaction)
+            try:
+                write_quarantine(pipeline, plan, rows, transaction)
+            except SPARK_ERRORS as error:
+                raise UnreadableInputError(error) from error
+        if rows is not None:
+            accepted_only = accepted_rows(rows, pipeline.contract)
+            workload_of(pipeline.config).write(pipeline, plan, accepted_only, transaction, phases)
 
 
-def amended_plan(pipeline: Pipeline, plan: Plan, transaction: Transaction) -> Plan | None:
-    """A plan without the damaged files that made the batch fail; None if that is not why, or too late."""
-    path = pipeline.config.table_path("quarantine")
-    if is_committed(pipeline.spark, path, transaction):
-        return None
+def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) -> Plan:
+    """The plan without the damaged files that made the batch fail; raises the cause if there is none."""
     files = without_damage(plan.files, storage=pipeline.storage, contract=pipeline.contract)
     if files is None:
-        return None
+        raise failure.cause
     amended = plan.model_copy(update={"files": tuple(files)})
     replace_plan(pipeline.storage, pipeline.config.checkpoint, amended)
     return amended
@@ -106,26 +113,6 @@ def write_quarantine(pipeline: Pipeline, plan: Plan, rows: DataFrame | None, tra
     pipeline.lease.check()
     frame = quarantined(pipeline.spark, plan, rejected_rows(rows) if rows is not None else None)
     append_once(frame, pipeline.config.table_path("quarantine"), transaction)
-
-
-def write_predictions(pipeline: Pipeline, plan: Plan, rows: DataFrame | None, transaction: Transaction) -> None:
-    if rows is None:
-        return
-    pipeline.lease.check()
-    pinned = plan.champion
-    scored = pipeline.champion.scorer(pinned).score(accepted_rows(rows, pipeline.contract), pipeline.contract)
-    frame = scored.select(
-        *[field.name for field in pipeline.contract.fields],
-        "prediction",
-        F.lit(pinned.name).alias("model_name"),
-        F.lit(pinned.version).alias("model_version"),
-        F.lit(pinned.role).alias("role"),
-        "error",
-        "source_file",
-        # The plan's time, not the clock's: a replay gives the same row.
-        F.lit(plan.planned_at).alias("scored_at"),
-    )
-    append_once(frame, pipeline.config.table_path("predictions"), transaction)
 
 
 def write_marker(pipeline: Pipeline, record: BatchRecord, transaction: Transaction) -> None:

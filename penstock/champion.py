@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
 
 from penstock.config import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.plan import PinnedModel
 from penstock.registry import ModelVersion, Registry
-from penstock.scoring import Scorer, build_scorer
+from penstock.scoring import SCORED, Scorer, build_scorer
 from schemas.contract import Contract
+from udfs.outputs import ERROR
 
 PROBE_ROWS = 1000
 ROLE = "champion"
@@ -35,9 +35,10 @@ class Champion:
     spark: SparkSession
     registry: Registry
     model: ModelConfig
+    #: What the model's inputs are taken from: names and types.
     contract: Contract
-    #: The type of `prediction` in the table; a version that gives another is refused.
-    prediction: DataType
+    #: Why a version's outputs have no place in the tables; empty if they have.
+    misfit: Callable[[Scorer], str]
     _scorers: dict[str, Scorer] = field(default_factory=dict)
     _proven: set[str] = field(default_factory=set)
 
@@ -73,18 +74,17 @@ class Champion:
             scorer = self.scorer_of(version)
         except ModelRefusedError as error:
             return str(error)
-        if scorer.prediction_type.simpleString() != self.prediction.simpleString():
-            return (
-                f"it gives {scorer.prediction_type.simpleString()}, "
-                f"the table's prediction column is {self.prediction.simpleString()}"
-            )
+        misfit = self.misfit(scorer)
+        if misfit:
+            return misfit
         rows = probe_rows()
         return self.probe(scorer, rows) if rows is not None else ""
 
     def probe(self, scorer: Scorer, rows: DataFrame) -> str:
         """Score up to PROBE_ROWS rows; too many failures are a reason."""
-        scored = scorer.score(rows.limit(PROBE_ROWS), self.contract)
-        answer = scored.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
+        error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
+        errors = scorer.answer(rows.limit(PROBE_ROWS), self.contract).select(error.alias("error"))
+        answer = errors.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
         total, failed, example = answer if answer is not None else (0, 0, None)
         if total and failed / total > self.model.max_failed_fraction:
             return (

@@ -13,6 +13,7 @@ from penstock.redaction import without_credentials
 from penstock.registry import Registry
 from penstock.scoring import checked_ports
 from penstock.storage import storage_for
+from penstock.workload import workload_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +82,8 @@ def check_model(config: PipelineConfig) -> str:
     """Registry, alias, signature against the contract. Raises PenstockError."""
     registry = Registry.of(config)
     version = registry.version_of_alias(config.model.name, config.model.alias)
-    inputs, outputs = checked_ports(registry.local_copy(version), load_contract(config), name=version.uri)
+    contract = workload_of(config).scoring_contract(config, load_contract(config))
+    inputs, outputs = checked_ports(registry.local_copy(version), contract, name=version.uri)
     return (
         f"{config.model.name}@{config.model.alias} is version {version.version}, "
         f"{len(inputs)} inputs from the contract, {len(outputs)} outputs"

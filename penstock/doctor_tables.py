@@ -13,7 +13,8 @@ from penstock.registry import Registry
 from penstock.scoring import checked_ports
 from penstock.storage import storage_for
 from penstock.tables import new_columns, table_exists
-from schemas.tables import BATCHES, QUARANTINE, predictions
+from penstock.workload import workload_of
+from schemas.tables import BATCHES, QUARANTINE
 from udfs.outputs import prediction_type
 
 
@@ -34,9 +35,11 @@ def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
     registry = Registry.of(config)
     version = registry.version_of_alias(config.model.name, config.model.alias)
     contract = load_contract(config)
-    _, outputs = checked_ports(registry.local_copy(version), contract, name=version.uri)
+    workload = workload_of(config)
+    scoring_contract = workload.scoring_contract(config, contract)
+    _, outputs = checked_ports(registry.local_copy(version), scoring_contract, name=version.uri)
     lines = []
-    for spec in (predictions(contract, prediction_type(outputs)), QUARANTINE, BATCHES):
+    for spec in (*workload.tables(config, contract, prediction_type(outputs)), QUARANTINE, BATCHES):
         path = config.table_path(spec.name)
         if not table_exists(spark, path):
             lines.append(f"{spec.name} will be made")

@@ -41,3 +41,7 @@ class LeaseError(PenstockError):
 
 class LedgerError(PenstockError):
     """Checkpoint and tables don't belong together."""
+
+
+class FitError(PenstockError):
+    """No model could be fitted: no data, no series that can be fitted, or settings that can't be."""

@@ -5,12 +5,13 @@ import logging
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.arrivals import query_id_of
 from penstock.config import PipelineConfig
 from penstock.errors import LedgerError
+from penstock.series_windows import LATE, REVISION
 from penstock.storage import Storage
 from penstock.tables import close_query, table_exists
 
@@ -98,19 +99,33 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
             f"--resume-from-ledger is for a new checkpoint; {config.checkpoint} has begun (query {state.query_id}): "
             "start without it, or name a folder that does not exist"
         )
-    names = ("quarantine", "predictions", "batches")
+    names = ("quarantine", "predictions", "forecasts", "observations", "lags", "batches")
     paths = {name: config.table_path(name) for name in names if table_exists(spark, config.table_path(name))}
     old = sorted({query for path in paths.values() for query in query_ids(spark, path)})
     for query in old:
         close_query(spark, paths.values(), pipeline=config.pipeline, query_id=query)
     for name, path in paths.items():
-        if name != "batches":
+        if name not in ("batches", "lags"):
             take_back_unfinished(spark, path, config.table_path("batches"))
+    if "lags" in paths:
+        rebuild_lags(spark, config)
     storage.replace(resumed_path(config), json.dumps(old).encode())
     log.info(
         "resumed from the ledger: %d earlier queries are closed, their files will not be scored again",
         len(old),
     )
+
+
+def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
+    """Make the state anew from the observations: a merge that was cut off or undone leaves no trace."""
+    series, path = config.the_series, config.table_path("lags")
+    observations = spark.read.format("delta").load(config.table_path("observations"))
+    used = observations.where(F.col("error").isNull() | ~F.col("error").isin(LATE, REVISION))
+    newest_first = Window.partitionBy("series_id").orderBy(F.desc("ds"))
+    slots = used.withColumn("slot", F.row_number().over(newest_first) - 1).where(F.col("slot") < series.keep_lags)
+    slots.select("query_id", "batch_id", "series_id", "slot", "ds", *series.variables).write.format("delta").mode(
+        "overwrite"
+    ).save(path)
 
 
 def query_ids(spark: SparkSession, path: str) -> list[str]:

@@ -70,6 +70,8 @@ class Plan(PlanSection):
     config_hash: str
     files: tuple[PlannedFile, ...]
     models: tuple[PinnedModel, ...]
+    #: series: the version of `lags` that the batch reads.
+    lags_version: int | None = None
     refused_versions: dict[str, str] = {}
 
     def files_with(self, verdict: Verdict) -> tuple[PlannedFile, ...]:

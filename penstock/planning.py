@@ -14,6 +14,7 @@ from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile, check_plan_fits, fix_plan, read_plan
+from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
         config_hash=config.meaning_hash,
         files=tuple(files),
         models=(choice.pinned,),
+        lags_version=workload_of(config).lags_version(pipeline.spark, config),
         refused_versions=choice.refused,
     )
 
@@ -90,7 +92,9 @@ def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int)
     def probe_rows() -> DataFrame | None:
         accepted = [file for file in files if file.verdict == "accepted"]
         rows = checked_rows(pipeline.spark, accepted, contract=pipeline.contract, dialect=config.source.csv)
-        return None if rows is None else accepted_rows(rows, pipeline.contract)
+        if rows is None:
+            return None
+        return workload_of(config).model_rows(pipeline, accepted_rows(rows, pipeline.contract), accepted)
 
     return pipeline.champion.choose(
         before=before.champion if before else None,

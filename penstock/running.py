@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import DataType
 
 from penstock.accounting import BatchRecord
 from penstock.champion import Champion
@@ -23,8 +23,9 @@ from penstock.stopping import StopFile
 from penstock.storage import storage_for
 from penstock.stream import StreamRunner
 from penstock.tables import column_type, prepare_table
+from penstock.workload import workload_of
 from schemas.contract import Contract
-from schemas.tables import BATCHES, QUARANTINE, predictions
+from schemas.tables import BATCHES, QUARANTINE
 from udfs.outputs import prediction_type
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,14 @@ def opened(spark: SparkSession, config: PipelineConfig, *, job: str, resume: boo
         if resume:
             resume_from_ledger(spark, config, storage, state)
         check_ledger(state, config, storage)
-        registry = Registry.of(config)
-        prediction = prepare_tables(spark, config, contract, registry)
+        registry, workload = Registry.of(config), workload_of(config)
+        prepare_tables(spark, config, contract, registry)
         champion = Champion(
-            spark=spark, registry=registry, model=config.model, contract=contract, prediction=prediction
+            spark=spark,
+            registry=registry,
+            model=config.model,
+            contract=workload.scoring_contract(config, contract),
+            misfit=partial(workload.misfit, spark, config),
         )
         yield Pipeline(
             spark=spark,
@@ -70,18 +75,14 @@ def opened(spark: SparkSession, config: PipelineConfig, *, job: str, resume: boo
         )
 
 
-def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, registry: Registry) -> DataType:
-    """Make the tables, or check that they fit; returns the type of `prediction`.
-
-    The model decides that type once, for a new table.
-    """
-    prepare_table(spark, config.table_path("quarantine"), QUARANTINE)
-    prepare_table(spark, config.table_path("batches"), BATCHES)
-    path = config.table_path("predictions")
-    prediction = column_type(spark, path, "prediction")
+def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, registry: Registry) -> None:
+    """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
+    workload = workload_of(config)
+    prediction = column_type(spark, config.table_path("predictions"), "prediction")
     if prediction is None:
         version = registry.version_of_alias(config.model.name, config.model.alias)
-        _, outputs = checked_ports(registry.local_copy(version), contract, name=version.uri)
+        scoring_contract = workload.scoring_contract(config, contract)
+        _, outputs = checked_ports(registry.local_copy(version), scoring_contract, name=version.uri)
         prediction = prediction_type(outputs)
-    prepare_table(spark, path, predictions(contract, prediction))
-    return prediction
+    for spec in (*workload.tables(config, contract, prediction), QUARANTINE, BATCHES):
+        prepare_table(spark, config.table_path(spec.name), spec)

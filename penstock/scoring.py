@@ -50,14 +50,18 @@ class Scorer:
 
     def score(self, rows: DataFrame, contract: Contract) -> DataFrame:
         """`rows` (the contract's columns, and any others) with `prediction` and `error` (string, null if scored)."""
-        arguments = [model_argument(port, contract) for port in self.inputs]
-        scored = rows.select("*", self.udf(*arguments).alias(SCORED))
+        scored = self.answer(rows, contract)
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
         return scored.select(
             *rows.columns,
             F.when(error.isNull(), prediction_column(self.outputs)).alias("prediction"),
             error.alias("error"),
         )
+
+    def answer(self, rows: DataFrame, contract: Contract) -> DataFrame:
+        """`rows` with the struct `_scored`: the outputs as the model gave them, and `error` ('' if it did not fail)."""
+        arguments = [model_argument(port, contract) for port in self.inputs]
+        return rows.select("*", self.udf(*arguments).alias(SCORED))
 
 
 def build_scorer(spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract) -> Scorer:

@@ -57,7 +57,8 @@ class StreamRunner:
     def _start(self, once: bool) -> StreamingQuery:
         config = self.pipeline.config
         writer = (
-            file_stream(self.pipeline.spark, config.source)
+            # Files of series copied in any order give history in order, if they come in one micro-batch.
+            file_stream(self.pipeline.spark, config.source, all_at_once=once and config.workload == "series")
             .writeStream.queryName(config.pipeline)
             .foreachBatch(self._on_batch)
             .option("checkpointLocation", config.checkpoint)

@@ -1,6 +1,6 @@
 """The Delta tables of a pipeline: made, checked and appended to, each append at most once per micro-batch."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
@@ -45,11 +45,36 @@ def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
     )
 
 
-def is_committed(spark: SparkSession, path: str, transaction: Transaction) -> bool:
-    """Whether the append of this transaction is in the table, rows or not: Delta keeps the last batch of each query."""
-    log = spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)  # type: ignore[union-attr]
-    last = log.update().transactions().get(transaction.application)
-    return bool(last.isDefined() and last.get() >= transaction.batch_id)
+def table_version(spark: SparkSession, path: str) -> int:
+    """The newest version of a table."""
+    newest = DeltaTable.forPath(spark, path).history(1).select("version").first()
+    if newest is None:
+        raise EnvironmentCheckError(f"table {path} has no history; restore its _delta_log")
+    return int(newest["version"])
+
+
+def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:
+    """Update the rows of a table that have the keys of `frame`, insert the others, at most once per transaction."""
+    spark = frame.sparkSession
+    stamped = frame.select(
+        F.lit(transaction.query_id).alias("query_id"),
+        F.lit(transaction.batch_id).cast("long").alias("batch_id"),
+        *frame.columns,
+    )
+    settings = {
+        "spark.databricks.delta.write.txnAppId": transaction.application,
+        "spark.databricks.delta.write.txnVersion": str(transaction.batch_id),
+    }
+    same = " AND ".join(f"old.`{key}` = new.`{key}`" for key in keys)
+    table = DeltaTable.forPath(spark, path).alias("old").merge(stamped.alias("new"), same)
+    # A merge takes its transaction from the session, not from options.
+    for key, value in settings.items():
+        spark.conf.set(key, value)
+    try:
+        table.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+    finally:
+        for key in settings:
+            spark.conf.unset(key)
 
 
 def batch_rows(spark: SparkSession, path: str, transaction: Transaction) -> DataFrame:
@@ -87,6 +112,8 @@ def create_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
         builder = builder.clusterBy(*spec.cluster_by)
     if spec.statistics:
         builder = builder.property("delta.dataSkippingStatsColumns", ",".join(spec.statistics))
+    for key, value in spec.properties.items():
+        builder = builder.property(key, value)
     builder.execute()
 
 

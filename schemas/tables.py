@@ -1,6 +1,7 @@
-"""The output tables of a rows pipeline: columns, and how each table is laid out."""
+"""The output tables: columns, and how each table is laid out."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from pyspark.sql.types import (
     ArrayType,
@@ -44,6 +45,7 @@ class TableSpec:
     schema: StructType
     cluster_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
+    properties: dict[str, str] = field(default_factory=dict)
 
 
 def spark_type(field: Field) -> DataType:
@@ -76,6 +78,70 @@ def predictions(contract: Contract, prediction: DataType) -> TableSpec:
         ),
         cluster_by=("scored_at",),
         statistics=("query_id", "batch_id", "model_version", "scored_at"),
+    )
+
+
+def observations(variables: Sequence[str]) -> TableSpec:
+    """One row is an accepted observation, in levels; `error` is null, or why it has no forecast."""
+    return TableSpec(
+        name="observations",
+        schema=StructType(
+            [
+                *BATCH_COLUMNS,
+                StructField("series_id", StringType()),
+                StructField("ds", TimestampType()),
+                *[StructField(variable, DoubleType()) for variable in variables],
+                StructField("error", StringType()),
+                StructField("source_file", StringType()),
+                StructField("observed_at", TimestampType()),
+            ]
+        ),
+        cluster_by=("series_id", "ds"),
+        statistics=("query_id", "batch_id", "series_id", "ds"),
+    )
+
+
+FORECASTS = TableSpec(
+    name="forecasts",
+    schema=StructType(
+        [
+            *BATCH_COLUMNS,
+            StructField("series_id", StringType()),
+            StructField("cutoff", TimestampType()),
+            StructField("ds", TimestampType()),
+            StructField("step", IntegerType()),
+            StructField("variable", StringType()),
+            StructField("forecast", DoubleType()),
+            StructField("lower", DoubleType()),
+            StructField("upper", DoubleType()),
+            StructField("level", DoubleType()),
+            StructField("model_name", StringType()),
+            StructField("model_version", StringType()),
+            StructField("role", StringType()),
+            StructField("scored_at", TimestampType()),
+        ]
+    ),
+    cluster_by=("series_id", "cutoff"),
+    statistics=("query_id", "batch_id", "series_id", "cutoff", "scored_at"),
+)
+
+
+def lags(variables: Sequence[str]) -> TableSpec:
+    """One of the last observations of a series; slot 0 is the newest. query_id and batch_id: who put it there."""
+    return TableSpec(
+        name="lags",
+        schema=StructType(
+            [
+                *BATCH_COLUMNS,
+                StructField("series_id", StringType()),
+                StructField("slot", IntegerType()),
+                StructField("ds", TimestampType()),
+                *[StructField(variable, DoubleType()) for variable in variables],
+            ]
+        ),
+        statistics=("query_id", "batch_id", "series_id", "slot"),
+        # A merge then marks the rows of the series it touches, and rewrites no file for them.
+        properties={"delta.enableDeletionVectors": "true"},
     )
 
 

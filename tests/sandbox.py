@@ -53,13 +53,17 @@ class TestRegistry:
     def client(self) -> mlflow.MlflowClient:
         return mlflow.MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
-    def register(self, name: str, code: str, *, example: pd.DataFrame, outputs: Any, alias: str = "champion") -> str:
-        """Log tests/models/<code>.py as a new version of `name`; returns the version."""
+    def use(self) -> None:
+        """Point MLflow here, to an experiment whose artifacts lie here too."""
         mlflow.set_tracking_uri(self.uri)
         mlflow.set_registry_uri(self.uri)
         if mlflow.get_experiment_by_name("tests") is None:
             mlflow.create_experiment("tests", artifact_location=(self.folder / "artifacts").as_uri())
         mlflow.set_experiment("tests")
+
+    def register(self, name: str, code: str, *, example: pd.DataFrame, outputs: Any, alias: str = "champion") -> str:
+        """Log tests/models/<code>.py as a new version of `name`; returns the version."""
+        self.use()
         signature = infer_signature(example, outputs) if outputs is not None else None
         with mlflow.start_run():
             info = mlflow.pyfunc.log_model(

@@ -26,7 +26,7 @@ def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: st
         raise PowerCutError
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"penstock.batch.{before}", cut)
+        patch.setattr(f"penstock.{before}", cut)
         with pytest.raises(PowerCutError):
             sandbox.run()
 
@@ -60,7 +60,9 @@ def expected(sandbox: Sandbox) -> dict[str, list[Any]]:
 
 
 @pytest.mark.parametrize(
-    "step", ["write_quarantine", "write_predictions", "count_batch", "write_marker"], ids=lambda step: f"before {step}"
+    "step",
+    ["batch.write_quarantine", "workload.append_once", "batch.count_batch", "batch.write_marker"],
+    ids=lambda step: f"before {step}",
 )
 def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
     sandbox: Sandbox, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch, step: str
@@ -88,7 +90,7 @@ def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.
     sandbox.changes = {"model": {"name": "wine-replay"}}
     sandbox.drop("a.csv", csv_file(WINE))
 
-    run_cut_off(sandbox, monkeypatch, before="write_predictions")
+    run_cut_off(sandbox, monkeypatch, before="workload.append_once")
     sandbox.registry.register("wine-replay", "fussy", example=one, outputs=pd.Series([1.5]))
     sandbox.run()
     assert [row.model_version for row in sandbox.rows("predictions")] == [first]
@@ -96,7 +98,7 @@ def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.
 
 def test_a_planned_file_that_vanished_fails_loudly(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     file = sandbox.drop("a.csv", csv_file(WINE))
-    run_cut_off(sandbox, monkeypatch, before="write_predictions")
+    run_cut_off(sandbox, monkeypatch, before="workload.append_once")
     content, times = file.read_bytes(), file.stat()
     file.unlink()
     with pytest.raises(PlanError, match=r"a\.csv was planned and is gone"):
@@ -111,7 +113,7 @@ def test_a_contract_changed_between_crash_and_replay_is_refused(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.drop("a.csv", csv_file(WINE))
-    run_cut_off(sandbox, monkeypatch, before="write_predictions")
+    run_cut_off(sandbox, monkeypatch, before="workload.append_once")
     sandbox.changes = {"source": {"csv": {"null_marker": "NA"}}}
     with pytest.raises(PlanError, match="planned under another config"):
         sandbox.run()
@@ -131,7 +133,7 @@ def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkey
     sandbox.run()
     sandbox.drop("b.csv", csv_file(WINE, wine(alcohol="abc")))
 
-    run_cut_off(sandbox, monkeypatch, before="write_marker")
+    run_cut_off(sandbox, monkeypatch, before="batch.write_marker")
     shutil.rmtree(sandbox.root / "checkpoint")
     sandbox.drop("c.csv", csv_file(WINE))
     sandbox.run(resume=True)

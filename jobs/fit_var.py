@@ -1,0 +1,55 @@
+"""Fit a VAR to every series and register them as one model: jobs/fit_var.py --conf conf/macro.yaml --promote"""
+
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.fit_registration import DIAGNOSED_SERIES, check_workload, fit_and_register
+from penstock.session import build_session
+
+
+@click.command(help=__doc__)
+@config_options
+@click.option("--data", multiple=True, type=click.Path(exists=True), help="CSV or Parquet; default: source.path.")
+@click.option("--from-table", is_flag=True, help="Fit on the pipeline's observations table.")
+@click.option("--table-version", type=click.IntRange(min=0), help="With --from-table: as of this version.")
+@click.option("--until", type=click.DateTime(), help="Use observations up to this date only (UTC).")
+@click.option("--promote", is_flag=True, help="Set the config's alias, too, and not 'candidate' alone.")
+@click.option("--diagnosed", type=click.IntRange(0, 20), default=DIAGNOSED_SERIES, show_default=True)
+def command(
+    conf: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    data: tuple[str, ...],
+    from_table: bool,
+    table_version: int | None,
+    until: datetime | None,
+    promote: bool,
+    diagnosed: int,
+) -> None:
+    if (data and from_table) or (table_version is not None and not from_table):
+        raise click.UsageError("use either --data, or --from-table with or without --table-version")
+    config = read_config(conf, overrides)
+    check_workload(config)
+    result = fit_and_register(
+        build_session("penstock-fit", settings=config.spark),
+        config,
+        data=data,
+        from_table=from_table,
+        table_version=table_version,
+        until=until,
+        promote=promote,
+        diagnosed=diagnosed,
+    )
+    click.echo(f"{config.model.name} version {result.version}: {result.outcome}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""The observations that models are fitted on: from files, through the contract, or from the observations table."""
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pandas as pd
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.admission import admit_files
+from penstock.arrivals import Arrival
+from penstock.config import PipelineConfig
+from penstock.config_files import load_contract
+from penstock.contract_check import check_rules
+from penstock.errors import ConfigError, FitError
+from penstock.input import accepted_rows, checked_rows, rejected_rows
+from penstock.paths import without_file_scheme
+from penstock.plan import PlannedFile
+from penstock.storage import storage_for
+from penstock.tables import table_version
+from schemas.contract import Contract
+from udfs.fit_histories import DS, RECENCY, SERIES_ID
+
+NUMERIC = ("double", "float", "integer", "long")
+INTEGERS = ("integer", "long")
+SHOWN_REJECTED = 1000
+SHOWN_FILES = 3
+#: In the observations table, a second reading of a known ds: the stream has not used it, and neither does a fit.
+REVISION = "revision"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitData:
+    """frame: series_id, ds, recency (int: a higher one wins its ds), the variables in levels; no null id or ds.
+
+    locations: the files or folders given, or the table. version: the table's. rejected: the first of the rejected
+    rows, with `reasons`, `raw`, `source_file`.
+    """
+
+    frame: DataFrame
+    locations: tuple[str, ...]
+    ids_are_integers: bool
+    version: int | None = None
+    files: tuple[PlannedFile, ...] = ()
+    n_rejected: int = 0
+    rejected: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["reasons", "raw", "source_file"]))
+
+    @property
+    def refused_files(self) -> list[PlannedFile]:
+        return [file for file in self.files if file.verdict == "refused"]
+
+    def until(self, last: datetime | None) -> DataFrame:
+        """The frame without what is after `last` (UTC)."""
+        if last is None:
+            return self.frame
+        return self.frame.where(F.col(DS) <= F.lit(last.isoformat(sep=" ")).cast("timestamp"))
+
+
+def read_fit_data(
+    spark: SparkSession,
+    config: PipelineConfig,
+    *,
+    data: Sequence[str] = (),
+    from_table: bool = False,
+    table_version: int | None = None,
+) -> FitData:
+    """data: files and folders, default the config's source. from_table: the observations table, at its newest version
+    or `table_version`. Raises ConfigError, and FitError where there is nothing to read."""
+    contract = load_contract(config)
+    check_contract(contract, config)
+    if from_table:
+        return data_of_table(spark, config, contract, version=table_version)
+    return data_of_files(spark, config, contract, paths=data or [config.source.path])
+
+
+def check_contract(contract: Contract, config: PipelineConfig) -> None:
+    """Raises ConfigError unless the contract has the series' columns."""
+    series, fields = config.the_series, {field.name: field for field in contract.fields}
+    missing = [name for name in (series.id, series.time, *series.variables) if name not in fields]
+    if missing:
+        raise ConfigError(f"series: the contract {config.contract} has no field {', '.join(missing)}")
+    if fields[series.time].type not in ("timestamp", "date"):
+        raise ConfigError(f"series.time: {series.time} is a {fields[series.time].type}, expected a timestamp or a date")
+    wrong = [name for name in series.variables if fields[name].type not in NUMERIC]
+    if wrong:
+        raise ConfigError(f"series.variables: {wrong[0]} is a {fields[wrong[0]].type}, expected one of {NUMERIC}")
+
+
+def ids_are_integers(contract: Contract, config: PipelineConfig) -> bool:
+    return next(field.type for field in contract.fields if field.name == config.the_series.id) in INTEGERS
+
+
+def data_of_files(spark: SparkSession, config: PipelineConfig, contract: Contract, *, paths: Sequence[str]) -> FitData:
+    """As the stream reads them: the same admission, the same casts, the same rules, and the newest file wins."""
+    check_rules(spark, contract)
+    log.info("reading %s", ", ".join(paths))
+    arrived = [file for path in paths for file in files_at(path, glob=config.source.path_glob_filter)]
+    if not arrived:
+        raise FitError(f"{', '.join(paths)}: there is no file; name observations with --data, or use --from-table")
+    unique = list({file.path: file for file in arrived}.values())
+    files = admit_files(unique, storage=storage_for(paths[0]), source=config.source, contract=contract)
+    accepted = [file for file in files if file.verdict == "accepted"]
+    checked = checked_rows(spark, accepted, contract=contract, dialect=config.source.csv)
+    if checked is None:
+        raise FitError(f"{files[0].path}: {files[0].reasons[0]}; all {len(files)} files were refused")
+    refused = rejected_rows(checked)
+    n_rejected = refused.count()
+    shown = refused.withColumn("reasons", F.array_join("reasons", "; ")).limit(SHOWN_REJECTED if n_rejected else 0)
+    rows = with_recency(accepted_rows(checked, contract), accepted)
+    return FitData(
+        frame=observations(rows, config, contract),
+        locations=tuple(paths),
+        ids_are_integers=ids_are_integers(contract, config),
+        files=tuple(files),
+        n_rejected=n_rejected,
+        rejected=shown.toPandas(),
+    )
+
+
+def files_at(path: str, *, glob: str | None) -> list[Arrival]:
+    """A file, or the files below a folder, without those that Spark overlooks."""
+    top = Path(without_file_scheme(path)).absolute()
+    if not top.is_dir():
+        found = [top] if top.exists() else []
+    else:
+        found = [
+            Path(folder, name)
+            for folder, folders, names in os.walk(top)
+            if not folders.sort() and not any(part[0] in "._" for part in Path(folder).relative_to(top).parts)
+            for name in sorted(names)
+            if name[0] not in "._" and fnmatch(name, glob or "*")
+        ]
+    return [Arrival(path=str(file), modified_milliseconds=file.stat().st_mtime_ns // 1_000_000) for file in found]
+
+
+def with_recency(rows: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
+    """The rank of each row's file: by modification time, then path."""
+    if len(files) == 1:
+        return rows.withColumn(RECENCY, F.lit(0))
+    order = sorted(files, key=lambda file: (file.modified_milliseconds or 0, file.path))
+    ranks = rows.sparkSession.createDataFrame(
+        [(file.path, number) for number, file in enumerate(order)], f"source_file string, {RECENCY} int"
+    )
+    return rows.join(F.broadcast(ranks), on="source_file", how="left")
+
+
+def observations(rows: DataFrame, config: PipelineConfig, contract: Contract) -> DataFrame:
+    """The columns of `FitData.frame` from those of the contract."""
+    series = config.the_series
+    kind = "long" if ids_are_integers(contract, config) else "string"
+    columns = rows.select(
+        F.col(series.id).cast(kind).alias(SERIES_ID),
+        F.col(series.time).cast("timestamp").alias(DS),
+        RECENCY,
+        *[F.col(variable).cast("double").alias(variable) for variable in series.variables],
+    )
+    return columns.where(F.col(SERIES_ID).isNotNull() & F.col(DS).isNotNull())
+
+
+def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contract, *, version: int | None) -> FitData:
+    """The pipeline's own observations, as of one version of the table. Late ones count, revisions don't."""
+    path = config.table_path("observations")
+    if not DeltaTable.isDeltaTable(spark, path):
+        raise FitError(f"{path}: there is no such table yet; run the pipeline first, or name files with --data")
+    newest = table_version(spark, path)
+    if version is not None and version > newest:
+        raise FitError(f"{path}: has no version {version}; the newest is {newest}")
+    chosen = newest if version is None else version
+    table = spark.read.format("delta").option("versionAsOf", chosen).load(path)
+    log.info("reading %s, version %d", path, chosen)
+    missing = [variable for variable in config.the_series.variables if variable not in table.columns]
+    if missing:
+        raise FitError(f"{path}: has no column {', '.join(missing)} at version {chosen}")
+    used = table.where(F.col("error").isNull() | (F.col("error") != REVISION))
+    kind = "long" if ids_are_integers(contract, config) else "string"
+    frame = used.select(F.col(SERIES_ID).cast(kind), DS, F.lit(0).alias(RECENCY), *config.the_series.variables).where(
+        F.col(SERIES_ID).isNotNull() & F.col(DS).isNotNull()
+    )
+    return FitData(
+        frame=frame,
+        locations=(path,),
+        ids_are_integers=ids_are_integers(contract, config),
+        version=chosen,
+    )

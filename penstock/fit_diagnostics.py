@@ -1,0 +1,143 @@
+"""What a forecaster looks at before trusting a VAR, computed by statsmodels for single series.
+
+Each diagnostic stands alone: one that can't be computed is reported, and the others go on.
+"""
+
+import logging
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from statsmodels.tsa.api import VAR
+
+from udfs.fit_bucket import BucketSettings
+from udfs.fit_histories import Histories
+from udfs.var_transform import transform_levels
+
+WHITENESS_LAGS = 10
+IMPULSE_PERIODS = 12
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A series whose model is looked at. values: what the VAR is fitted on, by variable and ds."""
+
+    series_id: Any
+    lag_order: int
+    values: pd.DataFrame
+
+
+def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, int]) -> list[Subject]:
+    """Of the series in `given` that have a lag order."""
+    values, offsets = transform_levels(given.levels, given.offsets, settings.fit.transforms)
+    found = []
+    for place, series_id in enumerate(given.ids.tolist()):
+        if series_id not in lag_orders:
+            continue
+        own = values[offsets[place] : offsets[place + 1]]
+        dates = pd.date_range(end=pd.Timestamp(given.last_ds[place]), periods=len(own), freq=settings.frequency)
+        frame = pd.DataFrame(own, index=dates, columns=list(settings.variables))
+        found.append(Subject(series_id=series_id, lag_order=lag_orders[series_id], values=frame))
+    return found
+
+
+def write_diagnostics(chosen: Iterable[Subject], folder: Path, *, trend: str) -> pd.DataFrame:
+    """A folder of diagnostics per series, and `index.csv`, which is also returned: series_id, folder, lag_order, and
+    problems (empty: all were computed)."""
+    rows = []
+    for number, subject in enumerate(chosen, start=1):
+        name = f"{number:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(subject.series_id))[:60]}"
+        (folder / name).mkdir(parents=True)
+        problems = diagnose(subject, folder / name, trend=trend)
+        rows.append((subject.series_id, name, subject.lag_order, "; ".join(problems)))
+        log.info("diagnostics of %s: %s", subject.series_id, "; ".join(problems) or "done")
+    index = pd.DataFrame(rows, columns=["series_id", "folder", "lag_order", "problems"])
+    folder.mkdir(parents=True, exist_ok=True)
+    index.to_csv(folder / "index.csv", index=False)
+    return index
+
+
+def diagnose(subject: Subject, folder: Path, *, trend: str) -> list[str]:
+    """Write what can be computed to `folder`; returns what could not, and why."""
+    problems: list[str] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = VAR(subject.values).fit(subject.lag_order, trend=trend)
+        except Exception as error:  # noqa: BLE001 - statsmodels raises what numpy raises
+            return [f"statsmodels could not fit it: {in_one_line(error)}"]
+        for name, write in DIAGNOSTICS.items():
+            try:
+                write(result, folder)
+            except Exception as error:  # noqa: BLE001
+                problems.append(f"{name}: {in_one_line(error)}")
+    if problems:
+        (folder / "problems.txt").write_text("\n".join(problems) + "\n")
+    return problems
+
+
+def in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+
+
+def write_summary(result: Any, folder: Path) -> None:
+    (folder / "summary.txt").write_text(f"{result.summary()}\n")
+
+
+def write_stability(result: Any, folder: Path) -> None:
+    """The roots of the characteristic polynomial: the process is stable if all lie outside the unit circle."""
+    if not result.k_ar:
+        raise ValueError("a VAR(0) has no roots")
+    roots = pd.DataFrame({"real": result.roots.real, "imaginary": result.roots.imag, "modulus": np.abs(result.roots)})
+    roots.to_csv(folder / "roots.csv", index=False)
+
+
+def write_whiteness(result: Any, folder: Path) -> None:
+    """Portmanteau test: no autocorrelation is left in the residuals."""
+    n_lags = max(WHITENESS_LAGS, result.k_ar + 2)
+    texts = [str(result.test_whiteness(nlags=n_lags, adjusted=adjusted).summary()) for adjusted in (False, True)]
+    (folder / "whiteness.txt").write_text("\n\n".join(texts) + "\n")
+
+
+def write_normality(result: Any, folder: Path) -> None:
+    (folder / "normality.txt").write_text(f"{result.test_normality().summary()}\n")
+
+
+def write_causality(result: Any, folder: Path) -> None:
+    """Granger causality, F test, of each variable for each other one."""
+    rows = []
+    for caused in result.names:
+        for causing in result.names:
+            if causing != caused:
+                test = result.test_causality(caused, causing, kind="f")
+                rows.append((causing, caused, test.test_statistic, test.crit_value, test.pvalue, test.conclusion))
+    columns = ["causing", "caused", "statistic", "critical_value", "p_value", "null_hypothesis"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "granger_causality.csv", index=False)
+
+
+def write_impulse_responses(result: Any, folder: Path) -> None:
+    from matplotlib import pyplot as plt
+
+    mpl.use("Agg")
+    figure = result.irf(IMPULSE_PERIODS).plot(orth=False)
+    try:
+        figure.savefig(folder / "impulse_responses.png", dpi=80, bbox_inches="tight")
+    finally:
+        plt.close(figure)
+
+
+DIAGNOSTICS: dict[str, Callable[[Any, Path], None]] = {
+    "summary": write_summary,
+    "stability": write_stability,
+    "whiteness": write_whiteness,
+    "normality": write_normality,
+    "causality": write_causality,
+    "impulse responses": write_impulse_responses,
+}

@@ -1,0 +1,137 @@
+"""What MLflow gets about a fit: params, metrics, where the data came from, tables and plots."""
+
+import warnings
+from pathlib import Path
+
+import matplotlib as mpl
+import mlflow
+import numpy as np
+import pandas as pd
+from mlflow.data.dataset_source import DatasetSource
+from mlflow.data.dataset_source_registry import resolve_dataset_source
+from mlflow.data.delta_dataset_source import DeltaDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+
+from penstock.config import PipelineConfig
+from penstock.fit_data import SHOWN_FILES, FitData
+from penstock.fitting import FittedFleet
+from udfs.fit_holdout import MEASURES, METHODS
+
+LONGEST_PARAM = 500
+
+
+def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) -> None:
+    """The params of a run, and its data as MLflow datasets."""
+    series, fit = config.the_series, config.fit
+    params: dict[str, object] = {
+        "variables": ", ".join(series.variables),
+        "transforms": ", ".join(series.transforms),
+        "frequency": series.frequency,
+        "horizon": series.horizon,
+        "level": series.level,
+        "criterion": fit.criterion or "none",
+        "max_lags": fit.max_lags,
+        "trend": fit.trend,
+        "holdout": fit.holdout,
+        "until": until or "all",
+        "data_source": shortened(data.locations),
+        "data_kind": "files" if data.version is None else "observations table",
+        **({"data_files": len(data.files)} if data.version is None else {"data_version": data.version}),
+    }
+    mlflow.log_params({name: str(value)[:LONGEST_PARAM] for name, value in params.items()})
+    for location in data.locations:
+        source = source_of(location, data.version)
+        dataset = MetaDataset(source=source, name=Path(location).name[:LONGEST_PARAM])  # type: ignore[abstract]
+        mlflow.log_input(dataset, context="training")
+
+
+def shortened(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - SHOWN_FILES} more" if len(names) > SHOWN_FILES else ""
+    return ", ".join(names[:SHOWN_FILES]) + more
+
+
+def source_of(location: str, version: int | None) -> DatasetSource:
+    if version is not None:
+        return DeltaDatasetSource(path=location, delta_table_version=version)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that two of MLflow's classes for local files would do
+        return resolve_dataset_source(str(Path(location).absolute()))
+
+
+def log_outcome(config: PipelineConfig, data: FitData, fleet: FittedFleet) -> None:
+    """Counts and hold-out metrics."""
+    mlflow.log_params({"series_fitted": len(fleet.fit), "series_refused": len(fleet.refused)})
+    metrics = {
+        "series_fitted": float(len(fleet.fit)),
+        "series_refused": float(len(fleet.refused)),
+        "observations": float(fleet.n_observations),
+        "rejected_rows": float(data.n_rejected),
+        "refused_files": float(len(data.refused_files)),
+        "lag_order_mean": float(fleet.fit.lag_order.mean()),
+        "holdout_series": float(fleet.scored),
+        **fleet.holdout_metrics(config.the_series.variables),
+        **{f"worker_seconds_{phase}": seconds for phase, seconds in fleet.worker_seconds.items()},
+    }
+    mlflow.log_metrics(metrics)
+
+
+def write_tables(folder: Path, config: PipelineConfig, data: FitData, fleet: FittedFleet) -> None:
+    """Tables and plots, for `mlflow.log_artifacts`: data/, fit/."""
+    (folder / "data").mkdir(parents=True)
+    (folder / "fit").mkdir()
+    if data.version is None:
+        files = [(file.path, file.verdict, file.length, "; ".join(file.reasons)) for file in data.files]
+        pd.DataFrame(files, columns=["path", "verdict", "length", "reasons"]).to_csv(
+            folder / "data" / "files.csv", index=False
+        )
+        data.rejected.to_csv(folder / "data" / "rejected_rows.csv", index=False)
+    refused = pd.DataFrame(list(fleet.refused), columns=["series_id", "reason"])
+    refused.to_csv(folder / "fit" / "refused_series.csv", index=False)
+    series_table(fleet).to_parquet(folder / "fit" / "series.parquet", index=False)
+    orders = lag_orders(fleet)
+    orders.to_csv(folder / "fit" / "lag_orders.csv", index=False)
+    plot_lag_orders(
+        orders, folder / "fit" / "lag_orders.png", title=f"Lag orders by {config.fit.criterion or 'config'}"
+    )
+    if fleet.scored:
+        holdout_table(fleet, config.the_series.variables).to_csv(folder / "fit" / "holdout.csv", index=False)
+
+
+def series_table(fleet: FittedFleet) -> pd.DataFrame:
+    """One row per fitted series."""
+    return pd.DataFrame(
+        {
+            "series_id": fleet.fitted_ids,
+            "lag_order": fleet.fit.lag_order,
+            "transformed_observations": fleet.fit.n_obs,
+            "largest_root_modulus": fleet.fit.root_modulus,
+            "last_ds": fleet.last_ds[fleet.fit.positions],
+        }
+    ).sort_values("series_id", ignore_index=True)
+
+
+def lag_orders(fleet: FittedFleet) -> pd.DataFrame:
+    """How many series have each lag order, from 0 to the largest tried."""
+    counts = np.bincount(fleet.fit.lag_order, minlength=fleet.fit.settings.max_lags + 1)
+    return pd.DataFrame({"lag_order": np.arange(len(counts)), "series": counts})
+
+
+def holdout_table(fleet: FittedFleet, variables: tuple[str, ...]) -> pd.DataFrame:
+    """One row per variable and measure, the model beside the naive forecast."""
+    rows = [
+        (variable, measure, *fleet.scores[:, j, k])
+        for k, variable in enumerate(variables)
+        for j, measure in enumerate(MEASURES)
+    ]
+    return pd.DataFrame(rows, columns=["variable", "measure", *METHODS])
+
+
+def plot_lag_orders(orders: pd.DataFrame, file: Path, *, title: str) -> None:
+    from matplotlib import pyplot as plt
+
+    mpl.use("Agg")
+    figure, axes = plt.subplots(figsize=(6, 3.5), layout="constrained")
+    axes.bar(orders["lag_order"], orders["series"], color="#3b6ea5")
+    axes.set(title=title, xlabel="lag order p", ylabel="series", xticks=orders["lag_order"])
+    figure.savefig(file, dpi=100)
+    plt.close(figure)

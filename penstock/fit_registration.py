@@ -1,0 +1,174 @@
+"""The job of `fit_var`: read, fit, log, register, set the alias."""
+
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from penstock.config import PipelineConfig
+from penstock.errors import ConfigError, FitError
+from penstock.fit_data import FitData, read_fit_data
+from penstock.fit_diagnostics import subjects, write_diagnostics
+from penstock.fit_logging import holdout_table, log_outcome, log_settings, write_tables
+from penstock.fitting import FittedFleet, bucket_settings, fit_series, outcome
+from penstock.phases import Phases
+from penstock.registry import Registry
+from penstock.training import begin_experiment
+from udfs.fit_bucket import arranged
+from udfs.fit_histories import SERIES_ID
+from udfs.fleet_save import fleet_model_parts
+from udfs.var_transform import observations_lost
+
+CANDIDATE = "candidate"
+DIAGNOSED_SERIES = 20
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitResult:
+    """The registered version, its run, and what was fitted."""
+
+    version: str
+    run_id: str
+    fleet: FittedFleet
+
+    @property
+    def outcome(self) -> str:
+        return outcome(self.fleet)
+
+
+def check_workload(config: PipelineConfig) -> None:
+    """Raises ConfigError."""
+    if config.workload != "series":
+        raise ConfigError(f"workload: {config.pipeline} is a pipeline of {config.workload}; fit_var is for series")
+
+
+def fit_and_register(
+    spark: SparkSession,
+    config: PipelineConfig,
+    *,
+    data: Sequence[str] = (),
+    from_table: bool = False,
+    table_version: int | None = None,
+    until: datetime | None = None,
+    promote: bool = False,
+    diagnosed: int = DIAGNOSED_SERIES,
+) -> FitResult:
+    """Fit every series on its observations with ds <= until (UTC) and register one model with the alias `candidate`.
+
+    promote: set the config's alias, too. diagnosed: how many series, the first by id, get statsmodels' diagnostics.
+    Raises ConfigError, FitError, RegistryUnavailableError.
+    """
+    check_workload(config)
+    bucket_settings(config, ids_are_integers=False)  # impossible settings end the job before any work
+    phases = Phases()
+    with registry_errors(config):
+        begin_experiment(config)
+    with phases.measure("read"):
+        observed = read_fit_data(spark, config, data=data, from_table=from_table, table_version=table_version)
+        report_refusals(observed)
+    settings = bucket_settings(config, ids_are_integers=observed.ids_are_integers)
+    frame = observed.until(until)
+    with phases.measure("fit"):
+        fleet = fit_series(spark, frame, settings)
+    report_holdout(fleet, config)
+    with (
+        registry_errors(config),
+        tempfile.TemporaryDirectory() as scratch,
+        mlflow.start_run(run_name=run_name(config)) as run,
+    ):
+        log_settings(config, observed, until=until.isoformat() if until else None)
+        log_outcome(config, observed, fleet)
+        with phases.measure("diagnostics"):
+            write_tables(Path(scratch), config, observed, fleet)
+            orders = dict(zip(fleet.fitted_ids.tolist(), fleet.fit.lag_order.tolist(), strict=True))
+            chosen = {series_id: orders[series_id] for series_id in sorted(orders)[:diagnosed]}
+            if chosen:
+                table = frame.where(F.col(SERIES_ID).isin(list(chosen))).toArrow()
+                looked_at = subjects(arranged(table, settings), settings, chosen)
+                write_diagnostics(looked_at, Path(scratch) / "diagnostics", trend=config.fit.trend)
+            mlflow.log_artifacts(scratch)
+        with phases.measure("register"):
+            version = register(config, fleet, promote=promote)
+        mlflow.log_metrics({f"seconds_{phase}": seconds for phase, seconds in phases.seconds.items()})
+    warn_about_lags(config, fleet)
+    return FitResult(version=version, run_id=run.info.run_id, fleet=fleet)
+
+
+@contextmanager
+def registry_errors(config: PipelineConfig) -> Iterator[None]:
+    try:
+        yield
+    except MlflowException as error:
+        raise Registry.of(config).unavailable(error) from error
+
+
+def run_name(config: PipelineConfig) -> str:
+    order = f"{config.fit.criterion} up to {config.fit.max_lags}" if config.fit.criterion else f"{config.fit.max_lags}"
+    return f"var lags={order} trend={config.fit.trend}"
+
+
+def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> str:
+    """Log the model, make it a version, set its aliases; returns the version. Raises FitError."""
+    try:
+        with (
+            fleet_model_parts(
+                fleet.fit,
+                ids=fleet.ids,
+                variables=config.the_series.variables,
+                frequency=config.the_series.frequency,
+                last_ds=fleet.last_ds,
+            ) as parts,
+            warnings.catch_warnings(),
+        ):
+            warnings.filterwarnings("ignore", message=".*input example")  # the signature is exact without one
+            info = mlflow.pyfunc.log_model(name="model", registered_model_name=config.model.name, **parts)
+    except ValueError as error:
+        raise FitError(f"the fit can't be made a model: {error}") from error
+    version = str(info.registered_model_version)
+    aliases = dict.fromkeys([CANDIDATE, *([config.model.alias] if promote else [])])
+    for alias in aliases:
+        Registry.of(config).client.set_registered_model_alias(config.model.name, alias, version)
+    log.info("registered %s version %s with the alias %s", config.model.name, version, " and ".join(aliases))
+    return version
+
+
+def report_refusals(data: FitData) -> None:
+    for file in data.refused_files[:5]:
+        log.warning("refused %s: %s", file.path, file.reasons[0])
+    if data.refused_files:
+        log.warning("%d of %d files refused", len(data.refused_files), len(data.files))
+    if data.n_rejected:
+        log.warning("%s rows rejected, for example: %s", f"{data.n_rejected:,}", data.rejected["reasons"].iloc[0])
+
+
+def report_holdout(fleet: FittedFleet, config: PipelineConfig) -> None:
+    if not config.fit.holdout:
+        return
+    if not fleet.scored:
+        log.warning("no hold-out metrics: no series is long enough without its last %d periods", config.fit.holdout)
+        return
+    log.info("hold-out of %d periods, mean over %s series:", config.fit.holdout, f"{fleet.scored:,}")
+    for row in holdout_table(fleet, config.the_series.variables).itertuples(index=False):
+        log.info("  %s %s: %.4g, naive %.4g", row.variable, row.measure, row.model, row.naive)
+
+
+def warn_about_lags(config: PipelineConfig, fleet: FittedFleet) -> None:
+    """The stream keeps series.keep_lags observations of each series; a model that needs more gets too few."""
+    needed = max(1, int(fleet.fit.lag_order.max()) + observations_lost(config.the_series.transforms))
+    if needed > config.the_series.keep_lags:
+        log.warning(
+            "the model takes %d observations of a series and series.keep_lags is %d; set it to at least %d",
+            needed,
+            config.the_series.keep_lags,
+            needed,
+        )

@@ -1,0 +1,176 @@
+"""Fits a VAR to every series, in Spark, packed by hash bucket."""
+
+import logging
+import math
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.config import PipelineConfig
+from penstock.errors import FitError
+from udfs.fit_bucket import PHASES, BucketSettings, bucket_fitter
+from udfs.fit_histories import SERIES_ID
+from udfs.fit_holdout import MEASURES, METHODS
+from udfs.fleet_fit import FitSettings, FleetFit, concatenate_fits, fit_from_bytes
+from udfs.var_kernel import FloatArray
+
+#: A bucket is one call of the UDF: large enough that its fixed costs vanish, small enough for a worker's memory.
+OBSERVATIONS_PER_BUCKET = 200_000
+PROGRESS_SECONDS = 10.0
+BUCKET = "bucket"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedFleet:
+    """ids, last_ds: of the series in `fit`, as its positions count them. refused: (id, reason) of every refused series,
+    ascending. scores: (2 methods, 4 measures, k), means over the `scored` series; NaN if there is none."""
+
+    fit: FleetFit
+    ids: NDArray[Any]
+    last_ds: NDArray[np.datetime64]
+    refused: tuple[tuple[Any, str], ...]
+    scores: FloatArray
+    scored: int
+    n_observations: int
+    worker_seconds: dict[str, float]
+
+    @property
+    def fitted_ids(self) -> NDArray[Any]:
+        return self.ids[self.fit.positions]
+
+    @property
+    def commonest_reasons(self) -> list[tuple[str, int]]:
+        """Kinds of reasons (what stands before the colon) and how many series have each, the commonest first."""
+        return Counter(reason.split(":")[0] for _, reason in self.refused).most_common()
+
+    def holdout_metrics(self, variables: Sequence[str]) -> dict[str, float]:
+        """`holdout_<measure>_<variable>` of the model and `holdout_naive_<measure>_<variable>`."""
+        if not self.scored:
+            return {}
+        return {
+            f"holdout_{'' if method == 'model' else method + '_'}{measure}_{variable}": float(self.scores[i, j, k])
+            for i, method in enumerate(METHODS)
+            for j, measure in enumerate(MEASURES)
+            for k, variable in enumerate(variables)
+        }
+
+
+def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> BucketSettings:
+    """Raises FitError for settings that can't be fitted."""
+    series = config.the_series
+    try:
+        fit = FitSettings(
+            transforms=series.transforms,
+            max_lags=config.fit.max_lags,
+            criterion=config.fit.criterion,
+            trend=config.fit.trend,
+            horizon=series.horizon,
+            level=series.level,
+        )
+    except ValueError as error:
+        raise FitError(f"series, fit: {error}") from None
+    return BucketSettings(
+        fit=fit,
+        variables=series.variables,
+        frequency=series.frequency,
+        holdout=config.fit.holdout,
+        ids_are_integers=ids_are_integers,
+    )
+
+
+def fit_series(spark: SparkSession, observations: DataFrame, settings: BucketSettings) -> FittedFleet:
+    """observations: `FitData.frame`. Raises FitError if no series could be fitted."""
+    counted = observations.agg(F.approx_count_distinct(SERIES_ID).alias("series"), F.count("*").alias("rows")).first()
+    if counted is None or not counted["rows"]:
+        raise FitError("there is no observation to fit on; do the files hold any, and is --until late enough?")
+    n_buckets = bucket_count(counted["rows"], counted["series"], cores=spark.sparkContext.defaultParallelism)
+    log.info("fitting about %s series, %s observations, in %d buckets", *map(thousands, counted), n_buckets)
+    bucket = F.pmod(F.xxhash64(SERIES_ID), F.lit(n_buckets)).cast("int")
+    packed = observations.withColumn(BUCKET, bucket).repartition(n_buckets, BUCKET).groupBy(BUCKET)
+    fitted = packed.applyInArrow(bucket_fitter(settings), settings.result_schema).persist(StorageLevel.DISK_ONLY)
+    try:
+        with progress(spark, "fitting", of=n_buckets):
+            fitted.count()
+        # Bucket by bucket: all together may be more than the driver takes in one answer.
+        fleet = gather(list(fitted.toLocalIterator()), settings, n_observations=counted["rows"])
+    finally:
+        fitted.unpersist()
+    log.info("%s", outcome(fleet))
+    if not len(fleet.fit):
+        raise FitError(f"no series could be fitted: {outcome(fleet)}; for example {fleet.refused[0][1]}")
+    return fleet
+
+
+def thousands(number: int) -> str:
+    return f"{number:,}"
+
+
+def bucket_count(n_observations: int, n_series: int, *, cores: int) -> int:
+    """One bucket for little data; else enough for every core, none too large."""
+    if n_observations <= OBSERVATIONS_PER_BUCKET / 10:
+        return 1
+    return max(math.ceil(n_observations / OBSERVATIONS_PER_BUCKET), min(cores, n_series))
+
+
+def gather(rows: Sequence[Row], settings: BucketSettings, *, n_observations: int) -> FittedFleet:
+    """One fleet from the buckets' answers. Ids ascend within a bucket, not from one to the next."""
+    scored = sum(row["scored"] for row in rows)
+    sums = np.sum([row["scores"] for row in rows], axis=0)
+    kind = np.int64 if settings.ids_are_integers else object
+    dates = [np.array(row["last_ds"], dtype="datetime64[us]") for row in rows]
+    return FittedFleet(
+        fit=concatenate_fits([fit_from_bytes(bytes(row["fit"]), settings.fit) for row in rows]),
+        ids=np.concatenate([np.array(row["ids"], dtype=kind) for row in rows]),
+        last_ds=np.concatenate(dates).astype("datetime64[ns]"),
+        refused=tuple(
+            sorted(pair for row in rows for pair in zip(row["refused_ids"], row["refused_reasons"], strict=True))
+        ),
+        scores=np.reshape(sums / scored if scored else np.full(len(sums), np.nan), (len(METHODS), len(MEASURES), -1)),
+        scored=scored,
+        n_observations=n_observations,
+        worker_seconds={phase: sum(row["seconds"][i] for row in rows) for i, phase in enumerate(PHASES)},
+    )
+
+
+def outcome(fleet: FittedFleet) -> str:
+    """`1,234 series fitted, 56 refused: too short 50, constant 6`."""
+    text = f"{len(fleet.fit):,} series fitted, {len(fleet.refused):,} refused"
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in fleet.commonest_reasons[:5])
+    return f"{text}: {reasons}" if reasons else text
+
+
+@contextmanager
+def progress(spark: SparkSession, what: str, *, of: int) -> Iterator[None]:
+    """Log every PROGRESS_SECONDS how many of the `of` tasks of the jobs started within are done."""
+    context, group, is_over = spark.sparkContext, f"penstock-{uuid.uuid4().hex}", threading.Event()
+
+    def watch() -> None:
+        tracker, started = context.statusTracker(), time.monotonic()
+        while not is_over.wait(PROGRESS_SECONDS):
+            jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
+            stages = [tracker.getStageInfo(stage) for job in jobs if job for stage in job.stageIds]
+            done = max((stage.numCompletedTasks for stage in stages if stage and stage.numTasks == of), default=0)
+            log.info("%s: %d of %d buckets done after %.0f s", what, done, of, time.monotonic() - started)
+
+    context.setJobGroup(group, what)
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        watcher.join()
+        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+        context.setLocalProperty("spark.job.description", None)  # type: ignore[arg-type]

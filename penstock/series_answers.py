@@ -1,0 +1,117 @@
+"""From windows to answers: the model's forecasts as tidy rows, and for each observation why it has none."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from penstock.calendar import Calendar
+from penstock.config import SeriesConfig
+from penstock.plan import Plan
+from penstock.scoring import SCORED
+from penstock.series_windows import IS_COMPLETE, IS_NEWEST, IS_OLD, KEYS, NUMBER, POSITION, lag_column
+from schemas.contract import Contract, Field
+from schemas.tables import FORECASTS
+from udfs.outputs import ERROR, Port
+
+UNKNOWN_SERIES = "unknown_series"
+WARMING_UP = "warming_up"
+GAP = "gap"
+NOT_LATEST = "not_latest"
+NO_FORECAST = "model: gave no forecast for these values"
+#: Why an observation may have no forecast without anything having failed.
+REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, "late", "revision")
+BOUNDS = ("forecast", "lower", "upper")
+
+
+def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
+    """The model's possible inputs: series_id, ds, and `<variable>_lag<l>` for each of the keep_lags."""
+    kinds = {field.name: field.type for field in contract.fields}
+    return Contract(
+        fields=(
+            Field(name="series_id", type=kinds[series.id]),
+            Field(name="ds", type="timestamp"),
+            *(
+                Field(name=lag_column(variable, lag), type="double", nullable=True)
+                for lag in range(series.keep_lags)
+                for variable in series.variables
+            ),
+        )
+    )
+
+
+def misfit(outputs: tuple[Port, ...], series: SeriesConfig) -> str:
+    """Why a model's outputs are not the forecasts that the config asks for; empty if they are."""
+    names = {port.name for port in outputs}
+    wanted = ["lag_order", "needed", *[output(v, b, series.horizon) for v in series.variables for b in BOUNDS]]
+    missing = [name for name in wanted if name not in names]
+    if missing:
+        return (
+            f"its outputs lack {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}: series.horizon is "
+            f"{series.horizon}, variables {', '.join(series.variables)}; fit a model for these, or change the config"
+        )
+    return ""
+
+
+def output(variable: str, bound: str, step: int) -> str:
+    return f"{variable}_{bound}_{step}"
+
+
+def scored(name: str) -> Column:
+    return F.col(f"{SCORED}.`{name}`")
+
+
+def to_score(in_order: DataFrame, *, latest_only: bool) -> DataFrame:
+    """The new observations that the model is asked about."""
+    new = in_order.where(~F.col(IS_OLD))
+    return new.where(IS_NEWEST) if latest_only else new
+
+
+def reason(series: SeriesConfig) -> Column:
+    """Why a scored observation has no forecast; null if it has one."""
+    failed = F.nullif(scored(ERROR), F.lit(""))
+    return (
+        F.when(failed.isNotNull(), F.concat(F.lit("model: "), failed))
+        .when(scored("lag_order") < 0, F.lit(UNKNOWN_SERIES))
+        .when(~F.col(IS_COMPLETE), F.lit(GAP))
+        .when(
+            F.col(POSITION) < scored("needed"),
+            F.when(F.col(NUMBER) > F.col(POSITION), F.lit(GAP)).otherwise(F.lit(WARMING_UP)),
+        )
+        .when(scored(output(series.variables[0], "forecast", 1)).isNull(), F.lit(NO_FORECAST))
+    )
+
+
+def forecast_rows(answered: DataFrame, plan: Plan, series: SeriesConfig) -> DataFrame:
+    """One row for each cutoff, step and variable, of the observations whose `error` is null."""
+    pinned = plan.champion
+    steps = [
+        F.struct(
+            F.lit(step).alias("step"),
+            F.lit(variable).alias("variable"),
+            *[scored(output(variable, bound, step)).alias(bound) for bound in BOUNDS],
+        )
+        for step in range(1, series.horizon + 1)
+        for variable in series.variables
+    ]
+    made = answered.where(F.col("error").isNull())
+    tidy = made.select("series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
+    complete = tidy.select(
+        "*",
+        Calendar.of(series.frequency).after(F.col("cutoff"), F.col("step")).alias("ds"),
+        F.lit(series.level).alias("level"),
+        F.lit(pinned.name).alias("model_name"),
+        F.lit(pinned.version).alias("model_version"),
+        F.lit(pinned.role).alias("role"),
+        F.lit(plan.planned_at).alias("scored_at"),
+    )
+    return complete.select(*[column.name for column in FORECASTS.schema.fields[2:]])
+
+
+def observation_rows(frame: DataFrame, error: Column, plan: Plan, series: SeriesConfig) -> DataFrame:
+    """The columns of `observations` without query_id and batch_id."""
+    return frame.select(
+        *KEYS,
+        *series.variables,
+        error.cast("string").alias("error"),
+        "source_file",
+        F.lit(plan.planned_at).alias("observed_at"),
+    )

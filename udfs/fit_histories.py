@@ -1,0 +1,156 @@
+"""From loose observations to histories that a VAR can be fitted on: sorted, each date once, no hole inside.
+
+- The same series and ds twice: the one from the newest file counts. Two that differ and are equally new contradict
+  each other, and the series is refused.
+- An observation with a null variable, or off the calendar, is a hole.
+- A series with holes is cut at them. Its history is the last run that is long enough to be fitted, for the present is
+  what is forecast; if none is, the longest run, which the fit then refuses as too short.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from udfs.fleet_calendar import Timestamps, period_numbers
+from udfs.var_kernel import FloatArray, IntArray
+
+SERIES_ID, DS, RECENCY = "series_id", "ds", "recency"
+WEEK_NANOSECONDS = 7 * 86_400_000_000_000
+#: Spark's timestamps reach further than pandas' (nanoseconds in 64 bits); what lies beyond is off every calendar.
+PANDAS_MICROSECONDS = (pd.Timestamp.min.value // 1000 + 1, pd.Timestamp.max.value // 1000 - 1)
+
+
+@dataclass(frozen=True)
+class Histories:
+    """n series, ids ascending. levels: (n_total, k), one after the other, oldest first. offsets: (n + 1,). last_ds:
+    (n,). n_runs: (n,), into how many runs holes cut the series. refused: reasons by id, of series that have no history.
+    """
+
+    ids: NDArray[Any]
+    levels: FloatArray
+    offsets: IntArray
+    last_ds: Timestamps
+    n_runs: IntArray
+    refused: dict[Any, str]
+
+
+def histories(table: pa.Table, *, variables: Sequence[str], frequency: str, needed: int) -> Histories:
+    """table: series_id, ds (no nulls), recency (a higher one wins its ds), variables. needed: the least length of a
+    run that can be fitted."""
+    ids, codes = encoded(table[SERIES_ID])
+    ds = table[DS].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
+    recency = table[RECENCY].to_numpy()
+    levels = np.column_stack([table[name].cast(pa.float64()).to_numpy() for name in variables])
+    order = np.lexsort((recency, ds, codes))
+    codes, ds, recency, levels = codes[order], ds[order], recency[order], levels[order]
+    is_kept, contradicting = once_each(codes, ds, recency, levels)
+    refused = {int(code): reason for code, reason in duplicate_reasons(codes, ds, contradicting).items()}
+
+    codes, ds, levels = codes[is_kept], ds[is_kept], levels[is_kept]
+    numbers = calendar_numbers(ds, frequency=frequency)
+    is_whole = ~np.isnan(levels).any(axis=1)
+    is_usable = is_whole & ~np.isnan(numbers)
+    has_any, has_whole = (np.bincount(codes, weights=mask, minlength=len(ids)) > 0 for mask in (is_usable, is_whole))
+    for code in np.flatnonzero(~has_any):
+        refused.setdefault(
+            int(code),
+            f"no observation is on the calendar of frequency {frequency}"
+            if has_whole[code]
+            else "no observation has a value for every variable",
+        )
+    is_usable &= ~np.isin(codes, list(refused))
+    codes, ds, levels, numbers = codes[is_usable], ds[is_usable], levels[is_usable], numbers[is_usable]
+    is_chosen, n_runs = chosen_runs(codes, numbers, needed=needed, n_series=len(ids))
+    codes, ds, levels = codes[is_chosen], ds[is_chosen], levels[is_chosen]
+    members, lengths = np.unique(codes, return_counts=True)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return Histories(
+        ids=ids[members],
+        levels=np.ascontiguousarray(levels),
+        offsets=offsets,
+        last_ds=ds[offsets[1:] - 1].astype("datetime64[us]").astype("datetime64[ns]"),
+        n_runs=n_runs[members],
+        refused={ids[code]: refused[code] for code in sorted(refused)},
+    )
+
+
+def encoded(ids: pa.ChunkedArray) -> tuple[NDArray[Any], IntArray]:
+    """The distinct ids, ascending, and for each row the place of its id among them."""
+    column = ids.combine_chunks() if isinstance(ids, pa.ChunkedArray) else ids
+    dictionary = pc.dictionary_encode(column)
+    if isinstance(dictionary, pa.ChunkedArray):
+        dictionary = dictionary.combine_chunks()
+    distinct = dictionary.dictionary.to_numpy(zero_copy_only=False)
+    order = np.argsort(distinct, kind="stable")
+    places = np.empty(len(order), dtype=np.int64)
+    places[order] = np.arange(len(order))
+    return distinct[order], places[dictionary.indices.to_numpy(zero_copy_only=False)]
+
+
+def once_each(
+    codes: IntArray, ds: IntArray, recency: IntArray, levels: FloatArray
+) -> tuple[NDArray[np.bool_], IntArray]:
+    """Which of the sorted rows count, and the rows that contradict the next one."""
+    is_same = (codes[1:] == codes[:-1]) & (ds[1:] == ds[:-1])
+    is_kept = np.concatenate([~is_same, np.ones(min(len(codes), 1), dtype=bool)])
+    if not is_same.any():
+        return is_kept, np.zeros(0, dtype=np.int64)
+    group = np.concatenate([[0], np.cumsum(~is_same)])
+    is_newest = recency == recency[np.flatnonzero(is_kept)[group]]
+    differs = ~((levels[1:] == levels[:-1]) | (np.isnan(levels[1:]) & np.isnan(levels[:-1]))).all(axis=1)
+    return is_kept, np.flatnonzero(is_same & is_newest[:-1] & is_newest[1:] & differs)
+
+
+def duplicate_reasons(codes: IntArray, ds: IntArray, contradicting: IntArray) -> dict[int, str]:
+    reasons: dict[int, str] = {}
+    for row in contradicting:
+        moment = str(ds[row].astype("datetime64[us]").astype("datetime64[s]")).replace("T00:00:00", "")
+        reasons.setdefault(codes[row], f"duplicate: two observations of {moment} differ")
+    return reasons
+
+
+def calendar_numbers(ds: IntArray, *, frequency: str) -> FloatArray:
+    """(n,), the number of each timestamp (microseconds) on the calendar, counted from anywhere; NaN if off it."""
+    numbers = np.full(len(ds), np.nan)
+    usable = (ds > PANDAS_MICROSECONDS[0]) & (ds < PANDAS_MICROSECONDS[1])
+    if not usable.any():
+        return numbers
+    times = ds[usable].astype("datetime64[us]").astype("datetime64[ns]")
+    offset = pd.tseries.frequencies.to_offset(frequency)
+    # The median, and not the least: a date in the year 1700 would put all others out of the calendar's reach.
+    middle = np.sort(times)[len(times) // 2]
+    if isinstance(offset, pd.offsets.Week):
+        weekday = getattr(offset, "weekday", None)
+        is_on = True if weekday is None else pd.DatetimeIndex(times).weekday == weekday
+        weeks = (times - middle) / np.timedelta64(WEEK_NANOSECONDS * offset.n, "ns")
+        numbers[usable] = np.where(is_on, weeks, np.nan)
+        return numbers
+    anchor = middle
+    if not isinstance(offset, pd.offsets.Tick):
+        anchor = np.datetime64(offset.base.rollforward(pd.Timestamp(middle).normalize()), "ns")
+    numbers[usable] = period_numbers(times, frequency=frequency, anchor=anchor)
+    return numbers
+
+
+def chosen_runs(
+    codes: IntArray, numbers: FloatArray, *, needed: int, n_series: int
+) -> tuple[NDArray[np.bool_], IntArray]:
+    """Which rows are in their series' chosen run, and into how many runs each series falls."""
+    if not len(codes):
+        return np.zeros(0, dtype=bool), np.zeros(n_series, dtype=np.int64)
+    goes_on = (codes[1:] == codes[:-1]) & (np.abs(np.diff(numbers) - 1) < 1e-6)
+    run = np.concatenate([[0], np.cumsum(~goes_on)])
+    starts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+    lengths, owners = np.bincount(run), codes[starts]
+    is_enough = lengths >= needed
+    best_last = np.lexsort((np.arange(len(starts)), np.where(is_enough, 0, lengths), is_enough, owners))
+    is_last = np.append(np.diff(owners[best_last]) != 0, True)
+    is_chosen = np.zeros(len(starts), dtype=bool)
+    is_chosen[best_last[is_last]] = True
+    return is_chosen[run], np.bincount(owners, minlength=n_series)
