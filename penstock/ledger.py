@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from penstock.arrivals import query_id_of
 from penstock.config import PipelineConfig
 from penstock.errors import LedgerError
-from penstock.series_windows import LATE, REVISION
+from penstock.series_windows import LATE, REVISION, slot
 from penstock.storage import Storage
 from penstock.tables import close_query, table_exists
 
@@ -121,11 +121,15 @@ def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
     series, path = config.the_series, config.table_path("lags")
     observations = spark.read.format("delta").load(config.table_path("observations"))
     used = observations.where(F.col("error").isNull() | ~F.col("error").isin(LATE, REVISION))
-    newest_first = Window.partitionBy("series_id").orderBy(F.desc("ds"))
-    slots = used.withColumn("slot", F.row_number().over(newest_first) - 1).where(F.col("slot") < series.keep_lags)
-    slots.select("query_id", "batch_id", "series_id", "slot", "ds", *series.variables).write.format("delta").mode(
-        "overwrite"
-    ).save(path)
+    by_series = Window.partitionBy("series_id")
+    numbered = used.select(
+        "*",
+        F.row_number().over(by_series.orderBy("ds")).cast("long").alias("number"),
+        F.count("*").over(by_series).alias("_n"),
+    )
+    kept = numbered.where(F.col("number") > F.col("_n") - series.keep_lags).withColumn("slot", slot(series))
+    columns = ("query_id", "batch_id", "series_id", "slot", "number", "ds", *series.variables)
+    kept.select(*columns).write.format("delta").mode("overwrite").save(path)
 
 
 def query_ids(spark: SparkSession, path: str) -> list[str]:

@@ -7,7 +7,7 @@ from penstock.calendar import Calendar
 from penstock.config import SeriesConfig
 from penstock.plan import Plan
 from penstock.scoring import SCORED
-from penstock.series_windows import IS_COMPLETE, IS_NEWEST, IS_OLD, KEYS, NUMBER, POSITION, lag_column
+from penstock.series_windows import IS_COMPLETE, IS_NEWEST, KEYS, NEW, NUMBER, PLACE, POSITION, lag_column
 from schemas.contract import Contract, Field
 from schemas.tables import FORECASTS
 from udfs.outputs import ERROR, Port
@@ -61,7 +61,7 @@ def scored(name: str) -> Column:
 
 def to_score(in_order: DataFrame, *, latest_only: bool) -> DataFrame:
     """The new observations that the model is asked about."""
-    new = in_order.where(~F.col(IS_OLD))
+    new = in_order.where(F.col(PLACE) == NEW)
     return new.where(IS_NEWEST) if latest_only else new
 
 
@@ -106,12 +106,12 @@ def forecast_rows(answered: DataFrame, plan: Plan, series: SeriesConfig) -> Data
     return complete.select(*[column.name for column in FORECASTS.schema.fields[2:]])
 
 
-def observation_rows(frame: DataFrame, error: Column, plan: Plan, series: SeriesConfig) -> DataFrame:
-    """The columns of `observations` without query_id and batch_id."""
+def observation_rows(frame: DataFrame, plan: Plan, series: SeriesConfig) -> DataFrame:
+    """The columns of `observations` without query_id and batch_id; `frame` has them, `error` included."""
     return frame.select(
         *KEYS,
         *series.variables,
-        error.cast("string").alias("error"),
+        F.col("error").cast("string").alias("error"),
         "source_file",
         F.lit(plan.planned_at).alias("observed_at"),
     )

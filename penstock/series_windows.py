@@ -5,7 +5,6 @@ variables in levels, and columns of their own that begin with an underscore.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
@@ -15,27 +14,19 @@ from penstock.config import SeriesConfig
 from penstock.plan import PlannedFile
 
 KEYS = ("series_id", "ds")
-IS_OLD = "_is_old"
-LAST_OLD = "_last_old_ds"
+#: Where an observation belongs: it is in `lags` already, continues its series, or comes too late to be used.
+PLACE = "_place"
+OLD = "old"
+NEW = "new"
+LATE = "late"
+REVISION = "revision"
 POSITION = "_position"
 NUMBER = "_number"
+LAST_NUMBER = "_last_number"
 IS_NEWEST = "_is_newest"
 IS_COMPLETE = "_is_complete"
-REVISION = "revision"
-LATE = "late"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judged:
-    """A batch's observations, each in one place.
-
-    in_order: those that continue their series, together with the old ones of `lags` (`_is_old`); it has the window
-    columns of `in_order_windows`. late: at or before the last old one. doubled: the same ds again in the batch.
-    """
-
-    in_order: DataFrame
-    late: DataFrame
-    doubled: DataFrame
+#: Ids of files up to this size together are sent to every worker, to find their observations in `lags`.
+BROADCAST_BYTES = 256 * 1024 * 1024
 
 
 def observations_of(rows: DataFrame, series: SeriesConfig) -> DataFrame:
@@ -43,49 +34,79 @@ def observations_of(rows: DataFrame, series: SeriesConfig) -> DataFrame:
     return rows.select(
         F.col(series.id).cast("string").alias("series_id"),
         F.col(series.time).cast("timestamp").alias("ds"),
-        *series.variables,
+        *[F.col(variable).cast("double").alias(variable) for variable in series.variables],
         "source_file",
     )
 
 
-def judge(
+def arrange(
     spark: SparkSession,
     observations: DataFrame,
     lags: DataFrame,
     *,
     series: SeriesConfig,
     files: Sequence[PlannedFile],
-) -> Judged:
-    """Sort a batch's observations; `lags` is the state before it."""
-    ranked = rank_doubled(spark, observations, series, files)
-    new = ranked.where(F.col("_rank") == 1).drop("_rank")
-    touched = lags.join(new.select("series_id").distinct(), on="series_id", how="left_semi")
-    old = touched.select(*KEYS, *series.variables, F.lit(None).cast("string").alias("source_file"))
-    both = old.withColumn(IS_OLD, F.lit(True)).unionByName(new.withColumn(IS_OLD, F.lit(False)))
-    dated = both.withColumn(LAST_OLD, F.max(F.when(F.col(IS_OLD), F.col("ds"))).over(Window.partitionBy("series_id")))
-    is_late = ~F.col(IS_OLD) & F.coalesce(F.col("ds") <= F.col(LAST_OLD), F.lit(False))
-    return Judged(
-        in_order=in_order_windows(dated.where(~is_late), series),
-        late=dated.where(is_late),
-        doubled=ranked.where(F.col("_rank") > 1).drop("_rank"),
-    )
-
-
-def rank_doubled(
-    spark: SparkSession, observations: DataFrame, series: SeriesConfig, files: Sequence[PlannedFile]
 ) -> DataFrame:
-    """`_rank` 1 for the observation that wins its (series_id, ds): from the newest file, then by path, then values."""
-    order = sorted(files, key=lambda file: (file.modified_milliseconds or 0, file.path))
+    """A batch's observations together with the old ones of their series, each with its `_place`.
+
+    lags: the state before the batch. old: from `lags`. new: after all old ones of its series. late: not after them.
+    revision: the same ds stands there again, in `lags` or in the batch; the one from the newest file counts, then by
+    path, then by values. `_number`: how many of the series came before it, and itself (old ones only).
+    """
     ages = spark.createDataFrame(
-        [(file.path, number) for number, file in enumerate(order)], "source_file string, _file_number int"
+        [(file.path, number) for number, file in enumerate(oldest_first(files))], "source_file string, _file_number int"
     )
-    newest_first = Window.partitionBy(*KEYS).orderBy(F.desc("_file_number"), *map(F.desc, series.variables))
-    numbered = observations.join(F.broadcast(ages), on="source_file", how="left")
-    return numbered.withColumn("_rank", F.row_number().over(newest_first)).drop("_file_number")
+    new = observations.join(F.broadcast(ages), on="source_file", how="left").withColumn(
+        NUMBER, F.lit(None).cast("long")
+    )
+    old = touched(lags, observations, files).select(
+        *KEYS,
+        *series.variables,
+        F.lit(None).cast("string").alias("source_file"),
+        F.lit(None).cast("int").alias("_file_number"),
+        F.col("number").alias(NUMBER),
+    )
+    # One exchange for all windows of the batch: each of them is within a series.
+    both = old.unionByName(new).repartition("series_id")
+    is_old = F.col(NUMBER).isNotNull()
+    same_moment = Window.partitionBy(*KEYS).orderBy(
+        F.desc_nulls_last(NUMBER), F.desc("_file_number"), *map(F.desc, series.variables)
+    )
+    whole_series = Window.partitionBy("series_id")
+    known = both.select(
+        *KEYS,
+        *series.variables,
+        "source_file",
+        NUMBER,
+        F.row_number().over(same_moment).alias("_rank"),
+        F.max(F.when(is_old, F.col("ds"))).over(whole_series).alias("_last_ds"),
+        F.coalesce(F.max(NUMBER).over(whole_series), F.lit(0)).alias(LAST_NUMBER),
+    )
+    place = (
+        F.when(is_old, F.lit(OLD))
+        .when(F.col("_rank") > 1, F.lit(REVISION))
+        .when(F.col("ds") <= F.col("_last_ds"), F.lit(LATE))
+        .otherwise(F.lit(NEW))
+    )
+    # What a larger keep_lags left behind is no part of the state.
+    is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
+    return known.withColumn(PLACE, place).where(~is_stale).drop("_rank", "_last_ds")
 
 
-def in_order_windows(observations: DataFrame, series: SeriesConfig) -> DataFrame:
-    """The observations with their place in the series and their lagged levels.
+def oldest_first(files: Sequence[PlannedFile]) -> list[PlannedFile]:
+    return sorted(files, key=lambda file: (file.modified_milliseconds or 0, file.path))
+
+
+def touched(lags: DataFrame, observations: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
+    """The rows of `lags` of the series that are in the batch: the cost of the rest is that of the batch."""
+    ids = observations.select("series_id").distinct()
+    if sum(file.length or 0 for file in files) <= BROADCAST_BYTES:
+        ids = F.broadcast(ids)
+    return lags.join(ids, on="series_id", how="left_semi")
+
+
+def in_order_windows(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
+    """The old and the new observations with their place in the series and their lagged levels.
 
     `_position`: how many consecutive complete observations end with this one (0: it is incomplete itself).
     `_number`: how many of the series are known up to it. `_is_newest`: none comes after it. `<variable>_lag<l>`:
@@ -93,15 +114,21 @@ def in_order_windows(observations: DataFrame, series: SeriesConfig) -> DataFrame
     """
     calendar = Calendar.of(series.frequency)
     by_ds = Window.partitionBy("series_id").orderBy("ds")
+    up_to_here = by_ds.rowsBetween(Window.unboundedPreceding, 0)
     complete = calendar.is_on(F.col("ds"))
     for variable in series.variables:
         complete = complete & F.col(variable).isNotNull() & ~F.isnan(variable)
-    marked = observations.withColumn(IS_COMPLETE, complete)
+    marked = arranged.where(F.col(PLACE).isin(OLD, NEW)).withColumn(IS_COMPLETE, complete)
+    n_new = F.sum((F.col(PLACE) == NEW).cast("long")).over(up_to_here)
     previous = marked.select(
-        "*",
+        *KEYS,
+        *series.variables,
+        "source_file",
+        PLACE,
+        IS_COMPLETE,
         F.lag("ds").over(by_ds).alias("_previous_ds"),
         F.lag(IS_COMPLETE).over(by_ds).alias("_previous_complete"),
-        F.row_number().over(by_ds).alias(NUMBER),
+        F.coalesce(F.col(NUMBER), F.col(LAST_NUMBER) + n_new).alias(NUMBER),
         F.lead("ds").over(by_ds).isNull().alias(IS_NEWEST),
         *[
             F.lag(variable, lag).over(by_ds).alias(f"_{variable}_{lag}")
@@ -111,13 +138,13 @@ def in_order_windows(observations: DataFrame, series: SeriesConfig) -> DataFrame
     )
     goes_on = F.col("_previous_complete") & calendar.is_next(F.col("ds"), F.col("_previous_ds"))
     begins = ~F.coalesce(goes_on, F.lit(False))
-    start = F.max(F.when(begins, F.col(NUMBER))).over(by_ds.rowsBetween(Window.unboundedPreceding, 0))
+    start = F.max(F.when(begins, F.col(NUMBER))).over(up_to_here)
     placed = previous.withColumn(POSITION, F.when(F.col(IS_COMPLETE), F.col(NUMBER) - start + 1).otherwise(0))
     return placed.select(
         *KEYS,
         *series.variables,
         "source_file",
-        IS_OLD,
+        PLACE,
         IS_COMPLETE,
         POSITION,
         NUMBER,
@@ -139,12 +166,24 @@ def lagged(variable: str, lag: int) -> Column:
     return F.when(F.col(POSITION) > lag, value)
 
 
-def newest_lags(in_order: DataFrame, series: SeriesConfig) -> DataFrame:
-    """What `lags` holds after the batch, for the series that got a new observation: slot 0 is the newest."""
-    newest_first = Window.partitionBy("series_id").orderBy(F.desc("ds"))
-    got_new = F.max((~F.col(IS_OLD)).cast("int")).over(Window.partitionBy("series_id")) == 1
-    slots = in_order.select(
-        *KEYS, *series.variables, (F.row_number().over(newest_first) - 1).alias("slot"), got_new.alias("_got_new")
+def new_lags(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
+    """What the batch puts into `lags`: the last `keep_lags` new observations of each series, numbered on.
+
+    An observation's slot is its number modulo keep_lags, so that a new one takes the place of the oldest one, and no
+    other row changes.
+    """
+    new = arranged.where(F.col(PLACE) == NEW)
+    by_series = Window.partitionBy("series_id")
+    numbered = new.select(
+        *KEYS,
+        *series.variables,
+        (F.col(LAST_NUMBER) + F.row_number().over(by_series.orderBy("ds"))).alias("number"),
+        F.count("*").over(by_series).alias("_n_new"),
+        LAST_NUMBER,
     )
-    kept = slots.where((F.col("slot") < series.keep_lags) & F.col("_got_new"))
-    return kept.select("series_id", "slot", "ds", *series.variables)
+    kept = numbered.where(F.col("number") > F.col(LAST_NUMBER) + F.col("_n_new") - series.keep_lags)
+    return kept.select("series_id", slot(series).alias("slot"), "number", "ds", *series.variables)
+
+
+def slot(series: SeriesConfig) -> Column:
+    return F.pmod(F.col("number"), F.lit(series.keep_lags)).cast("int")

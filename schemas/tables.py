@@ -127,7 +127,10 @@ FORECASTS = TableSpec(
 
 
 def lags(variables: Sequence[str]) -> TableSpec:
-    """One of the last observations of a series; slot 0 is the newest. query_id and batch_id: who put it there."""
+    """One of the last `keep_lags` observations of a series. query_id and batch_id: who put it there.
+
+    number: it is the how-many-th of its series. slot: number modulo keep_lags, so that a new one replaces the oldest.
+    """
     return TableSpec(
         name="lags",
         schema=StructType(
@@ -135,6 +138,7 @@ def lags(variables: Sequence[str]) -> TableSpec:
                 *BATCH_COLUMNS,
                 StructField("series_id", StringType()),
                 StructField("slot", IntegerType()),
+                StructField("number", LongType()),
                 StructField("ds", TimestampType()),
                 *[StructField(variable, DoubleType()) for variable in variables],
             ]
