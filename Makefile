@@ -37,8 +37,8 @@ jars:  ## fetch Delta's jars beside Spark's own and check them against conf/jars
 demo: env  ## train, register, stream the wine data through the job and show what came out (about 1 minute)
 	@$(BIN)/python jobs/run_demo.py
 
-test: env  ## run all the tests
-	@$(BIN)/python -m pytest
+test: env  ## run all the tests, in two processes
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: env  ## ruff (format, lint) and mypy strict
 	@$(BIN)/ruff format --check $(CODE)

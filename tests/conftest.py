@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
+from series_sandbox import SeriesSandbox, register_fleet
 
 from penstock.session import build_session
 
@@ -45,3 +46,11 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> TestRegistry:
 @pytest.fixture
 def sandbox(spark: SparkSession, registry: TestRegistry, tmp_path: Path) -> Sandbox:
     return Sandbox(root=tmp_path, spark=spark, registry=registry)
+
+
+@pytest.fixture
+def series(sandbox: Sandbox) -> SeriesSandbox:
+    if "macro-two" not in sandbox.registry.made:
+        register_fleet(sandbox.registry, "macro-two", ids=("US", "CA"))
+        sandbox.registry.made.add("macro-two")
+    return SeriesSandbox(sandbox, "macro-two")

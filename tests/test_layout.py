@@ -15,7 +15,7 @@ def name(path):
 
 
 def imported_packages(source):
-    """The top packages that a module imports, at any depth of its code."""
+    """The top packages that a module imports, at any depth of its code; '.' for a relative import."""
     found = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -38,7 +38,9 @@ def test_all_four_packages_have_modules():
 def test_imports_point_one_way(path):
     package = path.relative_to(ROOT).parts[0]
     later = set(ORDER[ORDER.index(package) + 1 :])
-    assert imported_packages(path.read_text(encoding="utf-8")) & (later | {"."}) == set()
+    # The fleet's modules go into the model under another name, and import each other relatively.
+    refused = later if package == "udfs" else later | {"."}
+    assert imported_packages(path.read_text(encoding="utf-8")) & refused == set()
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from sandbox import WINE, Sandbox, csv_file, wine
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 
 from penstock.errors import EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.lease import Lease
@@ -32,31 +34,33 @@ def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: st
 
 
 def contents(sandbox: Sandbox) -> dict[str, list[Any]]:
-    """All rows, less what the clock puts into them."""
+    """All rows, less what the clock and the folder put into them."""
+    file = F.element_at(F.split("source_file", "/"), -1).alias("file")
+    paths = F.transform("files", lambda one: F.element_at(F.split(one.path, "/"), -1)).alias("files")
+    predictions, quarantine = sandbox.table("predictions"), sandbox.table("quarantine")
+    batches = sandbox.table("batches").select("batch_id", "rows_in", "accepted", "quarantined", paths)
     return {
-        "predictions": sorted(sandbox.table("predictions").drop("query_id", "scored_at").collect()),
-        "quarantine": sorted(sandbox.table("quarantine").drop("query_id", "quarantined_at").collect()),
-        "batches": sorted(
-            sandbox.table("batches").select("batch_id", "rows_in", "accepted", "quarantined", "files.path").collect()
-        ),
+        "predictions": sorted(predictions.select("*", file).drop("query_id", "scored_at", "source_file").collect()),
+        "quarantine": sorted(quarantine.select("*", file).drop("query_id", "quarantined_at", "source_file").collect()),
+        "batches": sorted(batches.collect()),
     }
 
 
 def fill(sandbox: Sandbox) -> None:
+    sandbox.changes = ONE_FILE_A_BATCH
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc"), wine(alcohol=12)))
     sandbox.drop("b.csv", csv_file(WINE, wine(alcohol=-1)), age_seconds=50)
 
 
-@pytest.fixture
-def expected(sandbox: Sandbox) -> dict[str, list[Any]]:
-    """The tables after an uninterrupted run; the sandbox is empty again then."""
-    sandbox.changes = ONE_FILE_A_BATCH
+@pytest.fixture(scope="module")
+def expected(
+    spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, list[Any]]:
+    """The tables after an uninterrupted run."""
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("uninterrupted"), spark=spark, registry=registry)
     fill(sandbox)
     sandbox.run()
-    result = contents(sandbox)
-    for folder in ("tables", "checkpoint"):
-        shutil.rmtree(sandbox.root / folder)
-    return result
+    return contents(sandbox)
 
 
 @pytest.mark.parametrize(
@@ -67,6 +71,7 @@ def expected(sandbox: Sandbox) -> dict[str, list[Any]]:
 def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
     sandbox: Sandbox, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
+    fill(sandbox)
     run_cut_off(sandbox, monkeypatch, before=step)
     sandbox.run()
     assert contents(sandbox) == expected
@@ -75,6 +80,7 @@ def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
 def test_a_finished_batch_that_spark_runs_again_changes_nothing(
     sandbox: Sandbox, expected: dict[str, list[Any]]
 ) -> None:
+    fill(sandbox)
     sandbox.run()
     for _ in range(2):
         (sandbox.root / "checkpoint" / "commits" / "1").unlink()

@@ -1,5 +1,6 @@
 """Where the observations to fit on come from."""
 
+import json
 import os
 from datetime import datetime
 
@@ -88,11 +89,12 @@ def test_the_observations_table_at_a_version(spark, registry, tmp_path):
     with pytest.raises(FitError, match="has no version 2; the newest is 1"):
         read_fit_data(spark, config, from_table=True, table_version=2)
 
-    result = fit_and_register(spark, config, from_table=True, table_version=0, diagnosed=0)
+    result = fit_and_register(spark, config, from_table=True, table_version=1, diagnosed=0)
     run = registry.client.get_run(result.run_id)
-    assert (run.data.params["data_version"], run.data.params["data_source"]) == ("0", str(path))
+    assert (run.data.params["data_version"], run.data.params["data_source"]) == ("1", str(path))
     [given] = run.inputs.dataset_inputs
-    assert (given.dataset.source_type, '"delta_table_version": 0' in given.dataset.source) == ("delta_table", True)
+    assert given.dataset.source_type == "delta_table"
+    assert json.loads(given.dataset.source)["delta_table_version"] == 1
 
 
 def test_nothing_to_read(spark, registry, tmp_path):
