@@ -1,4 +1,4 @@
-"""The tour: train, register, drop files, stream, show. jobs/run_demo.py, or make demo"""
+"""The tour: train, register, stream, show; wine first, then US macro data. jobs/run_demo.py, or make demo"""
 
 import sys
 import time
@@ -9,26 +9,35 @@ import click
 
 from penstock.cli import read_config, run_job
 from penstock.demo import TRAINING_ROWS, drop_wine_files, run_quietly, show_results, stamp_now
+from penstock.demo_macro import LAST_FITTED, drop_macro_files, show_macro_results, write_history
 from penstock.session import build_session
 
-CONF = Path("conf/wine.yaml")
+WINE, MACRO = Path("conf/wine.yaml"), Path("conf/macro.yaml")
 DATA = Path("data/winequality-red.csv")
 
 
 @click.command(help=__doc__)
 def command() -> None:
-    started = time.time()
-    config = read_config([CONF], [])
-    click.echo(f"1/4 training on the first {TRAINING_ROWS} wines and registering {config.model.name}")
-    run_quietly("train_elasticnet", "--conf", str(CONF), "--promote", "--first-rows", str(TRAINING_ROWS))
-    click.echo(f"2/4 dropping the other wines into {config.source.path}, with three bad files among them")
-    for name in drop_wine_files(Path(config.source.path), DATA, stamp=stamp_now()):
+    started, stamp = time.time(), stamp_now()
+    wine, macro = read_config([WINE], []), read_config([MACRO], [])
+    click.echo(f"1/7 training on the first {TRAINING_ROWS} wines and registering {wine.model.name}")
+    run_quietly("train_elasticnet", "--conf", str(WINE), "--promote", "--first-rows", str(TRAINING_ROWS))
+    click.echo(f"2/7 dropping the other wines into {wine.source.path}, with three bad files among them")
+    for name in drop_wine_files(Path(wine.source.path), DATA, stamp=stamp):
         click.echo(f"    {name}")
-    click.echo("3/4 running the stream once over what is there (jobs/backfill.py)")
-    run_quietly("backfill", "--conf", str(CONF))
-    click.echo("4/4 reading the tables")
-    spark = build_session("penstock-demo", settings=config.spark)
-    click.echo(show_results(spark, config, since=started))
+    click.echo("3/7 running the stream once over what is there (jobs/backfill.py)")
+    run_quietly("backfill", "--conf", str(WINE))
+    click.echo(f"4/7 fitting a VAR on US macro data up to {LAST_FITTED} and registering {macro.model.name}")
+    fit = ("--conf", str(MACRO), "--data", str(write_history(macro)), "--until", LAST_FITTED, "--promote")
+    run_quietly("fit_var", *fit)
+    click.echo(f"5/7 dropping the later quarters into {macro.source.path}")
+    click.echo("    " + " ".join(drop_macro_files(macro, stamp=stamp)))
+    click.echo("6/7 running the stream once over what is there (jobs/backfill.py)")
+    run_quietly("backfill", "--conf", str(MACRO))
+    click.echo("7/7 reading the tables")
+    spark = build_session("penstock-demo", settings=wine.spark)
+    click.echo(show_results(spark, wine, since=started))
+    click.echo(show_macro_results(spark, macro))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

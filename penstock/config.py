@@ -117,9 +117,13 @@ class FitConfig(Section):
 
 
 class ForecastConfig(Section):
-    """every: a forecast for each observation. latest: one for each series and batch, for large fleets."""
+    """every: a forecast for each observation. latest: one for each series and batch, for large fleets.
+
+    every_of_many: `every` is meant, even where the model has more than 10,000 series.
+    """
 
     at: Literal["every", "latest"] = "every"
+    every_of_many: bool = False
 
 
 class TablesConfig(Section):
@@ -198,6 +202,6 @@ class PipelineConfig(Section):
             "contract": self.contract,
             "model": self.model.name,
             "series": self.series.model_dump() if self.series else None,
-            "forecast": self.forecast.model_dump(),
+            "forecast": self.forecast.at,
         }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

@@ -8,10 +8,12 @@ from pathlib import Path
 from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.environment import check_jars, check_java, check_packages, check_python, requirement_problems
-from penstock.errors import EnvironmentCheckError, PenstockError
+from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError
+from penstock.fleet_check import fleet_misfit, volume
 from penstock.redaction import without_credentials
-from penstock.registry import Registry
+from penstock.registry import Registry, model_metadata
 from penstock.scoring import checked_ports
+from penstock.series_contract import check_series_contract
 from penstock.storage import storage_for
 from penstock.workload import workload_of
 
@@ -58,6 +60,8 @@ def check_at_start(config: PipelineConfig) -> None:
 
 def describe_contract(config: PipelineConfig) -> str:
     contract = load_contract(config)
+    if config.workload == "series":
+        check_series_contract(contract, config)
     return f"{config.contract}, {len(contract.fields)} fields, {len(contract.rules)} rules"
 
 
@@ -83,11 +87,16 @@ def check_model(config: PipelineConfig) -> str:
     registry = Registry.of(config)
     version = registry.version_of_alias(config.model.name, config.model.alias)
     contract = workload_of(config).scoring_contract(config, load_contract(config))
-    inputs, outputs = checked_ports(registry.local_copy(version), contract, name=version.uri)
-    return (
-        f"{config.model.name}@{config.model.alias} is version {version.version}, "
-        f"{len(inputs)} inputs from the contract, {len(outputs)} outputs"
-    )
+    folder = registry.local_copy(version)
+    inputs, outputs = checked_ports(folder, contract, name=version.uri)
+    name = f"{config.model.name}@{config.model.alias} is version {version.version}"
+    if config.workload == "rows":
+        return f"{name}, {len(inputs)} inputs from the contract, {len(outputs)} outputs"
+    metadata = model_metadata(folder).metadata or {}
+    problem = fleet_misfit(outputs, metadata, config)
+    if problem:
+        raise ModelRefusedError(f"{version.uri}: {problem}")
+    return f"{name}; forecast.at is {config.forecast.at}: {volume(metadata, config)}"
 
 
 def check_requirements(config: PipelineConfig) -> str:

@@ -18,17 +18,16 @@ from penstock.arrivals import Arrival
 from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
-from penstock.errors import ConfigError, FitError
+from penstock.errors import FitError
 from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.paths import without_file_scheme
 from penstock.plan import PlannedFile
+from penstock.series_contract import check_series_contract, ids_are_integers
 from penstock.storage import storage_for
 from penstock.tables import table_version
 from schemas.contract import Contract
 from udfs.fit_histories import DS, RECENCY, SERIES_ID
 
-NUMERIC = ("double", "float", "integer", "long")
-INTEGERS = ("integer", "long")
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3
 #: In the observations table, a second reading of a known ds: the stream has not used it, and neither does a fit.
@@ -74,27 +73,10 @@ def read_fit_data(
     """data: files and folders, default the config's source. from_table: the observations table, at its newest version
     or `table_version`. Raises ConfigError, and FitError where there is nothing to read."""
     contract = load_contract(config)
-    check_contract(contract, config)
+    check_series_contract(contract, config)
     if from_table:
         return data_of_table(spark, config, contract, version=table_version)
     return data_of_files(spark, config, contract, paths=data or [config.source.path])
-
-
-def check_contract(contract: Contract, config: PipelineConfig) -> None:
-    """Raises ConfigError unless the contract has the series' columns."""
-    series, fields = config.the_series, {field.name: field for field in contract.fields}
-    missing = [name for name in (series.id, series.time, *series.variables) if name not in fields]
-    if missing:
-        raise ConfigError(f"series: the contract {config.contract} has no field {', '.join(missing)}")
-    if fields[series.time].type not in ("timestamp", "date"):
-        raise ConfigError(f"series.time: {series.time} is a {fields[series.time].type}, expected a timestamp or a date")
-    wrong = [name for name in series.variables if fields[name].type not in NUMERIC]
-    if wrong:
-        raise ConfigError(f"series.variables: {wrong[0]} is a {fields[wrong[0]].type}, expected one of {NUMERIC}")
-
-
-def ids_are_integers(contract: Contract, config: PipelineConfig) -> bool:
-    return next(field.type for field in contract.fields if field.name == config.the_series.id) in INTEGERS
 
 
 def data_of_files(spark: SparkSession, config: PipelineConfig, contract: Contract, *, paths: Sequence[str]) -> FitData:

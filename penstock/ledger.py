@@ -5,13 +5,13 @@ import logging
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
-from pyspark.sql import SparkSession, Window
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.arrivals import query_id_of
 from penstock.config import PipelineConfig
 from penstock.errors import LedgerError
-from penstock.series_windows import LATE, REVISION, slot
+from penstock.series_state import rebuild_lags
 from penstock.storage import Storage
 from penstock.tables import close_query, table_exists
 
@@ -114,22 +114,6 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
         "resumed from the ledger: %d earlier queries are closed, their files will not be scored again",
         len(old),
     )
-
-
-def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
-    """Make the state anew from the observations: a merge that was cut off or undone leaves no trace."""
-    series, path = config.the_series, config.table_path("lags")
-    observations = spark.read.format("delta").load(config.table_path("observations"))
-    used = observations.where(F.col("error").isNull() | ~F.col("error").isin(LATE, REVISION))
-    by_series = Window.partitionBy("series_id")
-    numbered = used.select(
-        "*",
-        F.row_number().over(by_series.orderBy("ds")).cast("long").alias("number"),
-        F.count("*").over(by_series).alias("_n"),
-    )
-    kept = numbered.where(F.col("number") > F.col("_n") - series.keep_lags).withColumn("slot", slot(series))
-    columns = ("query_id", "batch_id", "series_id", "slot", "number", "ds", *series.variables)
-    kept.select(*columns).write.format("delta").mode("overwrite").save(path)
 
 
 def query_ids(spark: SparkSession, path: str) -> list[str]:

@@ -18,6 +18,7 @@ from penstock.ledger import check_ledger, old_queries, read_state, resume_from_l
 from penstock.pipeline import Pipeline
 from penstock.registry import Registry
 from penstock.scoring import checked_ports
+from penstock.series_state import adapt_lags
 from penstock.session import build_session
 from penstock.stopping import StopFile
 from penstock.storage import storage_for
@@ -86,3 +87,5 @@ def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contra
         prediction = prediction_type(outputs)
     for spec in (*workload.tables(config, contract, prediction), QUARANTINE, BATCHES):
         prepare_table(spark, config.table_path(spec.name), spec)
+    if config.workload == "series":
+        adapt_lags(spark, config)

@@ -3,9 +3,10 @@
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import mlflow
 from mlflow.models import ModelSignature
@@ -37,11 +38,12 @@ SCORED = "_scored"
 
 @dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """A model version ready to score: its spark_udf, and what goes in and comes out."""
+    """A model version ready to score: its spark_udf, and what goes in and comes out. metadata: its MLmodel file's."""
 
     version: ModelVersion
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    metadata: Mapping[str, Any]
     udf: Callable[..., Column]
 
     @property
@@ -78,7 +80,8 @@ def build_scorer(spark: SparkSession, registry: Registry, version: ModelVersion,
     # Its warning on env_manager="local" says what the doctor checks version by version.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
     udf = mlflow.pyfunc.spark_udf(spark, str(guard), result_type=result_type, env_manager="local")
-    return Scorer(version=version, inputs=inputs, outputs=outputs, udf=udf)
+    metadata = model_metadata(folder).metadata or {}
+    return Scorer(version=version, inputs=inputs, outputs=outputs, metadata=metadata, udf=udf)
 
 
 def checked_ports(folder: Path, contract: Contract, *, name: str) -> tuple[tuple[Port, ...], tuple[Port, ...]]:

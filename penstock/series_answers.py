@@ -10,7 +10,7 @@ from penstock.scoring import SCORED
 from penstock.series_windows import IS_COMPLETE, IS_NEWEST, KEYS, NEW, NUMBER, PLACE, POSITION, lag_column
 from schemas.contract import Contract, Field
 from schemas.tables import FORECASTS
-from udfs.outputs import ERROR, Port
+from udfs.outputs import ERROR
 
 UNKNOWN_SERIES = "unknown_series"
 WARMING_UP = "warming_up"
@@ -36,19 +36,6 @@ def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
             ),
         )
     )
-
-
-def misfit(outputs: tuple[Port, ...], series: SeriesConfig) -> str:
-    """Why a model's outputs are not the forecasts that the config asks for; empty if they are."""
-    names = {port.name for port in outputs}
-    wanted = ["lag_order", "needed", *[output(v, b, series.horizon) for v in series.variables for b in BOUNDS]]
-    missing = [name for name in wanted if name not in names]
-    if missing:
-        return (
-            f"its outputs lack {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}: series.horizon is "
-            f"{series.horizon}, variables {', '.join(series.variables)}; fit a model for these, or change the config"
-        )
-    return ""
 
 
 def output(variable: str, bound: str, step: int) -> str:

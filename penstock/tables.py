@@ -53,6 +53,11 @@ def table_version(spark: SparkSession, path: str) -> int:
     return int(newest["version"])
 
 
+def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
+    detail = DeltaTable.forPath(spark, path).detail().select("properties").first()
+    return dict(detail["properties"]) if detail is not None else {}
+
+
 def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:
     """Update the rows of a table that have the keys of `frame`, insert the others, at most once per transaction."""
     spark = frame.sparkSession

@@ -9,11 +9,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from penstock.config import PipelineConfig
+from penstock.fleet_check import fleet_misfit
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
 from penstock.scoring import Scorer
-from penstock.series_answers import REASONS, misfit, window_contract
+from penstock.series_answers import REASONS, window_contract
 from penstock.series_batch import new_windows, write_series
 from penstock.tables import Transaction, append_once, batch_rows, column_type, table_version
 from schemas.contract import Contract
@@ -104,11 +105,11 @@ class Series:
         return window_contract(contract, config.the_series)
 
     def tables(self, config: PipelineConfig, contract: Contract, prediction: DataType) -> list[TableSpec]:
-        variables = config.the_series.variables
-        return [FORECASTS, observations(variables), lags(variables)]
+        series = config.the_series
+        return [FORECASTS, observations(series.variables), lags(series.variables, keep_lags=series.keep_lags)]
 
     def misfit(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
-        return misfit(scorer.outputs, config.the_series)
+        return fleet_misfit(scorer.outputs, scorer.metadata, config)
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:
         return table_version(spark, config.table_path("lags"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
-from series_sandbox import SeriesSandbox, register_fleet
+from series_sandbox import SeriesSandbox, two_series_model
 
 from penstock.session import build_session
 
@@ -50,7 +50,4 @@ def sandbox(spark: SparkSession, registry: TestRegistry, tmp_path: Path) -> Sand
 
 @pytest.fixture
 def series(sandbox: Sandbox) -> SeriesSandbox:
-    if "macro-two" not in sandbox.registry.made:
-        register_fleet(sandbox.registry, "macro-two", ids=("US", "CA"))
-        sandbox.registry.made.add("macro-two")
-    return SeriesSandbox(sandbox, "macro-two")
+    return SeriesSandbox(sandbox, two_series_model(sandbox.registry))

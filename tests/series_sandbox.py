@@ -52,6 +52,14 @@ def register_fleet(
     return version
 
 
+def two_series_model(registry: TestRegistry) -> str:
+    """The name of a model for the series US and CA, registered once."""
+    if "macro-two" not in registry.made:
+        register_fleet(registry, "macro-two", ids=("US", "CA"))
+        registry.made.add("macro-two")
+    return "macro-two"
+
+
 def expected_forecasts(*, cutoff: int, lags: int = 2) -> dict[str, np.ndarray[Any, Any]]:
     """statsmodels' forecasts from quarter number `cutoff`, in dollars: (HORIZON, 3) each of forecast, lower, upper.
 

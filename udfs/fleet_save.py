@@ -41,6 +41,8 @@ MODULES = (
 )
 """What the model carries of this package; they import nothing else of it."""
 
+#: The key in a model's MLmodel metadata under which it says what it was fitted for.
+FLEET_METADATA = "penstock_fleet"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 
 
@@ -82,6 +84,15 @@ def fleet_model_parts(
             "signature": fleet_signature(about),
             # named here: MLflow would find them by loading the model in another process, which takes long
             "pip_requirements": [f"{name}=={version(name)}" for name in REQUIREMENTS],
+            "metadata": {
+                FLEET_METADATA: {
+                    "series": len(fit),
+                    "level": about.level,
+                    "frequency": about.frequency,
+                    "horizon": about.horizon,
+                    "max_lag_order": about.max_lag_order,
+                }
+            },
         }
 
 
@@ -93,12 +104,10 @@ def save_fleet_model(
     variables: Sequence[str],
     frequency: str,
     last_ds: Timestamps | None = None,
-    metadata: dict[str, Any] | None = None,
 ) -> None:
-    """Save the models of `fit` to the new folder `path`. metadata goes to its MLmodel file; for the rest see
-    `fleet_model_parts`."""
+    """Save the models of `fit` to the new folder `path`; for the rest see `fleet_model_parts`."""
     with fleet_model_parts(fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds) as parts:
-        mlflow.pyfunc.save_model(path=str(path), metadata=metadata, **parts)
+        mlflow.pyfunc.save_model(path=str(path), **parts)
 
 
 def fleet_signature(about: FleetAbout) -> ModelSignature:

@@ -1,0 +1,121 @@
+"""The state of the series workload: windows and merge of a batch, and what a large table costs a small one.
+
+1. 1 million observations of 500,000 series over a `lags` table of all of them: windows to a sink that drops them, then
+   the merge. Observations per second of both together.
+2. One observation of each of 1,000 series, with 1,000,000 series in `lags` against with those 1,000 alone.
+
+Usage: python benchmarks/bench_lags.py [--series 500000] [--large 1000000] [--touched 1000] [--rounds 5] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_config, session, spread, timed
+
+from penstock.config import PipelineConfig
+from penstock.plan import PlannedFile
+from penstock.series_batch import kept
+from penstock.series_windows import arrange, in_order_windows, new_lags
+from penstock.tables import Transaction, merge_once, prepare_table
+from schemas.tables import lags
+
+FILE = PlannedFile(path="bench.parquet", verdict="accepted", length=1, modified_milliseconds=0)
+
+
+def fill(spark: SparkSession, path: str, *, n_series: int, step: int = 1) -> None:
+    """A `lags` table with KEEP_LAGS observations of the series number 0, step, 2 * step, ..."""
+    prepare_table(spark, path, lags(VARIABLES, keep_lags=KEEP_LAGS))
+    numbers = spark.range(0, n_series * step, step)
+    rows = numbers.select(
+        F.lit("q").alias("query_id"),
+        F.lit(-1).cast("long").alias("batch_id"),
+        F.format_string("series-%07d", "id").alias("series_id"),
+        F.explode(F.sequence(F.lit(1), F.lit(KEEP_LAGS))).cast("long").alias("number"),
+    )
+    filled = rows.select(
+        "query_id",
+        "batch_id",
+        "series_id",
+        F.pmod("number", F.lit(KEEP_LAGS)).cast("int").alias("slot"),
+        "number",
+        F.add_months(F.lit("2000-01-01").cast("date"), (F.col("number").cast("int") - 1) * 3)
+        .cast("timestamp")
+        .alias("ds"),
+        *[(F.rand(1) * 20 + 90).alias(variable) for variable in VARIABLES],
+    )
+    filled.repartition(4).write.format("delta").mode("append").save(path)
+
+
+def batch(spark: SparkSession, config: PipelineConfig, folder: Path, path: str, ids: Any, *, number: int) -> float:
+    """Seconds of the windows and the merge of one batch; each batch goes on where the one before it ended."""
+    periods = 2 if len(ids) > 100_000 else 1
+    file = folder / f"{Path(path).name}-{number}.parquet"
+    observations(ids, first=KEEP_LAGS + number * periods, n_periods=periods).to_parquet(file, index=False)
+    new = spark.read.parquet(str(file)).withColumn("source_file", F.lit(FILE.path))
+    transaction = Transaction(pipeline="bench", query_id="bench", batch_id=number)
+    return timed(lambda: advance(spark, config, new, path, transaction))
+
+
+def advance(spark: SparkSession, config: PipelineConfig, new: DataFrame, path: str, transaction: Transaction) -> None:
+    series = config.the_series
+    before = spark.read.format("delta").load(path)
+    with kept(arrange(spark, new, before, series=series, files=[FILE])) as everything:
+        in_order_windows(everything, series).write.format("noop").mode("overwrite").save()
+        merge_once(new_lags(everything, series), path, transaction, keys=("series_id", "slot"))
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--series", type=int, default=500_000)
+    parser.add_argument("--large", type=int, default=1_000_000)
+    parser.add_argument("--touched", type=int, default=1_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--out", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        os.environ["PENSTOCK_SPARK_LOG"] = str(folder / "spark.log")
+        config = series_config(folder, "sqlite:///unused.db")
+        spark = session("bench")
+        tables = {name: str(folder / name) for name in ("many", "large", "small")}
+        step = arguments.large // arguments.touched
+        fill(spark, tables["many"], n_series=arguments.series)
+        fill(spark, tables["large"], n_series=arguments.large)
+        fill(spark, tables["small"], n_series=arguments.touched, step=step)
+        touched = ids_of(arguments.large)[np.arange(arguments.touched) * step]
+        everyone = ids_of(arguments.series)
+        numbers = range(arguments.rounds + 2)
+        many = [batch(spark, config, folder, tables["many"], everyone, number=n) for n in numbers][2:]
+        # In turns: what else the machine does falls on both.
+        pairs = [
+            [batch(spark, config, folder, tables[name], touched, number=n) for name in ("large", "small")]
+            for n in numbers
+        ][2:]
+        large, small = (spread([pair[i] for pair in pairs]) for i in (0, 1))
+        result = {
+            "observations": 2 * arguments.series,
+            "seconds": spread(many),
+            "observations_per_second": 2 * arguments.series / spread(many)["median"],
+            "series_in_large_table": arguments.large,
+            "series_touched": arguments.touched,
+            "touched_of_large_seconds": large,
+            "touched_alone_seconds": small,
+            "ratio_large_to_alone": large["median"] / small["median"],
+        }
+    print(json.dumps(result, indent=1))
+    if arguments.out:
+        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

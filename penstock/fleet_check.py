@@ -1,0 +1,59 @@
+"""Does a fleet model make the forecasts that the config asks for, and not more of them than anyone wants?"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.config import PipelineConfig
+from penstock.series_answers import BOUNDS, output
+from udfs.fleet_save import FLEET_METADATA
+from udfs.outputs import Port
+
+#: From so many series on, a forecast for every observation must be asked for twice.
+MANY_SERIES = 10_000
+
+
+def fleet_misfit(outputs: Sequence[Port], metadata: Mapping[str, Any], config: PipelineConfig) -> str:
+    """Why a model can't serve this config; empty if it can. outputs: of its signature; metadata: its MLmodel file's."""
+    return missing_outputs(outputs, config) or other_meaning(metadata, config) or too_many(metadata, config)
+
+
+def missing_outputs(outputs: Sequence[Port], config: PipelineConfig) -> str:
+    series = config.the_series
+    names = {port.name for port in outputs}
+    wanted = ["lag_order", "needed", *[output(v, b, series.horizon) for v in series.variables for b in BOUNDS]]
+    missing = [name for name in wanted if name not in names]
+    if not missing:
+        return ""
+    return (
+        f"its outputs lack {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}: series.horizon is "
+        f"{series.horizon}, variables {', '.join(series.variables)}; fit a model for these, or change the config"
+    )
+
+
+def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
+    """A model fitted for another level or calendar. A model that does not say is taken at its word."""
+    fleet = metadata.get(FLEET_METADATA, {})
+    for key, wanted in (("level", config.the_series.level), ("frequency", config.the_series.frequency)):
+        if fleet.get(key, wanted) != wanted:
+            return (
+                f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}; fit it again, or change the config"
+            )
+    return ""
+
+
+def too_many(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
+    n_series = metadata.get(FLEET_METADATA, {}).get("series", 0)
+    if n_series <= MANY_SERIES or config.forecast.at == "latest" or config.forecast.every_of_many:
+        return ""
+    return (
+        f"it has {n_series:,} series, and forecast.at is every: {volume(metadata, config)}. Set forecast.at to latest "
+        "for one forecast a series and micro-batch, or forecast.every_of_many to true if you want them all"
+    )
+
+
+def volume(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
+    """How many rows of `forecasts` come of one new observation of every series."""
+    series = config.the_series
+    n_series = metadata.get(FLEET_METADATA, {}).get("series", 1)
+    n_rows = n_series * series.horizon * len(series.variables)
+    return f"one new observation of each makes {n_rows:,} rows in forecasts"

@@ -1,0 +1,152 @@
+"""The windows of a series against a plain reading of the rules, one observation after the other, in Python."""
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import pairwise
+
+import pandas as pd
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from penstock.config import SeriesConfig
+from penstock.plan import PlannedFile
+from penstock.series_windows import arrange, in_order_windows, new_lags
+
+KEEP_LAGS = 3
+SERIES = SeriesConfig(variables=("x",), frequency="MS", keep_lags=KEEP_LAGS)
+STATE = "series_id string, slot int, number long, ds timestamp, x double"
+EXAMPLES = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@dataclass(frozen=True)
+class Observation:
+    """file: its place by age among the files of its batch; a higher one is newer."""
+
+    series_id: str
+    month: int
+    x: float | None
+    file: int = 0
+
+    @property
+    def ds(self) -> datetime:
+        return datetime(2000 + self.month // 12, self.month % 12 + 1, 1)
+
+
+@dataclass
+class ReferenceSeries:
+    """A series as the rules have it: observations in order, each with its run of consecutive complete ones."""
+
+    months: list[int] = field(default_factory=list)
+    values: list[float | None] = field(default_factory=list)
+    runs: list[int] = field(default_factory=list)
+
+    def judge(self, month: int, candidates: list[Observation], answers: list[tuple[object, ...]]) -> None:
+        """Add to `answers` what becomes of the observations of one month."""
+        ranked = sorted(candidates, key=lambda one: (one.file, one.x is not None, one.x or 0.0), reverse=True)
+        winner, *doubled = ranked
+        answers += [(one.series_id, one.ds, "revision", one.x) for one in doubled]
+        if self.months and month <= self.months[-1]:
+            is_known = month in self.months[-KEEP_LAGS:]
+            answers.append((winner.series_id, winner.ds, "revision" if is_known else "late", winner.x))
+            return
+        goes_on = bool(self.runs) and self.runs[-1] > 0 and self.months[-1] == month - 1
+        run = 0 if winner.x is None else self.runs[-1] + 1 if goes_on else 1
+        self.months.append(month)
+        self.values.append(winner.x)
+        self.runs.append(run)
+        window = tuple(self.values[-1 - lag] if run > lag else None for lag in range(KEEP_LAGS))
+        answers.append((winner.series_id, winner.ds, "new", winner.x, len(self.months), min(run, KEEP_LAGS), *window))
+
+
+def reference(batches: list[list[Observation]]) -> list[tuple[object, ...]]:
+    series: dict[str, ReferenceSeries] = defaultdict(ReferenceSeries)
+    answers: list[tuple[object, ...]] = []
+    for batch in batches:
+        moments: dict[tuple[str, int], list[Observation]] = defaultdict(list)
+        for one in batch:
+            moments[one.series_id, one.month].append(one)
+        for (series_id, month), candidates in sorted(moments.items()):
+            series[series_id].judge(month, candidates, answers)
+    return sorted(answers, key=str)
+
+
+def penstock_answers(spark: SparkSession, batches: list[list[Observation]]) -> list[tuple[object, ...]]:
+    """The same by `arrange`, `in_order_windows` and `new_lags`, the state carried from batch to batch."""
+    state: dict[tuple[str, int], tuple[object, ...]] = {}
+    answers: list[tuple[object, ...]] = []
+    for batch in batches:
+        rows = [(one.series_id, one.ds, one.x, f"/inbox/{one.file}.csv") for one in batch]
+        observed = spark.createDataFrame(rows, "series_id string, ds timestamp, x double, source_file string")
+        files = [
+            PlannedFile(path=path, verdict="accepted", length=1, modified_milliseconds=int(path[7]))
+            for path in sorted({row[3] for row in rows})
+        ]
+        lags = spark.createDataFrame([(key[0], key[1], *value) for key, value in state.items()], STATE)
+        everything = arrange(spark, observed, lags, series=SERIES, files=files).persist()
+        for row in everything.where(F.col("_place").isin("late", "revision")).collect():
+            answers.append((row.series_id, row.ds, row._place, row.x))
+        for row in in_order_windows(everything, SERIES).where("_place = 'new'").collect():
+            window = tuple(row[f"x_lag{lag}"] for lag in range(KEEP_LAGS))
+            run = min(row._position, KEEP_LAGS)
+            answers.append((row.series_id, row.ds, "new", row.x, row._number, run, *window))
+        for row in new_lags(everything, SERIES).collect():
+            state[row.series_id, row.slot] = (row.number, row.ds, row.x)
+        everything.unpersist()
+    return sorted(answers, key=str)
+
+
+values = st.one_of(st.none(), st.integers(1, 9).map(float))
+observations = st.builds(
+    Observation, series_id=st.sampled_from("ab"), month=st.integers(0, 14), x=values, file=st.integers(0, 2)
+)
+
+
+@given(batches=st.lists(st.lists(observations, min_size=1, max_size=14), min_size=1, max_size=3))
+@EXAMPLES
+def test_any_observations_in_any_batches(spark: SparkSession, batches: list[list[Observation]]) -> None:
+    assert penstock_answers(spark, batches) == reference(batches)
+
+
+@given(
+    months=st.sets(st.integers(0, 20), min_size=2, max_size=16),
+    empty=st.sets(st.integers(0, 20), max_size=3),
+    cuts=st.sets(st.integers(1, 19), max_size=3),
+    shuffler=st.randoms(use_true_random=False),
+)
+@EXAMPLES
+def test_cuts_between_observations_in_order_change_nothing(
+    spark: SparkSession, months: set[int], empty: set[int], cuts: set[int], shuffler: object
+) -> None:
+    """However they are cut into batches, and shuffled within each, the answers are those of one batch."""
+    whole = [Observation("a", month, None if month in empty else float(month + 1)) for month in sorted(months)]
+    edges = [0, *sorted(cuts), 21]
+    batches = [[one for one in whole if low <= one.month < high] for low, high in pairwise(edges)]
+    for batch in batches:
+        shuffler.shuffle(batch)  # type: ignore[attr-defined]
+    assert penstock_answers(spark, [batch for batch in batches if batch]) == reference([whole])
+
+
+def test_a_smaller_keep_lags_forgets_what_a_larger_one_left(spark: SparkSession) -> None:
+    """Six observations are in the state, the config keeps three now."""
+    months = pd.date_range("2000-01-01", periods=6, freq="MS")
+    rows = [("a", number % 6, number, ds.to_pydatetime(), float(number)) for number, ds in enumerate(months, start=1)]
+    new = [("a", datetime(2000, 7, 1), 7.0, "/inbox/0.csv")]
+    observed = spark.createDataFrame(new, "series_id string, ds timestamp, x double, source_file string")
+    file = PlannedFile(path="/inbox/0.csv", verdict="accepted", length=1, modified_milliseconds=0)
+    everything = arrange(spark, observed, spark.createDataFrame(rows, STATE), series=SERIES, files=[file])
+    assert sorted(row._number for row in everything.where("_place = 'old'").collect()) == [4, 5, 6]
+    [answer] = in_order_windows(everything, SERIES).where("_place = 'new'").collect()
+    assert (answer._number, answer.x_lag0, answer.x_lag1, answer.x_lag2) == (7, 7.0, 6.0, 5.0)
+
+
+def test_a_nan_is_no_complete_observation(spark: SparkSession) -> None:
+    new = [("a", datetime(2000, 1, 1), math.nan, "/inbox/0.csv")]
+    observed = spark.createDataFrame(new, "series_id string, ds timestamp, x double, source_file string")
+    file = PlannedFile(path="/inbox/0.csv", verdict="accepted", length=1, modified_milliseconds=0)
+    everything = arrange(spark, observed, spark.createDataFrame([], STATE), series=SERIES, files=[file])
+    [answer] = in_order_windows(everything, SERIES).collect()
+    assert (answer._position, answer._is_complete) == (0, False)
