@@ -92,7 +92,7 @@ def drop_shuffled(series: SeriesSandbox, part: pd.DataFrame, shuffler: object) -
     shuffled = part.iloc[rows].reset_index(drop=True)
     shuffled.loc[rows.index(0), "realgdp"] = -1.0
     name, age = shuffler.randrange(10**6), shuffler.randrange(20, 90)  # type: ignore[attr-defined]
-    series.drop(f"{name}.csv", shuffled, age_seconds=age)
+    series.drop(f"{name}-{part.index[0]}.csv", shuffled, age_seconds=age)
     return len(rows)
 
 
