@@ -40,7 +40,9 @@ from penstock.config import PipelineConfig
 from penstock.running import run_pipeline
 
 PERIODS_PER_BATCH = 2
-WARM_UP_BATCHES = 3
+WARM_UP_BATCHES = 5
+#: The last two observations; a state of arrays fails in PySpark 4.2.
+STATE_SCHEMA = ", ".join(f"level_{number} double" for number in range((KEEP_LAGS - 1) * len(VARIABLES)))
 FORECAST_SCHEMA = (
     "series_id string, cutoff timestamp, step int, variable string, forecast double, lower double, upper double"
 )
@@ -99,7 +101,7 @@ def python_way(spark: SparkSession, folder: Path, *, n_series: int, rounds: int)
         from statsmodels.tsa.vector_ar.var_model import VARProcess
 
         new = pd.concat(list(parts)).sort_values("ds")
-        known = np.array(state.get[0]).reshape(-1, len(VARIABLES)) if state.exists else np.empty((0, len(VARIABLES)))
+        known = np.array(state.get).reshape(-1, len(VARIABLES)) if state.exists else np.empty((0, len(VARIABLES)))
         levels = np.concatenate([known, new[list(VARIABLES)].to_numpy()])
         coefficients, intercept, sigma_u = shared.value[key[0]]
         process = VARProcess(coefficients, intercept[:, None], sigma_u)
@@ -121,14 +123,14 @@ def python_way(spark: SparkSession, folder: Path, *, n_series: int, rounds: int)
                     "upper": upper.ravel(),
                 }
             )
-        state.update((levels[-KEEP_LAGS + 1 :].ravel().tolist(),))
+        state.update(tuple(levels[-KEEP_LAGS + 1 :].ravel().tolist()))
 
     inbox = folder / "python-inbox"
     inbox.mkdir()
     frame = spark.readStream.schema("series_id string, ds timestamp, realgdp double, realcons double, realinv double")
     grouped = frame.option("maxFilesPerTrigger", 1).parquet(str(inbox)).groupBy("series_id")
     answer = grouped.applyInPandasWithState(
-        forecast, FORECAST_SCHEMA, "lags array<double>", "append", GroupStateTimeout.NoTimeout
+        forecast, FORECAST_SCHEMA, STATE_SCHEMA, "append", GroupStateTimeout.NoTimeout
     )
     for batch in range(rounds + 2):
         part = observations(ids_of(n_series), first=batch * PERIODS_PER_BATCH, n_periods=PERIODS_PER_BATCH)

@@ -26,6 +26,10 @@ SETTINGS: dict[str, str] = {
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "8",
     # Nothing is kept in a Spark catalog; without this an empty spark-warehouse/ appears in the current directory.
     "spark.sql.warehouse.dir": "warehouse/spark",
+    # INT96, Spark's default, is larger, slower to write and deprecated.
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    # Joins here have a small side that follows the batch; a sorted merge of both costs more than sending it.
+    "spark.sql.autoBroadcastJoinThreshold": "64m",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.python.worker.reuse": "true",
     "spark.ui.showConsoleProgress": "false",

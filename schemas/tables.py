@@ -122,7 +122,8 @@ FORECASTS = TableSpec(
         ]
     ),
     cluster_by=("series_id", "cutoff"),
-    statistics=("query_id", "batch_id", "series_id", "cutoff", "scored_at"),
+    # Its volume makes each column's statistics felt: 0.2 s for 5 million rows.
+    statistics=("batch_id", "series_id", "cutoff"),
 )
 
 
