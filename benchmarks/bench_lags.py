@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,11 @@ def batch(spark: SparkSession, config: PipelineConfig, folder: Path, path: str, 
 def advance(spark: SparkSession, config: PipelineConfig, new: DataFrame, path: str, transaction: Transaction) -> None:
     series = config.the_series
     before = spark.read.format("delta").load(path)
-    with kept(arrange(spark, new, before, series=series, files=[FILE])) as everything:
+    stamp = spark.createDataFrame(
+        [(transaction.query_id, transaction.batch_id, datetime(2026, 1, 1))],
+        "query_id string, batch_id long, planned_at timestamp",
+    )
+    with kept(arrange(spark, new, before, series=series, files=[FILE], stamp=stamp)) as everything:
         in_order_windows(everything, series).write.format("noop").mode("overwrite").save()
         merge_once(new_lags(everything, series), path, transaction, keys=("series_id", "slot"))
 

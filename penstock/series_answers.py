@@ -80,7 +80,14 @@ def forecast_rows(answered: DataFrame, plan: Plan, series: SeriesConfig) -> Data
         for variable in series.variables
     ]
     made = answered.where(F.col("error").isNull())
-    tidy = made.select("series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
+    tidy = made.select(
+        "query_id",
+        "batch_id",
+        "series_id",
+        F.col("ds").alias("cutoff"),
+        F.col("planned_at").alias("scored_at"),
+        F.inline(F.array(*steps)),
+    )
     complete = tidy.select(
         "*",
         Calendar.of(series.frequency).after(F.col("cutoff"), F.col("step")).alias("ds"),
@@ -88,17 +95,18 @@ def forecast_rows(answered: DataFrame, plan: Plan, series: SeriesConfig) -> Data
         F.lit(pinned.name).alias("model_name"),
         F.lit(pinned.version).alias("model_version"),
         F.lit(pinned.role).alias("role"),
-        F.lit(plan.planned_at).alias("scored_at"),
     )
-    return complete.select(*[column.name for column in FORECASTS.schema.fields[2:]])
+    return complete.select(*FORECASTS.schema.names)
 
 
-def observation_rows(frame: DataFrame, plan: Plan, series: SeriesConfig) -> DataFrame:
-    """The columns of `observations` without query_id and batch_id; `frame` has them, `error` included."""
+def observation_rows(frame: DataFrame, series: SeriesConfig) -> DataFrame:
+    """The columns of `observations`; `frame` has `error` and those of `in_order_windows`."""
     return frame.select(
+        "query_id",
+        "batch_id",
         *KEYS,
         *series.variables,
         F.col("error").cast("string").alias("error"),
         "source_file",
-        F.lit(plan.planned_at).alias("observed_at"),
+        F.col("planned_at").alias("observed_at"),
     )

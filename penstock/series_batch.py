@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
@@ -30,7 +31,9 @@ def write_series(pipeline: Pipeline, plan: Plan, accepted: DataFrame, transactio
     """Forecast every new observation, and write in the fixed order. Every append and merge is idempotent."""
     config, series = pipeline.config, pipeline.config.the_series
     scorer = pipeline.champion.scorer(plan.champion)
-    with kept(arranged(pipeline, accepted, plan.files_with("accepted"), version=plan.lags_version)) as everything:
+    stamp = stamp_of(pipeline, transaction.query_id, transaction.batch_id, plan.planned_at)
+    files, version = plan.files_with("accepted"), plan.lags_version
+    with kept(arranged(pipeline, accepted, files, version=version, stamp=stamp)) as everything:
         in_order = in_order_windows(everything, series)
         windows = to_score(in_order, latest_only=config.forecast.at == "latest")
         with kept(scorer.answer(windows, pipeline.champion.contract).withColumn("error", reason(series))) as answered:
@@ -40,7 +43,7 @@ def write_series(pipeline: Pipeline, plan: Plan, accepted: DataFrame, transactio
             with phases.measure("observations"):
                 pipeline.lease.check()
                 observed = [answered, *unscored(pipeline, plan, everything, in_order)]
-                rows = union([observation_rows(part, plan, series) for part in observed])
+                rows = union([observation_rows(part, series) for part in observed])
                 append_once(rows, config.table_path("observations"), transaction)
         with phases.measure("lags"):
             pipeline.lease.check()
@@ -49,19 +52,27 @@ def write_series(pipeline: Pipeline, plan: Plan, accepted: DataFrame, transactio
 
 def new_windows(pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
     """The windows of a batch that is not planned yet, over the newest `lags`."""
-    in_order = in_order_windows(arranged(pipeline, accepted, files, version=None), pipeline.config.the_series)
+    stamp = stamp_of(pipeline, "", -1, datetime.now(UTC))
+    everything = arranged(pipeline, accepted, files, version=None, stamp=stamp)
+    in_order = in_order_windows(everything, pipeline.config.the_series)
     return to_score(in_order, latest_only=False)
 
 
+def stamp_of(pipeline: Pipeline, query_id: str, batch_id: int, planned_at: datetime) -> DataFrame:
+    return pipeline.spark.createDataFrame(
+        [(query_id, batch_id, planned_at)], "query_id string, batch_id long, planned_at timestamp"
+    )
+
+
 def arranged(
-    pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile], *, version: int | None
+    pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile], *, version: int | None, stamp: DataFrame
 ) -> DataFrame:
     series = pipeline.config.the_series
     reader = pipeline.spark.read.format("delta")
     if version is not None:
         reader = reader.option("versionAsOf", version)
     lags = reader.load(pipeline.config.table_path("lags"))
-    return arrange(pipeline.spark, observations_of(accepted, series), lags, series=series, files=files)
+    return arrange(pipeline.spark, observations_of(accepted, series), lags, series=series, files=files, stamp=stamp)
 
 
 def unscored(pipeline: Pipeline, plan: Plan, everything: DataFrame, in_order: DataFrame) -> list[DataFrame]:

@@ -14,6 +14,8 @@ from penstock.config import SeriesConfig
 from penstock.plan import PlannedFile
 
 KEYS = ("series_id", "ds")
+#: The columns of `stamp`, which every frame made from `arrange` keeps.
+STAMP = ("query_id", "batch_id", "planned_at")
 #: Where an observation belongs: it is in `lags` already, continues its series, or comes too late to be used.
 PLACE = "_place"
 OLD = "old"
@@ -46,12 +48,15 @@ def arrange(
     *,
     series: SeriesConfig,
     files: Sequence[PlannedFile],
+    stamp: DataFrame,
 ) -> DataFrame:
     """A batch's observations together with the old ones of their series, each with its `_place`.
 
     lags: the state before the batch. old: from `lags`. new: after all old ones of its series. late: not after them.
     revision: the same ds stands there again, in `lags` or in the batch; the one from the newest file counts, then by
     path, then by values. `_number`: how many of the series came before it, and itself (old ones only).
+    stamp: one row; its columns become those of every row. As literals they would make the code that Spark generates
+    another in each batch, to be compiled and warmed up again.
     """
     ages = spark.createDataFrame(
         [(file.path, number) for number, file in enumerate(oldest_first(files))], "source_file string, _file_number int"
@@ -90,7 +95,7 @@ def arrange(
     )
     # What a larger keep_lags left behind is no part of the state.
     is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
-    return known.withColumn(PLACE, place).where(~is_stale).drop("_rank", "_last_ds")
+    return known.withColumn(PLACE, place).where(~is_stale).drop("_rank", "_last_ds").crossJoin(F.broadcast(stamp))
 
 
 def oldest_first(files: Sequence[PlannedFile]) -> list[PlannedFile]:
@@ -121,6 +126,7 @@ def in_order_windows(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
     marked = arranged.where(F.col(PLACE).isin(OLD, NEW)).withColumn(IS_COMPLETE, complete)
     n_new = F.sum((F.col(PLACE) == NEW).cast("long")).over(up_to_here)
     previous = marked.select(
+        *STAMP,
         *KEYS,
         *series.variables,
         "source_file",
@@ -141,6 +147,7 @@ def in_order_windows(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
     start = F.max(F.when(begins, F.col(NUMBER))).over(up_to_here)
     placed = previous.withColumn(POSITION, F.when(F.col(IS_COMPLETE), F.col(NUMBER) - start + 1).otherwise(0))
     return placed.select(
+        *STAMP,
         *KEYS,
         *series.variables,
         "source_file",
@@ -175,6 +182,7 @@ def new_lags(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
     new = arranged.where(F.col(PLACE) == NEW)
     by_series = Window.partitionBy("series_id")
     numbered = new.select(
+        *STAMP,
         *KEYS,
         *series.variables,
         (F.col(LAST_NUMBER) + F.row_number().over(by_series.orderBy("ds"))).alias("number"),
@@ -182,7 +190,9 @@ def new_lags(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
         LAST_NUMBER,
     )
     kept = numbered.where(F.col("number") > F.col(LAST_NUMBER) + F.col("_n_new") - series.keep_lags)
-    return kept.select("series_id", slot(series).alias("slot"), "number", "ds", *series.variables)
+    return kept.select(
+        "query_id", "batch_id", "series_id", slot(series).alias("slot"), "number", "ds", *series.variables
+    )
 
 
 def slot(series: SeriesConfig) -> Column:

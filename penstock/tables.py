@@ -28,15 +28,22 @@ class Transaction:
         return f"{self.pipeline}:{self.query_id}"
 
 
-def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
-    """Append `frame`, with query_id and batch_id in front, unless this transaction is in the table already."""
+def stamped(frame: DataFrame, transaction: Transaction) -> DataFrame:
+    """`frame` with query_id and batch_id in front; one that has them already is as it is."""
+    if {"query_id", "batch_id"} <= set(frame.columns):
+        return frame
     columns: list[Column | str] = [
         F.lit(transaction.query_id).alias("query_id"),
         F.lit(transaction.batch_id).cast("long").alias("batch_id"),
         *frame.columns,
     ]
+    return frame.select(*columns)
+
+
+def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
+    """Append `frame`, with query_id and batch_id in front, unless this transaction is in the table already."""
     (
-        frame.select(*columns)
+        stamped(frame, transaction)
         .write.format("delta")
         .mode("append")
         .option("txnAppId", transaction.application)
@@ -61,17 +68,12 @@ def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
 def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:
     """Update the rows of a table that have the keys of `frame`, insert the others, at most once per transaction."""
     spark = frame.sparkSession
-    stamped = frame.select(
-        F.lit(transaction.query_id).alias("query_id"),
-        F.lit(transaction.batch_id).cast("long").alias("batch_id"),
-        *frame.columns,
-    )
     settings = {
         "spark.databricks.delta.write.txnAppId": transaction.application,
         "spark.databricks.delta.write.txnVersion": str(transaction.batch_id),
     }
     same = " AND ".join(f"old.`{key}` = new.`{key}`" for key in keys)
-    table = DeltaTable.forPath(spark, path).alias("old").merge(stamped.alias("new"), same)
+    table = DeltaTable.forPath(spark, path).alias("old").merge(stamped(frame, transaction).alias("new"), same)
     # A merge takes its transaction from the session, not from options.
     for key, value in settings.items():
         spark.conf.set(key, value)
