@@ -40,7 +40,7 @@ def fill(spark: SparkSession, path: str, *, n_series: int, step: int = 1) -> Non
         F.lit("q").alias("query_id"),
         F.lit(-1).cast("long").alias("batch_id"),
         F.format_string("series-%07d", "id").alias("series_id"),
-        F.explode(F.sequence(F.lit(1), F.lit(KEEP_LAGS))).cast("long").alias("number"),
+        F.explode(F.sequence(F.lit(1).cast("long"), F.lit(KEEP_LAGS).cast("long"))).alias("number"),
     )
     filled = rows.select(
         "query_id",

@@ -98,18 +98,17 @@ def python_way(spark: SparkSession, folder: Path, *, n_series: int, rounds: int)
     shared = spark.sparkContext.broadcast(models)
 
     def forecast(key: tuple[Any, ...], parts: Iterator[pd.DataFrame], state: GroupState) -> Iterator[pd.DataFrame]:
-        from statsmodels.tsa.vector_ar.var_model import VARProcess
+        from statsmodels.tsa.vector_ar.var_model import forecast_interval
 
         new = pd.concat(list(parts)).sort_values("ds")
         known = np.array(state.get).reshape(-1, len(VARIABLES)) if state.exists else np.empty((0, len(VARIABLES)))
         levels = np.concatenate([known, new[list(VARIABLES)].to_numpy()])
         coefficients, intercept, sigma_u = shared.value[key[0]]
-        process = VARProcess(coefficients, intercept[:, None], sigma_u)
         for place, cutoff in enumerate(new["ds"], start=len(known)):
             if place < KEEP_LAGS - 1:
                 continue
             steps = np.diff(np.log(levels[place - KEEP_LAGS + 1 : place + 1]), axis=0)
-            bounds = process.forecast_interval(steps, HORIZON, alpha=0.05)
+            bounds = forecast_interval(steps, coefficients, intercept, sigma_u, steps=HORIZON, alpha=0.05)
             # Cumulated points only: the level intervals that the other side makes are left out here.
             middle, lower, upper = (levels[place] * np.exp(np.cumsum(values, axis=0)) for values in bounds)
             yield pd.DataFrame(

@@ -3,6 +3,7 @@
 import logging
 import shutil
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,14 +148,17 @@ def guard_folder(cache: Path, model: Path, inputs: tuple[Port, ...]) -> Path:
             for port in inputs
         ]
     )
+    requirements = model / "requirements.txt"
     try:
-        mlflow.pyfunc.save_model(
-            str(made / "guard"),
-            python_model=udfs.guard.__file__,
-            artifacts={"model": str(model)},
-            signature=ModelSignature(inputs=schema, outputs=None),
-            pip_requirements=str(model / "requirements.txt") if (model / "requirements.txt").exists() else ["mlflow"],
-        )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*input example")  # the guard has the inner model's signature
+            mlflow.pyfunc.save_model(
+                str(made / "guard"),
+                python_model=udfs.guard.__file__,
+                artifacts={"model": str(model)},
+                signature=ModelSignature(inputs=schema, outputs=None),
+                pip_requirements=str(requirements) if requirements.exists() else ["mlflow"],
+            )
         move_into_place(made / "guard", folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)

@@ -94,7 +94,8 @@ class StreamRunner:
             raise
         if record is not None:
             self.records.append(record)
-            log.info("%s", progress_line(record, time.monotonic() - started))
+            rows_did = "scored" if pipeline.config.workload == "rows" else "accepted, forecast"
+            log.info("%s", progress_line(record, time.monotonic() - started, rows_did=rows_did))
 
     def _install_signal_handlers(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -108,11 +109,11 @@ class StreamRunner:
         signal.signal(signal.SIGINT, ask_to_stop)
 
 
-def progress_line(record: BatchRecord, seconds: float) -> str:
+def progress_line(record: BatchRecord, seconds: float, *, rows_did: str) -> str:
     plan = record.plan
     parts = [
         f"batch {plan.batch_id}: {len(plan.files)} files, {record.rows_in:,} rows in {seconds:.1f} s",
-        f"{record.accepted - record.failed:,} scored by version {plan.champion.version}",
+        f"{record.accepted - record.failed:,} {rows_did} by version {plan.champion.version}",
     ]
     if record.failed:
         parts.append(f"{record.failed:,} failed in the model")

@@ -1,25 +1,19 @@
-"""CSV dialects through the whole job: separator, quotes, encoding, null marker, rows that span lines."""
+"""CSV dialects: separator, quotes, encoding, null marker, rows that span lines. Each is read as the job reads; the
+one with everything in it, and those that quarantine, go through the whole job."""
 
 from typing import Any
 
 import pandas as pd
 import pytest
+from pyspark.sql import SparkSession
+from sample_contracts import SMALL
 from sandbox import Sandbox
 
-
-def score(sandbox: Sandbox, content: bytes, **dialect: Any) -> dict[float, str | None]:
-    """Run one file of the contract SMALL (x double, note text); returns the notes by x."""
-    if "echo" not in sandbox.registry.made:
-        sandbox.registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
-        sandbox.registry.made.add("echo")
-    sandbox.changes = {
-        "contract": "sample_contracts:SMALL",
-        "model": {"name": "echo"},
-        "source": {"csv": dialect},
-    }
-    sandbox.drop("file.csv", content)
-    sandbox.run()
-    return {row.x: row.note for row in sandbox.rows("predictions")}
+from penstock.admission import admit_files
+from penstock.arrivals import Arrival
+from penstock.config import CsvDialect, SourceConfig
+from penstock.input import accepted_rows, checked_rows, rejected_rows
+from penstock.storage import LocalStorage
 
 
 @pytest.mark.parametrize(
@@ -40,8 +34,39 @@ def score(sandbox: Sandbox, content: bytes, **dialect: Any) -> dict[float, str |
     ],
     ids=lambda value: repr(value)[:40],
 )
-def test_dialect(sandbox: Sandbox, content: bytes, dialect: dict[str, Any], expected: dict[float, str | None]) -> None:
-    assert score(sandbox, content, **dialect) == expected
+def test_dialect(
+    spark: SparkSession, sandbox: Sandbox, content: bytes, dialect: dict[str, Any], expected: dict[float, str | None]
+) -> None:
+    file = sandbox.drop("file.csv", content)
+    source = SourceConfig(path=str(sandbox.inbox), csv=CsvDialect(**dialect))
+    arrival = Arrival(path=str(file), modified_milliseconds=file.stat().st_mtime_ns // 1_000_000)
+    [admitted] = admit_files([arrival], storage=LocalStorage(), source=source, contract=SMALL)
+    assert admitted.verdict == "accepted", admitted.reasons
+    rows = checked_rows(spark, [admitted], contract=SMALL, dialect=source.csv)
+    assert rows is not None
+    assert {row.x: row.note for row in accepted_rows(rows, SMALL).collect()} == expected
+    assert rejected_rows(rows).collect() == []
+
+
+def score(sandbox: Sandbox, content: bytes, **dialect: Any) -> dict[float, str | None]:
+    """Run one file of the contract SMALL (x double, note text); returns the notes by x."""
+    if "echo" not in sandbox.registry.made:
+        sandbox.registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
+        sandbox.registry.made.add("echo")
+    sandbox.changes = {
+        "contract": "sample_contracts:SMALL",
+        "model": {"name": "echo"},
+        "source": {"csv": dialect},
+    }
+    sandbox.drop("file.csv", content)
+    sandbox.run()
+    return {row.x: row.note for row in sandbox.rows("predictions")}
+
+
+def test_a_dialect_through_the_whole_job(sandbox: Sandbox) -> None:
+    content = "x;note\n1;'Grün; a''s'\n2;NA\n".encode("latin-1")
+    dialect = {"separator": ";", "quote": "'", "escape": "'", "encoding": "ISO-8859-1", "null_marker": "NA"}
+    assert score(sandbox, content, **dialect) == {1.0: "Grün; a's", 2.0: None}
     assert sandbox.reasons("file.csv") == []
 
 

@@ -1,21 +1,16 @@
 """The jobs as a person runs them: real processes, real signals, exit codes."""
 
-import os
-import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from processes import Job, python, run, spark_submit
 from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
 pytestmark = pytest.mark.integration
-PROJECT = Path(__file__).parent.parent.parent
 CONF = "conf/wine.yaml"
 
 
@@ -30,60 +25,6 @@ def arguments(sandbox: Sandbox, model: str) -> list[str]:
         "trigger.every": "1 second",
     }
     return ["--conf", CONF, *[part for key, value in settings.items() for part in ("--set", f"{key}={value}")]]
-
-
-def environment(sandbox: Sandbox) -> dict[str, str]:
-    small = (
-        "--conf spark.ui.enabled=false --master local[2] --driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
-    )
-    return os.environ | {"PENSTOCK_SPARK_LOG": str(sandbox.root / "spark.log"), "PYSPARK_SUBMIT_ARGS": small}
-
-
-class Job:
-    """A job in a process group of its own, its output in a file."""
-
-    def __init__(self, sandbox: Sandbox, command: list[str]) -> None:
-        self.output = sandbox.root / f"output-{time.monotonic_ns()}.txt"
-        with self.output.open("wb") as file:
-            self.process = subprocess.Popen(
-                command,
-                cwd=PROJECT,
-                env=environment(sandbox),
-                stdout=file,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-
-    def wait_for(self, pattern: str, *, seconds: float = 120) -> str:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = re.search(pattern, self.output.read_text())
-            if found:
-                return found[0]
-            assert self.process.poll() is None, f"ended without {pattern!r}:\n{self.output.read_text()}"
-            time.sleep(0.2)
-        raise AssertionError(f"no {pattern!r} within {seconds} s:\n{self.output.read_text()}")
-
-    def end(self, *, seconds: float = 60) -> int:
-        return self.process.wait(timeout=seconds)
-
-    def kill(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-
-
-def python(job: str, *options: str) -> list[str]:
-    return [sys.executable, f"jobs/{job}.py", *options]
-
-
-def spark_submit(job: str, *options: str) -> list[str]:
-    return [str(Path(sys.executable).parent / "spark-submit"), f"jobs/{job}.py", *options]
-
-
-def run(sandbox: Sandbox, command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command, cwd=PROJECT, env=environment(sandbox), capture_output=True, text=True, timeout=180, check=False
-    )
 
 
 @pytest.fixture
