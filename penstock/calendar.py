@@ -72,6 +72,6 @@ class Calendar:
         is_its_month = (F.month(date) - self.first_month) % min(self.months, 12) == 0
         return in_month & is_midnight & (is_its_month if self.months % 12 in (0, 3, 6, 9) else F.lit(True))
 
-    def is_next(self, ds: Column, previous: Column) -> Column:
-        """Whether `ds` is the period right after `previous`; false where either is not on the calendar."""
-        return self.is_on(ds) & self.is_on(previous) & (ds == self.after(previous, F.lit(1)))
+    def follows(self, ds: Column, previous: Column) -> Column:
+        """Whether `ds` is the period right after `previous`; both are on the calendar."""
+        return ds == self.after(previous, F.lit(1))

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
+from pyspark.sql.window import WindowSpec
 
 from penstock.calendar import Calendar
 from penstock.config import SeriesConfig
@@ -22,6 +23,7 @@ OLD = "old"
 NEW = "new"
 LATE = "late"
 REVISION = "revision"
+HASH = "_hash"
 POSITION = "_position"
 NUMBER = "_number"
 LAST_NUMBER = "_last_number"
@@ -71,31 +73,37 @@ def arrange(
         F.lit(None).cast("int").alias("_file_number"),
         F.col("number").alias(NUMBER),
     )
-    # One exchange for all windows of the batch: each of them is within a series.
-    both = old.unionByName(new).repartition("series_id")
+    # One exchange and one sort for all windows of the batch, each of which is within a series. The hash comes first in
+    # the sort because numbers compare faster than names.
+    both = old.unionByName(new).withColumn(HASH, F.xxhash64("series_id")).repartition("series_id")
     is_old = F.col(NUMBER).isNotNull()
-    same_moment = Window.partitionBy(*KEYS).orderBy(
-        F.desc_nulls_last(NUMBER), F.desc("_file_number"), *map(F.desc, series.variables)
+    winner_first = in_series().orderBy(
+        "ds", F.desc_nulls_last(NUMBER), F.desc("_file_number"), *map(F.desc, series.variables)
     )
-    whole_series = Window.partitionBy("series_id")
+    whole_series = winner_first.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     known = both.select(
+        HASH,
         *KEYS,
         *series.variables,
         "source_file",
         NUMBER,
-        F.row_number().over(same_moment).alias("_rank"),
+        F.lag("ds").over(winner_first).eqNullSafe(F.col("ds")).alias("_is_known"),
         F.max(F.when(is_old, F.col("ds"))).over(whole_series).alias("_last_ds"),
         F.coalesce(F.max(NUMBER).over(whole_series), F.lit(0)).alias(LAST_NUMBER),
     )
     place = (
         F.when(is_old, F.lit(OLD))
-        .when(F.col("_rank") > 1, F.lit(REVISION))
+        .when(F.col("_is_known"), F.lit(REVISION))
         .when(F.col("ds") <= F.col("_last_ds"), F.lit(LATE))
         .otherwise(F.lit(NEW))
     )
     # What a larger keep_lags left behind is no part of the state.
     is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
-    return known.withColumn(PLACE, place).where(~is_stale).drop("_rank", "_last_ds").crossJoin(F.broadcast(stamp))
+    return known.withColumn(PLACE, place).where(~is_stale).drop("_is_known", "_last_ds").crossJoin(F.broadcast(stamp))
+
+
+def in_series() -> WindowSpec:
+    return Window.partitionBy(HASH, "series_id")
 
 
 def oldest_first(files: Sequence[PlannedFile]) -> list[PlannedFile]:
@@ -113,40 +121,36 @@ def touched(lags: DataFrame, observations: DataFrame, files: Sequence[PlannedFil
 def in_order_windows(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
     """The old and the new observations with their place in the series and their lagged levels.
 
-    `_position`: how many consecutive complete observations end with this one (0: it is incomplete itself).
-    `_number`: how many of the series are known up to it. `_is_newest`: none comes after it. `<variable>_lag<l>`:
-    the level l periods before, null where the run of consecutive ones does not reach.
+    `_position`: how many consecutive complete observations end with this one, counted up to keep_lags (0: it is
+    incomplete itself). `_number`: how many of the series are known up to it. `_is_newest`: none comes after it.
+    `<variable>_lag<l>`: the level l periods before, null where the run of consecutive ones does not reach.
     """
     calendar = Calendar.of(series.frequency)
-    by_ds = Window.partitionBy("series_id").orderBy("ds")
-    up_to_here = by_ds.rowsBetween(Window.unboundedPreceding, 0)
+    by_ds = in_series().orderBy("ds")
     complete = calendar.is_on(F.col("ds"))
     for variable in series.variables:
         complete = complete & F.col(variable).isNotNull() & ~F.isnan(variable)
     marked = arranged.where(F.col(PLACE).isin(OLD, NEW)).withColumn(IS_COMPLETE, complete)
-    n_new = F.sum((F.col(PLACE) == NEW).cast("long")).over(up_to_here)
-    previous = marked.select(
+    n_new = F.sum((F.col(PLACE) == NEW).cast("long")).over(by_ds.rowsBetween(Window.unboundedPreceding, 0))
+    whole = F.when(F.col(IS_COMPLETE), F.col("ds"))
+    lagging = marked.select(
         *STAMP,
         *KEYS,
         *series.variables,
         "source_file",
         PLACE,
         IS_COMPLETE,
-        F.lag("ds").over(by_ds).alias("_previous_ds"),
-        F.lag(IS_COMPLETE).over(by_ds).alias("_previous_complete"),
         F.coalesce(F.col(NUMBER), F.col(LAST_NUMBER) + n_new).alias(NUMBER),
         F.lead("ds").over(by_ds).isNull().alias(IS_NEWEST),
+        whole.alias("_ds_0"),
+        *[F.lag(whole, lag).over(by_ds).alias(f"_ds_{lag}") for lag in range(1, series.keep_lags)],
         *[
             F.lag(variable, lag).over(by_ds).alias(f"_{variable}_{lag}")
             for lag in range(1, series.keep_lags)
             for variable in series.variables
         ],
     )
-    goes_on = F.col("_previous_complete") & calendar.is_next(F.col("ds"), F.col("_previous_ds"))
-    begins = ~F.coalesce(goes_on, F.lit(False))
-    start = F.max(F.when(begins, F.col(NUMBER))).over(up_to_here)
-    placed = previous.withColumn(POSITION, F.when(F.col(IS_COMPLETE), F.col(NUMBER) - start + 1).otherwise(0))
-    return placed.select(
+    return lagging.withColumn(POSITION, run_length(calendar, series)).select(
         *STAMP,
         *KEYS,
         *series.variables,
@@ -158,6 +162,15 @@ def in_order_windows(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
         IS_NEWEST,
         *[lagged(variable, lag).alias(lag_column(variable, lag)) for variable, lag in lag_names(series)],
     )
+
+
+def run_length(calendar: Calendar, series: SeriesConfig) -> Column:
+    """The first place back in the series where a complete observation of the period before is missing."""
+    length = F.when(F.col("_ds_0").isNull(), 0)
+    for lag in range(1, series.keep_lags):
+        goes_on = calendar.follows(F.col(f"_ds_{lag - 1}"), F.col(f"_ds_{lag}"))
+        length = length.when(~F.coalesce(goes_on, F.lit(False)), lag)
+    return length.otherwise(series.keep_lags)
 
 
 def lag_names(series: SeriesConfig) -> list[tuple[str, int]]:
@@ -179,14 +192,13 @@ def new_lags(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
     An observation's slot is its number modulo keep_lags, so that a new one takes the place of the oldest one, and no
     other row changes.
     """
-    new = arranged.where(F.col(PLACE) == NEW)
-    by_series = Window.partitionBy("series_id")
-    numbered = new.select(
+    by_ds = in_series().orderBy("ds")
+    numbered = arranged.where(F.col(PLACE) == NEW).select(
         *STAMP,
         *KEYS,
         *series.variables,
-        (F.col(LAST_NUMBER) + F.row_number().over(by_series.orderBy("ds"))).alias("number"),
-        F.count("*").over(by_series).alias("_n_new"),
+        (F.col(LAST_NUMBER) + F.row_number().over(by_ds)).alias("number"),
+        F.count("*").over(by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)).alias("_n_new"),
         LAST_NUMBER,
     )
     kept = numbered.where(F.col("number") > F.col(LAST_NUMBER) + F.col("_n_new") - series.keep_lags)

@@ -16,10 +16,12 @@ FAST_SPARK = {
     "spark.master": "local[2]",
     # Short-lived code: what the second compiler gains it never earns back.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    # Every query here is new and small: compiling it takes longer than interpreting it. The integration tests and
-    # the jobs run with compiled code.
+    # Every query here is new and small: compiling it takes longer than interpreting it, and planning it anew between
+    # its stages longer than running it. The integration tests and the jobs do both.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.databricks.delta.snapshotPartitions": "1",
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
     "spark.sql.warehouse.dir": "/tmp/penstock-tests-warehouse",

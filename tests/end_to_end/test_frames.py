@@ -10,6 +10,10 @@ from sandbox import WINE, WINE_SCORE, Sandbox, csv_file, wine
 from penstock.frames import scored_stream
 from penstock.queries import QUERIES, run_query
 
+ROWS_QUERIES = ("predictions_per_hour", "quarantine_by_reason", "error_rate_by_version", "latency_per_batch")
+#: Tested in test_series.py.
+SERIES_QUERIES = ("forecast_accuracy", "latest_forecast", "observations_by_outcome")
+
 
 def collect_once(frame: DataFrame, folder: Path) -> list[Any]:
     """Run a streaming frame once into memory."""
@@ -46,20 +50,16 @@ def test_the_plain_frame_scores_like_the_job(sandbox: Sandbox, tmp_path: Path, k
     assert {row.prediction for row in found if row.reasons} == {None}
 
 
+def test_every_query_is_tested() -> None:
+    assert {path.stem for path in QUERIES.glob("*.sql")} == {*ROWS_QUERIES, *SERIES_QUERIES}
+
+
 def test_the_queries_answer_what_bi_asks(sandbox: Sandbox) -> None:
     sandbox.changes = {"model": {"name": sandbox.registry.wine_model("fussy")}}
     sandbox.drop("a.csv", csv_file(WINE, WINE, wine(alcohol=15), wine(alcohol="abc"), wine(alcohol="xyz")))
     sandbox.drop("b.csv", b"")
     sandbox.run()
-    answers = {
-        path.stem: run_query(sandbox.spark, sandbox.config(), path.stem).collect() for path in QUERIES.glob("*.sql")
-    }
-    assert set(answers) == {
-        "predictions_per_hour",
-        "quarantine_by_reason",
-        "error_rate_by_version",
-        "latency_per_batch",
-    }
+    answers = {name: run_query(sandbox.spark, sandbox.config(), name).collect() for name in ROWS_QUERIES}
     [hour] = answers["predictions_per_hour"]
     assert (hour.rows_scored, hour.rows_failed, hour.mean_prediction) == (3, 1, pytest.approx(9.4))
     reasons = [(row.reason, row.rows_quarantined) for row in answers["quarantine_by_reason"]]

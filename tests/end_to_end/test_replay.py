@@ -14,8 +14,6 @@ from penstock.errors import EnvironmentCheckError, LeaseError, LedgerError, Plan
 from penstock.lease import Lease
 from penstock.storage import LocalStorage
 
-ONE_FILE_A_BATCH = {"source": {"max_files_per_trigger": 1}}
-
 
 class PowerCutError(Exception):
     """What the tests raise in the middle of a batch."""
@@ -47,7 +45,6 @@ def contents(sandbox: Sandbox) -> dict[str, list[Any]]:
 
 
 def fill(sandbox: Sandbox) -> None:
-    sandbox.changes = ONE_FILE_A_BATCH
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc"), wine(alcohol=12)))
     sandbox.drop("b.csv", csv_file(WINE, wine(alcohol=-1)), age_seconds=50)
 
@@ -83,8 +80,8 @@ def test_a_finished_batch_that_spark_runs_again_changes_nothing(
     fill(sandbox)
     sandbox.run()
     for _ in range(2):
-        (sandbox.root / "checkpoint" / "commits" / "1").unlink()
-        crc = sandbox.root / "checkpoint" / "commits" / ".1.crc"
+        (sandbox.root / "checkpoint" / "commits" / "0").unlink()
+        crc = sandbox.root / "checkpoint" / "commits" / ".0.crc"
         crc.unlink(missing_ok=True)
         sandbox.run()
     assert contents(sandbox) == expected

@@ -113,7 +113,7 @@ def test_nothing_to_read(spark, registry, tmp_path):
     ("changes", "message"),
     [
         ({"series__id": "country"}, "has no field country"),
-        ({"series__time": "series_id"}, "series_id is a string, expected a timestamp or a date"),
+        ({"series__time": "series_id"}, "series_id is a string, expected timestamp or date"),
     ],
 )
 def test_the_contract_must_have_the_series_columns(spark, registry, tmp_path, changes, message):

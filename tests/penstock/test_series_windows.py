@@ -20,7 +20,7 @@ KEEP_LAGS = 3
 SERIES = SeriesConfig(variables=("x",), frequency="MS", keep_lags=KEEP_LAGS)
 STAMP = "query_id string, batch_id long, planned_at timestamp"
 STATE = "series_id string, slot int, number long, ds timestamp, x double"
-EXAMPLES = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+EXAMPLES = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass(frozen=True)
