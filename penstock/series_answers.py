@@ -26,9 +26,11 @@ UNKNOWN_SERIES = "unknown_series"
 WARMING_UP = "warming_up"
 GAP = "gap"
 NOT_LATEST = "not_latest"
+#: A late replay found a newer one with the same ds.
+SUPERSEDED = "superseded"
 NO_FORECAST = "model: gave no forecast for these values"
 #: Why an observation may have no forecast without anything having failed.
-REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, "late", "revision")
+REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, "late", "revision")
 BOUNDS = ("forecast", "lower", "upper")
 
 

@@ -18,7 +18,7 @@ from penstock.tables import Transaction, append_once, merge_once
 def write_series(pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases) -> None:
     """Forecast every new observation, and write in the fixed order. Every append and merge is idempotent."""
     config, series = pipeline.config, pipeline.config.the_series
-    windows = batch_windows(pipeline, accepted, plan.files_with("accepted"), lags_version=plan.lags_version)
+    windows = batch_windows(pipeline, accepted, plan.files_with("accepted", "replayed"), lags_version=plan.lags_version)
     answers = answered(
         windows.crossJoin(F.broadcast(stamp_of(pipeline, plan))),
         pipeline.champion.scorer(plan.champion),

@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config import PipelineConfig
+from penstock.series_answers import SUPERSEDED
 from penstock.series_windows import LATE, REVISION, slot
 from penstock.tables import table_properties
 from schemas.tables import KEEP_LAGS
@@ -17,7 +18,7 @@ def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
     """Make the state anew from the observations: a merge that was cut off or undone leaves no trace."""
     series, path = config.the_series, config.table_path("lags")
     observations = spark.read.format("delta").load(config.table_path("observations"))
-    used = observations.where(F.col("error").isNull() | ~F.col("error").isin(LATE, REVISION))
+    used = observations.where(F.col("error").isNull() | ~F.col("error").isin(LATE, REVISION, SUPERSEDED))
     by_series = Window.partitionBy("series_id")
     numbered = used.select(
         "*",

@@ -115,13 +115,13 @@ def touched(lags: DataFrame, observations: DataFrame, files: Sequence[PlannedFil
     return lags.join(ids, on="series_id", how="left_semi")
 
 
-def windowed(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
+def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str] = ()) -> DataFrame:
     """The arranged observations, the old and the new ones with their place in the series and their lagged levels.
 
     `_position`: how many consecutive complete observations end with this one, counted up to keep_lags (0: it is
     incomplete itself). `_number`: how many of the series are known up to it. `_is_newest`: none comes after it.
     `_is_kept`: it is one of the last keep_lags. `<variable>_lag<l>`: the level l periods before, null where the run of
-    consecutive ones does not reach.
+    consecutive ones does not reach. carried: more columns to take along.
     """
     calendar = Calendar.of(series.frequency)
     # Late ones and revisions go through beside the others, so that all the batch is one frame.
@@ -137,6 +137,7 @@ def windowed(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
     lagging = marked.select(
         *KEYS,
         *series.variables,
+        *carried,
         "source_file",
         PLACE,
         IS_COMPLETE,
@@ -154,6 +155,7 @@ def windowed(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
     return lagging.withColumn(POSITION, run_length(calendar, series)).select(
         *KEYS,
         *series.variables,
+        *carried,
         "source_file",
         PLACE,
         IS_COMPLETE,

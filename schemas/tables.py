@@ -154,6 +154,8 @@ def lags(variables: Sequence[str], *, keep_lags: int) -> TableSpec:
     )
 
 
+#: One row is a refused file (stage `file`) or a rejected row, with all its reasons. raw: the row's text, or for
+#: Parquet its JSON; header: the line that it was read under. replayed_in: the replay that it went through again.
 QUARANTINE = TableSpec(
     name="quarantine",
     schema=StructType(
@@ -165,6 +167,7 @@ QUARANTINE = TableSpec(
             StructField("source_file", StringType()),
             StructField("quarantined_at", TimestampType()),
             StructField("replayed_in", LongType()),
+            StructField("header", StringType()),
         ]
     ),
     statistics=("query_id", "batch_id", "stage", "quarantined_at"),
@@ -196,6 +199,8 @@ BATCHES = TableSpec(
             StructField("versions", MapType(StringType(), StringType())),
             StructField("refused_versions", MapType(StringType(), StringType())),
             StructField("seconds", MapType(StringType(), DoubleType())),
+            # When the registry last said what the alias means: earlier than started_at where it did not answer.
+            StructField("resolved_at", TimestampType()),
         ]
     ),
     statistics=("query_id", "batch_id", "started_at", "finished_at"),
