@@ -33,7 +33,7 @@ FILE = PlannedFile(path="bench.parquet", verdict="accepted", length=1, modified_
 
 def fill(spark: SparkSession, path: str, *, n_series: int, step: int = 1) -> None:
     """A `lags` table with KEEP_LAGS observations of the series number 0, step, 2 * step, ..."""
-    prepare_table(spark, path, lags(VARIABLES, keep_lags=KEEP_LAGS))
+    prepare_table(spark, path, lags(VARIABLES, keep_lags=KEEP_LAGS, frequency="QS"))
     numbers = spark.range(0, n_series * step, step)
     rows = numbers.select(
         F.lit("q").alias("query_id"),

@@ -20,7 +20,7 @@ from penstock.pipeline import Pipeline
 from penstock.registry import Registry
 from penstock.replay_plan import refuse_unfinished_replay
 from penstock.scoring import checked_ports
-from penstock.series_state import adapt_lags
+from penstock.series_state import adapt_lags, check_frequency
 from penstock.session import build_session
 from penstock.stopping import StopFile
 from penstock.storage import storage_for
@@ -96,6 +96,7 @@ def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contra
     for spec in (*workload.tables(config, contract, prediction), QUARANTINE, BATCHES):
         prepare_table(spark, config.table_path(spec.name), spec)
     if config.workload == "series":
+        check_frequency(spark, config)
         adapt_lags(spark, config)
 
 

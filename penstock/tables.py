@@ -110,7 +110,7 @@ def replace_once(frame: DataFrame, path: str, transaction: Transaction, span: Sp
     source = source.unionByName(spans, allowMissingColumns=True)
     is_inside = "old.series_id = new._span" + (f" AND old.`{span.at}` >= new._start" if span.at else "")
     table = DeltaTable.forPath(frame.sparkSession, path).alias("old").merge(source.alias("new"), is_inside)
-    inserted = {column: F.col(f"new.`{column}`") for column in columns}
+    inserted: dict[str, str | Column] = {column: F.col(f"new.`{column}`") for column in columns}
     with transaction_of_merge(frame.sparkSession, transaction):
         table.whenMatchedDelete().whenNotMatchedInsert("new._span IS NULL", values=inserted).execute()
 

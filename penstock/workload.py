@@ -107,7 +107,8 @@ class Series:
 
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         series = config.the_series
-        return [FORECASTS, observations(series.variables), lags(series.variables, keep_lags=series.keep_lags)]
+        state = lags(series.variables, keep_lags=series.keep_lags, frequency=series.frequency)
+        return [FORECASTS, observations(series.variables), state]
 
     def misfit(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
         return fleet_misfit(scorer.outputs, scorer.metadata, config)

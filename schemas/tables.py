@@ -129,9 +129,11 @@ FORECASTS = TableSpec(
 
 #: The property of `lags` that says how many observations of a series it was made to keep.
 KEEP_LAGS = "penstock.keep_lags"
+#: The property of `lags` that says of which calendar its observations are.
+FREQUENCY = "penstock.frequency"
 
 
-def lags(variables: Sequence[str], *, keep_lags: int) -> TableSpec:
+def lags(variables: Sequence[str], *, keep_lags: int, frequency: str) -> TableSpec:
     """One of the last `keep_lags` observations of a series. query_id and batch_id: who put it there.
 
     number: it is the how-many-th of its series. slot: number modulo keep_lags, so that a new one replaces the oldest.
@@ -150,7 +152,7 @@ def lags(variables: Sequence[str], *, keep_lags: int) -> TableSpec:
         ),
         statistics=("query_id", "batch_id", "series_id", "slot"),
         # A merge then marks the rows of the series it touches, and rewrites no file for them.
-        properties={"delta.enableDeletionVectors": "true", KEEP_LAGS: str(keep_lags)},
+        properties={"delta.enableDeletionVectors": "true", KEEP_LAGS: str(keep_lags), FREQUENCY: frequency},
     )
 
 
