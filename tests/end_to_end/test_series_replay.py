@@ -147,7 +147,7 @@ def test_a_state_of_another_calendar_is_refused(series: SeriesSandbox) -> None:
     series.sandbox.run()
     path = series.sandbox.root / "tables" / "lags"
     series.sandbox.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('penstock.frequency' = 'MS')")
-    with pytest.raises(LedgerError, match="observations of frequency MS, series.frequency is QS now; change it back"):
+    with pytest.raises(LedgerError, match=r"observations of frequency MS, series\.frequency is QS now; change it back"):
         series.sandbox.run()
 
 
