@@ -9,7 +9,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sandbox import Sandbox, TestRegistry
-from series_sandbox import FITTED, VARIABLES, SeriesSandbox, quarters, two_series_model
+from series_sandbox import FITTED, VARIABLES, SeriesSandbox, expected_forecasts, macro, quarters, two_series_model
 
 START = FITTED
 CALM = quarters(START, START + 8, "CA")
@@ -95,51 +95,44 @@ def test_late_observations_and_revisions_are_put_to_use(
 
     assert series.sandbox.replay(late=True) == []
     # The stream goes on from the state that the replay left.
-    more = quarters(START + 12, START + 14)
-    for either in (series, in_order):
-        either.drop("z.csv", more, age_seconds=10)
-        either.sandbox.run()
-    assert_in_order(series, in_order)
+    series.drop("z.csv", quarters(START + 12, START + 13), age_seconds=10)
+    series.sandbox.run()
+    found = series.forecasts()
+    newest = found[(found["cutoff"] == macro()["ds"][START + 12]) & (found["series_id"] == "US")]
+    expected = expected_forecasts(cutoff=START + 12)["forecast"]
+    for place, variable in enumerate(VARIABLES):
+        mine = newest[newest["variable"] == variable].sort_values("step")["forecast"]
+        np.testing.assert_allclose(mine, expected[:, place], rtol=1e-10)
 
 
-@pytest.mark.parametrize("write", [1, 2, 3, 4])
-def test_a_recomputation_that_was_cut_off_is_finished_by_the_next(
+def test_a_recomputation_cut_off_before_each_of_its_writes(
     spark: SparkSession,
     registry: TestRegistry,
     tmp_path: Path,
-    tmp_path_factory: pytest.TempPathFactory,
+    in_order: SeriesSandbox,
     monkeypatch: pytest.MonkeyPatch,
-    write: int,
 ) -> None:
-    """Cut off before the write number `write`: forecasts, observations, lags, batches."""
+    """Cut off before forecasts, then before observations, lags, batches: each attempt comes one write further."""
     import penstock.series_late as module
 
     series = new_series(spark, registry, tmp_path)
-    first = pd.concat([quarters(START, START + 3), quarters(START + 4, START + 6)])
-    series.drop("a.csv", first, age_seconds=300)
-    series.sandbox.run()
-    series.drop("b.csv", quarters(START + 3, START + 4), age_seconds=200)
-    series.sandbox.run()
-    writes = 0
+    disordered(series)
 
-    def cut_before(function: Any) -> Any:
+    def cut_before(number: int, function: Any, writes: list[None]) -> Any:
         def cut(*arguments: Any) -> Any:
-            nonlocal writes
-            writes += 1
-            if writes == write:
+            writes.append(None)
+            if len(writes) == number:
                 raise PowerCutError
             return function(*arguments)
 
         return cut
 
-    with monkeypatch.context() as patch:
-        patch.setattr(module, "replace_once", cut_before(module.replace_once))
-        patch.setattr(module, "write_marker", cut_before(module.write_marker))
-        with pytest.raises(PowerCutError):
-            series.sandbox.replay(late=True)
+    for number in (1, 2, 3, 4):
+        writes: list[None] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "replace_once", cut_before(number, module.replace_once, writes))
+            patch.setattr(module, "write_marker", cut_before(number, module.write_marker, writes))
+            with pytest.raises(PowerCutError):
+                series.sandbox.replay(late=True)
     assert [record.plan.batch_id for record in series.sandbox.replay(late=True)] == [0]
-
-    expected = new_series(spark, registry, tmp_path_factory.mktemp("expected"))
-    expected.drop("a.csv", quarters(START, START + 6))
-    expected.sandbox.run()
-    assert_in_order(series, expected)
+    assert_in_order(series, in_order)
