@@ -8,7 +8,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import ModelConfig
-from penstock.errors import ModelRefusedError
+from penstock.errors import SPARK_ERRORS, ModelRefusedError
+from penstock.model_trust import load_failure, named_version
 from penstock.plan import PinnedModel
 from penstock.registry import ModelVersion, Registry
 from penstock.scoring import SCORED, Scorer, build_scorer
@@ -54,7 +55,7 @@ class Champion:
         before, refused: from the batch before. probe_rows: accepted rows of this batch, for the probe. Raises
         ModelRefusedError if the version is unfit and there is none before it, RegistryUnavailableError.
         """
-        version = self.registry.version_of_alias(self.model.name, self.model.alias)
+        version = named_version(self.registry, self.model)
         pinned = PinnedModel(name=version.name, version=version.version, role=ROLE)
         if before == pinned or pinned.version in self._proven:
             return Choice(pinned=pinned, refused={})
@@ -84,7 +85,12 @@ class Champion:
         """Score up to PROBE_ROWS rows; too many failures are a reason."""
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
         errors = scorer.answer(rows.limit(PROBE_ROWS), self.contract).select(error.alias("error"))
-        answer = errors.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
+        try:
+            answer = errors.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
+        except SPARK_ERRORS as error:
+            if not load_failure(error):
+                raise
+            return load_failure(error)
         total, failed, example = answer if answer is not None else (0, 0, None)
         if total and failed / total > self.model.max_failed_fraction:
             return (
@@ -99,5 +105,5 @@ class Champion:
 
     def scorer_of(self, version: ModelVersion) -> Scorer:
         if version.version not in self._scorers:
-            self._scorers[version.version] = build_scorer(self.spark, self.registry, version, self.contract)
+            self._scorers[version.version] = build_scorer(self.spark, self.registry, version, self.contract, self.model)
         return self._scorers[version.version]

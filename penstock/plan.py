@@ -3,6 +3,7 @@
 A replay obeys the plan: the same files, the same verdicts, the same model versions, hence the same answers.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -94,6 +95,12 @@ def refused_file(*, path: str, status: FileStatus | None, reasons: Sequence[str]
 
 def plan_path(checkpoint: str, batch_id: int) -> str:
     return f"{checkpoint}/plan/{batch_id}.json"
+
+
+def planned_batches(storage: Storage, checkpoint: str) -> list[int]:
+    """The batches that have a plan, in their order."""
+    names = storage.names(f"{checkpoint}/plan")
+    return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[0-9]+\.json", name))
 
 
 def read_plan(storage: Storage, checkpoint: str, batch_id: int) -> Plan | None:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from pyspark.sql import SparkSession
+from pyspark.sql.types import NullType
 
 from penstock.accounting import BatchRecord
 from penstock.champion import Champion
@@ -15,6 +16,7 @@ from penstock.contract_check import check_rules
 from penstock.doctor import check_at_start
 from penstock.lease import Lease, lease_path
 from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
+from penstock.model_trust import named_version
 from penstock.pipeline import Pipeline
 from penstock.registry import Registry
 from penstock.scoring import checked_ports
@@ -80,8 +82,10 @@ def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contra
     """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
     workload = workload_of(config)
     prediction = column_type(spark, config.table_path("predictions"), "prediction")
+    if prediction is None and config.workload == "series":
+        prediction = NullType()  # no table of theirs has the column
     if prediction is None:
-        version = registry.version_of_alias(config.model.name, config.model.alias)
+        version = named_version(registry, config.model)
         scoring_contract = workload.scoring_contract(config, contract)
         _, outputs = checked_ports(registry.local_copy(version), scoring_contract, name=version.uri)
         prediction = prediction_type(outputs)

@@ -1,0 +1,251 @@
+"""Maintenance makes tables small and keeps what was promised: every row, the past, and the stream beside it."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aged import age_table
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from sandbox import WINE, Sandbox, csv_file, wine
+from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters
+
+from penstock.errors import LeaseError
+from penstock.lease import Lease
+from penstock.maintenance import Upkeep, maintain_tables
+from penstock.plan import planned_batches
+from penstock.retention import complete_since
+from penstock.storage import LocalStorage
+from penstock.tables import table_properties, table_version
+
+ROWS_TABLES = ("predictions", "quarantine", "batches")
+SERIES_TABLES = ("forecasts", "observations", "lags", "quarantine", "batches")
+
+
+def maintain(sandbox: Sandbox) -> list[str]:
+    """As the job does it: in a session of its own."""
+    return maintain_tables(sandbox.spark.newSession(), sandbox.config())
+
+
+def contents(sandbox: Sandbox, names: tuple[str, ...]) -> dict[str, list[str]]:
+    return {name: sorted(map(str, sandbox.rows(name))) for name in names}
+
+
+def files(sandbox: Sandbox, name: str) -> int:
+    detail = DeltaTable.forPath(sandbox.spark, str(sandbox.root / "tables" / name)).detail().first()
+    assert detail is not None
+    return int(detail["numFiles"])
+
+
+def run_batches(sandbox: Sandbox, numbers: range) -> None:
+    for number in numbers:
+        sandbox.drop(f"{number}.csv", csv_file(WINE, wine(alcohol=number % 14), wine(alcohol="abc")))
+        sandbox.run()
+
+
+def test_many_small_files_become_one_and_no_row_changes(sandbox: Sandbox, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    run_batches(sandbox, range(3))
+    before = contents(sandbox, ROWS_TABLES)
+    assert all(files(sandbox, name) >= 3 for name in ROWS_TABLES)
+    assert maintain(sandbox) == []
+    assert {name: files(sandbox, name) for name in ROWS_TABLES} == dict.fromkeys(ROWS_TABLES, 1)
+    assert contents(sandbox, ROWS_TABLES) == before
+    for name in ROWS_TABLES:
+        assert f"{name}: 3 files -> 1, " in caplog.text
+        properties = table_properties(sandbox.spark, str(sandbox.root / "tables" / name))
+        assert properties["delta.deletedFileRetentionDuration"] == "interval 604800 seconds"
+        assert properties["delta.logRetentionDuration"] == "interval 604800 seconds"
+
+    versions = {name: table_version(sandbox.spark, str(sandbox.root / "tables" / name)) for name in ROWS_TABLES}
+    assert maintain(sandbox) == []
+    again = {name: table_version(sandbox.spark, str(sandbox.root / "tables" / name)) for name in ROWS_TABLES}
+    assert again == versions
+    run_batches(sandbox, range(3, 4))
+    assert sandbox.table("predictions").count() == 8
+
+
+def test_a_maintained_series_goes_on_where_it_was(series: SeriesSandbox) -> None:
+    sandbox = series.sandbox
+    for number in range(3):
+        series.drop(f"{number}.csv", quarters(FITTED + 2 * number, FITTED + 2 * number + 2))
+        sandbox.run()
+    before = contents(sandbox, SERIES_TABLES)
+    assert maintain(sandbox) == []
+    assert contents(sandbox, SERIES_TABLES) == before
+    assert files(sandbox, "lags") == 1
+    series.drop("3.csv", quarters(FITTED + 6, FITTED + 8))
+    sandbox.run()
+    assert list(series.errors().values()).count(None) == 6
+
+
+def test_the_past_can_be_read_for_as_long_as_was_promised(sandbox: Sandbox) -> None:
+    run_batches(sandbox, range(3))
+    path = sandbox.root / "tables" / "predictions"
+    before = {version: read_version(sandbox, version) for version in range(1, 4)}
+    assert maintain(sandbox) == []
+    assert {version: read_version(sandbox, version) for version in before} == before
+    age_table(sandbox.spark, path, days=6.9)
+    assert maintain(sandbox) == []
+    assert {version: read_version(sandbox, version) for version in before} == before
+    assert len(list(path.glob("**/*.parquet"))) == 4
+
+    age_table(sandbox.spark, path, days=0.2)
+    assert maintain(sandbox) == []
+    assert len(list(path.glob("**/*.parquet"))) == 1
+    assert sorted(map(str, sandbox.rows("predictions"))) == before[3]
+
+
+def read_version(sandbox: Sandbox, version: int) -> list[str]:
+    reader = sandbox.spark.read.format("delta").option("versionAsOf", version)
+    return sorted(map(str, reader.load(str(sandbox.root / "tables" / "predictions")).collect()))
+
+
+def test_without_budget_nothing_is_done_and_that_is_said(sandbox: Sandbox) -> None:
+    run_batches(sandbox, range(2))
+    sandbox.changes = {"maintenance": {"budget": 0}}
+    versions = [table_version(sandbox.spark, str(sandbox.root / "tables" / name)) for name in ROWS_TABLES]
+    assert sorted(maintain(sandbox)) == sorted(ROWS_TABLES)
+    assert [table_version(sandbox.spark, str(sandbox.root / "tables" / name)) for name in ROWS_TABLES] == versions
+
+
+def test_a_budget_that_runs_out_says_what_is_left_after_the_most_fragmented(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The compaction of the first table takes as long as the whole budget."""
+    run_batches(sandbox, range(2))
+    many = sandbox.table("quarantine").repartition(5)
+    many.write.format("delta").mode("overwrite").save(str(sandbox.root / "tables" / "quarantine"))
+    clock, compact = [0.0], Upkeep.compact
+
+    def slow(upkeep: Upkeep, table: str) -> str:
+        clock[0] += 600
+        return compact(upkeep, table)
+
+    monkeypatch.setattr("penstock.maintenance.monotonic", lambda: clock[0])
+    monkeypatch.setattr(Upkeep, "compact", slow)
+    left = maintain(sandbox)
+    assert left[0] == "quarantine (vacuum)"
+    assert sorted(left[1:]) == ["batches", "predictions"]
+    assert (files(sandbox, "quarantine"), files(sandbox, "batches")) == (1, 2)
+
+
+def test_plans_are_trimmed_and_the_next_batch_knows_the_version_before(sandbox: Sandbox) -> None:
+    sandbox.changes = {"maintenance": {"keep_plans": 2}}
+    run_batches(sandbox, range(4))
+    checkpoint = sandbox.config().checkpoint
+    assert planned_batches(LocalStorage(), checkpoint) == [0, 1, 2, 3]
+    maintain(sandbox)
+    assert planned_batches(LocalStorage(), checkpoint) == [2, 3]
+    run_batches(sandbox, range(4, 5))
+    assert sandbox.table("batches").count() == 5
+
+
+def test_rows_past_their_retention_go_and_the_rest_is_known_to_be_complete(sandbox: Sandbox) -> None:
+    run_batches(sandbox, range(2))
+    path = str(sandbox.root / "tables" / "predictions")
+    now = datetime.now(UTC)
+    old = F.lit(now - timedelta(days=31))
+    DeltaTable.forPath(sandbox.spark, path).update(F.col("batch_id") == 0, {"scored_at": old})
+    config = sandbox.config()
+    assert complete_since(config, "predictions", now) is None
+    sandbox.changes = {"maintenance": {"retention": {"predictions": "30 days"}}}
+    assert complete_since(sandbox.config(), "predictions", now) == now - timedelta(days=30)
+    assert maintain(sandbox) == []
+    assert {row.batch_id for row in sandbox.rows("predictions")} == {1}
+    assert {row.batch_id for row in sandbox.rows("quarantine")} == {0, 1}
+
+    since = complete_since(config, "predictions", now)
+    assert since is not None
+    assert abs(since - (now - timedelta(days=30))) < timedelta(minutes=5)
+    assert complete_since(config, "quarantine", now) is None
+    later = now + timedelta(days=3)
+    assert complete_since(sandbox.config(), "predictions", later) == later - timedelta(days=30)
+    run_batches(sandbox, range(2, 3))
+
+
+def test_lags_wait_for_a_batch_that_was_cut_off(series: SeriesSandbox) -> None:
+    sandbox = series.sandbox
+    for number in range(2):
+        series.drop(f"{number}.csv", quarters(FITTED + 2 * number, FITTED + 2 * number + 2))
+        sandbox.run()
+    plan_file = sandbox.root / "checkpoint" / "plan" / "1.json"
+    plan = json.loads(plan_file.read_text())
+    plan |= {"batch_id": 2, "planned_at": (datetime.now(UTC) - timedelta(days=2)).isoformat()}
+    plan_file.with_name("2.json").write_text(json.dumps(plan))
+    [left] = maintain(sandbox)
+    assert left.startswith("lags (batch 2 was planned on ")
+    assert files(sandbox, "lags") > 1
+    assert files(sandbox, "forecasts") == 1
+
+
+def test_one_run_at_a_time(sandbox: Sandbox) -> None:
+    run_batches(sandbox, range(1))
+    path = str(sandbox.root / "tables" / "_maintenance_lease.json")
+    with (
+        Lease(storage=LocalStorage(), path=path, job="maintain_tables"),
+        pytest.raises(
+            LeaseError, match=r"being maintained by maintain_tables, pid \d+ on .*: wait for its end, or wait"
+        ),
+    ):
+        maintain(sandbox)
+
+
+class Beside:
+    """Does something again and again in a thread, until left."""
+
+    def __init__(self, action: Callable[[], Any]) -> None:
+        self.action, self.rounds, self.error = action, 0, None
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self.loop, daemon=True)
+
+    def loop(self) -> None:
+        try:
+            while not self.stop.is_set():
+                self.action()
+                self.rounds += 1
+        except Exception as error:  # noqa: BLE001 - raised again at the end
+            self.error = error
+
+    def __enter__(self) -> "Beside":
+        self.thread.start()
+        return self
+
+    def __exit__(self, *arguments: object) -> None:
+        self.stop.set()
+        self.thread.join()
+        if self.error:
+            raise self.error
+
+
+def test_a_stream_beside_it_loses_nothing(series: SeriesSandbox) -> None:
+    """Merges into `lags`, appends, markers and new checkpoints of the log, while all is compacted again and again."""
+    sandbox = series.sandbox
+    series.drop("0.csv", quarters(FITTED, FITTED + 3))
+    sandbox.run()
+    with Beside(lambda: maintain(sandbox)) as beside:
+        for number in range(1, 6):
+            series.drop(f"{number}.csv", quarters(FITTED + 3 * number, FITTED + 3 * number + 3))
+            sandbox.run()
+    assert beside.rounds >= 2
+    assert sandbox.table("observations").count() == 18
+    assert sandbox.table("batches").count() == 6
+    found = series.forecasts()
+    assert len(found) == 16 * HORIZON * len(VARIABLES)
+    assert not found.duplicated(["series_id", "cutoff", "step", "variable"]).any()
+    operations = {
+        row.operation
+        for row in DeltaTable.forPath(sandbox.spark, str(sandbox.root / "tables/lags")).history().collect()
+    }
+    assert {"MERGE", "OPTIMIZE"} <= operations
+
+
+def test_there_may_be_no_tables_yet(sandbox: Sandbox, spark: SparkSession) -> None:
+    Path(sandbox.config().tables.root).mkdir()
+    assert maintain(sandbox) == []
