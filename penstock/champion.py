@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import ModelConfig
-from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.errors import SPARK_ERRORS, ModelRefusedError, RegistryUnavailableError
+from penstock.model_trust import load_failure, named_version
 from penstock.plan import PinnedModel
 from penstock.registry import ModelVersion, Registry
 from penstock.scoring import SCORED, Scorer, build_scorer
@@ -55,7 +56,7 @@ class Champion:
         """
         now = datetime.now(UTC)
         try:
-            version = self.registry.version_of_alias(self.model.name, self.model.alias)
+            version = named_version(self.registry, self.model)
             return self.judge(version, before=before, probe_rows=probe_rows, now=now)
         except RegistryUnavailableError as error:
             return self.without_registry(error, before=before, now=now)
@@ -111,7 +112,12 @@ class Champion:
         """Score up to PROBE_ROWS rows; too many failures are a reason."""
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
         errors = scorer.answer(rows.limit(PROBE_ROWS), self.contract).select(error.alias("error"))
-        answer = errors.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
+        try:
+            answer = errors.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
+        except SPARK_ERRORS as error:
+            if not load_failure(error):
+                raise
+            return load_failure(error)
         total, failed, example = answer if answer is not None else (0, 0, None)
         if total and failed / total > self.model.max_failed_fraction:
             return (
@@ -133,7 +139,7 @@ class Champion:
 
     def scorer_of(self, version: ModelVersion) -> Scorer:
         if version not in self._scorers:
-            self._scorers[version] = build_scorer(self.spark, self.registry, version, self.contract)
+            self._scorers[version] = build_scorer(self.spark, self.registry, version, self.contract, self.model)
         return self._scorers[version]
 
 

@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from penstock.calendar import Calendar
 from penstock.durations import Seconds
+from penstock.retention_rules import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
 
 
 def absolute_location(path: str) -> str:
@@ -66,15 +67,44 @@ class SourceConfig(Section):
 
 
 class ModelConfig(Section):
-    """The registered model. A version that fails on more than `max_failed_fraction` of its probe is refused.
+    """The registered model: the version that `alias` points to, or always the same `version`.
 
-    max_staleness: how long the version before goes on while the registry does not answer.
+    A version that fails on more than `max_failed_fraction` of its probe is refused; so is one whose files have another
+    digest than those allowed (none given: any), and one that is loaded by pickle. max_staleness: how long the version
+    before goes on while the registry does not answer.
     """
 
     name: str
     alias: str = "champion"
+    version: str | None = Field(default=None, pattern=r"^[1-9][0-9]*$")
     max_failed_fraction: float = Field(default=0.5, ge=0, le=1)
     max_staleness: Seconds = 3600.0
+    allowed_sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] | None = None
+    allow_pickle: bool = False
+
+    @field_validator("name")
+    @classmethod
+    def name_is_a_registered_models(cls, name: str) -> str:
+        if not name or name.startswith(".") or any(character in name for character in "/\\:@"):
+            raise ValueError(
+                "expected the name of a registered model, found a URI, a path or nothing; models come from the "
+                "registry in mlflow.tracking_uri alone: name one there, and its model.alias or model.version"
+            )
+        return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def a_version_stands_in_place_of_the_alias(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "alias" not in given or given.get("version") is None:
+            return given
+        if given["alias"] is not None:
+            raise ValueError("names an alias and a version; give one of them (with an overlay or --set: alias: null)")
+        return {key: value for key, value in given.items() if key != "alias"}
+
+    @property
+    def described(self) -> str:
+        """As MLflow writes it: name@alias or name/version."""
+        return f"{self.name}/{self.version}" if self.version else f"{self.name}@{self.alias}"
 
 
 class SeriesConfig(Section):
@@ -134,6 +164,31 @@ class TablesConfig(Section):
     root: Location
 
 
+class MaintenanceConfig(Section):
+    """What jobs/maintain_tables.py does. budget: how long a run may take; 0 does nothing.
+
+    time_travel: for how long every table can be read as it was. retention: rows older than this are deleted, by table.
+    keep_plans: how many plans of finished batches stay beside the checkpoint.
+    """
+
+    budget: Seconds = 600.0
+    time_travel: Seconds = TIME_TRAVEL_FLOOR
+    retention: dict[str, Seconds] = Field(default_factory=dict)
+    #: The plan of the batch before says which model it had.
+    keep_plans: int = Field(default=100, ge=2)
+
+    @field_validator("time_travel")
+    @classmethod
+    def time_travel_is_as_promised(cls, seconds: float) -> float:
+        check_time_travel(seconds)
+        return seconds
+
+    @model_validator(mode="after")
+    def retention_is_as_promised(self) -> Self:
+        check_retention(self.retention, time_travel=self.time_travel)
+        return self
+
+
 class TriggerConfig(Section):
     every: Seconds = 300.0
 
@@ -174,6 +229,7 @@ class PipelineConfig(Section):
     checkpoint: Location
     trigger: TriggerConfig = TriggerConfig()
     mlflow: MlflowConfig
+    maintenance: MaintenanceConfig = MaintenanceConfig()
     #: More Spark settings, for this pipeline only.
     spark: dict[str, str] = Field(default_factory=dict)
 
@@ -181,6 +237,11 @@ class PipelineConfig(Section):
     def series_are_described(self) -> Self:
         if (self.workload == "series") != (self.series is not None):
             raise ValueError("workload series needs the section `series`, and workload rows has none")
+        return self
+
+    @model_validator(mode="after")
+    def retention_names_this_workloads_tables(self) -> Self:
+        check_workload_has(self.maintenance.retention, self.workload)
         return self
 
     @property

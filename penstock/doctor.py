@@ -11,7 +11,8 @@ from penstock.config_files import load_contract
 from penstock.environment import check_jars, check_java, check_packages, check_python, requirement_problems
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.fleet_check import fleet_misfit, volume
-from penstock.plan import plan_folder
+from penstock.model_trust import artifact_digest, named_version, trusted_copy
+from penstock.plan import planned_batches
 from penstock.redaction import without_credentials
 from penstock.registry import Registry, model_metadata
 from penstock.scoring import checked_ports
@@ -33,6 +34,8 @@ class Finding:
     ok: bool
     detail: str
     is_registry_away: bool = False
+    #: A model version is unfit; where one was used before it, that one goes on.
+    is_refusal: bool = False
 
     def __str__(self) -> str:
         return f"{'ok  ' if self.ok else 'FAIL'} {self.check}: {self.detail}"
@@ -56,23 +59,36 @@ def found(check: str, run: Callable[[], str]) -> Finding:
     try:
         return Finding(check=check, ok=True, detail=without_credentials(run()))
     except PenstockError as error:
-        away = isinstance(error, RegistryUnavailableError)
-        return Finding(check=check, ok=False, detail=without_credentials(str(error)), is_registry_away=away)
+        return Finding(
+            check=check,
+            ok=False,
+            detail=without_credentials(str(error)),
+            is_registry_away=isinstance(error, RegistryUnavailableError),
+            is_refusal=isinstance(error, ModelRefusedError),
+        )
 
 
 def check_at_start(config: PipelineConfig) -> None:
     """What the jobs run before Spark starts. Raises EnvironmentCheckError with every finding that is not ok.
 
-    A registry that is away stops only a pipeline that has no plan yet: one that has goes on with the version of its
-    last batch, for `model.max_staleness`.
+    A registry that is away, or a version that is refused, stops only a pipeline that has no version before it:
+    micro-batches choose theirs.
     """
     bad = [finding for finding in examine(config) if not finding.ok]
-    has_plan = bool(storage_for(config.checkpoint).names(plan_folder(config.checkpoint)))
-    fatal = [finding for finding in bad if not (finding.is_registry_away and has_plan)]
+    fatal = bad
+    if has_version_before(config):
+        is_refused = any(finding.is_refusal for finding in bad)
+        of_model = ("model", "requirements") if is_refused else ()
+        fatal = [finding for finding in bad if not finding.is_registry_away and finding.check not in of_model]
     if fatal:
         raise EnvironmentCheckError("; ".join(f"{finding.check}: {finding.detail}" for finding in fatal))
     for finding in bad:
-        log.warning("not checked at start: %s: %s", finding.check, finding.detail)
+        log.warning("not fit at start: %s: %s", finding.check, finding.detail)
+
+
+def has_version_before(config: PipelineConfig) -> bool:
+    """Whether a batch of this checkpoint has been planned, with a version that was fit."""
+    return bool(planned_batches(storage_for(config.checkpoint), config.checkpoint))
 
 
 def describe_contract(config: PipelineConfig) -> str:
@@ -100,13 +116,13 @@ def check_folder(location: str, *, write: bool) -> str:
 
 
 def check_model(config: PipelineConfig) -> str:
-    """Registry, alias, signature against the contract. Raises PenstockError."""
+    """Registry, alias, trust, signature against the contract. Raises PenstockError."""
     registry = Registry.of(config)
-    version = registry.version_of_alias(config.model.name, config.model.alias)
+    version = named_version(registry, config.model)
     contract = workload_of(config).scoring_contract(config, load_contract(config))
-    folder = registry.local_copy(version)
+    folder = trusted_copy(registry, version, config.model)
     inputs, outputs = checked_ports(folder, contract, name=version.uri)
-    name = f"{config.model.name}@{config.model.alias} is version {version.version}"
+    name = f"{config.model.described} is version {version.version}, SHA-256 {artifact_digest(folder)}"
     if config.workload == "rows":
         return f"{name}, {len(inputs)} inputs from the contract, {len(outputs)} outputs"
     metadata = model_metadata(folder).metadata or {}
@@ -119,7 +135,7 @@ def check_model(config: PipelineConfig) -> str:
 def check_requirements(config: PipelineConfig) -> str:
     """The packages that the model was logged with against those here. Raises PenstockError."""
     registry = Registry.of(config)
-    version = registry.version_of_alias(config.model.name, config.model.alias)
+    version = named_version(registry, config.model)
     problems, total = requirement_problems(registry.local_copy(version) / "requirements.txt")
     if problems:
         raise EnvironmentCheckError(

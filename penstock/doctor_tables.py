@@ -9,6 +9,7 @@ from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.doctor import Finding, found
 from penstock.ledger import check_ledger, read_state
+from penstock.model_trust import named_version
 from penstock.registry import Registry
 from penstock.scoring import checked_ports
 from penstock.storage import storage_for
@@ -33,7 +34,7 @@ def check_contract_rules(spark: SparkSession, config: PipelineConfig) -> str:
 def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
     """The existing tables against what this contract and model would write. Raises PenstockError."""
     registry = Registry.of(config)
-    version = registry.version_of_alias(config.model.name, config.model.alias)
+    version = named_version(registry, config.model)
     contract = load_contract(config)
     workload = workload_of(config)
     scoring_contract = workload.scoring_contract(config, contract)

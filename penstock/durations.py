@@ -47,4 +47,13 @@ def part_seconds(part: re.Match[str]) -> float:
     return float(part[1]) * SECONDS[unit]
 
 
+def written(seconds: float) -> str:
+    """A duration as `parse_seconds` takes it: `7 days`, `36 hours`, `1.5 s`."""
+    for unit in ("day", "hour", "minute"):
+        count = seconds / SECONDS[unit]
+        if count >= 1 and count == int(count):
+            return f"{int(count)} {unit}{'s' if count > 1 else ''}"
+    return f"{seconds:g} s"
+
+
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]

@@ -43,5 +43,9 @@ class LedgerError(PenstockError):
     """Checkpoint and tables don't belong together."""
 
 
+class TableConflictError(PenstockError):
+    """A write of a table met with other commits again and again; nothing of it is in the table."""
+
+
 class FitError(PenstockError):
     """No model could be fitted: no data, no series that can be fitted, or settings that can't be."""

@@ -7,6 +7,7 @@ from penstock.checks import ACCEPTED, REASONS, check_rows
 from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
+from penstock.model_trust import named_version
 from penstock.paths import literal_glob, normal_path_column
 from penstock.registry import Registry
 from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
@@ -35,8 +36,8 @@ def scored_stream(spark: SparkSession, config: PipelineConfig) -> DataFrame:
     contract = load_contract(config)
     check_rules(spark, contract)
     registry = Registry.of(config)
-    version = registry.version_of_alias(config.model.name, config.model.alias)
-    scorer = build_scorer(spark, registry, version, contract)
+    version = named_version(registry, config.model)
+    scorer = build_scorer(spark, registry, version, contract, config.model)
     checked = check_rows(raw_stream(spark, config, contract), contract)
     # The UDF sees every row here; rejected ones reach it with nulls, and their answer is dropped.
     scored = scorer.score(checked, contract)

@@ -71,6 +71,8 @@ class Lease:
     storage: Storage
     path: str
     job: str
+    #: What a second process is told; `{other}` is the holder.
+    conflict: str = "the tables are being written by {other}; one stream or backfill at a time: stop it (jobs/stop.py)"
     _holder: Holder | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _lost: str = ""
@@ -109,10 +111,8 @@ class Lease:
                 return mine
             other = read_holder(self.storage, self.path)
             if other and other.is_alive(now=time.time(), seen_from=mine):
-                raise LeaseError(
-                    f"the tables are being written by {other}; one stream or backfill at a time: stop it "
-                    f"(jobs/stop.py), or wait {TIME_TO_LIVE_SECONDS:.0f} s if it is dead"
-                )
+                told = self.conflict.replace("{other}", str(other))
+                raise LeaseError(f"{told}, or wait {TIME_TO_LIVE_SECONDS:.0f} s if it is dead")
             if other:
                 self._break(other)
         raise LeaseError(f"{self.path}: the lease could not be taken in 3 attempts; another process keeps taking it")

@@ -5,11 +5,12 @@ import logging
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.arrivals import query_id_of
 from penstock.config import PipelineConfig
+from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.series_state import rebuild_lags
@@ -129,8 +130,11 @@ def take_back_unfinished(spark: SparkSession, path: str, ledger_path: str) -> No
     finished = spark.read.format("delta").load(ledger_path).select(*batch)
     for row in written.join(finished, on=list(batch), how="left_anti").collect():
         log.warning("taking back batch %d of query %s from %s", row["batch_id"], row["query_id"], path)
-        mine = (F.col("query_id") == row["query_id"]) & (F.col("batch_id") == row["batch_id"])
-        DeltaTable.forPath(spark, path).delete(mine)
+        take_back(spark, path, (F.col("query_id") == row["query_id"]) & (F.col("batch_id") == row["batch_id"]))
+
+
+def take_back(spark: SparkSession, path: str, rows: Column) -> None:
+    commit(path, lambda: DeltaTable.forPath(spark, path).delete(rows))
 
 
 def old_queries(config: PipelineConfig, storage: Storage) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 A replay obeys the plan: the same files, the same verdicts, the same model versions, hence the same answers.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
@@ -120,6 +121,12 @@ def plan_folder(checkpoint: str) -> str:
 
 def plan_path(checkpoint: str, batch_id: int) -> str:
     return f"{plan_folder(checkpoint)}/{batch_id}.json"
+
+
+def planned_batches(storage: Storage, checkpoint: str) -> list[int]:
+    """The batches that have a plan, in their order."""
+    names = storage.names(plan_folder(checkpoint))
+    return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[0-9]+\.json", name))
 
 
 def read_plan(storage: Storage, path: str) -> Plan | None:

@@ -68,6 +68,17 @@ class Registry:
             raise self.unavailable(error) from None
         return as_version(found)
 
+    def version(self, name: str, version: str) -> ModelVersion:
+        """Raises RegistryUnavailableError, or ModelRefusedError if there is no such version."""
+        try:
+            return as_version(self.client.get_model_version(name, version))
+        except MlflowException as error:
+            if error.error_code in NOT_THERE:
+                raise ModelRefusedError(f"the registry has no version {version} of {name!r}") from None
+            raise self.unavailable(error) from None
+        except OSError as error:
+            raise self.unavailable(error) from None
+
     def unavailable(self, error: Exception) -> RegistryUnavailableError:
         reason = without_credentials(" ".join(str(error).split())[:300])
         return RegistryUnavailableError(

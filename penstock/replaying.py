@@ -18,6 +18,7 @@ from pyspark.sql import functions as F
 from penstock.accounting import BatchRecord, count_batch
 from penstock.batch import write_marker
 from penstock.checks import ACCEPTED, REASONS
+from penstock.conflicts import commit
 from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
@@ -105,6 +106,10 @@ def mark(pipeline: Pipeline, plan: Plan, settled: DataFrame) -> None:
         f"AND NOT (old.query_id = '{REPLAY_QUERY}' AND old.batch_id = {plan.batch_id}) "
         f"AND ((new.is_file AND old.stage = 'file') OR ({same_row}))"
     )
-    table = DeltaTable.forPath(pipeline.spark, pipeline.config.table_path("quarantine"))
-    update = table.alias("old").merge(taken.alias("new"), condition)
-    update.whenMatchedUpdate(set={"replayed_in": F.lit(plan.batch_id).cast("long")}).execute()
+    path = pipeline.config.table_path("quarantine")
+
+    def update() -> None:
+        table = DeltaTable.forPath(pipeline.spark, path).alias("old").merge(taken.alias("new"), condition)
+        table.whenMatchedUpdate(set={"replayed_in": F.lit(plan.batch_id).cast("long")}).execute()
+
+    commit(path, update)

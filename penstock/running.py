@@ -16,6 +16,7 @@ from penstock.contract_check import check_rules
 from penstock.doctor import check_at_start
 from penstock.lease import Lease, lease_path
 from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
+from penstock.model_trust import named_version
 from penstock.pipeline import Pipeline
 from penstock.registry import Registry
 from penstock.replay_plan import refuse_unfinished_replay
@@ -101,7 +102,7 @@ def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contra
 
 
 def prediction_of_model(config: PipelineConfig, contract: Contract, registry: Registry) -> DataType:
-    version = registry.version_of_alias(config.model.name, config.model.alias)
+    version = named_version(registry, config.model)
     scoring_contract = workload_of(config).scoring_contract(config, contract)
     _, outputs = checked_ports(registry.local_copy(version), scoring_contract, name=version.uri)
     return prediction_type(outputs)

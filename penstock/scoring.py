@@ -1,10 +1,10 @@
 """Scores accepted rows with one model version, by `mlflow.pyfunc.spark_udf`."""
 
 import logging
-import shutil
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
 import udfs.guard
+from penstock.config import ModelConfig
 from penstock.errors import ModelRefusedError
-from penstock.registry import ModelVersion, Registry, model_metadata, move_into_place
+from penstock.model_trust import trusted_copy
+from penstock.registry import ModelVersion, Registry, model_metadata
 from schemas.contract import Contract
 from udfs.guarded import NULL_FREE, NULL_TEXT
+from udfs.model_cache import ALLOW_PICKLE
 from udfs.outputs import (
     ERROR,
     INPUT_TYPES,
@@ -68,20 +71,24 @@ class Scorer:
         return rows.select("*", self.udf(*arguments).alias(SCORED))
 
 
-def build_scorer(spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract) -> Scorer:
-    """Fetch the version, check its signature against the contract, and build its UDF, once in a process.
+def build_scorer(
+    spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract, model: ModelConfig
+) -> Scorer:
+    """Fetch the version, check that it may be loaded and its signature against the contract, and build its UDF, once
+    in a process.
 
     Raises ModelRefusedError with what does not fit.
     """
-    folder = registry.local_copy(version)
+    folder = trusted_copy(registry, version, model)
     inputs, outputs = checked_ports(folder, contract, name=version.uri)
-    guard = guard_folder(registry.cache_folder(version), folder, inputs)
     result_type = StructType(
         [StructField(port.name, SPARK_TYPES[port.type]) for port in outputs] + [StructField(ERROR, StringType())]
     )
     # Its warning on env_manager="local" says what the doctor checks version by version.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
-    udf = mlflow.pyfunc.spark_udf(spark, str(guard), result_type=result_type, env_manager="local")
+    with guard_around(folder, inputs, allow_pickle=model.allow_pickle) as guard:
+        # It copies the folder to where the workers find it.
+        udf = mlflow.pyfunc.spark_udf(spark, str(guard), result_type=result_type, env_manager="local")
     metadata = model_metadata(folder).metadata or {}
     return Scorer(version=version, inputs=inputs, outputs=outputs, metadata=metadata, udf=udf)
 
@@ -136,28 +143,23 @@ def prediction_column(outputs: tuple[Port, ...]) -> Column:
     return F.struct(*[output(port).alias(port.name) for port in outputs])
 
 
-def guard_folder(cache: Path, model: Path, inputs: tuple[Port, ...]) -> Path:
-    """The guard around `model` as an MLflow model of its own, made once in the cache."""
-    folder = cache / "guard"
-    if folder.exists():
-        return folder
-    made = Path(tempfile.mkdtemp(dir=cache, prefix=".guard."))
+@contextmanager
+def guard_around(model: Path, inputs: tuple[Port, ...], *, allow_pickle: bool) -> Iterator[Path]:
+    """The guard around `model` as an MLflow model of its own, for as long as it takes to build the UDF."""
     schema = Schema([ColSpec(guard_type(port), port.name, required=False) for port in inputs])
     requirements = model / "requirements.txt"
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=".*input example")  # the guard has the inner model's signature
-            mlflow.pyfunc.save_model(
-                str(made / "guard"),
-                python_model=udfs.guard.__file__,
-                artifacts={"model": str(model)},
-                signature=ModelSignature(inputs=schema, outputs=None),
-                pip_requirements=str(requirements) if requirements.exists() else ["mlflow"],
-            )
-        move_into_place(made / "guard", folder)
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
-    return folder
+    with tempfile.TemporaryDirectory(dir=model.parent, prefix=".guard.") as made, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*input example")  # the guard has the inner model's signature
+        guard = Path(made) / "guard"
+        mlflow.pyfunc.save_model(
+            str(guard),
+            python_model=udfs.guard.__file__,
+            artifacts={"model": str(model)},
+            signature=ModelSignature(inputs=schema, outputs=None),
+            pip_requirements=str(requirements) if requirements.exists() else ["mlflow"],
+            model_config={ALLOW_PICKLE: allow_pickle},
+        )
+        yield guard
 
 
 def guard_type(port: Port) -> MlflowType | AnyType:

@@ -6,10 +6,11 @@ from pyspark.sql import SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config import PipelineConfig
+from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.series_answers import SUPERSEDED
 from penstock.series_windows import LATE, REVISION, slot
-from penstock.tables import table_properties
+from penstock.tables import set_properties, table_properties
 from schemas.tables import FREQUENCY, KEEP_LAGS
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,8 @@ def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
     )
     kept = numbered.where(F.col("number") > F.col("_n") - series.keep_lags).withColumn("slot", slot(series))
     columns = ("query_id", "batch_id", "series_id", "slot", "number", "ds", *series.variables)
-    kept.select(*columns).write.format("delta").mode("overwrite").save(path)
+    writer = kept.select(*columns).write.format("delta").mode("overwrite")
+    commit(path, lambda: writer.save(path))
 
 
 def check_frequency(spark: SparkSession, config: PipelineConfig) -> None:
@@ -51,4 +53,4 @@ def adapt_lags(spark: SparkSession, config: PipelineConfig) -> None:
         return
     log.info("series.keep_lags is %s, the lags table was made with %s: filling it from observations", wanted, made_with)
     rebuild_lags(spark, config)
-    spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('{KEEP_LAGS}' = '{wanted}')")
+    set_properties(spark, path, {KEEP_LAGS: wanted})

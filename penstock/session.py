@@ -7,6 +7,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from penstock.spark_settings import SETTINGS
+from udfs.pickled import VARIABLE
 
 
 def build_session(name: str, *, settings: dict[str, str] | None = None) -> SparkSession:
@@ -17,6 +18,8 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
     """
     # Without it the workers start the system's python3, which lacks pandas.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    # Whatever the shell says: only the config may let a model be unpickled, and it says so of one model.
+    os.environ[VARIABLE] = "false"
     builder = SparkSession.builder.appName(name)
     given = submitted_settings()
     for key, value in {**SETTINGS, **(settings or {})}.items():

@@ -1,6 +1,7 @@
 """The Delta tables of a pipeline: made, checked and appended to, each append at most once per micro-batch."""
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,11 +10,18 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
+from penstock.conflicts import commit
 from penstock.errors import EnvironmentCheckError
 from schemas.tables import TableSpec
 
 #: A query's writes are dropped from now on: no later version can be higher.
 LAST_VERSION = 2**63 - 1
+
+
+#: A version written within this time is pinned as it is.
+FRESH_SECONDS = 86400
+#: Delta drops a commit that says nothing; one with a transaction it keeps.
+FRESHENER = "penstock.lasting_version"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,15 +50,13 @@ def stamped(frame: DataFrame, transaction: Transaction) -> DataFrame:
 
 
 def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
-    """Append `frame`, with query_id and batch_id in front, unless this transaction is in the table already."""
-    (
-        stamped(frame, transaction)
-        .write.format("delta")
-        .mode("append")
-        .option("txnAppId", transaction.application)
-        .option("txnVersion", transaction.batch_id)
-        .save(path)
-    )
+    """Append `frame`, with query_id and batch_id in front, unless this transaction is in the table already.
+
+    Raises TableConflictError.
+    """
+    writer = stamped(frame, transaction).write.format("delta").mode("append")
+    writer = writer.option("txnAppId", transaction.application).option("txnVersion", transaction.batch_id)
+    commit(path, lambda: writer.save(path))
 
 
 def table_version(spark: SparkSession, path: str) -> int:
@@ -61,18 +67,46 @@ def table_version(spark: SparkSession, path: str) -> int:
     return int(newest["version"])
 
 
+def lasting_version(spark: SparkSession, path: str) -> int:
+    """The newest version of a table, made new if it is old: one that can be read again for the whole time promised.
+
+    Delta counts that time from when a version was written, not from when another took its place: the day after a
+    quiet month, the version that was the newest until then can't be read any more.
+    """
+    seconds = F.unix_timestamp("timestamp").alias("seconds")
+    newest = DeltaTable.forPath(spark, path).history(1).select("version", seconds).first()
+    if newest is not None and time.time() - newest["seconds"] < FRESH_SECONDS:
+        return int(newest["version"])
+    nothing = spark.read.format("delta").load(path).limit(0)
+    append_once(nothing, path, Transaction(pipeline=FRESHENER, query_id="", batch_id=int(time.time())))
+    return table_version(spark, path)
+
+
 def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
     detail = DeltaTable.forPath(spark, path).detail().select("properties").first()
     return dict(detail["properties"]) if detail is not None else {}
 
 
+def set_properties(spark: SparkSession, path: str, properties: Mapping[str, str]) -> None:
+    """Raises TableConflictError."""
+    pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
+    commit(path, lambda: spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({pairs})"))
+
+
 def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:
-    """Update the rows of a table that have the keys of `frame`, insert the others, at most once per transaction."""
-    spark = frame.sparkSession
+    """Update the rows of a table that have the keys of `frame`, insert the others, at most once per transaction.
+
+    Raises TableConflictError.
+    """
     same = " AND ".join(f"old.`{key}` = new.`{key}`" for key in keys)
-    table = DeltaTable.forPath(spark, path).alias("old").merge(stamped(frame, transaction).alias("new"), same)
-    with transaction_of_merge(spark, transaction):
-        table.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+    new = stamped(frame, transaction).alias("new")
+
+    def merge() -> None:
+        table = DeltaTable.forPath(frame.sparkSession, path).alias("old")
+        with transaction_of_merge(frame.sparkSession, transaction):
+            table.merge(new, same).whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+    commit(path, merge)
 
 
 @contextmanager
@@ -109,10 +143,14 @@ def replace_once(frame: DataFrame, path: str, transaction: Transaction, span: Sp
     source = frame.withColumns({"_span": F.lit(None).cast("string"), "_start": F.lit(None).cast("timestamp")})
     source = source.unionByName(spans, allowMissingColumns=True)
     is_inside = "old.series_id = new._span" + (f" AND old.`{span.at}` >= new._start" if span.at else "")
-    table = DeltaTable.forPath(frame.sparkSession, path).alias("old").merge(source.alias("new"), is_inside)
     inserted: dict[str, str | Column] = {column: F.col(f"new.`{column}`") for column in columns}
-    with transaction_of_merge(frame.sparkSession, transaction):
-        table.whenMatchedDelete().whenNotMatchedInsert("new._span IS NULL", values=inserted).execute()
+
+    def replace() -> None:
+        table = DeltaTable.forPath(frame.sparkSession, path).alias("old").merge(source.alias("new"), is_inside)
+        with transaction_of_merge(frame.sparkSession, transaction):
+            table.whenMatchedDelete().whenNotMatchedInsert("new._span IS NULL", values=inserted).execute()
+
+    commit(path, replace)
 
 
 def batch_rows(spark: SparkSession, path: str, transaction: Transaction) -> DataFrame:
@@ -141,7 +179,7 @@ def prepare_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
     missing = new_columns(spark.read.format("delta").load(path).schema, spec, path)
     if missing:
         definitions = ", ".join(f"`{column.name}` {column.dataType.simpleString()}" for column in missing)
-        spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({definitions})")
+        commit(path, lambda: spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({definitions})"))
 
 
 def create_table(spark: SparkSession, path: str, spec: TableSpec) -> None:

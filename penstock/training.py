@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.errors import ConfigError
+from udfs.pickled import pickle_allowed
 
 SEED = 42
 TARGET = "quality"
@@ -58,13 +59,15 @@ def train(
         mlflow.log_metrics(metrics)
         mlflow.log_input(from_pandas(training, targets=TARGET, name=data.stem), context="training")
         example = training[names].head(5)
-        info = mlflow.sklearn.log_model(
-            model,
-            name="model",
-            signature=mlflow.models.infer_signature(example, model.predict(example)),
-            input_example=example,
-            registered_model_name=config.model.name,
-        )
+        # MLflow loads what it has just saved, to see what it imports.
+        with pickle_allowed(True):
+            info = mlflow.sklearn.log_model(
+                model,
+                name="model",
+                signature=mlflow.models.infer_signature(example, model.predict(example)),
+                input_example=example,
+                registered_model_name=config.model.name,
+            )
     version = str(info.registered_model_version)
     alias = config.model.alias if promote else "candidate"
     mlflow.MlflowClient().set_registered_model_alias(config.model.name, alias, version)

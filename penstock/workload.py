@@ -16,7 +16,7 @@ from penstock.plan import Plan, PlannedFile
 from penstock.scoring import Scorer
 from penstock.series_answers import REASONS, window_contract
 from penstock.series_batch import new_windows, write_series
-from penstock.tables import Transaction, append_once, batch_rows, column_type, table_version
+from penstock.tables import Transaction, append_once, batch_rows, column_type, lasting_version
 from schemas.contract import Contract
 from schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
 
@@ -114,7 +114,7 @@ class Series:
         return fleet_misfit(scorer.outputs, scorer.metadata, config)
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:
-        return table_version(spark, config.table_path("lags"))
+        return lasting_version(spark, config.table_path("lags"))
 
     def model_rows(self, pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
         return new_windows(pipeline, accepted, files)

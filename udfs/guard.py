@@ -9,7 +9,7 @@ import mlflow
 import pandas as pd
 
 from udfs.guarded import score_rows
-from udfs.model_cache import GuardedModel, open_model
+from udfs.model_cache import ALLOW_PICKLE, GuardedModel, open_model
 
 
 class Guard(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unused-ignore]
@@ -18,7 +18,7 @@ class Guard(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unus
     model: GuardedModel
 
     def load_context(self, context: Any) -> None:
-        self.model = open_model(context.artifacts["model"])
+        self.model = open_model(context.artifacts["model"], allow_pickle=context.model_config[ALLOW_PICKLE])
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> pd.DataFrame:
         return score_rows(self.model.predict, model_input, inputs=self.model.inputs, outputs=self.model.outputs)

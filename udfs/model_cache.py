@@ -7,8 +7,17 @@ from typing import Any
 
 import mlflow
 import pandas as pd
+from mlflow.models import Model
 
 from udfs.outputs import Port, input_ports, output_ports
+from udfs.pickled import is_safe_skops, pickle_allowed
+
+#: The guard's one setting, in its MLflow model_config.
+ALLOW_PICKLE = "allow_pickle"
+
+
+class ModelLoadError(Exception):
+    """The model's files could not be made a model; the text says why, in one line."""
 
 
 @dataclass(frozen=True)
@@ -20,8 +29,13 @@ class GuardedModel:
 
 # Two: the version in use, and the one that comes after it.
 @lru_cache(maxsize=2)
-def open_model(path: str) -> GuardedModel:
-    """The pyfunc in the folder `path`, with its signature's ports."""
-    model = mlflow.pyfunc.load_model(path)
+def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
+    """The pyfunc in the folder `path`, with its signature's ports. Raises ModelLoadError."""
+    try:
+        allowed = allow_pickle or is_safe_skops(Model.load(path).flavors)
+        with pickle_allowed(allowed):
+            model = mlflow.pyfunc.load_model(path)
+    except Exception as error:  # the model is foreign code, and may raise anything
+        raise ModelLoadError(" ".join(f"{type(error).__name__}: {error}".split())) from error
     signature = model.metadata.signature
     return GuardedModel(predict=model.predict, inputs=input_ports(signature), outputs=output_ports(signature))

@@ -1,6 +1,6 @@
 import pytest
 
-from penstock.durations import parse_seconds
+from penstock.durations import parse_seconds, written
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,8 @@ def test_an_unknown_unit_is_named(text):
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(ValueError, match="write for example"):
         parse_seconds(text)
+
+
+@pytest.mark.parametrize("text", ["7 days", "1 day", "36 hours", "90 minutes", "1.5 s", "90 s", "0 s"])
+def test_a_duration_is_written_as_it_is_read(text):
+    assert written(parse_seconds(text)) == text

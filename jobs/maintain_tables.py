@@ -1,0 +1,34 @@
+"""Compact, vacuum and trim the tables of a pipeline within a time budget, beside its running stream:
+jobs/maintain_tables.py --conf conf/wine.yaml"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.durations import written
+from penstock.maintenance import maintain_tables
+from penstock.session import build_session
+
+
+@click.command(help=__doc__)
+@config_options
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
+    config = read_config(conf, overrides)
+    spark = build_session(f"penstock-maintenance-{config.pipeline}", settings=config.spark)
+    left = maintain_tables(spark, config)
+    click.echo(
+        f"left for the next run (budget {written(config.maintenance.budget)}): {'; '.join(left)}"
+        if left
+        else "done: nothing is left"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

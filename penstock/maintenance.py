@@ -1,0 +1,156 @@
+"""Keeps the tables small and quick to read, beside a running stream: old rows, compaction, vacuum, old plans.
+
+It takes no lease of the stream's. Delta keeps what both do apart: of two commits that touch the same files the later
+one is refused, and the stream writes again (penstock.conflicts), maintenance leaves it to its next run.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from time import monotonic
+
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+
+from penstock.config import PipelineConfig
+from penstock.conflicts import CONFLICTS
+from penstock.durations import written
+from penstock.errors import TableConflictError
+from penstock.lease import Lease
+from penstock.ledger import finished_batches
+from penstock.retention import delete_expired
+from penstock.retention_rules import table_names
+from penstock.storage import storage_for
+from penstock.tables import set_properties, table_exists, table_properties
+from penstock.trimming import remove_dead_files, stuck_plan, trim_plans
+
+#: Delta's own target for a compacted file.
+COMPACTED_FILE_BYTES = 1024**3
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSize:
+    """The files of a table's newest version, and their bytes."""
+
+    files: int
+    bytes: int
+
+    @property
+    def too_many(self) -> int:
+        """How many files more than if all were full."""
+        return self.files - max(1, -(-self.bytes // COMPACTED_FILE_BYTES))
+
+
+@dataclass(kw_only=True)
+class Upkeep:
+    """One run of maintenance. left: what the next run has to do, a text for each table."""
+
+    spark: SparkSession
+    config: PipelineConfig
+    lease: Lease
+    deadline: float
+    left: list[str] = field(default_factory=list)
+
+    @property
+    def is_over(self) -> bool:
+        return monotonic() >= self.deadline
+
+    def maintain(self, table: str) -> None:
+        """The steps for a table, as far as the budget goes; one that has begun is finished."""
+        started, path = monotonic(), self.config.table_path(table)
+        before, notes, steps = table_size(self.spark, path), [], self.steps(table)
+        while steps and not self.is_over:
+            name, step = steps.pop(0)
+            notes.append(self.attempt(table, name, step))
+        if steps:
+            self.left.append(f"{table} ({', '.join(name for name, _ in steps)})")
+        after = table_size(self.spark, path)
+        log.info("%s", progress_line(table, before, after, monotonic() - started, notes))
+
+    def attempt(self, table: str, name: str, step: Callable[[], str]) -> str:
+        """Run a step; what it has to say. One that met with the stream's commits is left for the next run."""
+        self.lease.check()
+        try:
+            return step()
+        except (*CONFLICTS, TableConflictError):
+            self.left.append(f"{table} ({name})")
+            return f"{name} met with another commit"
+
+    def steps(self, table: str) -> list[tuple[str, Callable[[], str]]]:
+        return [
+            ("properties", lambda: self.promise(table)),
+            ("retention", lambda: self.expire(table)),
+            ("compaction", lambda: self.compact(table)),
+            ("vacuum", lambda: self.vacuum(table)),
+        ]
+
+    def promise(self, table: str) -> str:
+        """The table's properties say for how long its past is kept; Delta's vacuum and log cleanup obey them."""
+        maintenance, path = self.config.maintenance, self.config.table_path(table)
+        kept = f"interval {int(maintenance.time_travel)} seconds"
+        wanted = {"delta.logRetentionDuration": kept, "delta.deletedFileRetentionDuration": kept}
+        if table in maintenance.retention:
+            # Rows of all ages share a file: without deletion vectors each run would write the whole table again.
+            wanted["delta.enableDeletionVectors"] = "true"
+        found = table_properties(self.spark, path)
+        if any(found.get(key) != value for key, value in wanted.items()):
+            set_properties(self.spark, path, wanted)
+        return ""
+
+    def expire(self, table: str) -> str:
+        rows = delete_expired(self.spark, self.config, table, datetime.now(UTC))
+        return f"{rows:,} rows older than {written(self.config.maintenance.retention[table])} deleted" if rows else ""
+
+    def compact(self, table: str) -> str:
+        DeltaTable.forPath(self.spark, self.config.table_path(table)).optimize().executeCompaction()
+        return ""
+
+    def vacuum(self, table: str) -> str:
+        DeltaTable.forPath(self.spark, self.config.table_path(table)).vacuum()
+        return ""
+
+
+def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
+    """Maintain every table of a pipeline within `maintenance.budget`, the most fragmented first, and trim its plans.
+
+    Returns what is left for the next run, a text for each table. Raises LeaseError if another run is at it.
+    """
+    root, storage = config.tables.root, storage_for(config.tables.root)
+    deadline = monotonic() + config.maintenance.budget
+    tables = [name for name in table_names(config.workload) if table_exists(spark, config.table_path(name))]
+    with Lease(
+        storage=storage,
+        path=f"{root}/_maintenance_lease.json",
+        job="maintain_tables",
+        conflict="the tables are being maintained by {other}; one run at a time: wait for its end",
+    ) as lease:
+        upkeep = Upkeep(spark=spark, config=config, lease=lease, deadline=deadline)
+        done = finished_batches(spark, config)
+        if upkeep.is_over:
+            return tables
+        plans, dead = trim_plans(storage, config, done), remove_dead_files(storage, config)
+        log.info("plans of finished batches: %d removed; files left by dead processes: %d removed", plans, dead)
+        for table in most_fragmented_first(spark, config, tables):
+            stuck = stuck_plan(storage, config, done) if table == "lags" else ""
+            if stuck or upkeep.is_over:
+                upkeep.left.append(f"{table} ({stuck})" if stuck else table)
+            else:
+                upkeep.maintain(table)
+    return upkeep.left
+
+
+def most_fragmented_first(spark: SparkSession, config: PipelineConfig, tables: Iterable[str]) -> list[str]:
+    too_many = {name: table_size(spark, config.table_path(name)).too_many for name in tables}
+    return sorted(too_many, key=lambda name: -too_many[name])
+
+
+def table_size(spark: SparkSession, path: str) -> TableSize:
+    detail = DeltaTable.forPath(spark, path).detail().select("numFiles", "sizeInBytes").first()
+    return TableSize(files=detail["numFiles"], bytes=detail["sizeInBytes"]) if detail else TableSize(files=0, bytes=0)
+
+
+def progress_line(table: str, before: TableSize, after: TableSize, seconds: float, notes: Iterable[str]) -> str:
+    sizes = f"{before.files:,} files -> {after.files:,}, {before.bytes:,} bytes -> {after.bytes:,}"
+    return "; ".join([f"{table}: {sizes}, {seconds:.1f} s", *filter(None, notes)])

@@ -1,0 +1,72 @@
+"""Deletes rows that are older than the config keeps them, and remembers from which moment a table is complete."""
+
+import json
+from datetime import UTC, datetime, timedelta
+
+from delta.tables import DeltaTable
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from penstock.config import PipelineConfig
+from penstock.errors import EnvironmentCheckError
+from penstock.retention_rules import TIME_COLUMNS
+from penstock.storage import Storage, storage_for
+
+
+def delete_expired(spark: SparkSession, config: PipelineConfig, table: str, now: datetime) -> int:
+    """Delete the rows of a table that are past its retention; returns how many. Delta's conflicts are the caller's."""
+    kept_seconds = config.maintenance.retention.get(table)
+    if kept_seconds is None:
+        return 0
+    path, column = config.table_path(table), F.col(TIME_COLUMNS[table])
+    cutoff = now - timedelta(seconds=kept_seconds)
+    if spark.read.format("delta").load(path).where(column < F.lit(cutoff)).isEmpty():
+        return 0
+    # Before the rows go: whoever compares the tables meanwhile must not miss them.
+    remember(storage_for(config.tables.root), config, table, cutoff)
+    DeltaTable.forPath(spark, path).delete(column < F.lit(cutoff))
+    metrics = DeltaTable.forPath(spark, path).history(1).select("operation", "operationMetrics").first()
+    if metrics is None or metrics["operation"] != "DELETE":
+        return 0  # another commit came in between; how many rows went stands in the table's history
+    return int(metrics["operationMetrics"].get("numDeletedRows") or 0)
+
+
+def complete_since(config: PipelineConfig, table: str, now: datetime) -> datetime | None:
+    """The moment from which a table has every row: those whose time column (scored_at, quarantined_at: when their
+    batch was planned) is at or after it. None: all it ever had.
+
+    A run of maintenance may begin while one looks, so what the retention allows to go at `now` counts as gone.
+    """
+    moments = []
+    kept_seconds = config.maintenance.retention.get(table)
+    if kept_seconds is not None:
+        moments.append(now - timedelta(seconds=kept_seconds))
+    remembered = deletions(storage_for(config.tables.root), config).get(table)
+    if remembered is not None:
+        moments.append(remembered)
+    return max(moments, default=None)
+
+
+def deletions(storage: Storage, config: PipelineConfig) -> dict[str, datetime]:
+    """Up to which moment rows were deleted from each table. Raises EnvironmentCheckError."""
+    path = deletions_path(config)
+    content = storage.read(path)
+    if content is None:
+        return {}
+    try:
+        return {table: datetime.fromisoformat(moment) for table, moment in json.loads(content).items()}
+    except (ValueError, TypeError, AttributeError):
+        raise EnvironmentCheckError(
+            f"{path}: is not a record of deletions; restore it (it says up to when rows were deleted from each table)"
+        ) from None
+
+
+def remember(storage: Storage, config: PipelineConfig, table: str, cutoff: datetime) -> None:
+    known = deletions(storage, config)
+    known[table] = max(cutoff, known.get(table, cutoff))
+    lines = {name: moment.astimezone(UTC).isoformat() for name, moment in known.items()}
+    storage.replace(deletions_path(config), json.dumps(lines).encode())
+
+
+def deletions_path(config: PipelineConfig) -> str:
+    return f"{config.tables.root}/_deleted_before.json"

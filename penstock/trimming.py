@@ -1,0 +1,67 @@
+"""Removes small files that nobody reads any more: plans of finished batches, and what processes that died left."""
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+from penstock.arrivals import query_id_of
+from penstock.config import PipelineConfig
+from penstock.errors import PlanError
+from penstock.plan import plan_path, planned_batches, read_plan
+from penstock.storage import Storage
+
+#: Older than this, a file that is made and renamed at once has nobody who will rename it.
+DEAD_AFTER_SECONDS = 86400.0
+#: A batch that has taken this long was cut off. Well below the floor of maintenance.time_travel.
+STUCK_AFTER_SECONDS = 86400.0
+#: penstock.storage writes beside the target under `.<name>.<32 hex digits>`; penstock.lease breaks a dead holder's
+#: lease under the right to do so, `<lease>.<token>`.
+DEAD_NAMES = re.compile(r"\..+\.[0-9a-f]{32}|_.*lease\.json\.[0-9a-f]{32}")
+
+
+def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> int:
+    """Remove the plans of batches that have their marker, but for the newest; returns how many.
+
+    done: the last batch with a marker, by query id. The plan of the batch before is read by the next, for its model.
+    """
+    query_id = query_id_of(storage, config.checkpoint)
+    last = done.get(query_id, -1) if query_id else -1
+    finished = [batch_id for batch_id in planned_batches(storage, config.checkpoint) if batch_id <= last]
+    for batch_id in finished[: -config.maintenance.keep_plans]:
+        storage.delete(plan_path(config.checkpoint, batch_id))
+    return len(finished[: -config.maintenance.keep_plans])
+
+
+def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> str:
+    """Why `lags` must be left alone: a batch planned long ago has no marker, and its replay reads `lags` as they were.
+
+    Empty if there is no such batch.
+    """
+    query_id = query_id_of(storage, config.checkpoint)
+    last = done.get(query_id, -1) if query_id else -1
+    for batch_id in planned_batches(storage, config.checkpoint):
+        if batch_id <= last:
+            continue
+        try:
+            plan = read_plan(storage, plan_path(config.checkpoint, batch_id))
+        except PlanError as error:
+            return str(error)
+        if plan and plan.planned_at < datetime.now(UTC) - timedelta(seconds=STUCK_AFTER_SECONDS):
+            return (
+                f"batch {batch_id} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; its replay reads "
+                "lags as they were: start the stream or a backfill first"
+            )
+    return ""
+
+
+def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:
+    """Remove what was written aside by processes that died before they could rename it; returns how many files."""
+    removed = 0
+    root, checkpoint = config.tables.root, config.checkpoint
+    for folder in (root, f"{root}/_replays", checkpoint, f"{checkpoint}/plan"):
+        for name in filter(DEAD_NAMES.fullmatch, storage.names(folder)):
+            status = storage.status(f"{folder}/{name}")
+            if status and time.time() - status.modified_milliseconds / 1000 > DEAD_AFTER_SECONDS:
+                storage.delete(f"{folder}/{name}")
+                removed += 1
+    return removed

@@ -1,0 +1,143 @@
+"""Writes of the stream that meet with a commit of maintenance are made again, and their rows are there once."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.tables import Transaction, append_once, merge_once, set_properties
+
+ROWS = 40
+
+
+@pytest.fixture
+def table(spark: SparkSession, tmp_path: Path) -> str:
+    """Four files with the rows id = 0..39 and value = 0, deletion vectors on, like `lags`."""
+    path = str(tmp_path / "table")
+    batch = (F.lit("old").alias("query_id"), F.lit(0).cast("long").alias("batch_id"))
+    rows = spark.range(ROWS).select(*batch, "id", F.lit(0).cast("long").alias("value"))
+    builder = DeltaTable.createIfNotExists(spark).location(path).addColumns(rows.schema)
+    builder.property("delta.enableDeletionVectors", "true").execute()
+    rows.repartition(4).write.format("delta").mode("append").save(path)
+    return path
+
+
+def interrupted(frame: DataFrame, folder: Path) -> DataFrame:
+    """`frame`, which when first read says so and waits: what happens meanwhile comes between read and commit."""
+    folder.mkdir()
+    reading, go_on = folder / "reading", folder / "go-on"
+
+    def wait(batches: Iterator[object]) -> Iterator[object]:
+        import time
+
+        reading.touch()
+        deadline = time.monotonic() + 60
+        while not go_on.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        yield from batches
+
+    return frame.coalesce(1).mapInPandas(wait, frame.schema)  # type: ignore[arg-type]
+
+
+def meanwhile(folder: Path, action: Callable[[], object]) -> threading.Thread:
+    """Do `action` once `interrupted` waits, and let it go on."""
+
+    def act() -> None:
+        while not (folder / "reading").exists():
+            time.sleep(0.05)
+        action()
+        (folder / "go-on").touch()
+
+    thread = threading.Thread(target=act, daemon=True)
+    thread.start()
+    return thread
+
+
+def compact(spark: SparkSession, path: str) -> None:
+    DeltaTable.forPath(spark.newSession(), path).optimize().executeCompaction()
+
+
+def new_rows(spark: SparkSession) -> DataFrame:
+    return spark.range(ROWS - 10, ROWS + 10).select("id", F.lit(1).cast("long").alias("value"))
+
+
+def operations(spark: SparkSession, path: str) -> list[str]:
+    return [row.operation for row in DeltaTable.forPath(spark, path).history().orderBy("version").collect()]
+
+
+def transaction(batch_id: int = 7) -> Transaction:
+    return Transaction(pipeline="p", query_id="q", batch_id=batch_id)
+
+
+def contents(spark: SparkSession, path: str) -> dict[int, int]:
+    rows = spark.read.format("delta").load(path).collect()
+    found = {row["id"]: row["value"] for row in rows}
+    assert len(found) == len(rows)
+    return found
+
+
+def test_a_merge_that_meets_a_compaction_is_made_again(
+    spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    folder = tmp_path / "signals"
+    frame = interrupted(new_rows(spark), folder)
+    thread = meanwhile(folder, lambda: compact(spark, table))
+    merge_once(frame, table, transaction(), keys=("id",))
+    thread.join()
+    assert contents(spark, table) == {
+        **dict.fromkeys(range(ROWS - 10), 0),
+        **dict.fromkeys(range(ROWS - 10, ROWS + 10), 1),
+    }
+    assert operations(spark, table)[-2:] == ["OPTIMIZE", "MERGE"]
+    assert "met with another commit" in caplog.text
+
+    merge_once(new_rows(spark).withColumn("value", F.lit(2).cast("long")), table, transaction(), keys=("id",))
+    assert 2 not in contents(spark, table).values()
+
+
+def test_an_append_that_meets_new_metadata_is_made_again(
+    spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    folder = tmp_path / "signals"
+    frame = interrupted(new_rows(spark).where(F.col("id") >= ROWS), folder)
+    kept = {"delta.logRetentionDuration": "interval 9 days"}
+    thread = meanwhile(folder, lambda: set_properties(spark.newSession(), table, kept))
+    append_once(frame, table, transaction())
+    thread.join()
+    assert sum(contents(spark, table).values()) == 10
+    assert operations(spark, table)[-2:] == ["SET TBLPROPERTIES", "WRITE"]
+    assert "met with another commit (MetadataChanged), writing again" in caplog.text
+
+
+def test_an_append_and_a_compaction_do_not_meet(
+    spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    folder = tmp_path / "signals"
+    frame = interrupted(new_rows(spark).where(F.col("id") >= ROWS), folder)
+    thread = meanwhile(folder, lambda: compact(spark, table))
+    append_once(frame, table, transaction())
+    thread.join()
+    assert sum(contents(spark, table).values()) == 10
+    assert "met with another commit" not in caplog.text
+
+
+def test_an_append_of_rows_that_depend_on_the_table_is_made_again(
+    spark: SparkSession, table: str, tmp_path: Path
+) -> None:
+    """As `observations` are, where late ones are told from revisions."""
+    folder = tmp_path / "signals"
+    frame = interrupted(new_rows(spark), folder)
+    known = spark.read.format("delta").load(table).select("id")
+    thread = meanwhile(folder, lambda: compact(spark, table))
+    append_once(frame.join(known, on="id", how="left_anti"), table, transaction())
+    thread.join()
+    assert sum(contents(spark, table).values()) == 10

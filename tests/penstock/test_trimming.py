@@ -1,0 +1,112 @@
+import json
+import os
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from penstock.config import PipelineConfig
+from penstock.plan import PinnedModel, Plan, plan_path, planned_batches
+from penstock.storage import LocalStorage
+from penstock.trimming import remove_dead_files, stuck_plan, trim_plans
+
+STORAGE = LocalStorage()
+QUERY = "the-query"
+
+
+@pytest.fixture
+def config(tmp_path):
+    checkpoint = tmp_path / "checkpoint"
+    checkpoint.mkdir()
+    (checkpoint / "metadata").write_text(json.dumps({"id": QUERY}))
+    return PipelineConfig.model_validate(
+        {
+            "pipeline": "wine",
+            "workload": "rows",
+            "source": {"path": str(tmp_path / "inbox")},
+            "contract": "schemas.wine:CONTRACT",
+            "model": {"name": "m"},
+            "tables": {"root": str(tmp_path / "tables")},
+            "checkpoint": str(checkpoint),
+            "mlflow": {"tracking_uri": "http://host"},
+            "maintenance": {"keep_plans": 2},
+        }
+    )
+
+
+def plan(config, batch_id, *, age=timedelta(0)):
+    moment = datetime.now(UTC) - age
+    made = Plan(
+        query_id=QUERY,
+        batch_id=batch_id,
+        planned_at=moment,
+        resolved_at=moment,
+        contract_hash="",
+        config_hash="",
+        files=(),
+        models=(PinnedModel(name="m", version="1", role="champion", source="s", created_milliseconds=1),),
+        lags_version=3,
+    )
+    STORAGE.create(plan_path(config.checkpoint, batch_id), made.model_dump_json().encode())
+
+
+@pytest.mark.parametrize(
+    ("done", "kept"),
+    [
+        ({QUERY: 11}, [10, 11]),
+        ({QUERY: 9}, [8, 9, 10, 11]),
+        ({QUERY: 1}, list(range(12))),
+        ({QUERY: -1}, list(range(12))),
+        ({}, list(range(12))),
+        ({"another-query": 11}, list(range(12))),
+    ],
+)
+def test_the_newest_plans_and_the_unfinished_stay(config, done, kept):
+    for batch_id in range(12):
+        plan(config, batch_id)
+    assert trim_plans(STORAGE, config, done) == 12 - len(kept)
+    assert planned_batches(STORAGE, config.checkpoint) == kept
+
+
+def test_a_checkpoint_that_has_not_begun_has_no_plans(tmp_path, config):
+    (tmp_path / "checkpoint" / "metadata").unlink()
+    assert trim_plans(STORAGE, config, {QUERY: 5}) == 0
+
+
+@pytest.mark.parametrize(("age_hours", "done", "is_stuck"), [(25, 3, True), (23, 3, False), (25, 4, False)])
+def test_a_batch_that_was_cut_off_long_ago_holds_lags(config, age_hours, done, is_stuck):
+    plan(config, 4, age=timedelta(hours=age_hours))
+    found = stuck_plan(STORAGE, config, {QUERY: done})
+    assert bool(found) == is_stuck
+    assert not is_stuck or found.startswith("batch 4 was planned on ")
+
+
+def test_a_plan_that_can_not_be_read_holds_lags(config):
+    STORAGE.create(plan_path(config.checkpoint, 4), b"{}")
+    assert "is not a plan that this version can read" in stuck_plan(STORAGE, config, {QUERY: 3})
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "age_days", "goes"),
+    [
+        ("tables", "_lease.json." + "a" * 32, 2, True),
+        ("tables", "_maintenance_lease.json." + "0" * 32, 2, True),
+        ("tables", "._lease.json." + "f" * 32, 2, True),
+        ("checkpoint/plan", ".7.json." + "f" * 32, 2, True),
+        ("checkpoint", ".stop." + "f" * 32, 2, True),
+        ("checkpoint/plan", ".7.json." + "f" * 32, 0.5, False),
+        ("tables", "_lease.json", 2, False),
+        ("tables", "_deleted_before.json", 2, False),
+        ("checkpoint/plan", "7.json", 2, False),
+        ("checkpoint", "metadata", 2, False),
+        ("checkpoint", ".metadata.crc", 2, False),
+    ],
+)
+def test_only_what_dead_processes_left_aside_is_removed(tmp_path, config, folder, name, age_days, goes):
+    file = tmp_path / folder / name
+    file.parent.mkdir(exist_ok=True, parents=True)
+    file.touch()
+    then = time.time() - age_days * 86400
+    os.utime(file, (then, then))
+    assert remove_dead_files(STORAGE, config) == goes
+    assert file.exists() != goes
