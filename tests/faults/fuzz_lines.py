@@ -83,7 +83,7 @@ def compare(sandbox: Sandbox, name: str, expected: Judged, whole: Counter[Values
     answers = sandbox.rows("predictions", file=name)
     accepted = Counter(map(as_values, answers))
     quarantined = sum(row.stage != "file" for row in sandbox.rows("quarantine", file=name))
-    misplaced = (accepted - expected.candidates).total() + sum(row.prediction != 2 * row.x for row in answers)
+    misplaced = expected.misplaced(accepted) + sum(row.prediction != 2 * row.x for row in answers)
     return Counter(
         rows=expected.rows,
         accepted=len(answers),

@@ -53,6 +53,11 @@ def test_the_judge_reads_lines_as_they_stand() -> None:
     judged = judge(header + rows)
     assert judged.rows == 5
     assert judged.candidates == Counter([(1, "a", 0.5, 2, "b, c"), (2, "a", 0.5, None, "")])
+    assert judged.misplaced(judged.candidates) == 0
+    assert judged.misplaced(Counter([(1, "b, c", 0.5, 2, "a")])) == 1
+    stray = judge(header + b'6,a,0.5,1,"b" c"\n')
+    assert stray.misplaced(Counter([(6, "a", 0.5, 1, 'b" c"')])) == 0
+    assert stray.misplaced(Counter([(6, "a", 0.5, 1, "c")])) == 1
     swapped = judge(b"x,name,row_id,n,note\n0.5,a,1,2,b\n")
     assert swapped.candidates == Counter([(1, "a", 0.5, 2, "b")])
 
