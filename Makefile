@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 CODE := jobs schemas udfs penstock tests
 
 .DEFAULT_GOAL := help
-.PHONY: help env jars demo test check format wheel lock clean
+.PHONY: help env jars demo test faults check format wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -39,6 +39,9 @@ demo: env  ## train, register, stream the wine data through the job and show wha
 
 test: env  ## run all the tests, in two processes
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+faults: env  ## kill, pause, double and damage the jobs with the full numbers, resumable (hours; SHORT=0.05 takes that part)
+	@PYTHONPATH=tests $(BIN)/python -m faults.run --short $(or $(SHORT),1)
 
 check: env  ## ruff (format, lint) and mypy strict
 	@$(BIN)/ruff format --check $(CODE)

@@ -17,6 +17,7 @@ from penstock.accounting import BatchRecord, count_batch
 from penstock.damage import without_damage
 from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows, rejected_rows
+from penstock.ledger import announce_query
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, check_files_unchanged, plan_path, replace_plan
@@ -41,6 +42,7 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
     with phases.measure("plan"):
         plan = obtain_plan(pipeline, query_id=query_id, batch_id=batch_id)
         check_files_unchanged(plan, pipeline.storage)
+    announce_query(pipeline.config, pipeline.storage, query_id)
     try:
         write_rows(pipeline, plan, transaction, phases)
     except UnreadableInputError as failure:

@@ -24,13 +24,15 @@ log = logging.getLogger(__name__)
 class LedgerState:
     """What checkpoint and tables say of each other. query_id: the checkpoint's, None if it has not begun.
 
-    planned: the highest batch in the checkpoint's offset log. done: the highest finished batch by query id.
+    planned: the highest batch in the checkpoint's offset log. done: the highest finished batch by query id. begun: the
+    queries that have written to the tables, or were about to.
     """
 
     query_id: str | None
     planned: int | None
     committed: bool
     done: dict[str, int]
+    begun: frozenset[str] = frozenset()
 
 
 def read_state(spark: SparkSession, config: PipelineConfig, storage: Storage) -> LedgerState:
@@ -41,6 +43,7 @@ def read_state(spark: SparkSession, config: PipelineConfig, storage: Storage) ->
         planned=max(offsets, default=None),
         committed=bool(commits),
         done=finished_batches(spark, config),
+        begun=frozenset(storage.names(queries_folder(config))),
     )
 
 
@@ -56,11 +59,11 @@ def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -
     """Raises LedgerError where going on would skip or double rows; the message says what to do."""
     check_owner(config, storage)
     if state.query_id is None:
-        if state.done and not old_queries(config, storage):
+        if (state.done or state.begun) and not old_queries(config, storage):
             raise LedgerError(
-                f"the checkpoint {config.checkpoint} is new, but the tables in {config.tables.root} hold finished "
-                "batches of another one: every file would be scored twice. Point to the old checkpoint, or start with "
-                "--resume-from-ledger to score only files that the ledger does not have"
+                f"the checkpoint {config.checkpoint} is new, but the tables in {config.tables.root} hold finished or "
+                "begun batches of another one: every file would be scored twice. Point to the old checkpoint, or start "
+                "with --resume-from-ledger to score only files that the ledger does not have"
             )
         return
     done = state.done.get(state.query_id)
@@ -104,7 +107,8 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
     names = ("quarantine", "predictions", "forecasts", "observations", "lags", "batches")
     paths = {name: config.table_path(name) for name in names if table_exists(spark, config.table_path(name))}
     # Replays belong to the tables, not to a checkpoint: they go on.
-    old = sorted({query for path in paths.values() for query in query_ids(spark, path)} - {REPLAY_QUERY})
+    written = {query for path in paths.values() for query in query_ids(spark, path)}
+    old = sorted((state.begun | written) - {REPLAY_QUERY})
     for query in old:
         close_query(spark, paths.values(), pipeline=config.pipeline, query_id=query)
     for name, path in paths.items():
@@ -117,6 +121,18 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
         "resumed from the ledger: %d earlier queries are closed, their files will not be scored again",
         len(old),
     )
+
+
+def announce_query(config: PipelineConfig, storage: Storage, query_id: str) -> None:
+    """Leave a query's id beside the tables before its first write: a paused process is then known, and can be closed,
+    even where it has written no row."""
+    path = f"{queries_folder(config)}/{query_id}"
+    if storage.status(path) is None:
+        storage.create(path, config.checkpoint.encode())
+
+
+def queries_folder(config: PipelineConfig) -> str:
+    return f"{config.tables.root}/_queries"
 
 
 def query_ids(spark: SparkSession, path: str) -> list[str]:

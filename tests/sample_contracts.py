@@ -31,3 +31,22 @@ MORE_LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="tiny", sql="x < 5
 
 SMALL_AND_MORE = Contract(fields=(*SMALL.fields, Field(name="more", type="integer", nullable=True)))
 SMALL_CHANGED = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="integer", nullable=True)))
+
+#: Rows that can be told apart, for what must not lose or double any.
+LEDGER = Contract(
+    fields=(
+        Field(name="row_id", type="long"),
+        Field(name="x", type="double"),
+        Field(name="note", type="string", nullable=True),
+    )
+)
+
+FUZZ = Contract(
+    fields=(
+        Field(name="row_id", type="long"),
+        Field(name="name", type="string"),
+        Field(name="x", type="double"),
+        Field(name="n", type="integer", nullable=True),
+        Field(name="note", type="string", nullable=True),
+    )
+)

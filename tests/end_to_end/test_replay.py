@@ -13,10 +13,15 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from penstock.errors import EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.lease import Lease
 from penstock.storage import LocalStorage
+from penstock.tables import append_once
 
 
 class PowerCutError(Exception):
     """What the tests raise in the middle of a batch."""
+
+
+def cut_off() -> None:
+    raise PowerCutError
 
 
 def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str) -> None:
@@ -145,6 +150,31 @@ def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkey
     rows = sorted(row.source_file.rsplit("/", 1)[1] for row in sandbox.rows("predictions"))
     assert rows == ["a.csv", "a.csv", "b.csv", "c.csv", "d.csv"]
     assert sandbox.reasons("b.csv") == [["alcohol: 'abc' is not a double"]]
+
+
+def test_a_first_batch_without_marker_counts_as_begun(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows are in the tables already: a new checkpoint must not score them again."""
+    sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
+    run_cut_off(sandbox, monkeypatch, before="batch.write_marker")
+    shutil.rmtree(sandbox.root / "checkpoint")
+    with pytest.raises(LedgerError, match=r"or begun batches of another one.*--resume-from-ledger"):
+        sandbox.run()
+    sandbox.run(resume=True)
+    assert (sandbox.table("predictions").count(), sandbox.table("quarantine").count()) == (1, 1)
+
+
+def test_a_query_that_has_written_nothing_is_closed_too(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was about to: the first write of its first batch comes after another query went on from the ledger."""
+    sandbox.drop("a.csv", csv_file(wine(alcohol="abc")))
+    late: list[Any] = []
+    monkeypatch.setattr("penstock.batch.append_once", lambda *write: late.append(write) or cut_off())
+    with pytest.raises(PowerCutError):
+        sandbox.run()
+    monkeypatch.undo()
+    shutil.rmtree(sandbox.root / "checkpoint")
+    sandbox.run(resume=True)
+    append_once(*late[0])
+    assert sandbox.table("quarantine").count() == 1
 
 
 def test_tables_gone_but_checkpoint_there_is_refused(sandbox: Sandbox) -> None:

@@ -1,0 +1,35 @@
+"""Spark forgets that a batch is finished and runs it again."""
+
+from faults.bench import Bench, last_commit
+from faults.feeds import FEEDS
+from faults.result import Fault, Progress, Seen
+
+
+def run(bench: Bench, progress: Progress, times: int) -> Seen:
+    pipelines = [(feed, feed.sandbox(bench, f"replay-{feed.name}", files_a_batch=2)) for feed in FEEDS]
+    before = []
+    for feed, sandbox in pipelines:
+        for number in range(2):
+            feed.deliver(sandbox, number)
+            sandbox.run()
+        before.append(feed.contents(sandbox))
+    while progress.done < times:
+        feed, sandbox = pipelines[progress.done % len(pipelines)]
+        commits = sandbox.root / "checkpoint" / "commits"
+        last = last_commit(sandbox)
+        (commits / str(last)).unlink()
+        (commits / f".{last}.crc").unlink(missing_ok=True)
+        sandbox.run()
+        is_same = feed.contents(sandbox) == before[progress.done % len(pipelines)]
+        progress.add(workload=feed.name, batch=last, changed=not is_same)
+    changed = progress.total("changed")
+    return Seen(seen=f"{changed} replays changed a table", passed=changed == 0)
+
+
+FAULT = Fault(
+    name="batch replay",
+    done="the last file in the checkpoint's commits/ deleted, the pipeline started again, rows and series",
+    must="0 new rows in any table",
+    times=50,
+    run=run,
+)

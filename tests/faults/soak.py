@@ -1,0 +1,116 @@
+"""A long run of many small micro-batches in one process."""
+
+import re
+import statistics
+import subprocess
+import time
+from itertools import pairwise
+from pathlib import Path
+
+from sandbox import Sandbox
+
+from faults.bench import Bench, Process, last_commit
+from faults.feeds import ROWS_FEED
+from faults.killing import members
+from faults.result import Fault, Progress, Seen
+
+FILES_A_BATCH = 10
+#: How many files lie ready at most.
+AHEAD = 400
+LOOK_EVERY = 10
+#: The first tenth is warm-up; then a tenth at each end is compared.
+SHARE = 10
+SLOWER, LARGER = 1.3, 1.15
+
+
+def run(bench: Bench, progress: Progress, times: int) -> Seen:
+    """One process from begin to end: an interrupted soak begins anew."""
+    progress.repetitions.clear()
+    sandbox = ROWS_FEED.sandbox(bench, f"soak-{time.time_ns()}", files_a_batch=FILES_A_BATCH)
+    job = Process(sandbox, "score_stream")
+    try:
+        looks(sandbox, job, progress, times)
+    finally:
+        job.kill()
+    sandbox.run()
+    ledger = ROWS_FEED.ledger(sandbox, range(times * FILES_A_BATCH))
+    return judged(progress, seconds_of(sandbox)[:times], clean=ledger.is_clean)
+
+
+def looks(sandbox: Sandbox, job: Process, progress: Progress, times: int) -> None:
+    delivered = 0
+    while (done := last_commit(sandbox) + 1) < times:
+        while delivered < min(times, done + AHEAD // FILES_A_BATCH) * FILES_A_BATCH:
+            ROWS_FEED.deliver(sandbox, delivered)
+            delivered += 1
+        if done >= (progress.done + 1) * LOOK_EVERY:
+            progress.add(
+                batch=done,
+                python_bytes=resident(job.process.pid),
+                heap_bytes=sum(map(live_heap, members(job.process.pid))),
+                **{f"{name}_files": len(files(sandbox, name)) for name in ("checkpoint", "tables")},
+                **{f"{name}_bytes": sum(map(size, files(sandbox, name))) for name in ("checkpoint", "tables")},
+            )
+        if job.process.poll() is not None:
+            raise AssertionError(f"ended by itself:\n{job.text[-4000:]}")
+        time.sleep(0.5)
+
+
+def resident(pid: int) -> int:
+    """Bytes in memory; 0 for a process that has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"VmRSS:\s+(\d+) kB", status)
+    return int(found[1]) * 1024 if found else 0
+
+
+def live_heap(pid: int) -> int:
+    """What a JVM's heap holds after a collection; 0 for a process that is no JVM."""
+    if Path(f"/proc/{pid}/comm").read_text().strip() != "java":
+        return 0
+    subprocess.run(["jcmd", str(pid), "GC.run"], check=True, capture_output=True)
+    heap = subprocess.run(["jcmd", str(pid), "GC.heap_info"], check=True, capture_output=True, text=True).stdout
+    return 1024 * sum(int(used) for used in re.findall(r"generation\s+total \d+K, used (\d+)K", heap))
+
+
+def seconds_of(sandbox: Sandbox) -> list[float]:
+    """From one finished batch to the next: there were always files waiting."""
+    rows = sandbox.table("batches").orderBy("batch_id").select("finished_at").collect()
+    return [(after.finished_at - before.finished_at).total_seconds() for before, after in pairwise(rows)]
+
+
+def files(sandbox: Sandbox, name: str) -> list[Path]:
+    return [path for path in (sandbox.root / name).rglob("*") if path.is_file()]
+
+
+def size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def judged(progress: Progress, seconds: list[float], *, clean: bool) -> Seen:
+    tenth = max(1, len(seconds) // SHARE)
+    slower = statistics.median(seconds[-tenth:]) / statistics.median(seconds[tenth : 2 * tenth])
+    first, last = progress.repetitions[progress.done // SHARE + 1], progress.repetitions[-1]
+    larger = last["python_bytes"] / first["python_bytes"]
+    heap = last["heap_bytes"] / first["heap_bytes"]
+    counted = ", ".join(
+        f"{name} {last[f'{name}_files']:,} files and {last[f'{name}_bytes'] / 1e6:.0f} MB"
+        for name in ("checkpoint", "tables")
+    )
+    return Seen(
+        seen=f"batches {slower:.2f} times as long at the end (median {statistics.median(seconds):.1f} s), driver "
+        f"memory {larger:.2f} times, live JVM heap {heap:.2f} times ({last['heap_bytes'] / 1e6:.0f} MB); "
+        f"{counted} after {len(seconds) * FILES_A_BATCH:,} input files",
+        passed=clean and slower <= SLOWER and larger <= LARGER and heap <= LARGER,
+    )
+
+
+FAULT = Fault(
+    name="soak",
+    done=f"micro-batches of {FILES_A_BATCH} files in one process",
+    must="memory flat, the last tenth at most 1.3 times the first after warm-up, tables and checkpoint bounded",
+    times=2_000,
+    run=run,
+)

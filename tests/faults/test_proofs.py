@@ -1,0 +1,87 @@
+"""The judges of the faults can say no."""
+
+import os
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+from sandbox import Sandbox, TestRegistry
+
+from faults.bench import Bench
+from faults.canaries import found
+from faults.feeds import FEEDS, Feed, compared
+from faults.fuzz_oracle import judge
+from faults.killing import members
+from faults.result import Fault, Progress, Seen, as_table
+
+
+def test_rows_are_compared_one_by_one() -> None:
+    ledger = compared(Counter("aab"), Counter("abbc"))
+    assert (ledger.rows, ledger.lost, ledger.twice, ledger.is_clean) == (3, 1, 2, False)
+    assert compared(Counter("ab"), Counter("ab")).is_clean
+    assert not compared(Counter("ab"), Counter("ab"), wrong=1).is_clean
+    assert not compared(Counter(), Counter()).is_clean
+
+
+@pytest.mark.parametrize("feed", FEEDS, ids=lambda feed: feed.name)
+def test_a_ledger_sees_what_is_lost_and_what_is_twice(
+    spark: SparkSession, registry: TestRegistry, tmp_path: Path, feed: Feed
+) -> None:
+    bench = Bench(folder=tmp_path, spark=spark, registry=registry)
+    sandbox = feed.sandbox(bench, "pipeline")
+    for number in range(2):
+        feed.deliver(sandbox, number)
+    sandbox.run()
+    assert feed.ledger(sandbox, range(2)).is_clean
+    assert feed.ledger(sandbox, range(3)).lost > 0
+    assert feed.ledger(sandbox, range(1)).twice > 0
+    before = feed.contents(sandbox)
+    double(sandbox, table := next(iter(before)))
+    assert feed.ledger(sandbox, range(2)).twice > 0
+    assert feed.contents(sandbox)[table] != before[table]
+
+
+def double(sandbox: Sandbox, table: str) -> None:
+    rows = sandbox.table(table)
+    rows.limit(12).write.format("delta").mode("append").save(str(sandbox.root / "tables" / table))
+
+
+def test_the_judge_reads_lines_as_they_stand() -> None:
+    header = b"row_id,name,x,n,note\n"
+    rows = b'1,a,0.5,2,"b, c"\n2,a,0.5,,\n\n  \n3,a,0.5\n4,\xff,0.5,1,b\nfive,a,0.5,1,b\n'
+    judged = judge(header + rows)
+    assert judged.rows == 5
+    assert judged.candidates == Counter([(1, "a", 0.5, 2, "b, c"), (2, "a", 0.5, None, "")])
+    assert judged.misplaced(judged.candidates) == 0
+    assert judged.misplaced(Counter([(1, "b, c", 0.5, 2, "a")])) == 1
+    stray = judge(header + b'6,a,0.5,1,"b" c"\n')
+    assert stray.misplaced(Counter([(6, "a", 0.5, 1, 'b" c"')])) == 0
+    assert stray.misplaced(Counter([(6, "a", 0.5, 1, "c")])) == 1
+    swapped = judge(b"x,name,row_id,n,note\n0.5,a,1,2,b\n")
+    assert swapped.candidates == Counter([(1, "a", 0.5, 2, "b")])
+
+
+def test_a_secret_is_found() -> None:
+    assert found({"key": "abc", "other": "xyz"}, b"...abc...") == ["key"]
+
+
+def test_an_interrupted_fault_goes_on(tmp_path: Path) -> None:
+    def run(bench: Bench, progress: Progress, times: int) -> Seen:
+        while progress.done < times:
+            progress.add(bad=0)
+            if progress.done == 2:
+                raise KeyboardInterrupt
+        return Seen(seen="all", passed=True)
+
+    fault = Fault(name="one", done="done", must="hold", times=4, run=run)
+    kept, said = tmp_path / "one.json", []
+    with pytest.raises(KeyboardInterrupt):
+        fault.examine(None, times=4, progress=Progress.in_file(kept, said.append))  # type: ignore[arg-type]
+    result = fault.examine(None, times=4, progress=Progress.in_file(kept, said.append))  # type: ignore[arg-type]
+    assert len(said) == 4
+    assert "| one: done | 4 | hold | all | ok |" in as_table([result])
+
+
+def test_the_processes_of_a_session_are_found() -> None:
+    assert os.getpid() in members(os.getsid(0))
