@@ -70,7 +70,7 @@ def read_csv_lines(
     is_damaged = has_damaged_text(F.col("_line"))
     frame = (
         lines.select(line.alias("_line"), "file_path")
-        .where(F.length(F.btrim("_line", F.lit(" \t"))) > 0)
+        .where(has_text(F.col("_line")))
         .select("_line", "file_path", record.alias("_record"))
     )
     broken = F.col(f"_record.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"_record.{SENTINEL}"), F.lit("")) != "#")
@@ -133,6 +133,11 @@ def parser_options(dialect: CsvDialect) -> dict[str, str]:
         "ignoreLeadingWhiteSpace": trim,
         "ignoreTrailingWhiteSpace": trim,
     }
+
+
+def has_text(line: Column) -> Column:
+    """A line that is a row, or the header: one that is not blank."""
+    return F.length(F.btrim(line, F.lit(" \t"))) > 0
 
 
 def decoded(content: Column, dialect: CsvDialect) -> Column:
