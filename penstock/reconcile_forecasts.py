@@ -61,8 +61,8 @@ def mismatches(tables: dict[str, DataFrame], books: Books, finished: list[tuple[
     """kind, number of series and cutoffs, and the first of them."""
     spark = tables["forecasts"].sparkSession
     each = F.broadcast(spark.createDataFrame(finished, "query_id string, batch_id long, expected int"))
-    made = tables["forecasts"].join(each, on=list(BATCH)).groupBy(*KEYS)
-    made = made.agg(F.count("*").alias("rows"), F.max("expected").alias("expected"))
+    by_cutoff = tables["forecasts"].join(each, on=list(BATCH)).groupBy(*KEYS)
+    made = by_cutoff.agg(F.count("*").alias("rows"), F.max("expected").alias("expected"))
     markers = F.broadcast(
         spark.createDataFrame([tuple(batch) for batch in books.finished], "query_id string, batch_id long")
     )
