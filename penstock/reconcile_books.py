@@ -31,7 +31,8 @@ class Batch(NamedTuple):
     def __str__(self) -> str:
         if self.query_id == REPLAY:
             return f"replay {self.batch_id}"
-        return f"batch {self.batch_id} of query {self.query_id}"
+        # A query's id is a UUID: its beginning is enough to find it, and a line stays a line.
+        return f"batch {self.batch_id} of query {self.query_id[:8]}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -149,7 +150,7 @@ def read_markers(batches: DataFrame) -> list[Marker]:
     milliseconds = F.transform("files", lambda file: F.unix_millis(file.modification_time))
     finished = F.unix_millis("finished_at").alias("finished")
     columns = ("query_id", "batch_id", "accepted", "quarantined", "files_refused", "files")
-    rows = batches.select(*columns, milliseconds.alias("milliseconds"), finished).orderBy("finished_at").collect()
+    rows = batches.select(*columns, milliseconds.alias("milliseconds"), finished).collect()
     return [
         Marker(
             batch=Batch(row["query_id"], row["batch_id"]),
@@ -162,7 +163,7 @@ def read_markers(batches: DataFrame) -> list[Marker]:
                 for file, modified in zip(row["files"] or [], row["milliseconds"] or [], strict=True)
             ),
         )
-        for row in rows
+        for row in sorted(rows, key=lambda row: (row["finished"], row["batch_id"]))
     ]
 
 

@@ -40,7 +40,7 @@ def as_text(found: Reconciliation) -> str:
     if not count:
         return "\n".join([*lines, "no differences"])
     lines.append("1 difference:" if count == 1 else f"{count:,} differences:")
-    lines += [f"  {difference}" for difference in found.differences[:SHOWN]]
+    lines += [f"  {difference}".replace(f"{found.config.source.path}/", "") for difference in found.differences[:SHOWN]]
     if count > SHOWN:
         lines.append(f"  and {count - SHOWN:,} more; --json lists all")
     return "\n".join(lines)
@@ -55,7 +55,7 @@ def state_line(found: Reconciliation, state: State) -> str:
 
 def balance_line(balance: Balance) -> str:
     """The balance: a sum that is right, or by how much it is not."""
-    elsewhere = f" + no longer there {balance.elsewhere:,}" if balance.elsewhere else ""
+    elsewhere = f" + no longer in it {balance.elsewhere:,}" if balance.elsewhere else ""
     sign = "=" if balance.unaccounted == 0 else "is not"
     line = (
         f"inbox rows {balance.inbox:,}{elsewhere} {sign} scored {balance.scored:,} "
@@ -76,7 +76,7 @@ def as_json(found: Reconciliation) -> str:
             "tables": found.config.tables.root,
             "looked_at": found.looked_at.isoformat(),
             "is_balanced": not found.differences,
-            "states": {str(state): asdict(total) for state, total in found.totals.items()},
+            "states": {state.replace(" ", "_"): asdict(total) for state, total in found.totals.items()},
             "balance": asdict(found.balance) | {"unaccounted": found.balance.unaccounted},
             "differences": [asdict(difference) for difference in found.differences],
             "notes": list(found.notes),

@@ -11,6 +11,8 @@ from processes import Job, python, run, spark_submit
 from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
+from jobs import reconcile
+
 pytestmark = pytest.mark.integration
 CONF = "conf/wine.yaml"
 
@@ -74,26 +76,21 @@ def test_a_submitted_stream_ends_by_the_stop_job(sandbox: Sandbox, jobs: list[Jo
     assert "nothing to stop" in run(sandbox, python("stop", *options)).stdout
 
 
-def test_reconcile_ends_with_1_on_a_difference(sandbox: Sandbox) -> None:
+def test_reconcile_ends_with_1_on_a_difference(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     options = arguments(sandbox, sandbox.registry.wine_model())
     overwritten = sandbox.drop("a.csv", csv_file(WINE, WINE))
     sandbox.run()
     sandbox.drop("b.csv", csv_file(WINE))
-    balanced = run(sandbox, python("reconcile", *options))
-    assert balanced.returncode == 0, balanced.stdout + balanced.stderr
-    assert "inbox rows 3 = scored 2 + quarantined 0 + pending 1" in balanced.stdout
+    assert reconcile.main(options) == 0
+    assert "inbox rows 3 = scored 2 + quarantined 0 + pending 1" in capsys.readouterr().out
+
     sandbox.drop("a.csv", csv_file(WINE, WINE, WINE), age_seconds=20)
-    different = run(sandbox, spark_submit("reconcile", *options, "--json"))
+    different = run(sandbox, python("reconcile", *options, "--json"))
     assert different.returncode == 1, different.stderr
     found = json.loads(different.stdout)
     assert [(one["kind"], one["subject"]) for one in found["differences"]] == [("changed", str(overwritten))]
     assert found["balance"]["unaccounted"] == 3
-
-
-def test_an_inbox_that_is_not_there_is_not_an_empty_one(sandbox: Sandbox) -> None:
-    answer = run(sandbox, python("reconcile", *arguments(sandbox, "any")))
-    assert answer.returncode == 1
-    assert f"error: the inbox {sandbox.inbox} is not a folder; mount it" in answer.stderr
+    assert found["states"]["no_longer_there"]["files"] == 0
 
 
 def test_the_doctor_finds_a_healthy_pipeline(sandbox: Sandbox) -> None:
