@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from penstock.arrivals import Logged, log_offset, query_id_of, whole_log
 from penstock.config import PipelineConfig
+from penstock.errors import LedgerError
 from penstock.reconcile_books import REPLAY, Batch, Books, Entry, Marker
 from penstock.storage import FileStatus, Storage
 
@@ -29,10 +30,10 @@ BAD = (State.CHANGED, State.LOST, State.VANISHED, State.TOO_OLD)
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """What the checkpoint says. committed: the last batch that Spark has as done, -1 if none. log: all files seen.
+    """What the checkpoint says. query_id: null if it has not begun. log: all files seen.
 
-    forgotten_before: the stream has forgotten files seen with an earlier modification time, and overlooks others that
-    have one.
+    committed: the last batch that Spark has as done, -1 if none. forgotten_before: the stream has forgotten files seen
+    with an earlier modification time, and overlooks others that have one.
     """
 
     query_id: str | None
@@ -80,14 +81,23 @@ class Progress:
 
 
 def read_progress(storage: Storage, config: PipelineConfig, stream: Stream, books: Books) -> Progress:
-    """To be read after the tables: whatever has rows in them has been planned by then. Raises PlanError."""
-    finished = max(books.last(stream.query_id), stream.committed)
+    """To be read after the tables: whatever has rows in them has been planned by then.
+
+    Raises PlanError; LedgerError if the checkpoint is another one than `stream` was read from.
+    """
+    query_id = query_id_of(storage, config.checkpoint)
+    if stream.query_id not in (None, query_id):
+        raise LedgerError(
+            f"the checkpoint {config.checkpoint} was of query {stream.query_id} when this began and is now of "
+            f"{query_id}: it was replaced meanwhile; run this again"
+        )
+    finished = max(books.last(query_id), stream.committed)
     offset = log_offset(storage, config.checkpoint, finished) if finished >= 0 else -1
     if offset is None:
         # The ledger is ahead of the checkpoint, which then is an older copy: what its log has is done.
         offset = max((logged.offset for logged in stream.log.values()), default=-1)
     return Progress(
-        query_id=stream.query_id,
+        query_id=query_id,
         finished=finished,
         planned=max(numbers(storage, f"{config.checkpoint}/offsets"), default=-1),
         offset=offset,
