@@ -6,6 +6,7 @@ the frame leaves out files of zero bytes, and files that vanished before a repla
 """
 
 import json
+import re
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
@@ -25,6 +26,14 @@ class Arrival:
 
     path: str
     modified_milliseconds: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logged:
+    """A file in Spark's file log: its modification time when it was first seen, and the log's entry that has it."""
+
+    modified_milliseconds: int
+    offset: int
 
 
 def file_stream(spark: SparkSession, source: SourceConfig, *, all_at_once: bool = False) -> DataFrame:
@@ -83,17 +92,39 @@ def log_offset(storage: Storage, checkpoint: str, batch_id: int) -> int | None:
 
 def log_entries(storage: Storage, checkpoint: str, offset: int) -> list[Arrival]:
     """One entry of the file log. Every tenth is a compaction that repeats all earlier ones; they are left out."""
+    ours = f'"batchId":{offset}' + "}"
+    entries = [json.loads(line) for line in log_lines(storage, checkpoint, offset) if line.endswith(ours)]
+    return [
+        Arrival(path=normal_path(entry["path"]), modified_milliseconds=int(entry["timestamp"])) for entry in entries
+    ]
+
+
+def log_lines(storage: Storage, checkpoint: str, offset: int) -> list[str]:
     folder = f"{checkpoint}/sources/0"
     content = storage.read(f"{folder}/{offset}") or storage.read(f"{folder}/{offset}.compact")
     if content is None:
         raise PlanError(f"{folder}/{offset}: is missing; restore the checkpoint, or start a new one from the ledger")
     lines = content.decode().splitlines()
     check_version(lines, f"{folder}/{offset}")
-    ours = f'"batchId":{offset}' + "}"
-    entries = [json.loads(line) for line in lines[1:] if line.endswith(ours)]
-    return [
-        Arrival(path=normal_path(entry["path"]), modified_milliseconds=int(entry["timestamp"])) for entry in entries
-    ]
+    return lines[1:]
+
+
+def whole_log(storage: Storage, checkpoint: str) -> dict[str, Logged]:
+    """Every file that the stream has ever seen, by path: the last compaction and what came after it.
+
+    A file may stand there twice, if the stream forgot it (source.max_file_age); the later entry counts. Raises
+    PlanError.
+    """
+    names = storage.names(f"{checkpoint}/sources/0")
+    offsets = sorted({int(name.removesuffix(".compact")) for name in names if re.fullmatch(r"\d+(\.compact)?", name)})
+    compactions = [offset for offset in offsets if f"{offset}.compact" in names]
+    seen = {}
+    for offset in range(compactions[-1] if compactions else 0, offsets[-1] + 1 if offsets else 0):
+        for line in log_lines(storage, checkpoint, offset):
+            entry = json.loads(line)
+            logged = Logged(modified_milliseconds=int(entry["timestamp"]), offset=int(entry["batchId"]))
+            seen[normal_path(entry["path"])] = logged
+    return seen
 
 
 def check_version(lines: list[str], path: str) -> None:

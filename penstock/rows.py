@@ -83,7 +83,7 @@ def parse_lines(lines: DataFrame, *, layout: CsvLayout, contract: Contract, dial
     schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
     record = F.from_csv(F.concat(LINE, F.lit(f"{dialect.separator}#")), schema, parser_options(dialect))
     is_damaged = has_damaged_text(F.col(LINE))
-    frame = lines.where(F.length(F.btrim(LINE, F.lit(" \t"))) > 0).select(LINE, SOURCE_FILE, record.alias("_record"))
+    frame = lines.where(has_text(F.col(LINE))).select(LINE, SOURCE_FILE, record.alias("_record"))
     broken = F.col(f"_record.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"_record.{SENTINEL}"), F.lit("")) != "#")
     return frame.select(
         *[F.col(f"_record.c{index}").alias(name) for name, index in positions(contract, layout)],
@@ -146,6 +146,11 @@ def parser_options(dialect: CsvDialect) -> dict[str, str]:
         "ignoreLeadingWhiteSpace": trim,
         "ignoreTrailingWhiteSpace": trim,
     }
+
+
+def has_text(line: Column) -> Column:
+    """A line that is a row, or the header: one that is not blank."""
+    return F.length(F.btrim(line, F.lit(" \t"))) > 0
 
 
 def decoded(content: Column, dialect: CsvDialect) -> Column:

@@ -5,6 +5,7 @@ Local folders are what is here; a location with another scheme is refused with a
 
 import os
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,12 @@ class Storage(Protocol):
     def names(self, folder: str) -> list[str]:
         """The names of what is in a folder, sorted; empty where there is no such folder."""
 
+    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
+        """All files below a folder by path, without files and folders whose name is overlooked.
+
+        Raises FileNotFoundError or NotADirectoryError where there is no such folder.
+        """
+
 
 class LocalStorage:
     """A folder of this machine, or one mounted on it."""
@@ -90,6 +97,26 @@ class LocalStorage:
             return sorted(os.listdir(folder))  # noqa: PTH208
         except FileNotFoundError:
             return []
+
+    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
+        found: dict[str, FileStatus] = {}
+        folders = [folder]
+        while folders:
+            current = folders.pop()
+            try:
+                entries = list(os.scandir(current))
+            except FileNotFoundError:
+                if current == folder:
+                    raise
+                continue
+            for entry in entries:
+                if is_overlooked(entry.name):
+                    continue
+                if entry.is_dir():
+                    folders.append(entry.path)
+                elif status := self.status(entry.path):
+                    found[entry.path] = status
+        return found
 
     def _write_beside(self, path: str, content: bytes) -> Path:
         target = Path(path)

@@ -14,6 +14,8 @@ from sandbox import HEADER, WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, c
 
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
+from penstock.reconcile_files import State
+from penstock.reconciliation import reconcile
 from penstock.settling import settle
 from schemas.wine import MEASUREMENTS
 
@@ -204,6 +206,13 @@ def test_the_batch_record_adds_up(done: Sandbox, record: dict[str, Any]) -> None
 
 def test_every_file_is_in_the_record(done: Sandbox, record: dict[str, Any]) -> None:
     assert {file.path for file in record["files"]} == {str(done.inbox / name) for name in FILES}
+
+
+def test_the_rows_counted_in_the_inbox_are_those_in_the_tables(done: Sandbox, record: dict[str, Any]) -> None:
+    found = reconcile(done.spark, done.config())
+    assert found.differences == ()
+    assert (found.balance.inbox, found.balance.scored) == (record["rows_in"], sum(SCORED.values()))
+    assert found.totals[State.SCORED].files + record["files_refused"] == len(FILES)
 
 
 def test_a_rejected_row_keeps_its_text(done: Sandbox) -> None:

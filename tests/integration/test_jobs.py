@@ -1,5 +1,6 @@
 """The jobs as a person runs them: real processes, real signals, exit codes."""
 
+import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 from processes import Job, python, run, spark_submit
 from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
+
+from jobs import reconcile
 
 pytestmark = pytest.mark.integration
 CONF = "conf/wine.yaml"
@@ -71,6 +74,23 @@ def test_a_submitted_stream_ends_by_the_stop_job(sandbox: Sandbox, jobs: list[Jo
     assert (stop.returncode, "asked to stop: score_stream" in stop.stdout) == (0, True)
     assert stream.end() == 0
     assert "nothing to stop" in run(sandbox, python("stop", *options)).stdout
+
+
+def test_reconcile_ends_with_1_on_a_difference(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
+    options = arguments(sandbox, sandbox.registry.wine_model())
+    overwritten = sandbox.drop("a.csv", csv_file(WINE, WINE))
+    sandbox.run()
+    sandbox.drop("b.csv", csv_file(WINE))
+    assert reconcile.main(options) == 0
+    assert "inbox rows 3 = scored 2 + quarantined 0 + pending 1" in capsys.readouterr().out
+
+    sandbox.drop("a.csv", csv_file(WINE, WINE, WINE), age_seconds=20)
+    different = run(sandbox, python("reconcile", *options, "--json"))
+    assert different.returncode == 1, different.stderr
+    found = json.loads(different.stdout)
+    assert [(one["kind"], one["subject"]) for one in found["differences"]] == [("changed", str(overwritten))]
+    assert found["balance"]["unaccounted"] == 3
+    assert found["states"]["no_longer_there"]["files"] == 0
 
 
 def test_the_doctor_finds_a_healthy_pipeline(sandbox: Sandbox) -> None:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from penstock.arrivals import Arrival, arrivals, query_id_of
+from penstock.arrivals import Arrival, Logged, arrivals, query_id_of, whole_log
 from penstock.errors import PlanError
 from penstock.storage import LocalStorage
 
@@ -138,6 +138,33 @@ def test_a_torn_offset_log_is_an_error_with_its_path(checkpoint, lines):
     checkpoint.write("offsets/0", lines)
     with pytest.raises(PlanError, match="offsets/0"):
         checkpoint.arrivals(0)
+
+
+def test_the_whole_log_is_the_last_compaction_and_what_came_after(checkpoint):
+    entries = [(f"file:///in/{offset}%20.csv", offset * 10, offset) for offset in range(21)]
+    for offset in (8, 18, 20):
+        checkpoint.log(offset, entries[offset])
+    checkpoint.log(9, *entries[:10], compact=True)
+    checkpoint.log(19, *entries[:20], compact=True)
+    checkpoint.write("sources/0/.19.compact.1a2b.tmp", ["torn"])
+    log = whole_log(STORAGE, str(checkpoint.root))
+    assert log == {
+        f"/in/{offset} .csv": Logged(modified_milliseconds=offset * 10, offset=offset) for offset in range(21)
+    }
+
+
+def test_the_whole_log_before_the_first_compaction(checkpoint):
+    assert whole_log(STORAGE, str(checkpoint.root)) == {}
+    checkpoint.log(0, ("file:///in/a.csv", 1, 0))
+    checkpoint.log(1, ("file:///in/a.csv", 7, 1))
+    assert whole_log(STORAGE, str(checkpoint.root)) == {"/in/a.csv": Logged(modified_milliseconds=7, offset=1)}
+
+
+def test_a_hole_in_the_whole_log_is_an_error(checkpoint):
+    checkpoint.log(0, ("file:///in/a.csv", 1, 0))
+    checkpoint.log(2, ("file:///in/c.csv", 1, 2))
+    with pytest.raises(PlanError, match=r"sources/0/1: is missing"):
+        whole_log(STORAGE, str(checkpoint.root))
 
 
 def test_the_query_id_is_in_the_metadata(checkpoint):

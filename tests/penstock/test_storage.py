@@ -120,3 +120,23 @@ def test_a_local_path_has_the_local_store():
 def test_a_scheme_that_is_not_supported_is_named():
     with pytest.raises(EnvironmentCheckError, match="'s3a'"):
         storage_for("s3a://bucket/tables")
+
+
+def test_files_are_found_at_any_depth_and_overlooked_ones_are_not(storage, tmp_path):
+    for name in ("a", "sub/deep/b", "no/c", "sub/no"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"four")
+    os.utime(tmp_path / "a", ns=(0, 1_999_999))
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    found = storage.files(str(tmp_path), is_overlooked=lambda name: name == "no")
+    assert sorted(found) == [str(tmp_path / "a"), str(tmp_path / "sub" / "deep" / "b")]
+    assert found[str(tmp_path / "a")] == FileStatus(length=4, modified_milliseconds=1)
+
+
+def test_files_below_what_is_no_folder_are_an_error(storage, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        storage.files(str(tmp_path / "nowhere"), is_overlooked=str.isspace)
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        storage.files(str(tmp_path / "file"), is_overlooked=str.isspace)

@@ -1,0 +1,36 @@
+"""Prove that inbox = scored + quarantined + pending, file by file: jobs/reconcile.py --conf conf/wine.yaml
+
+Reads only, also beside a running stream. Exits with 0 if there is no difference, and with 1 on any."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.reconcile_report import as_json, as_text
+from penstock.reconciliation import reconcile
+from penstock.session import build_session
+
+
+@click.command(help=__doc__)
+@config_options
+@click.option("--json", "wants_json", is_flag=True, help="Print one JSON object, with every difference.")
+@click.option("--count/--no-count", default=True, help="Count the rows of the files in the inbox (default), or don't.")
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...], wants_json: bool, count: bool) -> int:
+    config = read_config(conf, overrides)
+    spark = build_session(f"penstock-reconcile-{config.pipeline}", settings=config.spark)
+    found = reconcile(spark, config, count=count)
+    # A file's name may be no valid text.
+    text = (as_json if wants_json else as_text)(found).encode(errors="replace").decode()
+    click.echo(text)
+    return 1 if found.differences else 0
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

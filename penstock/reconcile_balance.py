@@ -1,0 +1,117 @@
+"""Adds up what became of the files: totals by state, and the balance of rows."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from penstock.reconcile_books import Books
+from penstock.reconcile_files import Delivery, Placement, State
+from penstock.storage import FileStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """A file with all that is known of it. status: in the inbox, null if it is not there. counted: its rows there."""
+
+    path: str
+    status: FileStatus | None
+    placement: Placement
+    deliveries: tuple[Delivery, ...] = ()
+    counted: int | None = None
+
+    @property
+    def state(self) -> State:
+        return self.placement.state
+
+    @property
+    def rows(self) -> int | None:
+        """As counted, else as the ledger has them, else null."""
+        delivery = self.placement.delivery
+        if self.counted is None and delivery and self.state in (State.SCORED, State.NO_LONGER_THERE):
+            return delivery.rows
+        return self.counted
+
+    @property
+    def rows_in_inbox(self) -> int:
+        return (self.rows or 0) if self.status else 0
+
+    @property
+    def rows_elsewhere(self) -> int:
+        """What the ledger has under its name beyond the content that is in the inbox."""
+        delivery = self.placement.delivery
+        here = (delivery.rows or 0) if delivery and self.state is State.SCORED else 0
+        return sum(one.rows or 0 for one in self.deliveries) - here
+
+    def has_expired(self, since_milliseconds: int | None) -> bool:
+        """Whether retention may have deleted some of its rows."""
+        if since_milliseconds is None:
+            return False
+        finished = [delivery.finished_milliseconds for delivery in self.deliveries]
+        return self.state is State.EXPIRED or min(finished, default=since_milliseconds + 1) <= since_milliseconds
+
+
+@dataclass(frozen=True, kw_only=True)
+class Total:
+    """Files in a state, and their rows. not_counted: how many of these files have rows that are not known."""
+
+    files: int = 0
+    rows: int = 0
+    not_counted: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Balance:
+    """Rows: inbox + elsewhere = scored + quarantined + pending + unaccounted.
+
+    elsewhere: rows that the ledger has of files no longer there, or of earlier contents of files. unaccounted: 0 if
+    all is well, negative if the tables hold too many. expired: rows left out, because the tables need not hold them.
+    """
+
+    inbox: int
+    elsewhere: int
+    scored: int
+    quarantined: int
+    pending: int
+    expired: int
+
+    @property
+    def unaccounted(self) -> int:
+        return self.inbox + self.elsewhere - self.scored - self.quarantined - self.pending
+
+
+def totals_by_state(files: Iterable[File]) -> dict[State, Total]:
+    totals = dict.fromkeys(State, Total())
+    for file in files:
+        before = totals[file.state]
+        is_known = file.rows is not None or file.state is State.REFUSED or file.status is None
+        totals[file.state] = Total(
+            files=before.files + 1,
+            rows=before.rows + (file.rows or 0),
+            not_counted=before.not_counted + (not is_known),
+        )
+    return totals
+
+
+def balance_of(files: Iterable[File], books: Books, *, since_milliseconds: int | None) -> Balance:
+    """Over all files, of which no batch has expired, and the rows of finished batches in the tables."""
+    expired: dict[str, File] = {}
+    inbox = elsewhere = pending = 0
+    for file in files:
+        if file.has_expired(since_milliseconds):
+            expired[file.path] = file
+            continue
+        inbox += file.rows_in_inbox
+        elsewhere += file.rows_elsewhere
+        pending += file.rows_in_inbox if file.state is State.PENDING else 0
+    scored = quarantined = 0
+    for tally in books.tallies:
+        if tally.path not in expired and tally.batch in books.finished:
+            scored += tally.accepted
+            quarantined += tally.quarantined if books.is_open(tally) else 0
+    return Balance(
+        inbox=inbox,
+        elsewhere=elsewhere,
+        scored=scored,
+        quarantined=quarantined,
+        pending=pending,
+        expired=sum(file.rows_in_inbox for file in expired.values()),
+    )

@@ -1,0 +1,216 @@
+"""What the ledger says of each file, and what the tables hold of it: the two books that a reconciliation compares.
+
+All of it is read from one version of each table, `batches` first: a batch that is in the ledger then has all its rows
+in the others, however far a running stream has come meanwhile.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.config import PipelineConfig
+from penstock.storage import FileStatus
+from penstock.tables import table_exists, table_version
+from penstock.workload import workload_of
+
+#: The query id of the batches that replays of the quarantine make.
+REPLAY = "replay"
+#: Which column says when a row was made.
+MADE_AT = {"predictions": "scored_at", "observations": "observed_at"}
+
+
+class Batch(NamedTuple):
+    query_id: str
+    batch_id: int
+
+    def __str__(self) -> str:
+        if self.query_id == REPLAY:
+            return f"replay {self.batch_id}"
+        # A query's id is a UUID: its beginning is enough to find it, and a line stays a line.
+        return f"batch {self.batch_id} of query {self.query_id[:8]}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """A file in the ledger. rows: null if it was refused, or is done by an earlier query."""
+
+    path: str
+    status: FileStatus | None
+    rows: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marker:
+    """A row of `batches`."""
+
+    batch: Batch
+    finished_milliseconds: int
+    accepted: int
+    quarantined: int
+    files_refused: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tally:
+    """Rows of a file and batch in the tables. refused: quarantine rows that stand for the file as a whole.
+
+    replayed_in: the replay that took these quarantine rows up. made_milliseconds: when the last of the rows was made.
+    """
+
+    batch: Batch
+    path: str
+    replayed_in: int | None = None
+    accepted: int = 0
+    quarantined: int = 0
+    refused: int = 0
+    made_milliseconds: int = 0
+
+    @property
+    def rows(self) -> int:
+        return self.accepted + self.quarantined
+
+
+@dataclass(frozen=True, kw_only=True)
+class Books:
+    """markers: one for each finished batch, in the order in which they were finished.
+
+    doubled: how many rows `batches` has for a batch, where it is not one. queries: which queries list a path.
+    replayed_rows, replayed_files: quarantine rows that are marked as taken up, by replay and path.
+    """
+
+    markers: tuple[Marker, ...]
+    tallies: tuple[Tally, ...]
+    doubled: dict[Batch, int]
+    finished: frozenset[Batch]
+    queries: dict[str, set[str]]
+    replayed_rows: dict[tuple[int, str], int]
+    replayed_files: dict[tuple[int, str], int]
+
+    @classmethod
+    def of(cls, markers: Iterable[Marker], tallies: Iterable[Tally]) -> "Books":
+        found, held = list(markers), tuple(tallies)
+        unique = {marker.batch: marker for marker in found}
+        counts = Counter(marker.batch for marker in found)
+        queries: defaultdict[str, set[str]] = defaultdict(set)
+        for marker in unique.values():
+            for entry in marker.entries:
+                queries[entry.path].add(marker.batch.query_id)
+        rows, files = Counter[tuple[int, str]](), Counter[tuple[int, str]]()
+        for tally in held:
+            if tally.replayed_in is not None:
+                rows[(tally.replayed_in, tally.path)] += tally.quarantined
+                files[(tally.replayed_in, tally.path)] += tally.refused
+        return cls(
+            markers=tuple(unique.values()),
+            tallies=held,
+            doubled={batch: count for batch, count in counts.items() if count > 1},
+            finished=frozenset(unique),
+            queries=queries,
+            replayed_rows=+rows,
+            replayed_files=+files,
+        )
+
+    @cached_property
+    def unmarked_paths(self) -> frozenset[str]:
+        """Files that have rows of a batch without marker."""
+        return frozenset(tally.path for tally in self.tallies if tally.batch not in self.finished)
+
+    def is_open(self, tally: Tally) -> bool:
+        """Whether quarantine rows are still what became of their input: no finished replay has taken them up."""
+        return tally.replayed_in is None or Batch(REPLAY, tally.replayed_in) not in self.finished
+
+    def last(self, query_id: str | None) -> int:
+        """The last finished batch of a query; -1 if there is none."""
+        return max((batch.batch_id for batch in self.finished if batch.query_id == query_id), default=-1)
+
+
+def pinned_tables(spark: SparkSession, config: PipelineConfig, names: Iterable[str]) -> dict[str, DataFrame]:
+    """The tables that exist, each at its version of now, in the order of `names`."""
+    pinned = {}
+    for name in names:
+        path = config.table_path(name)
+        if table_exists(spark, path):
+            version = table_version(spark, path)
+            pinned[name] = spark.read.format("delta").option("versionAsOf", version).load(path)
+    return pinned
+
+
+def read_books(tables: dict[str, DataFrame], config: PipelineConfig) -> Books:
+    markers = read_markers(tables["batches"]) if "batches" in tables else []
+    return Books.of(markers, read_tallies(tables, answers=workload_of(config).answers))
+
+
+def read_markers(batches: DataFrame) -> list[Marker]:
+    milliseconds = F.transform("files", lambda file: F.unix_millis(file.modification_time))
+    finished = F.unix_millis("finished_at").alias("finished")
+    columns = ("query_id", "batch_id", "accepted", "quarantined", "files_refused", "files")
+    rows = batches.select(*columns, milliseconds.alias("milliseconds"), finished).collect()
+    return [
+        Marker(
+            batch=Batch(row["query_id"], row["batch_id"]),
+            finished_milliseconds=row["finished"],
+            accepted=row["accepted"],
+            quarantined=row["quarantined"],
+            files_refused=row["files_refused"],
+            entries=tuple(
+                Entry(path=file["path"], status=status_of(file["length"], modified), rows=file["rows"])
+                for file, modified in zip(row["files"] or [], row["milliseconds"] or [], strict=True)
+            ),
+        )
+        for row in sorted(rows, key=lambda row: (row["finished"], row["batch_id"]))
+    ]
+
+
+def status_of(length: int | None, modified_milliseconds: int | None) -> FileStatus | None:
+    if length is None or modified_milliseconds is None:
+        return None
+    return FileStatus(length=length, modified_milliseconds=modified_milliseconds)
+
+
+def read_tallies(tables: dict[str, DataFrame], *, answers: str) -> list[Tally]:
+    """Both tables in one aggregate; a driver's memory holds a row a file and batch, not the tables."""
+    keys = ("query_id", "batch_id", "source_file", "replayed_in")
+    counts = ("accepted", "quarantined", "refused")
+    parts = []
+    if answers in tables:
+        one_each = {"accepted": F.lit(1), "quarantined": F.lit(0), "refused": F.lit(0)}
+        parts.append(
+            tables[answers].select(
+                *keys[:3],
+                F.lit(None).cast("long").alias("replayed_in"),
+                *[number.alias(name) for name, number in one_each.items()],
+                F.col(MADE_AT[answers]).alias("made_at"),
+            )
+        )
+    if "quarantine" in tables:
+        is_file = F.col("stage") == "file"
+        parts.append(
+            tables["quarantine"].select(
+                *keys,
+                F.lit(0).alias("accepted"),
+                (~is_file).cast("int").alias("quarantined"),
+                is_file.cast("int").alias("refused"),
+                F.col("quarantined_at").alias("made_at"),
+            )
+        )
+    if not parts:
+        return []
+    both = parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
+    sums = [F.sum(name).alias(name) for name in counts]
+    rows = both.groupBy(*keys).agg(*sums, F.unix_millis(F.max("made_at")).alias("made")).collect()
+    return [
+        Tally(
+            batch=Batch(row["query_id"], row["batch_id"]),
+            path=row["source_file"],
+            replayed_in=row["replayed_in"],
+            made_milliseconds=row["made"],
+            **{name: row[name] for name in counts},
+        )
+        for row in rows
+    ]

@@ -1,0 +1,206 @@
+"""What became of each file: the inbox, the stream's file log and the ledger side by side."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from penstock.arrivals import Logged, log_offset, query_id_of, whole_log
+from penstock.config import PipelineConfig
+from penstock.errors import LedgerError
+from penstock.reconcile_books import REPLAY, Batch, Books, Entry, Marker
+from penstock.storage import FileStatus, Storage
+
+
+class State(StrEnum):
+    SCORED = "scored"
+    REFUSED = "refused"
+    PENDING = "pending"
+    NO_LONGER_THERE = "no longer there"
+    CHANGED = "changed"
+    LOST = "lost"
+    VANISHED = "vanished"
+    TOO_OLD = "too old"
+    EXPIRED = "expired"
+
+
+#: States in which a file's rows are not where they should be.
+BAD = (State.CHANGED, State.LOST, State.VANISHED, State.TOO_OLD)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stream:
+    """What the checkpoint says. query_id: null if it has not begun. log: all files seen.
+
+    committed: the last batch that Spark has as done, -1 if none. forgotten_before: the stream has forgotten files seen
+    with an earlier modification time, and overlooks others that have one.
+    """
+
+    query_id: str | None
+    committed: int
+    log: dict[str, Logged]
+    forgotten_before: float
+
+
+def read_stream(storage: Storage, config: PipelineConfig) -> Stream:
+    """To be read before inbox and ledger: what it has as done must then be in the ledger. Raises PlanError."""
+    committed = numbers(storage, f"{config.checkpoint}/commits")
+    log = whole_log(storage, config.checkpoint)
+    newest = max((logged.modified_milliseconds for logged in log.values()), default=0)
+    return Stream(
+        query_id=query_id_of(storage, config.checkpoint),
+        committed=max(committed, default=-1),
+        log=log,
+        forgotten_before=newest - 1000 * config.source.max_file_age,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far the batches are. finished: the last one done of the checkpoint's query; planned: the last begun.
+
+    offset: how far into the file log the finished ones go. replays: those that were begun, last_replay the last done.
+    """
+
+    query_id: str | None
+    finished: int
+    planned: int
+    offset: int
+    replays: frozenset[int]
+    last_replay: int
+
+    def is_unfinished(self, batch: Batch) -> bool:
+        """Whether a batch without marker goes on at the next start."""
+        if batch.query_id == REPLAY:
+            return batch.batch_id in self.unfinished_replays
+        return batch.query_id == self.query_id and self.finished < batch.batch_id <= self.planned
+
+    @property
+    def unfinished_replays(self) -> list[int]:
+        return [number for number in sorted(self.replays) if number > self.last_replay]
+
+
+def read_progress(storage: Storage, config: PipelineConfig, stream: Stream, books: Books) -> Progress:
+    """To be read after the tables: whatever has rows in them has been planned by then.
+
+    Raises PlanError; LedgerError if the checkpoint is another one than `stream` was read from.
+    """
+    query_id = query_id_of(storage, config.checkpoint)
+    if stream.query_id not in (None, query_id):
+        raise LedgerError(
+            f"the checkpoint {config.checkpoint} was of query {stream.query_id} when this began and is now of "
+            f"{query_id}: it was replaced meanwhile; run this again"
+        )
+    finished = max(books.last(query_id), stream.committed)
+    offset = log_offset(storage, config.checkpoint, finished) if finished >= 0 else -1
+    if offset is None:
+        # The ledger is ahead of the checkpoint, which then is an older copy: what its log has is done.
+        offset = max((logged.offset for logged in stream.log.values()), default=-1)
+    return Progress(
+        query_id=query_id,
+        finished=finished,
+        planned=max(numbers(storage, f"{config.checkpoint}/offsets"), default=-1),
+        offset=offset,
+        replays=frozenset(numbers(storage, f"{config.tables.root}/_replays")),
+        last_replay=books.last(REPLAY),
+    )
+
+
+def numbers(storage: Storage, folder: str) -> list[int]:
+    """The numbers by which the files of a folder are called, `.json` or not."""
+    stems = [name.removesuffix(".json") for name in storage.names(folder)]
+    return [int(stem) for stem in stems if stem.isdigit()]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Delivery:
+    """A file as a batch took it: its status then, and its rows; null if the batch refused it."""
+
+    batch: Batch
+    status: FileStatus | None
+    rows: int | None
+    finished_milliseconds: int
+
+
+def deliveries(books: Books) -> dict[str, list[Delivery]]:
+    """By path, in the order of the batches. A replay delivers the refused files that it read again."""
+    refused = {(tally.batch, tally.path) for tally in books.tallies if tally.refused}
+    found: defaultdict[str, list[Delivery]] = defaultdict(list)
+    for marker in books.markers:
+        for entry in marker.entries:
+            is_refused = (marker.batch, entry.path) in refused
+            if marker.batch.query_id == REPLAY:
+                delivery = replayed(marker, entry, books, found[entry.path], is_refused=is_refused)
+            else:
+                # A file that an earlier query has done has neither status nor rows, and no refusal.
+                is_delivery = entry.status is not None or entry.rows is not None or is_refused
+                delivery = delivered(marker, entry.status, entry.rows) if is_delivery else None
+            if delivery:
+                found[entry.path].append(delivery)
+    return found
+
+
+def delivered(marker: Marker, status: FileStatus | None, rows: int | None) -> Delivery:
+    return Delivery(batch=marker.batch, status=status, rows=rows, finished_milliseconds=marker.finished_milliseconds)
+
+
+def replayed(
+    marker: Marker, entry: Entry, books: Books, before: list[Delivery], *, is_refused: bool
+) -> Delivery | None:
+    """What a replay made of a whole file; None if it took up rows of it only."""
+    key = (marker.batch.batch_id, entry.path)
+    if not books.replayed_files.get(key):
+        return None
+    status = entry.status or (before[-1].status if before else None)
+    # Rows of the file that were in quarantine one by one are counted where they were first.
+    rows = (entry.rows or 0) - books.replayed_rows.get(key, 0)
+    return delivered(marker, status, None if is_refused or entry.rows is None else rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """A file's state; delivery: the one that it is, or (changed, no longer there) was."""
+
+    state: State
+    delivery: Delivery | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placing:
+    """Places one file after the other. expired_milliseconds: the ledger may lack files that are older."""
+
+    stream: Stream
+    progress: Progress
+    expired_milliseconds: int | None = None
+
+    def place(self, path: str, status: FileStatus | None, delivered: Iterable[Delivery]) -> Placement:
+        """status: as it is in the inbox, None if it is not there."""
+        known = list(delivered)
+        for delivery in reversed(known):
+            if status is not None and delivery.status == status:
+                return Placement(state=State.REFUSED if delivery.rows is None else State.SCORED, delivery=delivery)
+        last = known[-1] if known else None
+        return Placement(state=self._unmatched(self.stream.log.get(path), status, last), delivery=last)
+
+    def _unmatched(self, logged: Logged | None, status: FileStatus | None, last: Delivery | None) -> State:
+        is_taken = logged is not None and logged.offset <= self.progress.offset
+        if logged is not None and is_taken and last is None:
+            return State.EXPIRED if self._has_expired(logged) else State.LOST
+        if status is None:
+            return self._absent(logged, last, is_taken=is_taken)
+        is_forgotten = logged is not None and logged.modified_milliseconds < self.stream.forgotten_before
+        if logged is not None and is_taken and not is_forgotten:
+            return State.CHANGED
+        is_too_old = status.modified_milliseconds < self.stream.forgotten_before and (logged is None or is_taken)
+        return State.TOO_OLD if is_too_old else State.PENDING
+
+    def _absent(self, logged: Logged | None, last: Delivery | None, *, is_taken: bool) -> State:
+        if logged is None or is_taken:
+            return State.NO_LONGER_THERE
+        # After a resume the file log lists again what an earlier query has done.
+        before = last.status if last else None
+        is_done = before is not None and before.modified_milliseconds == logged.modified_milliseconds
+        return State.NO_LONGER_THERE if is_done else State.VANISHED
+
+    def _has_expired(self, logged: Logged) -> bool:
+        return self.expired_milliseconds is not None and logged.modified_milliseconds <= self.expired_milliseconds

@@ -1,0 +1,103 @@
+"""The inbox as the stream sees it, and the rows of its files, counted apart from the way they were scored."""
+
+import re
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.admission import CSV_ENDINGS, PARQUET_ENDINGS, WORKERS, format_of
+from penstock.config import SourceConfig
+from penstock.errors import EnvironmentCheckError
+from penstock.paths import literal_glob, normal_path_column
+from penstock.rows import has_text
+from penstock.storage import FileStatus, Storage
+
+
+def list_inbox(storage: Storage, source: SourceConfig, *, names: re.Pattern[str] | None) -> dict[str, FileStatus]:
+    """The files that the stream would list, by path. names: what a file's name must match in full.
+
+    Raises EnvironmentCheckError: an inbox that is not mounted is not an empty one.
+    """
+    try:
+        found = storage.files(source.path, is_overlooked=is_overlooked)
+    except (FileNotFoundError, NotADirectoryError):
+        raise EnvironmentCheckError(
+            f"the inbox {source.path} is not a folder; mount it, or correct source.path: nothing was compared"
+        ) from None
+    if names is None:
+        return found
+    return {path: status for path, status in found.items() if names.fullmatch(path.rsplit("/", 1)[-1])}
+
+
+def is_overlooked(name: str) -> bool:
+    """Spark's rule for files and folders (HadoopFSUtils.shouldFilterOutPathName)."""
+    if name.startswith(("_common_metadata", "_metadata")):
+        return False
+    return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith("._COPYING_")
+
+
+def name_pattern(spark: SparkSession, glob: str | None) -> re.Pattern[str] | None:
+    """source.path_glob_filter as Hadoop understands it, which is what Spark asks."""
+    jvm = spark.sparkContext._jvm
+    if glob is None or jvm is None:
+        return None
+    compiled = jvm.org.apache.hadoop.fs.GlobPattern.compile(glob)
+    return re.compile(str(compiled.pattern()), re.DOTALL)
+
+
+def count_rows(
+    spark: SparkSession, storage: Storage, source: SourceConfig, files: Mapping[str, FileStatus]
+) -> dict[str, int]:
+    """Rows by path, of files that can be counted and that are as `files` has them.
+
+    Left out: CSV whose rows may span lines (source.csv.multi_line), Parquet files that don't open, and what changed
+    or vanished meanwhile.
+    """
+    formats = {path: format_of(path, default=source.format) for path in files}
+    counts = {}
+    if "csv" in formats.values() and not source.csv.multi_line:
+        counts = count_csv(spark, source, files)
+    parquet = [path for path, name in formats.items() if name == "parquet"]
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        footers = zip(parquet, pool.map(lambda path: footer_rows(storage, path), parquet), strict=True)
+        return counts | {path: rows for path, rows in footers if rows is not None}
+
+
+def count_csv(spark: SparkSession, source: SourceConfig, files: Mapping[str, FileStatus]) -> dict[str, int]:
+    """Lines that are not blank, less the header. The folder is listed and read anew, all of it in one Spark job."""
+    reader = spark.read.option("recursiveFileLookup", "true")
+    # A refused file may be a damaged gzip file, and a file may be archived while it is read.
+    reader = reader.option("ignoreCorruptFiles", "true").option("ignoreMissingFiles", "true")
+    if source.path_glob_filter:
+        reader = reader.option("pathGlobFilter", source.path_glob_filter)
+    lines = reader.text(literal_glob(source.path)).where(is_csv(F.col("_metadata.file_name"), source))
+    counted = lines.groupBy(
+        "_metadata.file_path",
+        F.col("_metadata.file_size").alias("length"),
+        F.unix_millis("_metadata.file_modification_time").alias("milliseconds"),
+    ).agg(F.count_if(has_text(F.col("value"))).alias("lines"))
+    rows = counted.select(normal_path_column(F.col("file_path")).alias("path"), "length", "milliseconds", "lines")
+    return {
+        row["path"]: max(0, row["lines"] - 1)
+        for row in rows.collect()
+        if files.get(row["path"]) == FileStatus(length=row["length"], modified_milliseconds=row["milliseconds"])
+    }
+
+
+def is_csv(name: Column, source: SourceConfig) -> Column:
+    """`format_of` as a native expression, so that Spark does not open the other files."""
+    endings = PARQUET_ENDINGS if source.format == "csv" else CSV_ENDINGS
+    known = F.lower(name).rlike(f"({'|'.join(map(re.escape, endings))})$")
+    return ~known if source.format == "csv" else known
+
+
+def footer_rows(storage: Storage, path: str) -> int | None:
+    try:
+        with storage.open(path) as file:
+            return int(pq.ParquetFile(file).metadata.num_rows)
+    except (pa.ArrowException, OSError):
+        return None

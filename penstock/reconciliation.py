@@ -1,0 +1,132 @@
+"""Proves that inbox = scored + quarantined + pending, file by file and row by row, or lists where it does not.
+
+It reads only, takes no lease, and may run beside the stream: checkpoint and inbox are read before the ledger, the
+ledger before the tables, so that a batch that is finished meanwhile does not look like a difference.
+"""
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from pyspark.sql import SparkSession
+
+from penstock.config import PipelineConfig
+from penstock.errors import LeaseError
+from penstock.lease import Holder, lease_path, read_holder
+from penstock.reconcile_balance import Balance, File, Total, balance_of, totals_by_state
+from penstock.reconcile_books import Books, pinned_tables, read_books
+from penstock.reconcile_files import Delivery, Placing, Progress, State, deliveries, read_progress, read_stream
+from penstock.reconcile_forecasts import compare_forecasts
+from penstock.reconcile_inbox import count_rows, list_inbox, name_pattern
+from penstock.reconcile_tables import Difference, compare_with_tables
+from penstock.reconcile_verdicts import miscounted, misplaced, unaccounted
+from penstock.storage import FileStatus, Storage, storage_for
+from penstock.workload import workload_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconciliation:
+    """What was found. notes: what a reader must know to judge it, such as a writer at work."""
+
+    config: PipelineConfig
+    looked_at: datetime
+    totals: Mapping[State, Total]
+    balance: Balance
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+
+
+def reconcile(
+    spark: SparkSession, config: PipelineConfig, *, count: bool = True, since: datetime | None = None
+) -> Reconciliation:
+    """Compare inbox, checkpoint, ledger and tables. Raises PlanError, EnvironmentCheckError.
+
+    count: also count the rows of the files in the inbox. since: leave out what was finished by then, because
+    retention may have deleted some of it.
+    """
+    since_milliseconds = int(since.timestamp() * 1000) if since else None
+    storage, answers = storage_for(config.tables.root), workload_of(config).answers
+    looked_at, stream = datetime.now(UTC), read_stream(storage, config)
+    inbox = list_inbox(storage, config.source, names=name_pattern(spark, config.source.path_glob_filter))
+    tables = pinned_tables(spark, config, ("batches", "quarantine", answers, "forecasts"))
+    books = read_books(tables, config)
+    progress = read_progress(storage, config, stream, books)
+
+    placing = Placing(stream=stream, progress=progress, expired_milliseconds=since_milliseconds)
+    files = place_all(placing, inbox, deliveries(books), storage)
+    if count:
+        wanted = {path: status for path, status in inbox.items() if files[path].state is not State.REFUSED}
+        for path, rows in count_rows(spark, storage, config.source, wanted).items():
+            files[path] = replace(files[path], counted=rows)
+    differences = [
+        *[difference for file in files.values() for difference in judge(file, books)],
+        *compare_with_tables(
+            books, answers=answers, is_unfinished=progress.is_unfinished, since_milliseconds=since_milliseconds
+        ),
+    ]
+    if {"forecasts", "observations"} <= tables.keys() and not progress.unfinished_replays:
+        differences += compare_forecasts(tables, books, is_unfinished=progress.is_unfinished, is_trimmed=bool(since))
+    balance = balance_of(files.values(), books, since_milliseconds=since_milliseconds)
+    if balance.unaccounted and not differences:
+        differences.append(unaccounted(balance.unaccounted))
+    return Reconciliation(
+        config=config,
+        looked_at=looked_at,
+        totals=totals_by_state(files.values()),
+        balance=balance,
+        differences=tuple(differences),
+        notes=tuple(notes(config, storage, progress, tables, count=count)),
+    )
+
+
+def place_all(
+    placing: Placing, inbox: Mapping[str, FileStatus], known: Mapping[str, list[Delivery]], storage: Storage
+) -> dict[str, File]:
+    """Every file that inbox, file log or ledger knows of, by path."""
+    files = {}
+    for path in sorted({*inbox, *known, *placing.stream.log}):
+        status, delivered = inbox.get(path), known.get(path, [])
+        placement = placing.place(path, status, delivered)
+        if placement.state is State.CHANGED:
+            # It may have been listed while it was still being written, and taken by the stream after that.
+            status = storage.status(path)
+            placement = placing.place(path, status, delivered)
+        files[path] = File(path=path, status=status, placement=placement, deliveries=tuple(delivered))
+    return files
+
+
+def judge(file: File, books: Books) -> Iterator[Difference]:
+    bad = misplaced(file, has_rows=file.path in books.unmarked_paths)
+    if bad:
+        yield bad
+    delivery = file.placement.delivery
+    if file.state is State.SCORED and delivery and file.counted not in (None, delivery.rows):
+        yield miscounted(file, delivery)
+
+
+def notes(
+    config: PipelineConfig, storage: Storage, progress: Progress, tables: Collection[str], *, count: bool
+) -> Iterator[str]:
+    if "batches" not in tables:
+        yield f"there are no tables in {config.tables.root} yet"
+    yield writer(config, storage)
+    if progress.planned > progress.finished:
+        yield f"batch {progress.planned} is planned and not finished; its files are pending"
+    if progress.unfinished_replays:
+        yield (
+            f"replay {progress.unfinished_replays[-1]} of the quarantine is not finished; run "
+            "jobs/replay_quarantine.py again if none is running. Forecasts were not compared"
+        )
+    if not count:
+        yield "rows of the inbox were not counted (--no-count); they are taken from the ledger"
+
+
+def writer(config: PipelineConfig, storage: Storage) -> str:
+    try:
+        holder = read_holder(storage, lease_path(config.tables.root))
+    except LeaseError as error:
+        return str(error)
+    me = Holder.this_process("reconcile")
+    if holder and holder.is_alive(now=me.since, seen_from=me):
+        return f"running beside {holder}"
+    return "no writer is running"
