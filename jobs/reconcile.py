@@ -4,13 +4,14 @@ Reads only, also beside a running stream. Exits with 0 if there is no difference
 
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
 from penstock.cli import config_options, read_config, run_job
 from penstock.reconcile_report import as_json, as_text
-from penstock.reconciliation import reconcile
+from penstock.reconciliation import held_since, reconcile
 from penstock.session import build_session
 
 
@@ -21,7 +22,7 @@ from penstock.session import build_session
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], wants_json: bool, count: bool) -> int:
     config = read_config(conf, overrides)
     spark = build_session(f"penstock-reconcile-{config.pipeline}", settings=config.spark)
-    found = reconcile(spark, config, count=count)
+    found = reconcile(spark, config, count=count, since=held_since(config, datetime.now(UTC)))
     # A file's name may be no valid text.
     text = (as_json if wants_json else as_text)(found).encode(errors="replace").decode()
     click.echo(text)

@@ -14,12 +14,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import PipelineConfig
+from penstock.replay_plan import REPLAY_QUERY
 from penstock.storage import FileStatus
 from penstock.tables import table_exists, table_version
 from penstock.workload import workload_of
 
-#: The query id of the batches that replays of the quarantine make.
-REPLAY = "replay"
 #: Which column says when a row was made.
 MADE_AT = {"predictions": "scored_at", "observations": "observed_at"}
 
@@ -29,7 +28,7 @@ class Batch(NamedTuple):
     batch_id: int
 
     def __str__(self) -> str:
-        if self.query_id == REPLAY:
+        if self.query_id == REPLAY_QUERY:
             return f"replay {self.batch_id}"
         # A query's id is a UUID: its beginning is enough to find it, and a line stays a line.
         return f"batch {self.batch_id} of query {self.query_id[:8]}"
@@ -123,7 +122,7 @@ class Books:
 
     def is_open(self, tally: Tally) -> bool:
         """Whether quarantine rows are still what became of their input: no finished replay has taken them up."""
-        return tally.replayed_in is None or Batch(REPLAY, tally.replayed_in) not in self.finished
+        return tally.replayed_in is None or Batch(REPLAY_QUERY, tally.replayed_in) not in self.finished
 
     def last(self, query_id: str | None) -> int:
         """The last finished batch of a query; -1 if there is none."""

@@ -8,7 +8,8 @@ from enum import StrEnum
 from penstock.arrivals import Logged, log_offset, query_id_of, whole_log
 from penstock.config import PipelineConfig
 from penstock.errors import LedgerError
-from penstock.reconcile_books import REPLAY, Batch, Books, Entry, Marker
+from penstock.reconcile_books import Batch, Books, Entry, Marker
+from penstock.replay_plan import REPLAY_QUERY
 from penstock.storage import FileStatus, Storage
 
 
@@ -71,7 +72,7 @@ class Progress:
 
     def is_unfinished(self, batch: Batch) -> bool:
         """Whether a batch without marker goes on at the next start."""
-        if batch.query_id == REPLAY:
+        if batch.query_id == REPLAY_QUERY:
             return batch.batch_id in self.unfinished_replays
         return batch.query_id == self.query_id and self.finished < batch.batch_id <= self.planned
 
@@ -102,7 +103,7 @@ def read_progress(storage: Storage, config: PipelineConfig, stream: Stream, book
         planned=max(numbers(storage, f"{config.checkpoint}/offsets"), default=-1),
         offset=offset,
         replays=frozenset(numbers(storage, f"{config.tables.root}/_replays")),
-        last_replay=books.last(REPLAY),
+        last_replay=books.last(REPLAY_QUERY),
     )
 
 
@@ -129,7 +130,7 @@ def deliveries(books: Books) -> dict[str, list[Delivery]]:
     for marker in books.markers:
         for entry in marker.entries:
             is_refused = (marker.batch, entry.path) in refused
-            if marker.batch.query_id == REPLAY:
+            if marker.batch.query_id == REPLAY_QUERY:
                 delivery = replayed(marker, entry, books, found[entry.path], is_refused=is_refused)
             else:
                 # A file that an earlier query has done has neither status nor rows, and no refusal.

@@ -6,7 +6,7 @@ ledger before the tables, so that a batch that is finished meanwhile does not lo
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import SparkSession
 
@@ -20,8 +20,12 @@ from penstock.reconcile_forecasts import compare_forecasts
 from penstock.reconcile_inbox import count_rows, list_inbox, name_pattern
 from penstock.reconcile_tables import Difference, compare_with_tables
 from penstock.reconcile_verdicts import miscounted, misplaced, unaccounted
+from penstock.retention import complete_since
+from penstock.retention_rules import table_names
 from penstock.storage import FileStatus, Storage, storage_for
 from penstock.workload import workload_of
+
+LONGEST_BATCH = timedelta(days=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,16 @@ def reconcile(
         differences=tuple(differences),
         notes=tuple(notes(config, storage, progress, tables, count=count)),
     )
+
+
+def held_since(config: PipelineConfig, now: datetime) -> datetime | None:
+    """From when on a finished batch has all its rows in all tables; None: from the beginning.
+
+    Retention goes by when a batch was planned; one that took longer than the margin to finish is not expected.
+    """
+    moments = [complete_since(config, name, now) for name in table_names(config.workload)]
+    known = [moment for moment in moments if moment is not None]
+    return max(known) + LONGEST_BATCH if known else None
 
 
 def place_all(
