@@ -11,6 +11,8 @@ from pyspark.sql import functions as F
 from sandbox import Sandbox, TestRegistry
 from series_sandbox import FITTED, VARIABLES, SeriesSandbox, expected_forecasts, macro, quarters, two_series_model
 
+from penstock.reconciliation import reconcile
+
 START = FITTED
 CALM = quarters(START, START + 8, "CA")
 
@@ -94,6 +96,7 @@ def test_late_observations_and_revisions_are_put_to_use(
     assert [row.query_id == "replay" for row in origin] == [False]
 
     assert series.sandbox.replay(late=True) == []
+    assert reconcile(spark, series.sandbox.config()).differences == ()
     # The stream goes on from the state that the replay left.
     series.drop("z.csv", quarters(START + 12, START + 13), age_seconds=10)
     series.sandbox.run()

@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
 from penstock.errors import ConfigError, LedgerError
+from penstock.reconciliation import reconcile
 
 
 class PowerCutError(Exception):
@@ -82,6 +83,12 @@ def test_what_passes_now_is_scored_and_the_rest_stays(replayed: Sandbox) -> None
     assert [(row.batch_id, row.accepted, row.quarantined) for row in stream] == [(0, 6, 1)]
     files = {file.path.rsplit("/", 1)[1]: file.rows for file in stream[0].files}
     assert files == {"a.csv": 2, "b.parquet": 1, "latin.csv": 1, "other-order.csv": 1, "refused.csv": 2}
+
+
+def test_the_books_balance_after_a_replay(replayed: Sandbox) -> None:
+    found = reconcile(replayed.spark, replayed.config())
+    assert found.differences == ()
+    assert (found.balance.scored, found.balance.quarantined, found.balance.unaccounted) == (8, 3, 0)
 
 
 def test_a_second_replay_and_a_backfill_change_nothing(replayed: Sandbox) -> None:
