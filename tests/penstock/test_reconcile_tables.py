@@ -151,6 +151,13 @@ def test_replayed_rows_come_out_of_the_replay():
     assert compared([before, replay], unmarked + again, since=1000) == []
 
 
+def test_a_replayed_row_that_was_deleted_is_found_once():
+    before = marker(ZERO, {"a": 2}, quarantined=2)
+    replay = marker(REPLAYED, {"a": 2}, accepted=2)
+    rows = [tally(ZERO, quarantined=1, replayed_in=0), tally(REPLAYED, accepted=2)]
+    assert kinds([before, replay], rows) == ["missing rows"]
+
+
 def test_a_replay_that_is_not_there():
     before = marker(ZERO, {"a": 1}, quarantined=1)
     rows = [tally(ZERO, quarantined=1, replayed_in=3)]
