@@ -42,6 +42,8 @@ class Champion:
     misfit: Callable[[Scorer], str]
     _scorers: dict[str, Scorer] = field(default_factory=dict)
     _proven: set[str] = field(default_factory=set)
+    #: Versions that this process has judged: what an earlier one refused, the config may allow now.
+    _judged: set[str] = field(default_factory=set)
 
     def choose(
         self,
@@ -59,7 +61,9 @@ class Champion:
         pinned = PinnedModel(name=version.name, version=version.version, role=ROLE)
         if before == pinned or pinned.version in self._proven:
             return Choice(pinned=pinned, refused={})
-        reason = refused.get(pinned.version) or self.unfit(version, probe_rows)
+        remembered = refused.get(pinned.version) if pinned.version in self._judged else None
+        reason = remembered or self.unfit(version, probe_rows)
+        self._judged.add(pinned.version)
         if not reason:
             self._proven.add(pinned.version)
             return Choice(pinned=pinned, refused={})
