@@ -47,6 +47,8 @@ class Champion:
     misfit: Callable[[Scorer], str]
     _scorers: dict[ModelVersion, Scorer] = field(default_factory=dict)
     _proven: set[PinnedModel] = field(default_factory=set)
+    #: Versions that this process has judged: what an earlier one refused, the config may allow now.
+    _judged: set[PinnedModel] = field(default_factory=set)
 
     def choose(self, *, before: Choice | None, probe_rows: Callable[[], DataFrame | None]) -> Choice:
         """Resolve the alias and probe a version not used before; keep the one before while the registry is away.
@@ -73,7 +75,9 @@ class Champion:
         if (before and before.pinned == pinned) or pinned in self._proven:
             return Choice(pinned=pinned, refused={}, resolved_at=now)
         refused = before.refused if before else {}
-        reason = refused.get(pinned.version) or self.unfit(version, probe_rows)
+        remembered = refused.get(pinned.version) if pinned in self._judged else None
+        reason = remembered or self.unfit(version, probe_rows)
+        self._judged.add(pinned)
         if not reason:
             self._proven.add(pinned)
             return Choice(pinned=pinned, refused={}, resolved_at=now)
