@@ -63,7 +63,14 @@ def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
     except PenstockError as error:
         return fail(str(error), 1)
     except SPARK_ERRORS as error:
-        return fail("Spark: " + " ".join(str(error).split())[:600] + " (more in the Spark log)", 1)
+        return fail(f"Spark: {spark_problem(str(error))} (more in the Spark log)", 1)
+
+
+def spark_problem(text: str) -> str:
+    """One line of a Java error with its trace: what failed, and the last cause, which is what a person can mend."""
+    what = " ".join(text.split("\n\tat ", 1)[0].split())[:400]
+    causes = [line.removeprefix("Caused by: ") for line in text.splitlines() if line.startswith("Caused by: ")]
+    return f"{what}; caused by {causes[-1][:300]}" if causes else what
 
 
 def fail(message: str, code: int) -> int:

@@ -1,13 +1,18 @@
 """The one place that makes a Spark session."""
 
 import os
+import re
 import sys
+from collections.abc import Mapping
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from penstock.spark_settings import SETTINGS
 from udfs.pickled import VARIABLE
+
+#: Names of settings whose values are secrets: Spark's own default for spark.redaction.regex.
+SECRET_NAMES = re.compile(r"(?i)secret|password|token|access[.]?key")
 
 
 def build_session(name: str, *, settings: dict[str, str] | None = None) -> SparkSession:
@@ -21,11 +26,25 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
     # Whatever the shell says: only the config may let a model be unpickled, and it says so of one model.
     os.environ[VARIABLE] = "false"
     builder = SparkSession.builder.appName(name)
+    wanted = {**SETTINGS, **(settings or {})}
+    start_jvm(wanted)
     given = submitted_settings()
-    for key, value in {**SETTINGS, **(settings or {})}.items():
+    for key, value in wanted.items():
         if key not in given:
             builder = builder.config(key, value)
     return builder.getOrCreate()
+
+
+def start_jvm(settings: Mapping[str, str]) -> None:
+    """Start the JVM, if none runs, with all but the secrets: its command line is shown to everyone on the machine. The
+    session sets those later, through a socket."""
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        return
+    public = SparkConf(loadDefaults=False)
+    for key, value in settings.items():
+        if not SECRET_NAMES.search(key):
+            public.set(key, value)
+    SparkContext._ensure_initialized(conf=public)
 
 
 def submitted_settings() -> set[str]:

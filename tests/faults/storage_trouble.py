@@ -4,7 +4,7 @@ import os
 import subprocess
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,13 +76,10 @@ def begin(what: str, disk: Path) -> None:
     if what == "read-only":
         remount(disk, "ro")
         return
-    with (disk / "filler").open("wb") as filler:
-        try:
-            while True:
-                filler.write(bytes(4096))
-                filler.flush()
-        except OSError:
-            pass
+    # Without a buffer: what does not fit must not be written again when the file is closed.
+    with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while True:
+            filler.write(bytes(4096))
 
 
 def end(what: str, disk: Path) -> None:
