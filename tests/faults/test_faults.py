@@ -1,4 +1,4 @@
-"""The faults in short; `make faults` brings them with the full numbers."""
+"""The faults in short, as many as there is time for; `make faults` brings all of them with the full numbers."""
 
 from functools import partial
 from pathlib import Path
@@ -9,9 +9,7 @@ from sandbox import TestRegistry
 
 from faults import (
     batch_replay,
-    canaries,
     crash_at_every_step,
-    crash_at_random,
     cut_after_each_write,
     fuzz_files,
     fuzz_lines,
@@ -36,7 +34,7 @@ def holds(bench: Bench, fault: Fault, times: int) -> None:
 @pytest.mark.parametrize(
     ("fault", "times"),
     [
-        (cut_after_each_write.FAULT, 2),
+        (cut_after_each_write.FAULT, 1),
         (batch_replay.FAULT, 2),
         (hot_swap.FAULT, 4),
         (fuzz_lines.FAULT, 1_000),
@@ -52,10 +50,8 @@ def test_nothing_is_lost_twice_or_misplaced(bench: Bench, fault: Fault, times: i
 @pytest.mark.parametrize(
     ("fault", "times"),
     [
-        (crash_at_every_step.FAULT, 2),
-        (crash_at_random.FAULT, 1),
+        (crash_at_every_step.FAULT, 1),
         (two_writers.FAULT, 1),
-        (canaries.FAULT, 1),
     ],
     ids=lambda value: value.name if isinstance(value, Fault) else "",
 )
