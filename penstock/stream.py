@@ -14,7 +14,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from penstock.accounting import BatchRecord
 from penstock.arrivals import file_stream, query_id_of
 from penstock.batch import run_batch
-from penstock.errors import PenstockError
+from penstock.errors import LeaseError, PenstockError
 from penstock.pipeline import Pipeline
 from penstock.stopping import StopFile
 
@@ -39,13 +39,16 @@ class StreamRunner:
     def run(self, *, once: bool) -> list[BatchRecord]:
         """Run until stopped, or (once) until all files that are there are done. Returns the finished batches.
 
-        Raises the PenstockError that ended a batch, or Spark's StreamingQueryException.
+        Raises the PenstockError that ended a batch, LeaseError, or Spark's StreamingQueryException.
         """
         self.stop_file.clear()
         self._install_signal_handlers()
         query = self._start(once)
         try:
             self._wait(query)
+        except LeaseError:
+            query.stop()
+            raise
         except StreamingQueryException:
             if isinstance(self._batch_error, StopRequested):
                 return self.records
@@ -68,8 +71,13 @@ class StreamRunner:
         return writer.trigger(processingTime=f"{config.trigger.every:g} seconds").start()
 
     def _wait(self, query: StreamingQuery) -> None:
-        """Wait for the end; after a stop was asked for, stop the query as soon as no batch is running."""
+        """Wait for the end; after a stop was asked for, stop the query as soon as no batch is running.
+
+        Raises LeaseError: without files a stream that lost its lease would look alive for ever.
+        """
         while not query.awaitTermination(POLL_SECONDS):
+            if not query.status["isTriggerActive"]:
+                self.pipeline.lease.check()
             if not self._stop.is_set() and self.stop_file.is_there():
                 log.info("stop file found")
                 self._stop.set()

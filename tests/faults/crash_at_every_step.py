@@ -45,7 +45,7 @@ def chain(bench: Bench, feed: Feed, name: str, steps: list[str]) -> bool:
 def run(bench: Bench, progress: Progress, times: int) -> Seen:
     """`times` kills, in chains of at most one workload's steps; an interrupted chain begins anew."""
     while (done := progress.total("kills")) < times:
-        feed = FEEDS[progress.done % len(FEEDS)]
+        feed = FEEDS[::-1][progress.done % len(FEEDS)]
         steps = moments(feed)
         rest = times - done
         # A few kills only: a share for each workload.
