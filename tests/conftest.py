@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ FAST_SPARK = {
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.ui.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
-    "spark.sql.warehouse.dir": "/tmp/penstock-tests-warehouse",
+    "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "penstock-tests-warehouse"),
 }
 
 
