@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import tempfile
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,7 @@ from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_conf
 from penstock.config import PipelineConfig
 from penstock.plan import PlannedFile
 from penstock.series_batch import kept
-from penstock.series_windows import arrange, in_order_windows, new_lags
+from penstock.series_windows import OLD, PLACE, arrange, new_lags, windowed
 from penstock.tables import Transaction, merge_once, prepare_table
 from schemas.tables import lags
 
@@ -34,7 +33,7 @@ FILE = PlannedFile(path="bench.parquet", verdict="accepted", length=1, modified_
 
 def fill(spark: SparkSession, path: str, *, n_series: int, step: int = 1) -> None:
     """A `lags` table with KEEP_LAGS observations of the series number 0, step, 2 * step, ..."""
-    prepare_table(spark, path, lags(VARIABLES, keep_lags=KEEP_LAGS))
+    prepare_table(spark, path, lags(VARIABLES, keep_lags=KEEP_LAGS, frequency="QS"))
     numbers = spark.range(0, n_series * step, step)
     rows = numbers.select(
         F.lit("q").alias("query_id"),
@@ -69,13 +68,11 @@ def batch(spark: SparkSession, config: PipelineConfig, folder: Path, path: str, 
 def advance(spark: SparkSession, config: PipelineConfig, new: DataFrame, path: str, transaction: Transaction) -> None:
     series = config.the_series
     before = spark.read.format("delta").load(path)
-    stamp = spark.createDataFrame(
-        [(transaction.query_id, transaction.batch_id, datetime(2026, 1, 1))],
-        "query_id string, batch_id long, planned_at timestamp",
-    )
-    with kept(arrange(spark, new, before, series=series, files=[FILE], stamp=stamp)) as everything:
-        in_order_windows(everything, series).write.format("noop").mode("overwrite").save()
-        merge_once(new_lags(everything, series), path, transaction, keys=("series_id", "slot"))
+    ours = {"query_id": F.lit(transaction.query_id), "batch_id": F.lit(transaction.batch_id).cast("long")}
+    windows = windowed(arrange(spark, new, before, series=series, files=[FILE]), series).where(F.col(PLACE) != OLD)
+    with kept(windows.withColumns(ours)) as windows:
+        windows.write.format("noop").mode("overwrite").save()
+        merge_once(new_lags(windows, series), path, transaction, keys=("series_id", "slot"))
 
 
 def main() -> None:

@@ -74,13 +74,15 @@ class BatchRecord:
             {model.role: model.version for model in plan.models},
             plan.refused_versions,
             self.seconds,
+            plan.resolved_at,
         )
         schema = type(BATCHES.schema)(BATCHES.schema.fields[2:])
         return spark.createDataFrame([row], schema)
 
     def file_row(self, file: PlannedFile) -> tuple[str, int | None, datetime | None, int | None]:
         status = file.status
-        rows = self.counts.get(file.path, FileCount()).rows if file.verdict == "accepted" else None
+        is_read = file.verdict in ("accepted", "replayed")
+        rows = self.counts.get(file.path, FileCount()).rows if is_read else None
         return file.path, file.length, status.modification_time if status else None, rows
 
 

@@ -19,7 +19,7 @@ from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
-from penstock.plan import Plan, check_files_unchanged, replace_plan
+from penstock.plan import Plan, check_files_unchanged, plan_path, replace_plan
 from penstock.planning import obtain_plan
 from penstock.quarantine import quarantined
 from penstock.tables import Transaction, append_once
@@ -90,7 +90,7 @@ def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) 
     if files is None:
         raise failure.cause
     amended = plan.model_copy(update={"files": tuple(files)})
-    replace_plan(pipeline.storage, pipeline.config.checkpoint, amended)
+    replace_plan(pipeline.storage, plan_path(pipeline.config.checkpoint, plan.batch_id), amended)
     return amended
 
 

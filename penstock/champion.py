@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import ModelConfig
-from penstock.errors import ModelRefusedError
+from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.plan import PinnedModel
 from penstock.registry import ModelVersion, Registry
 from penstock.scoring import SCORED, Scorer, build_scorer
@@ -22,10 +23,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The pinned version, and the versions that were refused and that the alias still points to, with reasons."""
+    """The pinned version, and the versions that were refused and that the alias still points to, with reasons.
+
+    resolved_at: when the registry last said what the alias means.
+    """
 
     pinned: PinnedModel
     refused: dict[str, str]
+    resolved_at: datetime
 
 
 @dataclass(kw_only=True)
@@ -39,34 +44,56 @@ class Champion:
     contract: Contract
     #: Why a version's outputs have no place in the tables; empty if they have.
     misfit: Callable[[Scorer], str]
-    _scorers: dict[str, Scorer] = field(default_factory=dict)
-    _proven: set[str] = field(default_factory=set)
+    _scorers: dict[ModelVersion, Scorer] = field(default_factory=dict)
+    _proven: set[PinnedModel] = field(default_factory=set)
 
-    def choose(
-        self,
-        *,
-        before: PinnedModel | None,
-        refused: dict[str, str],
-        probe_rows: Callable[[], DataFrame | None],
-    ) -> Choice:
-        """Resolve the alias and probe a version not used before.
+    def choose(self, *, before: Choice | None, probe_rows: Callable[[], DataFrame | None]) -> Choice:
+        """Resolve the alias and probe a version not used before; keep the one before while the registry is away.
 
-        before, refused: from the batch before. probe_rows: accepted rows of this batch, for the probe. Raises
-        ModelRefusedError if the version is unfit and there is none before it, RegistryUnavailableError.
+        before: of the batch before. probe_rows: accepted rows of this batch, for the probe. Raises ModelRefusedError
+        if the version is unfit and there is none before it, RegistryUnavailableError.
         """
-        version = self.registry.version_of_alias(self.model.name, self.model.alias)
-        pinned = PinnedModel(name=version.name, version=version.version, role=ROLE)
-        if before == pinned or pinned.version in self._proven:
-            return Choice(pinned=pinned, refused={})
+        now = datetime.now(UTC)
+        try:
+            version = self.registry.version_of_alias(self.model.name, self.model.alias)
+            return self.judge(version, before=before, probe_rows=probe_rows, now=now)
+        except RegistryUnavailableError as error:
+            return self.without_registry(error, before=before, now=now)
+
+    def judge(
+        self,
+        version: ModelVersion,
+        *,
+        before: Choice | None,
+        probe_rows: Callable[[], DataFrame | None],
+        now: datetime,
+    ) -> Choice:
+        pinned = pinned_model(version)
+        if (before and before.pinned == pinned) or pinned in self._proven:
+            return Choice(pinned=pinned, refused={}, resolved_at=now)
+        refused = before.refused if before else {}
         reason = refused.get(pinned.version) or self.unfit(version, probe_rows)
         if not reason:
-            self._proven.add(pinned.version)
-            return Choice(pinned=pinned, refused={})
+            self._proven.add(pinned)
+            return Choice(pinned=pinned, refused={}, resolved_at=now)
         if before is None:
             raise ModelRefusedError(f"model {version.uri} is refused, and no version was used before it: {reason}")
         if pinned.version not in refused:
-            log.warning("model %s is refused, version %s goes on: %s", version.uri, before.version, reason)
-        return Choice(pinned=before, refused={pinned.version: reason})
+            log.warning("model %s is refused, version %s goes on: %s", version.uri, before.pinned.version, reason)
+        return Choice(pinned=before.pinned, refused={pinned.version: reason}, resolved_at=now)
+
+    def without_registry(self, error: RegistryUnavailableError, *, before: Choice | None, now: datetime) -> Choice:
+        """The choice before, for `model.max_staleness`; then the error."""
+        if before is None:
+            raise error
+        age_seconds = (now - before.resolved_at).total_seconds()
+        if age_seconds > self.model.max_staleness:
+            raise RegistryUnavailableError(
+                f"{error}; {age_seconds:.0f} s ago it said that {self.model.name}@{self.model.alias} is version "
+                f"{before.pinned.version}, and model.max_staleness allows {self.model.max_staleness:.0f} s"
+            )
+        log.warning("version %s goes on, as %.0f s ago: %s", before.pinned.version, age_seconds, error)
+        return before
 
     def unfit(self, version: ModelVersion, probe_rows: Callable[[], DataFrame | None]) -> str:
         """Why a version can't be used; empty if it can."""
@@ -95,9 +122,26 @@ class Champion:
 
     def scorer(self, pinned: PinnedModel) -> Scorer:
         """The scorer of a pinned version. Raises ModelRefusedError, RegistryUnavailableError."""
-        return self._scorers.get(pinned.version) or self.scorer_of(self.registry.version(pinned.name, pinned.version))
+        return self.scorer_of(
+            ModelVersion(
+                name=pinned.name,
+                version=pinned.version,
+                source=pinned.source,
+                created_milliseconds=pinned.created_milliseconds,
+            )
+        )
 
     def scorer_of(self, version: ModelVersion) -> Scorer:
-        if version.version not in self._scorers:
-            self._scorers[version.version] = build_scorer(self.spark, self.registry, version, self.contract)
-        return self._scorers[version.version]
+        if version not in self._scorers:
+            self._scorers[version] = build_scorer(self.spark, self.registry, version, self.contract)
+        return self._scorers[version]
+
+
+def pinned_model(version: ModelVersion) -> PinnedModel:
+    return PinnedModel(
+        name=version.name,
+        version=version.version,
+        role=ROLE,
+        source=version.source,
+        created_milliseconds=version.created_milliseconds,
+    )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from penstock.rows import IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
+from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from schemas.contract import Contract, Field, Rule
 from schemas.tables import spark_type
 
@@ -29,13 +29,14 @@ def check_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     """The rows with typed fields and a verdict.
 
     Columns: the contract's fields with their types (null where the cast failed), `_accepted` (boolean), `reasons`
-    (array<string>, null if accepted), `_raw` (string, null if accepted), `_is_header`, `source_file`.
+    (array<string>, null if accepted), `_raw` and `_header` (string, null if accepted), `_is_header`, `source_file`.
     """
     given = dict(rows.dtypes)
     texts = rows.select(
         *[cast_field(F.col(field.name), given[field.name], field).alias(field.name) for field in contract.fields],
         *[F.col(field.name).alias(TEXT + field.name) for field in contract.fields],
         RAW,
+        HEADER,
         ROW_REASON,
         IS_HEADER,
         SOURCE_FILE,
@@ -47,6 +48,7 @@ def check_rows(rows: DataFrame, contract: Contract) -> DataFrame:
         # Reasons are made for rejected rows only: the accepted pay for one boolean.
         F.when(~F.col(ACCEPTED), all_reasons(contract, given)).alias(REASONS),
         F.when(~F.col(ACCEPTED), F.col(RAW)).alias(RAW),
+        F.when(~F.col(ACCEPTED), F.col(HEADER)).alias(HEADER),
         IS_HEADER,
         SOURCE_FILE,
     )

@@ -66,11 +66,15 @@ class SourceConfig(Section):
 
 
 class ModelConfig(Section):
-    """The registered model. A version that fails on more than `max_failed_fraction` of its probe is refused."""
+    """The registered model. A version that fails on more than `max_failed_fraction` of its probe is refused.
+
+    max_staleness: how long the version before goes on while the registry does not answer.
+    """
 
     name: str
     alias: str = "champion"
     max_failed_fraction: float = Field(default=0.5, ge=0, le=1)
+    max_staleness: Seconds = 3600.0
 
 
 class SeriesConfig(Section):

@@ -1,5 +1,6 @@
 """Checks before a run what would fail in it. Each check gives one line: ok, or what to do."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,8 +9,9 @@ from pathlib import Path
 from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.environment import check_jars, check_java, check_packages, check_python, requirement_problems
-from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError
+from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.fleet_check import fleet_misfit, volume
+from penstock.plan import plan_folder
 from penstock.redaction import without_credentials
 from penstock.registry import Registry, model_metadata
 from penstock.scoring import checked_ports
@@ -17,14 +19,20 @@ from penstock.series_contract import check_series_contract
 from penstock.storage import storage_for
 from penstock.workload import workload_of
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of the doctor. detail: what was found if ok, else what is wrong and what to do."""
+    """One line of the doctor. detail: what was found if ok, else what is wrong and what to do.
+
+    is_registry_away: it is not ok for the one reason that the registry does not answer.
+    """
 
     check: str
     ok: bool
     detail: str
+    is_registry_away: bool = False
 
     def __str__(self) -> str:
         return f"{'ok  ' if self.ok else 'FAIL'} {self.check}: {self.detail}"
@@ -48,14 +56,23 @@ def found(check: str, run: Callable[[], str]) -> Finding:
     try:
         return Finding(check=check, ok=True, detail=without_credentials(run()))
     except PenstockError as error:
-        return Finding(check=check, ok=False, detail=without_credentials(str(error)))
+        away = isinstance(error, RegistryUnavailableError)
+        return Finding(check=check, ok=False, detail=without_credentials(str(error)), is_registry_away=away)
 
 
 def check_at_start(config: PipelineConfig) -> None:
-    """What the jobs run before Spark starts. Raises EnvironmentCheckError with every finding that is not ok."""
-    bad = [f"{finding.check}: {finding.detail}" for finding in examine(config) if not finding.ok]
-    if bad:
-        raise EnvironmentCheckError("; ".join(bad))
+    """What the jobs run before Spark starts. Raises EnvironmentCheckError with every finding that is not ok.
+
+    A registry that is away stops only a pipeline that has no plan yet: one that has goes on with the version of its
+    last batch, for `model.max_staleness`.
+    """
+    bad = [finding for finding in examine(config) if not finding.ok]
+    has_plan = bool(storage_for(config.checkpoint).names(plan_folder(config.checkpoint)))
+    fatal = [finding for finding in bad if not (finding.is_registry_away and has_plan)]
+    if fatal:
+        raise EnvironmentCheckError("; ".join(f"{finding.check}: {finding.detail}" for finding in fatal))
+    for finding in bad:
+        log.warning("not checked at start: %s: %s", finding.check, finding.detail)
 
 
 def describe_contract(config: PipelineConfig) -> str:

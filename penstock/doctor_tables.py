@@ -39,7 +39,7 @@ def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
     scoring_contract = workload.scoring_contract(config, contract)
     _, outputs = checked_ports(registry.local_copy(version), scoring_contract, name=version.uri)
     lines = []
-    for spec in (*workload.tables(config, contract, prediction_type(outputs)), QUARANTINE, BATCHES):
+    for spec in (*workload.tables(config, contract, lambda: prediction_type(outputs)), QUARANTINE, BATCHES):
         path = config.table_path(spec.name)
         if not table_exists(spark, path):
             lines.append(f"{spec.name} will be made")

@@ -9,7 +9,7 @@ from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.paths import literal_glob, normal_path_column
 from penstock.registry import Registry
-from penstock.rows import IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
+from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
 from penstock.scoring import build_scorer
 from schemas.contract import Contract
 from schemas.tables import spark_type
@@ -75,6 +75,7 @@ def raw_stream(spark: SparkSession, config: PipelineConfig, contract: Contract) 
     return rows.select(
         *[F.col(quoted(field.source)).alias(field.name) for field in contract.fields],
         F.lit(None).cast("string").alias(RAW),
+        F.lit(None).cast("string").alias(HEADER),
         F.lit(None).cast("string").alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),
         normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),

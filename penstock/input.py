@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from penstock.checks import ACCEPTED, REASONS, check_rows
 from penstock.config import CsvDialect
 from penstock.plan import PlannedFile
-from penstock.rows import IS_HEADER, RAW, SOURCE_FILE, read_csv, read_parquet
+from penstock.rows import HEADER, IS_HEADER, RAW, SOURCE_FILE, read_csv, read_parquet
 from schemas.contract import Contract
 
 OCCURRENCE = "_occurrence"
@@ -49,12 +49,14 @@ def accepted_rows(checked: DataFrame, contract: Contract) -> DataFrame:
 
 
 def rejected_rows(checked: DataFrame) -> DataFrame:
-    """`reasons`, `raw`, `source_file` of the rows that did not pass.
+    """`reasons`, `raw`, `header`, `source_file` of the rows that did not pass.
 
     One line equal to the header text is each file's header. Any further one is a row, and rejected: which of the
     equal lines is the header makes no difference.
     """
-    rejected = checked.where(~F.col(ACCEPTED)).select(REASONS, F.col(RAW).alias("raw"), SOURCE_FILE, IS_HEADER)
+    rejected = checked.where(~F.col(ACCEPTED)).select(
+        REASONS, F.col(RAW).alias("raw"), F.col(HEADER).alias("header"), SOURCE_FILE, IS_HEADER
+    )
     headers = rejected.where(IS_HEADER)
     numbered = headers.withColumn(OCCURRENCE, F.row_number().over(Window.partitionBy(SOURCE_FILE).orderBy(SOURCE_FILE)))
     repeated = numbered.where(F.col(OCCURRENCE) > 1).drop(OCCURRENCE)

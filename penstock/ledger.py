@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from penstock.arrivals import query_id_of
 from penstock.config import PipelineConfig
 from penstock.errors import LedgerError
+from penstock.replay_plan import REPLAY_QUERY
 from penstock.series_state import rebuild_lags
 from penstock.storage import Storage
 from penstock.tables import close_query, table_exists
@@ -101,7 +102,8 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
         )
     names = ("quarantine", "predictions", "forecasts", "observations", "lags", "batches")
     paths = {name: config.table_path(name) for name in names if table_exists(spark, config.table_path(name))}
-    old = sorted({query for path in paths.values() for query in query_ids(spark, path)})
+    # Replays belong to the tables, not to a checkpoint: they go on.
+    old = sorted({query for path in paths.values() for query in query_ids(spark, path)} - {REPLAY_QUERY})
     for query in old:
         close_query(spark, paths.values(), pipeline=config.pipeline, query_id=query)
     for name, path in paths.items():

@@ -13,7 +13,8 @@ from penstock.errors import PlanError
 from penstock.storage import FileStatus, Storage
 
 #: accepted: its rows are read. refused: one quarantine row. done: the ledger has it from an earlier checkpoint.
-Verdict = Literal["accepted", "refused", "done"]
+#: replayed: some of its rows come from the quarantine.
+Verdict = Literal["accepted", "refused", "done", "replayed"]
 
 
 class PlanSection(BaseModel):
@@ -53,15 +54,34 @@ class PlannedFile(PlanSection):
 
 
 class PinnedModel(PlanSection):
-    """The immutable version that an alias pointed to when the batch was planned."""
+    """The immutable version that an alias pointed to when the batch was planned, with all that it takes to find its
+    local copy again while the registry is away."""
 
     name: str
     version: str
     role: str
+    source: str
+    created_milliseconds: int
+
+
+class QuarantineReplay(PlanSection):
+    """The rows that a replay takes from the quarantine: as of a version, by a part of one of their reasons."""
+
+    quarantine_version: int
+    reason: str = ""
+
+
+class LateReplay(PlanSection):
+    """A recomputation of the series that late observations or revisions belong to, as of a version of the table."""
+
+    observations_version: int
 
 
 class Plan(PlanSection):
-    """refused_versions: model versions that failed their probe and that the alias still points to, with the reason."""
+    """refused_versions: model versions that failed their probe and that the alias still points to, with the reason.
+
+    resolved_at: when the registry last said what the alias means; earlier than planned_at where it did not answer.
+    """
 
     query_id: str
     batch_id: int
@@ -73,9 +93,11 @@ class Plan(PlanSection):
     #: series: the version of `lags` that the batch reads.
     lags_version: int | None = None
     refused_versions: dict[str, str] = {}
+    resolved_at: datetime
+    replay: QuarantineReplay | LateReplay | None = None
 
-    def files_with(self, verdict: Verdict) -> tuple[PlannedFile, ...]:
-        return tuple(file for file in self.files if file.verdict == verdict)
+    def files_with(self, *verdicts: Verdict) -> tuple[PlannedFile, ...]:
+        return tuple(file for file in self.files if file.verdict in verdicts)
 
     @property
     def champion(self) -> PinnedModel:
@@ -92,13 +114,16 @@ def refused_file(*, path: str, status: FileStatus | None, reasons: Sequence[str]
     )
 
 
+def plan_folder(checkpoint: str) -> str:
+    return f"{checkpoint}/plan"
+
+
 def plan_path(checkpoint: str, batch_id: int) -> str:
-    return f"{checkpoint}/plan/{batch_id}.json"
+    return f"{plan_folder(checkpoint)}/{batch_id}.json"
 
 
-def read_plan(storage: Storage, checkpoint: str, batch_id: int) -> Plan | None:
+def read_plan(storage: Storage, path: str) -> Plan | None:
     """The plan of a batch, if there is one. Raises PlanError for a file that is not a plan."""
-    path = plan_path(checkpoint, batch_id)
     content = storage.read(path)
     if content is None:
         return None
@@ -108,19 +133,19 @@ def read_plan(storage: Storage, checkpoint: str, batch_id: int) -> Plan | None:
         raise PlanError(f"{path}: is not a plan that this version can read: {error.errors()[0]['msg']}") from None
 
 
-def fix_plan(storage: Storage, checkpoint: str, plan: Plan) -> Plan:
+def fix_plan(storage: Storage, path: str, plan: Plan) -> Plan:
     """Make `plan` the batch's plan, or return the one that another process made first."""
-    if storage.create(plan_path(checkpoint, plan.batch_id), plan.model_dump_json(indent=1).encode()):
+    if storage.create(path, plan.model_dump_json(indent=1).encode()):
         return plan
-    existing = read_plan(storage, checkpoint, plan.batch_id)
+    existing = read_plan(storage, path)
     if existing is None:
-        raise PlanError(f"{plan_path(checkpoint, plan.batch_id)}: appeared and vanished again; who else writes there?")
+        raise PlanError(f"{path}: appeared and vanished again; who else writes there?")
     return existing
 
 
-def replace_plan(storage: Storage, checkpoint: str, plan: Plan) -> None:
+def replace_plan(storage: Storage, path: str, plan: Plan) -> None:
     """Put an amended plan in place of a batch's plan, of which nothing is written yet."""
-    storage.replace(plan_path(checkpoint, plan.batch_id), plan.model_dump_json(indent=1).encode())
+    storage.replace(path, plan.model_dump_json(indent=1).encode())
 
 
 def check_plan_fits(plan: Plan, *, contract_hash: str, config_hash: str) -> None:

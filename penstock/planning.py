@@ -13,7 +13,7 @@ from penstock.damage import without_damage
 from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows
 from penstock.pipeline import Pipeline
-from penstock.plan import Plan, PlannedFile, check_plan_fits, fix_plan, read_plan
+from penstock.plan import Plan, PlannedFile, check_plan_fits, fix_plan, plan_path, read_plan
 from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
@@ -22,9 +22,10 @@ log = logging.getLogger(__name__)
 def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
     """The batch's plan. Raises PlanError, ModelRefusedError, RegistryUnavailableError."""
     config, storage = pipeline.config, pipeline.storage
-    plan = read_plan(storage, config.checkpoint, batch_id)
+    path = plan_path(config.checkpoint, batch_id)
+    plan = read_plan(storage, path)
     if plan is None:
-        plan = fix_plan(storage, config.checkpoint, make_plan(pipeline, query_id=query_id, batch_id=batch_id))
+        plan = fix_plan(storage, path, make_plan(pipeline, query_id=query_id, batch_id=batch_id))
     else:
         log.info(
             "batch %d: runs again from its plan of %s",
@@ -56,6 +57,7 @@ def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
         models=(choice.pinned,),
         lags_version=workload_of(config).lags_version(pipeline.spark, config),
         refused_versions=choice.refused,
+        resolved_at=choice.resolved_at,
     )
 
 
@@ -87,7 +89,7 @@ def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival,
 def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int) -> Choice:
     """The version for this batch. What the batch before used and refused stands in its plan."""
     config = pipeline.config
-    before = read_plan(pipeline.storage, config.checkpoint, batch_id - 1)
+    before = read_plan(pipeline.storage, plan_path(config.checkpoint, batch_id - 1))
 
     def probe_rows() -> DataFrame | None:
         accepted = [file for file in files if file.verdict == "accepted"]
@@ -96,8 +98,11 @@ def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int)
             return None
         return workload_of(config).model_rows(pipeline, accepted_rows(rows, pipeline.contract), accepted)
 
-    return pipeline.champion.choose(
-        before=before.champion if before else None,
-        refused=before.refused_versions if before else {},
-        probe_rows=probe_rows,
-    )
+    return pipeline.champion.choose(before=choice_of(before), probe_rows=probe_rows)
+
+
+def choice_of(plan: Plan | None) -> Choice | None:
+    """What a batch used and refused, for the one after it."""
+    if plan is None:
+        return None
+    return Choice(pinned=plan.champion, refused=plan.refused_versions, resolved_at=plan.resolved_at)

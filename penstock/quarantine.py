@@ -6,17 +6,17 @@ from pyspark.sql import functions as F
 from penstock.plan import Plan
 from schemas.tables import QUARANTINE
 
-FILE_COLUMNS = "stage string, reasons array<string>, raw string, source_file string"
+FILE_COLUMNS = "stage string, reasons array<string>, raw string, header string, source_file string"
 
 
 def quarantined(spark: SparkSession, plan: Plan, rejected: DataFrame | None) -> DataFrame:
     """The quarantine's columns without query_id and batch_id: stage is `file`, `parse` (the row as a whole) or
     `contract` (its fields or rules)."""
-    files = [("file", list(file.reasons), None, file.path) for file in plan.files_with("refused")]
+    files = [("file", list(file.reasons), None, None, file.path) for file in plan.files_with("refused")]
     frame = spark.createDataFrame(files, FILE_COLUMNS) if files or rejected is None else None
     if rejected is not None:
         stage = F.when(F.col("reasons")[0].startswith("row: "), F.lit("parse")).otherwise(F.lit("contract"))
-        rows = rejected.select(stage.alias("stage"), "reasons", "raw", "source_file")
+        rows = rejected.select(stage.alias("stage"), "reasons", "raw", "header", "source_file")
         frame = rows if frame is None else frame.unionByName(rows)
     assert frame is not None
     columns = [column.name for column in QUARANTINE.schema.fields if column.name not in ("query_id", "batch_id")]

@@ -5,7 +5,7 @@ in the others, however far a running stream has come meanwhile.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -14,12 +14,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import PipelineConfig
+from penstock.replay_plan import REPLAY_QUERY
 from penstock.storage import FileStatus
 from penstock.tables import table_exists, table_version
 from penstock.workload import workload_of
 
-#: The query id of the batches that replays of the quarantine make.
-REPLAY = "replay"
 #: Which column says when a row was made.
 MADE_AT = {"predictions": "scored_at", "observations": "observed_at"}
 
@@ -29,7 +28,7 @@ class Batch(NamedTuple):
     batch_id: int
 
     def __str__(self) -> str:
-        if self.query_id == REPLAY:
+        if self.query_id == REPLAY_QUERY:
             return f"replay {self.batch_id}"
         # A query's id is a UUID: its beginning is enough to find it, and a line stays a line.
         return f"batch {self.batch_id} of query {self.query_id[:8]}"
@@ -123,7 +122,7 @@ class Books:
 
     def is_open(self, tally: Tally) -> bool:
         """Whether quarantine rows are still what became of their input: no finished replay has taken them up."""
-        return tally.replayed_in is None or Batch(REPLAY, tally.replayed_in) not in self.finished
+        return tally.replayed_in is None or Batch(REPLAY_QUERY, tally.replayed_in) not in self.finished
 
     def last(self, query_id: str | None) -> int:
         """The last finished batch of a query; -1 if there is none."""
@@ -141,9 +140,14 @@ def pinned_tables(spark: SparkSession, config: PipelineConfig, names: Iterable[s
     return pinned
 
 
-def read_books(tables: dict[str, DataFrame], config: PipelineConfig) -> Books:
+def read_books(
+    tables: dict[str, DataFrame], config: PipelineConfig, *, unfinished_replays: Collection[int] = ()
+) -> Books:
+    """unfinished_replays: they may have their marker already, and not have marked yet all that they took up."""
+    unfinished = {Batch(REPLAY_QUERY, number) for number in unfinished_replays}
     markers = read_markers(tables["batches"]) if "batches" in tables else []
-    return Books.of(markers, read_tallies(tables, answers=workload_of(config).answers))
+    finished = [marker for marker in markers if marker.batch not in unfinished]
+    return Books.of(finished, read_tallies(tables, answers=workload_of(config).answers))
 
 
 def read_markers(batches: DataFrame) -> list[Marker]:

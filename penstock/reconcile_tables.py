@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
-from penstock.reconcile_books import REPLAY, Batch, Books, Entry, Marker, Tally
+from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
+from penstock.replay_plan import REPLAY_QUERY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +148,7 @@ def refusals_expected(entry: Entry | None, tally: Tally, books: Books) -> tuple[
     """How many rows with stage `file` there may be: one for a refused file, none for one that was read or is done."""
     if entry is None or entry.rows is not None:
         return 0, 0
-    if tally.batch.query_id == REPLAY:
+    if tally.batch.query_id == REPLAY_QUERY:
         return 0, 1
     if entry.status is not None:
         return 1, 1
@@ -188,12 +189,12 @@ def compare_replays(
     given = {
         (marker.batch.batch_id, entry.path): entry.rows or 0
         for marker in books.markers
-        if marker.batch.query_id == REPLAY
+        if marker.batch.query_id == REPLAY_QUERY
         for entry in marker.entries
     }
     differences = []
     for number, path in sorted(given.keys() | books.replayed_rows.keys()):
-        batch, rows = Batch(REPLAY, number), given.get((number, path), 0)
+        batch, rows = Batch(REPLAY_QUERY, number), given.get((number, path), 0)
         marked = books.replayed_rows.get((number, path), 0)
         may_be_more = is_trimmed or books.replayed_files.get((number, path), 0) > 0
         if path in without or is_unfinished(batch) or marked == rows or (marked < rows and may_be_more):

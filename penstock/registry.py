@@ -10,6 +10,7 @@ from pathlib import Path
 import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model
+from requests import RequestException
 
 from penstock.config import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
@@ -19,6 +20,8 @@ from penstock.redaction import without_credentials
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 
+#: The error codes of an answer that says: there is no such thing.
+NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 CACHE_VARIABLE = "PENSTOCK_MODEL_CACHE"
 
 
@@ -55,7 +58,7 @@ class Registry:
         try:
             found = self.client.get_model_version_by_alias(name, alias)
         except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            if error.error_code in NOT_THERE:
                 raise ModelRefusedError(
                     f"the registry {without_credentials(self.tracking_uri)} has no model {name!r} with the alias "
                     f"{alias!r}; register a version and set the alias (train jobs do with --promote)"
@@ -65,17 +68,6 @@ class Registry:
             raise self.unavailable(error) from None
         return as_version(found)
 
-    def version(self, name: str, version: str) -> ModelVersion:
-        """Raises RegistryUnavailableError, or ModelRefusedError if there is no such version."""
-        try:
-            return as_version(self.client.get_model_version(name, version))
-        except MlflowException as error:
-            if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                raise ModelRefusedError(f"the registry has no version {version} of {name!r}") from None
-            raise self.unavailable(error) from None
-        except OSError as error:
-            raise self.unavailable(error) from None
-
     def unavailable(self, error: Exception) -> RegistryUnavailableError:
         reason = without_credentials(" ".join(str(error).split())[:300])
         return RegistryUnavailableError(
@@ -84,7 +76,10 @@ class Registry:
         )
 
     def local_copy(self, version: ModelVersion) -> Path:
-        """The version's files on this machine, fetched once. Raises ModelRefusedError if they can't be had."""
+        """The version's files on this machine, fetched once.
+
+        Raises ModelRefusedError if there are none, RegistryUnavailableError if the registry or its store is away.
+        """
         folder = self.cache_folder(version) / "model"
         if folder.exists():
             return folder
@@ -96,6 +91,8 @@ class Registry:
             copied = mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(fetched / "model"))
             move_into_place(Path(copied), folder)
         except (MlflowException, OSError) as error:
+            if is_away(error):
+                raise self.unavailable(error) from None
             reason = without_credentials(" ".join(str(error).split())[:300])
             raise ModelRefusedError(f"the files of {version.uri} can't be fetched: {reason}") from None
         finally:
@@ -112,6 +109,13 @@ class Registry:
         )
         key = hashlib.sha256(repr(identity).encode()).hexdigest()[:24]
         return model_cache() / f"{version.name}-{version.version}-{key}"
+
+
+def is_away(error: MlflowException | OSError) -> bool:
+    """No answer, in contrast to the answer that there is nothing."""
+    if isinstance(error, MlflowException):
+        return error.error_code not in NOT_THERE
+    return isinstance(error, RequestException | ConnectionError | TimeoutError)
 
 
 def model_cache() -> Path:

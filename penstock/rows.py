@@ -1,8 +1,9 @@
 """Reads the rows of planned files, uncast: text for CSV, the file's own types for Parquet.
 
 Every frame here has one column per contract field under its table name, then `_raw` (string: the row's text, for
-the quarantine), `_row_reason` (string: why the row as a whole can't be used, or null), `_is_header` (boolean: the
-line is the file's header text) and `source_file` (string).
+the quarantine), `_header` (string: the header line that it was read under, null for Parquet), `_row_reason` (string:
+why the row as a whole can't be used, or null), `_is_header` (boolean: the line is the file's header text) and
+`source_file` (string).
 """
 
 import re
@@ -17,11 +18,17 @@ from penstock.plan import CsvLayout, ParquetLayout
 from schemas.contract import Contract
 
 RAW = "_raw"
+HEADER = "_header"
 ROW_REASON = "_row_reason"
 IS_HEADER = "_is_header"
 SOURCE_FILE = "source_file"
+LINE = "_line"
 CORRUPT = "_corrupt"
 SENTINEL = "_end"
+#: The reason against a Parquet row with such text: the bytes can't be had back from what the quarantine keeps.
+DAMAGED_TEXT = "row: text that is not valid UTF-8"
+DAMAGED_BYTES = "row: bytes that are not valid "
+MOST_CHARACTERS = 2**31 - 1
 REPLACEMENT_CHARACTER = "\ufffd"
 
 
@@ -34,11 +41,12 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], *, layout: ParquetLa
     damaged = [
         has_damaged_text(F.col(quoted(field.source))) for field in contract.fields if types[field.source] == "string"
     ]
-    reason = F.when(any_of(damaged), F.lit("row: text that is not valid UTF-8")) if damaged else F.lit(None)
+    reason = F.when(any_of(damaged), F.lit(DAMAGED_TEXT)) if damaged else F.lit(None)
     raw = F.to_json(F.struct(*[F.col(quoted(source)) for source in contract.sources]), {"ignoreNullFields": "false"})
     return frame.select(
         *[F.col(quoted(field.source)).alias(field.name) for field in contract.fields],
         (F.when(any_of(damaged), printable(raw)).otherwise(raw) if damaged else raw).alias(RAW),
+        F.lit(None).cast("string").alias(HEADER),
         reason.cast("string").alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),
         normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
@@ -56,32 +64,36 @@ def read_csv(
 def read_csv_lines(
     spark: SparkSession, paths: Sequence[str], *, layout: CsvLayout, contract: Contract, dialect: CsvDialect
 ) -> DataFrame:
-    """One line, one row. The lines are read as text and parsed here, so that a rejected row keeps its exact text.
+    """One line, one row. The lines are read as text and parsed here, so that a rejected row keeps its exact text."""
+    reader = spark.read.option("recursiveFileLookup", "true")
+    lines = reader.text(list(map(literal_glob, paths))).select(
+        decoded(F.col("value"), dialect).alias(LINE),
+        normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
+    )
+    return parse_lines(lines, layout=layout, contract=contract, dialect=dialect)
+
+
+def parse_lines(lines: DataFrame, *, layout: CsvLayout, contract: Contract, dialect: CsvDialect) -> DataFrame:
+    """Rows of lines of text (`_line`, `source_file`) under one header.
 
     A sentinel field is put behind each line: a quote that is never closed swallows it, and so is seen even in the
     last column, where the CSV parser takes it for a value. The header is a line like any other, marked `_is_header`.
     """
-    reader = spark.read.option("recursiveFileLookup", "true")
-    lines = reader.text(list(map(literal_glob, paths))).select("value", "_metadata.file_path")
-    line = decoded(F.col("value"), dialect)
     columns = [f"c{number}" for number in range(len(layout.columns))]
     schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
-    record = F.from_csv(F.concat("_line", F.lit(f"{dialect.separator}#")), schema, parser_options(dialect))
-    is_damaged = has_damaged_text(F.col("_line"))
-    frame = (
-        lines.select(line.alias("_line"), "file_path")
-        .where(has_text(F.col("_line")))
-        .select("_line", "file_path", record.alias("_record"))
-    )
+    record = F.from_csv(F.concat(LINE, F.lit(f"{dialect.separator}#")), schema, parser_options(dialect))
+    is_damaged = has_damaged_text(F.col(LINE))
+    frame = lines.where(has_text(F.col(LINE))).select(LINE, SOURCE_FILE, record.alias("_record"))
     broken = F.col(f"_record.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"_record.{SENTINEL}"), F.lit("")) != "#")
     return frame.select(
         *[F.col(f"_record.c{index}").alias(name) for name, index in positions(contract, layout)],
-        F.when(is_damaged, printable(F.col("_line"))).otherwise(F.col("_line")).alias(RAW),
-        F.when(is_damaged, F.lit(f"row: bytes that are not valid {dialect.encoding}"))
-        .when(broken, shape_reason(F.col("_line"), dialect, len(layout.columns)))
+        F.when(is_damaged, printable(F.col(LINE))).otherwise(F.col(LINE)).alias(RAW),
+        F.lit(layout.header_line).alias(HEADER),
+        F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{dialect.encoding}"))
+        .when(broken, shape_reason(F.col(LINE), dialect, len(layout.columns)))
         .alias(ROW_REASON),
-        (F.col("_line") == F.lit(layout.header_line)).alias(IS_HEADER),
-        normal_path_column(F.col("file_path")).alias(SOURCE_FILE),
+        (F.col(LINE) == F.lit(layout.header_line)).alias(IS_HEADER),
+        SOURCE_FILE,
     )
 
 
@@ -108,7 +120,8 @@ def read_csv_records(
     return text.select(
         *[F.col(f"c{index}").alias(name) for name, index in positions(contract, layout)],
         F.when(is_damaged, printable(raw)).otherwise(raw).alias(RAW),
-        F.when(is_damaged, F.lit(f"row: bytes that are not valid {dialect.encoding}"))
+        F.lit(layout.header_line).alias(HEADER),
+        F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{dialect.encoding}"))
         .when(F.col(CORRUPT).isNotNull(), shape_reason(F.col(CORRUPT), dialect, len(columns)))
         .alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),
@@ -162,6 +175,16 @@ def printable(text: Column) -> Column:
 
     one_character_a_byte = F.decode(text.cast("binary"), "ISO-8859-1")
     return F.array_join(F.transform(F.split(one_character_a_byte, ""), escaped), "")
+
+
+def unprintable(text: Column) -> Column:
+    """The bytes that `printable` made `text` from."""
+
+    def hexadecimal(part: Column, index: Column) -> Column:
+        escaped = F.concat(F.substring(part, 1, 2), F.hex(F.substring(part, 3, MOST_CHARACTERS)))
+        return F.when(index == 0, F.hex(part)).otherwise(escaped)
+
+    return F.unhex(F.array_join(F.transform(F.split(text, r"\\x"), hexadecimal), ""))
 
 
 def shape_reason(line: Column, dialect: CsvDialect, expected: int) -> Column:

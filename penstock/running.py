@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from pyspark.sql import SparkSession
+from pyspark.sql.types import DataType
 
 from penstock.accounting import BatchRecord
 from penstock.champion import Champion
@@ -17,8 +18,9 @@ from penstock.lease import Lease, lease_path
 from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
 from penstock.pipeline import Pipeline
 from penstock.registry import Registry
+from penstock.replay_plan import refuse_unfinished_replay
 from penstock.scoring import checked_ports
-from penstock.series_state import adapt_lags
+from penstock.series_state import adapt_lags, check_frequency
 from penstock.session import build_session
 from penstock.stopping import StopFile
 from penstock.storage import storage_for
@@ -45,16 +47,23 @@ def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) 
 
 
 @contextmanager
-def opened(spark: SparkSession, config: PipelineConfig, *, job: str, resume: bool = False) -> Iterator[Pipeline]:
-    """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError."""
+def opened(
+    spark: SparkSession, config: PipelineConfig, *, job: str, resume: bool = False, is_replay: bool = False
+) -> Iterator[Pipeline]:
+    """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError.
+
+    is_replay: the ledger is left to the replay, which may first have to finish one that was cut off.
+    """
     contract = load_contract(config)
     check_rules(spark, contract)
     storage = storage_for(config.tables.root)
     with Lease(storage=storage, path=lease_path(config.tables.root), job=job) as lease:
         state = read_state(spark, config, storage)
-        if resume:
-            resume_from_ledger(spark, config, storage, state)
-        check_ledger(state, config, storage)
+        if not is_replay:
+            refuse_unfinished_replay(config, storage)
+            if resume:
+                resume_from_ledger(spark, config, storage, state)
+            check_ledger(state, config, storage)
         registry, workload = Registry.of(config), workload_of(config)
         prepare_tables(spark, config, contract, registry)
         champion = Champion(
@@ -79,13 +88,20 @@ def opened(spark: SparkSession, config: PipelineConfig, *, job: str, resume: boo
 def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, registry: Registry) -> None:
     """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
     workload = workload_of(config)
-    prediction = column_type(spark, config.table_path("predictions"), "prediction")
-    if prediction is None:
-        version = registry.version_of_alias(config.model.name, config.model.alias)
-        scoring_contract = workload.scoring_contract(config, contract)
-        _, outputs = checked_ports(registry.local_copy(version), scoring_contract, name=version.uri)
-        prediction = prediction_type(outputs)
+
+    def prediction() -> DataType:
+        found = column_type(spark, config.table_path("predictions"), "prediction")
+        return found if found is not None else prediction_of_model(config, contract, registry)
+
     for spec in (*workload.tables(config, contract, prediction), QUARANTINE, BATCHES):
         prepare_table(spark, config.table_path(spec.name), spec)
     if config.workload == "series":
+        check_frequency(spark, config)
         adapt_lags(spark, config)
+
+
+def prediction_of_model(config: PipelineConfig, contract: Contract, registry: Registry) -> DataType:
+    version = registry.version_of_alias(config.model.name, config.model.alias)
+    scoring_contract = workload_of(config).scoring_contract(config, contract)
+    _, outputs = checked_ports(registry.local_copy(version), scoring_contract, name=version.uri)
+    return prediction_type(outputs)

@@ -12,6 +12,7 @@ from typing import Any
 import mlflow
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema
+from mlflow.types import DataType as MlflowType
 from mlflow.types.schema import AnyType
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -21,7 +22,7 @@ import udfs.guard
 from penstock.errors import ModelRefusedError
 from penstock.registry import ModelVersion, Registry, model_metadata, move_into_place
 from schemas.contract import Contract
-from udfs.guarded import NULL_TEXT
+from udfs.guarded import NULL_FREE, NULL_TEXT
 from udfs.outputs import (
     ERROR,
     INPUT_TYPES,
@@ -141,13 +142,7 @@ def guard_folder(cache: Path, model: Path, inputs: tuple[Port, ...]) -> Path:
     if folder.exists():
         return folder
     made = Path(tempfile.mkdtemp(dir=cache, prefix=".guard."))
-    # Any type, none required: what a null means is the guard's business, not MLflow's schema check.
-    schema = Schema(
-        [
-            ColSpec(AnyType(), port.name, required=False)  # type: ignore[no-untyped-call]
-            for port in inputs
-        ]
-    )
+    schema = Schema([ColSpec(guard_type(port), port.name, required=False) for port in inputs])
     requirements = model / "requirements.txt"
     try:
         with warnings.catch_warnings():
@@ -163,3 +158,9 @@ def guard_folder(cache: Path, model: Path, inputs: tuple[Port, ...]) -> Path:
     finally:
         shutil.rmtree(made, ignore_errors=True)
     return folder
+
+
+def guard_type(port: Port) -> MlflowType | AnyType:
+    """The type under which the guard takes an input. What a null means is its business and not MLflow's schema check,
+    which has no null in an integer or boolean; but any type is checked value by value, as dear as many a model."""
+    return AnyType() if port.type in NULL_FREE else port.type  # type: ignore[no-untyped-call]

@@ -6,8 +6,18 @@ from pyspark.sql import functions as F
 from penstock.calendar import Calendar
 from penstock.config import SeriesConfig
 from penstock.plan import Plan
-from penstock.scoring import SCORED
-from penstock.series_windows import IS_COMPLETE, IS_NEWEST, KEYS, NEW, NUMBER, PLACE, POSITION, lag_column
+from penstock.scoring import SCORED, Scorer
+from penstock.series_windows import (
+    IS_COMPLETE,
+    IS_NEWEST,
+    KEYS,
+    NEW,
+    NUMBER,
+    PLACE,
+    POSITION,
+    lag_column,
+    lag_names,
+)
 from schemas.contract import Contract, Field
 from schemas.tables import FORECASTS
 from udfs.outputs import ERROR
@@ -16,9 +26,11 @@ UNKNOWN_SERIES = "unknown_series"
 WARMING_UP = "warming_up"
 GAP = "gap"
 NOT_LATEST = "not_latest"
+#: A late replay found a newer one with the same ds.
+SUPERSEDED = "superseded"
 NO_FORECAST = "model: gave no forecast for these values"
 #: Why an observation may have no forecast without anything having failed.
-REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, "late", "revision")
+REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, "late", "revision")
 BOUNDS = ("forecast", "lower", "upper")
 
 
@@ -46,17 +58,14 @@ def scored(name: str) -> Column:
     return F.col(f"{SCORED}.`{name}`")
 
 
-def to_score(in_order: DataFrame, *, latest_only: bool) -> DataFrame:
-    """The new observations that the model is asked about."""
-    new = in_order.where(F.col(PLACE) == NEW)
-    return new.where(IS_NEWEST) if latest_only else new
-
-
-def reason(series: SeriesConfig) -> Column:
-    """Why a scored observation has no forecast; null if it has one."""
+def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
+    """Why an observation has no forecast; null if it has one. One that is late may yet prove to be a revision."""
     failed = F.nullif(scored(ERROR), F.lit(""))
+    in_place = F.when(F.col(PLACE) != NEW, F.col(PLACE))
+    if latest_only:
+        in_place = in_place.when(~F.col(IS_NEWEST), F.lit(NOT_LATEST))
     return (
-        F.when(failed.isNotNull(), F.concat(F.lit("model: "), failed))
+        in_place.when(failed.isNotNull(), F.concat(F.lit("model: "), failed))
         .when(scored("lag_order") < 0, F.lit(UNKNOWN_SERIES))
         .when(~F.col(IS_COMPLETE), F.lit(GAP))
         .when(
@@ -67,7 +76,17 @@ def reason(series: SeriesConfig) -> Column:
     )
 
 
-def forecast_rows(answered: DataFrame, plan: Plan, series: SeriesConfig) -> DataFrame:
+def answered(
+    windows: DataFrame, scorer: Scorer, contract: Contract, series: SeriesConfig, *, latest_only: bool
+) -> DataFrame:
+    """The windows with the model's answer in `_scored` and why there is no forecast in `error`; without the lags."""
+    asked = scorer.answer(windows, contract).withColumn("error", reason(series, latest_only=latest_only))
+    answer = F.when(F.col("error").isNull(), F.col(SCORED)) if latest_only else F.col(SCORED)
+    given = [name for name in windows.columns if name not in {lag_column(*lag) for lag in lag_names(series)}]
+    return asked.select(*given, "error", answer.alias(SCORED))
+
+
+def forecast_rows(answers: DataFrame, plan: Plan, series: SeriesConfig) -> DataFrame:
     """One row for each cutoff, step and variable, of the observations whose `error` is null."""
     pinned = plan.champion
     steps = [
@@ -79,7 +98,7 @@ def forecast_rows(answered: DataFrame, plan: Plan, series: SeriesConfig) -> Data
         for step in range(1, series.horizon + 1)
         for variable in series.variables
     ]
-    made = answered.where(F.col("error").isNull())
+    made = answers.where(F.col("error").isNull())
     tidy = made.select(
         "query_id",
         "batch_id",
@@ -100,7 +119,7 @@ def forecast_rows(answered: DataFrame, plan: Plan, series: SeriesConfig) -> Data
 
 
 def observation_rows(frame: DataFrame, series: SeriesConfig) -> DataFrame:
-    """The columns of `observations`; `frame` has `error` and those of `in_order_windows`."""
+    """The columns of `observations`; `frame` has `error` and those of `windowed`."""
     return frame.select(
         "query_id",
         "batch_id",

@@ -15,8 +15,6 @@ from penstock.config import SeriesConfig
 from penstock.plan import PlannedFile
 
 KEYS = ("series_id", "ds")
-#: The columns of `stamp`, which every frame made from `arrange` keeps.
-STAMP = ("query_id", "batch_id", "planned_at")
 #: Where an observation belongs: it is in `lags` already, continues its series, or comes too late to be used.
 PLACE = "_place"
 OLD = "old"
@@ -29,6 +27,8 @@ NUMBER = "_number"
 LAST_NUMBER = "_last_number"
 IS_NEWEST = "_is_newest"
 IS_COMPLETE = "_is_complete"
+IS_IN_ORDER = "_is_in_order"
+IS_KEPT = "_is_kept"
 #: Ids of files up to this size together are sent to every worker, to find their observations in `lags`.
 BROADCAST_BYTES = 256 * 1024 * 1024
 
@@ -50,15 +50,12 @@ def arrange(
     *,
     series: SeriesConfig,
     files: Sequence[PlannedFile],
-    stamp: DataFrame,
 ) -> DataFrame:
     """A batch's observations together with the old ones of their series, each with its `_place`.
 
     lags: the state before the batch. old: from `lags`. new: after all old ones of its series. late: not after them.
     revision: the same ds stands there again, in `lags` or in the batch; the one from the newest file counts, then by
     path, then by values. `_number`: how many of the series came before it, and itself (old ones only).
-    stamp: one row; its columns become those of every row. As literals they would make the code that Spark generates
-    another in each batch, to be compiled and warmed up again.
     """
     ages = spark.createDataFrame(
         [(file.path, number) for number, file in enumerate(oldest_first(files))], "source_file string, _file_number int"
@@ -99,7 +96,7 @@ def arrange(
     )
     # What a larger keep_lags left behind is no part of the state.
     is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
-    return known.withColumn(PLACE, place).where(~is_stale).drop("_is_known", "_last_ds").crossJoin(F.broadcast(stamp))
+    return known.withColumn(PLACE, place).where(~is_stale).drop("_is_known", "_last_ds")
 
 
 def in_series() -> WindowSpec:
@@ -118,29 +115,34 @@ def touched(lags: DataFrame, observations: DataFrame, files: Sequence[PlannedFil
     return lags.join(ids, on="series_id", how="left_semi")
 
 
-def in_order_windows(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
-    """The old and the new observations with their place in the series and their lagged levels.
+def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str] = ()) -> DataFrame:
+    """The arranged observations, the old and the new ones with their place in the series and their lagged levels.
 
     `_position`: how many consecutive complete observations end with this one, counted up to keep_lags (0: it is
     incomplete itself). `_number`: how many of the series are known up to it. `_is_newest`: none comes after it.
-    `<variable>_lag<l>`: the level l periods before, null where the run of consecutive ones does not reach.
+    `_is_kept`: it is one of the last keep_lags. `<variable>_lag<l>`: the level l periods before, null where the run of
+    consecutive ones does not reach. carried: more columns to take along.
     """
     calendar = Calendar.of(series.frequency)
-    by_ds = in_series().orderBy("ds")
+    # Late ones and revisions go through beside the others, so that all the batch is one frame.
+    by_ds = Window.partitionBy(HASH, "series_id", IS_IN_ORDER).orderBy("ds")
     complete = calendar.is_on(F.col("ds"))
     for variable in series.variables:
         complete = complete & F.col(variable).isNotNull() & ~F.isnan(variable)
-    marked = arranged.where(F.col(PLACE).isin(OLD, NEW)).withColumn(IS_COMPLETE, complete)
-    n_new = F.sum((F.col(PLACE) == NEW).cast("long")).over(by_ds.rowsBetween(Window.unboundedPreceding, 0))
+    marked = arranged.withColumns({IS_IN_ORDER: F.col(PLACE).isin(OLD, NEW), IS_COMPLETE: complete})
+    is_new = (F.col(PLACE) == NEW).cast("long")
+    n_new = F.sum(is_new).over(by_ds.rowsBetween(Window.unboundedPreceding, 0))
+    n_all_new = F.sum(is_new).over(by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing))
     whole = F.when(F.col(IS_COMPLETE), F.col("ds"))
     lagging = marked.select(
-        *STAMP,
         *KEYS,
         *series.variables,
+        *carried,
         "source_file",
         PLACE,
         IS_COMPLETE,
         F.coalesce(F.col(NUMBER), F.col(LAST_NUMBER) + n_new).alias(NUMBER),
+        (F.col(LAST_NUMBER) + n_all_new).alias(LAST_NUMBER),
         F.lead("ds").over(by_ds).isNull().alias(IS_NEWEST),
         whole.alias("_ds_0"),
         *[F.lag(whole, lag).over(by_ds).alias(f"_ds_{lag}") for lag in range(1, series.keep_lags)],
@@ -151,15 +153,16 @@ def in_order_windows(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
         ],
     )
     return lagging.withColumn(POSITION, run_length(calendar, series)).select(
-        *STAMP,
         *KEYS,
         *series.variables,
+        *carried,
         "source_file",
         PLACE,
         IS_COMPLETE,
         POSITION,
         NUMBER,
         IS_NEWEST,
+        (F.col(NUMBER) > F.col(LAST_NUMBER) - series.keep_lags).alias(IS_KEPT),
         *[lagged(variable, lag).alias(lag_column(variable, lag)) for variable, lag in lag_names(series)],
     )
 
@@ -186,22 +189,13 @@ def lagged(variable: str, lag: int) -> Column:
     return F.when(F.col(POSITION) > lag, value)
 
 
-def new_lags(arranged: DataFrame, series: SeriesConfig) -> DataFrame:
+def new_lags(windows: DataFrame, series: SeriesConfig) -> DataFrame:
     """What the batch puts into `lags`: the last `keep_lags` new observations of each series, numbered on.
 
     An observation's slot is its number modulo keep_lags, so that a new one takes the place of the oldest one, and no
     other row changes.
     """
-    by_ds = in_series().orderBy("ds")
-    numbered = arranged.where(F.col(PLACE) == NEW).select(
-        *STAMP,
-        *KEYS,
-        *series.variables,
-        (F.col(LAST_NUMBER) + F.row_number().over(by_ds)).alias("number"),
-        F.count("*").over(by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)).alias("_n_new"),
-        LAST_NUMBER,
-    )
-    kept = numbered.where(F.col("number") > F.col(LAST_NUMBER) + F.col("_n_new") - series.keep_lags)
+    kept = windows.where((F.col(PLACE) == NEW) & F.col(IS_KEPT)).withColumn("number", F.col(NUMBER))
     return kept.select(
         "query_id", "batch_id", "series_id", slot(series).alias("slot"), "number", "ds", *series.variables
     )

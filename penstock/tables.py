@@ -1,6 +1,7 @@
 """The Delta tables of a pipeline: made, checked and appended to, each append at most once per micro-batch."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
@@ -68,20 +69,50 @@ def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
 def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:
     """Update the rows of a table that have the keys of `frame`, insert the others, at most once per transaction."""
     spark = frame.sparkSession
+    same = " AND ".join(f"old.`{key}` = new.`{key}`" for key in keys)
+    table = DeltaTable.forPath(spark, path).alias("old").merge(stamped(frame, transaction).alias("new"), same)
+    with transaction_of_merge(spark, transaction):
+        table.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+
+
+@contextmanager
+def transaction_of_merge(spark: SparkSession, transaction: Transaction) -> Iterator[None]:
+    """A merge takes its transaction from the session, not from options."""
     settings = {
         "spark.databricks.delta.write.txnAppId": transaction.application,
         "spark.databricks.delta.write.txnVersion": str(transaction.batch_id),
     }
-    same = " AND ".join(f"old.`{key}` = new.`{key}`" for key in keys)
-    table = DeltaTable.forPath(spark, path).alias("old").merge(stamped(frame, transaction).alias("new"), same)
-    # A merge takes its transaction from the session, not from options.
     for key, value in settings.items():
         spark.conf.set(key, value)
     try:
-        table.whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
+        yield
     finally:
         for key in settings:
             spark.conf.unset(key)
+
+
+@dataclass(frozen=True)
+class Span:
+    """What of a table is replaced: all of the series in `series` (its column series_id), or, for a time column `at`,
+    what begins with each series' `start` (a column of `series`)."""
+
+    series: DataFrame
+    at: str = ""
+    start: str = ""
+
+
+def replace_once(frame: DataFrame, path: str, transaction: Transaction, span: Span) -> None:
+    """Put `frame` in the place of a span of the table, in one commit, at most once per transaction."""
+    columns = frame.columns
+    limit = F.col(span.start) if span.at else F.lit(None).cast("timestamp")
+    spans = span.series.select(F.col("series_id").alias("_span"), limit.alias("_start"))
+    source = frame.withColumns({"_span": F.lit(None).cast("string"), "_start": F.lit(None).cast("timestamp")})
+    source = source.unionByName(spans, allowMissingColumns=True)
+    is_inside = "old.series_id = new._span" + (f" AND old.`{span.at}` >= new._start" if span.at else "")
+    table = DeltaTable.forPath(frame.sparkSession, path).alias("old").merge(source.alias("new"), is_inside)
+    inserted: dict[str, str | Column] = {column: F.col(f"new.`{column}`") for column in columns}
+    with transaction_of_merge(frame.sparkSession, transaction):
+        table.whenMatchedDelete().whenNotMatchedInsert("new._span IS NULL", values=inserted).execute()
 
 
 def batch_rows(spark: SparkSession, path: str, transaction: Transaction) -> DataFrame:

@@ -1,6 +1,6 @@
 """What differs between the two workloads, behind one interface; all else of a micro-batch is the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -30,7 +30,8 @@ class Workload(Protocol):
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         """What the model's inputs are taken from."""
 
-    def tables(self, config: PipelineConfig, contract: Contract, prediction: DataType) -> list[TableSpec]: ...
+    def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
+        """prediction: asked for its type only where a table has such a column."""
 
     def misfit(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
         """Why a model's outputs have no place in the tables; empty if they have."""
@@ -55,8 +56,8 @@ class Rows:
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return contract
 
-    def tables(self, config: PipelineConfig, contract: Contract, prediction: DataType) -> list[TableSpec]:
-        return [predictions(contract, prediction)]
+    def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
+        return [predictions(contract, prediction())]
 
     def misfit(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
         table = column_type(spark, config.table_path(self.answers), "prediction")
@@ -104,9 +105,10 @@ class Series:
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return window_contract(contract, config.the_series)
 
-    def tables(self, config: PipelineConfig, contract: Contract, prediction: DataType) -> list[TableSpec]:
+    def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         series = config.the_series
-        return [FORECASTS, observations(series.variables), lags(series.variables, keep_lags=series.keep_lags)]
+        state = lags(series.variables, keep_lags=series.keep_lags, frequency=series.frequency)
+        return [FORECASTS, observations(series.variables), state]
 
     def misfit(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
         return fleet_misfit(scorer.outputs, scorer.metadata, config)

@@ -3,7 +3,7 @@
 WITH truth AS (
   SELECT series_id, ds, stack(3, 'realgdp', realgdp, 'realcons', realcons, 'realinv', realinv) AS (variable, value)
   FROM observations
-  WHERE coalesce(error, '') NOT IN ('late', 'revision')
+  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded')
 )
 SELECT
   forecasts.variable,

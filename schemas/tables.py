@@ -129,9 +129,11 @@ FORECASTS = TableSpec(
 
 #: The property of `lags` that says how many observations of a series it was made to keep.
 KEEP_LAGS = "penstock.keep_lags"
+#: The property of `lags` that says of which calendar its observations are.
+FREQUENCY = "penstock.frequency"
 
 
-def lags(variables: Sequence[str], *, keep_lags: int) -> TableSpec:
+def lags(variables: Sequence[str], *, keep_lags: int, frequency: str) -> TableSpec:
     """One of the last `keep_lags` observations of a series. query_id and batch_id: who put it there.
 
     number: it is the how-many-th of its series. slot: number modulo keep_lags, so that a new one replaces the oldest.
@@ -150,10 +152,12 @@ def lags(variables: Sequence[str], *, keep_lags: int) -> TableSpec:
         ),
         statistics=("query_id", "batch_id", "series_id", "slot"),
         # A merge then marks the rows of the series it touches, and rewrites no file for them.
-        properties={"delta.enableDeletionVectors": "true", KEEP_LAGS: str(keep_lags)},
+        properties={"delta.enableDeletionVectors": "true", KEEP_LAGS: str(keep_lags), FREQUENCY: frequency},
     )
 
 
+#: One row is a refused file (stage `file`) or a rejected row, with all its reasons. raw: the row's text, or for
+#: Parquet its JSON; header: the line that it was read under. replayed_in: the replay that it went through again.
 QUARANTINE = TableSpec(
     name="quarantine",
     schema=StructType(
@@ -165,6 +169,7 @@ QUARANTINE = TableSpec(
             StructField("source_file", StringType()),
             StructField("quarantined_at", TimestampType()),
             StructField("replayed_in", LongType()),
+            StructField("header", StringType()),
         ]
     ),
     statistics=("query_id", "batch_id", "stage", "quarantined_at"),
@@ -196,6 +201,8 @@ BATCHES = TableSpec(
             StructField("versions", MapType(StringType(), StringType())),
             StructField("refused_versions", MapType(StringType(), StringType())),
             StructField("seconds", MapType(StringType(), DoubleType())),
+            # When the registry last said what the alias means: earlier than started_at where it did not answer.
+            StructField("resolved_at", TimestampType()),
         ]
     ),
     statistics=("query_id", "batch_id", "started_at", "finished_at"),

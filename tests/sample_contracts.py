@@ -26,5 +26,8 @@ DIVIDING = Contract(
 
 SMALL = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="string", nullable=True)))
 
+LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="small", sql="x < 10"),))
+MORE_LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="tiny", sql="x < 5"),))
+
 SMALL_AND_MORE = Contract(fields=(*SMALL.fields, Field(name="more", type="integer", nullable=True)))
 SMALL_CHANGED = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="integer", nullable=True)))

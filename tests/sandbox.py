@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 
 from penstock.accounting import BatchRecord
 from penstock.config import PipelineConfig
+from penstock.replay_job import run_replay
 from penstock.running import run_pipeline
 from schemas.wine import MEASUREMENTS
 
@@ -128,6 +129,9 @@ class Sandbox:
 
     def run(self, *, resume: bool = False) -> list[BatchRecord]:
         return run_pipeline(self.config(), job="test", once=True, resume=resume)
+
+    def replay(self, *, reason: str = "", late: bool = False) -> list[BatchRecord]:
+        return run_replay(self.config(), reason=reason, late=late)
 
     def table(self, name: str) -> DataFrame:
         return self.spark.read.format("delta").load(str(self.root / "tables" / name))

@@ -25,6 +25,8 @@ from series_sandbox import (
     two_series_model,
 )
 
+from penstock.errors import LedgerError
+
 QUARTERS = 12
 
 
@@ -137,6 +139,16 @@ def test_a_deeper_model_has_its_lags_at_once(series: SeriesSandbox) -> None:
     np.testing.assert_allclose(mine.sort_values("step")["forecast"], expected, rtol=1e-10)
     versions = {row.batch_id: row.model_version for row in series.sandbox.table("forecasts").collect()}
     assert versions[1] == version
+
+
+def test_a_state_of_another_calendar_is_refused(series: SeriesSandbox) -> None:
+    """As if the tables had been made for monthly series."""
+    series.drop("a.csv", quarters(FITTED, FITTED + 2))
+    series.sandbox.run()
+    path = series.sandbox.root / "tables" / "lags"
+    series.sandbox.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('penstock.frequency' = 'MS')")
+    with pytest.raises(LedgerError, match=r"observations of frequency MS, series\.frequency is QS now; change it back"):
+        series.sandbox.run()
 
 
 class PowerCutError(Exception):

@@ -22,15 +22,29 @@ from penstock.storage import FileStatus, LocalStorage
 STORAGE = LocalStorage()
 
 
+def path_of(checkpoint):
+    return plan_path(checkpoint, 3)
+
+
+MOMENT = datetime(2024, 2, 29, 12, 30, 0, 123456, tzinfo=UTC)
+
+
+def pinned(version):
+    return PinnedModel(
+        name="wine-quality", version=version, role="champion", source="models:/m-1", created_milliseconds=1
+    )
+
+
 def make_plan(*files, **changed):
     given = {
         "query_id": "q",
         "batch_id": 3,
-        "planned_at": datetime(2024, 2, 29, 12, 30, 0, 123456, tzinfo=UTC),
+        "planned_at": MOMENT,
+        "resolved_at": MOMENT,
         "contract_hash": "c" * 64,
         "config_hash": "d" * 64,
         "files": files,
-        "models": (PinnedModel(name="wine-quality", version="7", role="champion"),),
+        "models": (pinned("7"),),
     }
     return Plan(**{**given, **changed})
 
@@ -61,32 +75,32 @@ def test_a_plan_survives_its_file(checkpoint):
         PlannedFile(path="/in/d.csv", verdict="done"),
         refused_versions={"8": "fails"},
     )
-    assert fix_plan(STORAGE, checkpoint, plan) == plan
-    assert read_plan(STORAGE, checkpoint, 3) == plan
+    assert fix_plan(STORAGE, path_of(checkpoint), plan) == plan
+    assert read_plan(STORAGE, path_of(checkpoint)) == plan
 
 
 def test_a_plan_lies_beside_the_checkpoint(checkpoint):
-    fix_plan(STORAGE, checkpoint, make_plan())
+    fix_plan(STORAGE, path_of(checkpoint), make_plan())
     assert STORAGE.names(f"{checkpoint}/plan") == ["3.json"]
     assert plan_path(checkpoint, 3) == f"{checkpoint}/plan/3.json"
 
 
 def test_a_batch_without_a_plan_has_none(checkpoint):
-    assert read_plan(STORAGE, checkpoint, 3) is None
+    assert read_plan(STORAGE, path_of(checkpoint)) is None
 
 
 def test_the_first_plan_is_obeyed(checkpoint):
     first = make_plan()
-    second = make_plan(models=(PinnedModel(name="wine-quality", version="8", role="champion"),))
-    fix_plan(STORAGE, checkpoint, first)
-    assert fix_plan(STORAGE, checkpoint, second) == first
-    assert read_plan(STORAGE, checkpoint, 3) == first
+    second = make_plan(models=(pinned("8"),))
+    fix_plan(STORAGE, path_of(checkpoint), first)
+    assert fix_plan(STORAGE, path_of(checkpoint), second) == first
+    assert read_plan(STORAGE, path_of(checkpoint)) == first
 
 
 def test_a_plan_that_appears_and_vanishes_is_an_error(checkpoint, monkeypatch):
     monkeypatch.setattr(LocalStorage, "create", lambda *_: False)
     with pytest.raises(PlanError, match="appeared and vanished"):
-        fix_plan(STORAGE, checkpoint, make_plan())
+        fix_plan(STORAGE, path_of(checkpoint), make_plan())
 
 
 @pytest.mark.parametrize(
@@ -105,7 +119,7 @@ def test_a_plan_that_appears_and_vanishes_is_an_error(checkpoint, monkeypatch):
 def test_a_file_that_is_no_plan_is_an_error_with_its_path(checkpoint, content):
     STORAGE.create(plan_path(checkpoint, 3), content)
     with pytest.raises(PlanError, match=r"plan/3\.json: is not a plan"):
-        read_plan(STORAGE, checkpoint, 3)
+        read_plan(STORAGE, path_of(checkpoint))
 
 
 def test_a_plan_of_the_same_contract_and_config_fits():

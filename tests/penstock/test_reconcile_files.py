@@ -1,8 +1,9 @@
 import pytest
 
 from penstock.arrivals import Logged
-from penstock.reconcile_books import REPLAY, Batch, Books, Entry, Marker, Tally
+from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
 from penstock.reconcile_files import Delivery, Placing, Progress, State, Stream, deliveries
+from penstock.replay_plan import REPLAY_QUERY
 from penstock.storage import FileStatus
 
 BATCH = Batch("q", 0)
@@ -18,7 +19,7 @@ def placing(*, offset=None, modified=THEN.modified_milliseconds, forgotten_befor
     return Placing(
         stream=Stream(query_id="q", committed=0, log=log, forgotten_before=forgotten_before),
         progress=Progress(
-            query_id="q", finished=2, planned=3, offset=FINISHED_OFFSET, replays=frozenset({0, 1, 2}), last_replay=1
+            query_id="q", finished=2, planned=3, offset=FINISHED_OFFSET, unfinished_replays=frozenset({2})
         ),
         expired_milliseconds=expired,
     )
@@ -92,9 +93,9 @@ def test_the_newest_delivery_counts():
         (Batch("q", 3), True),
         (Batch("q", 4), False),
         (Batch("other", 3), False),
-        (Batch(REPLAY, 1), False),
-        (Batch(REPLAY, 2), True),
-        (Batch(REPLAY, 3), False),
+        (Batch(REPLAY_QUERY, 1), False),
+        (Batch(REPLAY_QUERY, 2), True),
+        (Batch(REPLAY_QUERY, 3), False),
     ],
 )
 def test_which_batches_go_on(batch, unfinished):
@@ -134,7 +135,7 @@ def test_a_file_done_by_an_earlier_query_is_no_delivery_and_a_vanished_one_is():
     assert found((BATCH, "f", None, None), tallies=[refused]) == [(BATCH, None, None)]
 
 
-REPLAYED = Batch(REPLAY, 0)
+REPLAYED = Batch(REPLAY_QUERY, 0)
 
 
 def test_a_replay_of_rows_is_no_delivery():

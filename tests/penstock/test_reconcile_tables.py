@@ -1,7 +1,8 @@
 import pytest
 
-from penstock.reconcile_books import REPLAY, Batch, Books, Entry, Marker, Tally
+from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
 from penstock.reconcile_tables import compare_with_tables
+from penstock.replay_plan import REPLAY_QUERY
 from penstock.storage import FileStatus
 
 ZERO, ONE = Batch("q", 0), Batch("q", 1)
@@ -130,7 +131,7 @@ def test_what_retention_may_have_deleted_is_left_out():
     assert kinds([], [behind], since=4000) == []
 
 
-REPLAYED = Batch(REPLAY, 0)
+REPLAYED = Batch(REPLAY_QUERY, 0)
 
 
 def test_replayed_rows_come_out_of_the_replay():
@@ -162,7 +163,7 @@ def test_a_replay_that_is_not_there():
     rows = [tally(ZERO, quarantined=1, replayed_in=3)]
     [(kind, _, found)] = compared([before], rows)
     assert (kind, found.endswith("and is not there")) == ("replay", True)
-    assert compared([before], rows, unfinished=[Batch(REPLAY, 3)]) == []
+    assert compared([before], rows, unfinished=[Batch(REPLAY_QUERY, 3)]) == []
 
 
 def test_a_refused_file_that_a_replay_accepted_gives_new_rows():

@@ -9,16 +9,15 @@ from itertools import pairwise
 import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import SeriesConfig
 from penstock.plan import PlannedFile
-from penstock.series_windows import arrange, in_order_windows, new_lags
+from penstock.series_windows import arrange, new_lags, windowed
 
 KEEP_LAGS = 3
 SERIES = SeriesConfig(variables=("x",), frequency="MS", keep_lags=KEEP_LAGS)
-STAMP = "query_id string, batch_id long, planned_at timestamp"
 STATE = "series_id string, slot int, number long, ds timestamp, x double"
 EXAMPLES = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -63,10 +62,6 @@ class ReferenceSeries:
         answers.append((winner.series_id, winner.ds, "new", winner.x, len(self.months), min(run, KEEP_LAGS), *window))
 
 
-def stamp(spark: SparkSession) -> DataFrame:
-    return spark.createDataFrame([("q", 0, datetime(2026, 1, 1))], STAMP)
-
-
 def reference(batches: list[list[Observation]]) -> list[tuple[object, ...]]:
     series: dict[str, ReferenceSeries] = defaultdict(ReferenceSeries)
     answers: list[tuple[object, ...]] = []
@@ -80,7 +75,7 @@ def reference(batches: list[list[Observation]]) -> list[tuple[object, ...]]:
 
 
 def penstock_answers(spark: SparkSession, batches: list[list[Observation]]) -> list[tuple[object, ...]]:
-    """The same by `arrange`, `in_order_windows` and `new_lags`, the state carried from batch to batch."""
+    """The same by `arrange`, `windowed` and `new_lags`, the state carried from batch to batch."""
     state: dict[tuple[str, int], tuple[object, ...]] = {}
     answers: list[tuple[object, ...]] = []
     for batch in batches:
@@ -91,16 +86,17 @@ def penstock_answers(spark: SparkSession, batches: list[list[Observation]]) -> l
             for path in sorted({row[3] for row in rows})
         ]
         lags = spark.createDataFrame([(key[0], key[1], *value) for key, value in state.items()], STATE)
-        everything = arrange(spark, observed, lags, series=SERIES, files=files, stamp=stamp(spark)).persist()
-        for row in everything.where(F.col("_place").isin("late", "revision")).collect():
+        windows = windowed(arrange(spark, observed, lags, series=SERIES, files=files), SERIES).persist()
+        for row in windows.where("_place in ('late', 'revision')").collect():
             answers.append((row.series_id, row.ds, row._place, row.x))
-        for row in in_order_windows(everything, SERIES).where("_place = 'new'").collect():
+        for row in windows.where("_place = 'new'").collect():
             window = tuple(row[f"x_lag{lag}"] for lag in range(KEEP_LAGS))
             run = min(row._position, KEEP_LAGS)
             answers.append((row.series_id, row.ds, "new", row.x, row._number, run, *window))
-        for row in new_lags(everything, SERIES).collect():
+        stamped = windows.withColumns({"query_id": F.lit("q"), "batch_id": F.lit(0)})
+        for row in new_lags(stamped, SERIES).collect():
             state[row.series_id, row.slot] = (row.number, row.ds, row.x)
-        everything.unpersist()
+        windows.unpersist()
     return sorted(answers, key=str)
 
 
@@ -142,11 +138,9 @@ def test_a_smaller_keep_lags_forgets_what_a_larger_one_left(spark: SparkSession)
     new = [("a", datetime(2000, 7, 1), 7.0, "/inbox/0.csv")]
     observed = spark.createDataFrame(new, "series_id string, ds timestamp, x double, source_file string")
     file = PlannedFile(path="/inbox/0.csv", verdict="accepted", length=1, modified_milliseconds=0)
-    everything = arrange(
-        spark, observed, spark.createDataFrame(rows, STATE), series=SERIES, files=[file], stamp=stamp(spark)
-    )
+    everything = arrange(spark, observed, spark.createDataFrame(rows, STATE), series=SERIES, files=[file])
     assert sorted(row._number for row in everything.where("_place = 'old'").collect()) == [4, 5, 6]
-    [answer] = in_order_windows(everything, SERIES).where("_place = 'new'").collect()
+    [answer] = windowed(everything, SERIES).where("_place = 'new'").collect()
     assert (answer._number, answer.x_lag0, answer.x_lag1, answer.x_lag2) == (7, 7.0, 6.0, 5.0)
 
 
@@ -154,8 +148,6 @@ def test_a_nan_is_no_complete_observation(spark: SparkSession) -> None:
     new = [("a", datetime(2000, 1, 1), math.nan, "/inbox/0.csv")]
     observed = spark.createDataFrame(new, "series_id string, ds timestamp, x double, source_file string")
     file = PlannedFile(path="/inbox/0.csv", verdict="accepted", length=1, modified_milliseconds=0)
-    everything = arrange(
-        spark, observed, spark.createDataFrame([], STATE), series=SERIES, files=[file], stamp=stamp(spark)
-    )
-    [answer] = in_order_windows(everything, SERIES).collect()
+    everything = arrange(spark, observed, spark.createDataFrame([], STATE), series=SERIES, files=[file])
+    [answer] = windowed(everything, SERIES).collect()
     assert (answer._position, answer._is_complete) == (0, False)

@@ -1,0 +1,32 @@
+"""Put quarantined rows and files through the pipeline again after a fix: jobs/replay_quarantine.py --conf
+conf/wine.yaml; --late instead recomputes the series that late observations belong to."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.replay_job import run_replay
+from penstock.replay_report import report
+
+
+@click.command(help=__doc__)
+@config_options
+@click.option("--reason", default="", help="Only what was rejected for a reason that contains this text.")
+@click.option("--late", is_flag=True, help="Recompute the series of late observations and revisions.")
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...], reason: str, late: bool) -> None:
+    records = run_replay(read_config(conf, overrides), reason=reason, late=late)
+    for record in records:
+        click.echo(report(record))
+    if not records:
+        click.echo("nothing to do: no row, file or series would come out otherwise than before")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

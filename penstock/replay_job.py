@@ -1,0 +1,70 @@
+"""One run of jobs/replay_quarantine.py: finish what was cut off, then replay what waits."""
+
+import logging
+
+from penstock.accounting import BatchRecord
+from penstock.config import PipelineConfig
+from penstock.config_files import load_contract
+from penstock.doctor import check_at_start
+from penstock.errors import ConfigError, LedgerError
+from penstock.ledger import check_ledger, read_state
+from penstock.pipeline import Pipeline
+from penstock.plan import LateReplay, Plan, QuarantineReplay, fix_plan
+from penstock.replay_plan import done_path, replay_path, unfinished_replay
+from penstock.replay_planning import plan_late_replay, plan_quarantine_replay
+from penstock.replaying import run_quarantine_replay
+from penstock.running import opened
+from penstock.series_late import run_late_replay
+from penstock.session import build_session
+
+log = logging.getLogger(__name__)
+
+
+def run_replay(config: PipelineConfig, *, reason: str, late: bool) -> list[BatchRecord]:
+    """Replay what waits in the quarantine, or (late) recompute series; returns what was done, a cut-off replay first.
+
+    Raises ConfigError for `late` in a pipeline of rows, LedgerError beside an unfinished batch of the stream, and
+    whatever a batch raises.
+    """
+    if late and config.workload != "series":
+        raise ConfigError(f"{config.pipeline} is a pipeline of rows: --late is for series")
+    load_contract(config)
+    check_at_start(config)
+    spark = build_session(f"penstock-{config.pipeline}", settings=config.spark)
+    with opened(spark, config, job="replay_quarantine", is_replay=True) as pipeline:
+        records = []
+        cut_off = unfinished_replay(config, pipeline.storage)
+        if cut_off is not None:
+            log.info("replay %d was cut off: finishing it", cut_off.batch_id)
+            records.append(carry_out(pipeline, cut_off))
+        check_stream_is_finished(pipeline)
+        plan = plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason)
+        if plan is not None:
+            plan = fix_plan(pipeline.storage, replay_path(config, plan.batch_id), plan)
+            records.append(carry_out(pipeline, plan))
+        return records
+
+
+def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:
+    match plan.replay:
+        case QuarantineReplay():
+            record = run_quarantine_replay(pipeline, plan, plan.replay)
+        case LateReplay():
+            record = run_late_replay(pipeline, plan, plan.replay)
+        case None:
+            raise LedgerError(f"{replay_path(pipeline.config, plan.batch_id)}: is not the plan of a replay")
+    pipeline.storage.create(done_path(pipeline.config, plan.batch_id), b"")
+    return record
+
+
+def check_stream_is_finished(pipeline: Pipeline) -> None:
+    """A batch that was cut off runs again from the state that its plan names; a replay must not change it first."""
+    config = pipeline.config
+    state = read_state(pipeline.spark, config, pipeline.storage)
+    check_ledger(state, config, pipeline.storage)
+    done = state.done.get(state.query_id, -1) if state.query_id else -1
+    if state.planned is not None and state.planned > done:
+        raise LedgerError(
+            f"batch {state.planned} of the stream has begun and is not finished; run jobs/backfill.py once, which "
+            "finishes it, then replay"
+        )

@@ -1,0 +1,97 @@
+"""What a replay will do, fixed before it does anything; or nothing, where a replay would change nothing."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from penstock.admission import admit_files
+from penstock.arrivals import Arrival
+from penstock.champion import Choice
+from penstock.pipeline import Pipeline
+from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, plan_folder, plan_path, read_plan
+from penstock.planning import choice_of
+from penstock.replay_plan import REPLAY_QUERY, replay_numbers
+from penstock.replay_rows import waiting
+from penstock.replaying import replayed
+from penstock.series_late import unused_observations
+from penstock.tables import table_version
+from penstock.workload import workload_of
+
+
+def plan_quarantine_replay(pipeline: Pipeline, *, reason: str) -> Plan | None:
+    """The plan of a replay of all that waits in the quarantine; None if nothing of it would be judged otherwise."""
+    version = table_version(pipeline.spark, pipeline.config.table_path("quarantine"))
+    replay = QuarantineReplay(quarantine_version=version, reason=reason)
+    files = files_again(pipeline, waiting(pipeline.spark, pipeline.config, replay))
+    read = [file for file in files if file.verdict == "accepted"]
+    with replayed(pipeline, read, replay) as rows:
+        sources = rows.settled.select("source_file").distinct().collect()
+        from_rows = sorted({row["source_file"] for row in sources} - {file.path for file in files})
+        files += [PlannedFile(path=path, verdict="replayed") for path in from_rows]
+        if not files:
+            return None
+        choice = choose(pipeline, rows.accepted, files)
+    return new_plan(pipeline, files, choice, replay)
+
+
+def plan_late_replay(pipeline: Pipeline) -> Plan | None:
+    """The plan of a recomputation; None if there are neither late observations nor revisions."""
+    version = table_version(pipeline.spark, pipeline.config.table_path("observations"))
+    replay = LateReplay(observations_version=version)
+    if unused_observations(pipeline.spark, pipeline.config, replay).isEmpty():
+        return None
+    return new_plan(pipeline, [], choose(pipeline, None, []), replay)
+
+
+def new_plan(
+    pipeline: Pipeline, files: Sequence[PlannedFile], choice: Choice, replay: QuarantineReplay | LateReplay
+) -> Plan:
+    config = pipeline.config
+    return Plan(
+        query_id=REPLAY_QUERY,
+        batch_id=max(replay_numbers(config, pipeline.storage), default=-1) + 1,
+        planned_at=datetime.now(UTC),
+        contract_hash=pipeline.contract_hash,
+        config_hash=config.meaning_hash,
+        files=tuple(files),
+        models=(choice.pinned,),
+        lags_version=workload_of(config).lags_version(pipeline.spark, config),
+        refused_versions=choice.refused,
+        resolved_at=choice.resolved_at,
+        replay=replay,
+    )
+
+
+def files_again(pipeline: Pipeline, waiting: DataFrame) -> list[PlannedFile]:
+    """The refused files that are judged otherwise now: accepted, or refused for other reasons.
+
+    One that was scored meanwhile, under the same path, is left alone.
+    """
+    refused = waiting.where(F.col("stage") == "file").select("source_file", "reasons").distinct().collect()
+    reasons = {(row["source_file"], tuple(row["reasons"])) for row in refused}
+    paths = sorted({path for path, _ in reasons} - scored_files(pipeline))
+    arrived = [Arrival(path=path, modified_milliseconds=0) for path in paths]
+    admitted = admit_files(arrived, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
+    return [file for file in admitted if file.verdict == "accepted" or (file.path, file.reasons) not in reasons]
+
+
+def scored_files(pipeline: Pipeline) -> set[str]:
+    """Paths of files whose rows are in the tables."""
+    ledger = pipeline.spark.read.format("delta").load(pipeline.config.table_path("batches"))
+    read = ledger.select(F.explode("files").alias("file")).where(F.col("file.rows").isNotNull())
+    return {row["path"] for row in read.select("file.path").distinct().collect()}
+
+
+def choose(pipeline: Pipeline, accepted: DataFrame | None, files: Sequence[PlannedFile]) -> Choice:
+    """The version for the replay, as the stream's next batch would have it."""
+    config = pipeline.config
+
+    def probe_rows() -> DataFrame | None:
+        return workload_of(config).model_rows(pipeline, accepted, files) if accepted is not None else None
+
+    names = pipeline.storage.names(plan_folder(config.checkpoint))
+    last = max((int(name.removesuffix(".json")) for name in names if name.endswith(".json")), default=None)
+    before = read_plan(pipeline.storage, plan_path(config.checkpoint, last)) if last is not None else None
+    return pipeline.champion.choose(before=choice_of(before), probe_rows=probe_rows)

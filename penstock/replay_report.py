@@ -1,0 +1,21 @@
+"""What a replay did, in a line."""
+
+from penstock.accounting import BatchRecord
+from penstock.plan import LateReplay
+
+
+def report(record: BatchRecord) -> str:
+    plan = record.plan
+    if isinstance(plan.replay, LateReplay):
+        return f"replay {plan.batch_id}: series with late observations or revisions recomputed, by version " + (
+            f"{plan.champion.version}"
+        )
+    parts = [
+        f"replay {plan.batch_id}: {record.accepted:,} rows accepted, by version {plan.champion.version}",
+        f"{record.quarantined:,} rejected for other reasons than before",
+    ]
+    if plan.files_with("accepted"):
+        parts.append(f"{len(plan.files_with('accepted'))} refused files read")
+    if record.failed:
+        parts.append(f"{record.failed:,} failed in the model")
+    return ", ".join(parts)

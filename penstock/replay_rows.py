@@ -1,0 +1,91 @@
+"""Rows that the quarantine keeps, judged again under today's contract: CSV from its text, Parquet from its JSON."""
+
+from dataclasses import dataclass, replace
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.admission_csv import header_reasons, split_header
+from penstock.checks import check_rows
+from penstock.config import CsvDialect, PipelineConfig
+from penstock.plan import CsvLayout, QuarantineReplay
+from penstock.rows import (
+    DAMAGED_BYTES,
+    DAMAGED_TEXT,
+    HEADER,
+    IS_HEADER,
+    LINE,
+    RAW,
+    ROW_REASON,
+    SOURCE_FILE,
+    decoded,
+    parse_lines,
+    quoted,
+    unprintable,
+)
+from schemas.contract import Contract
+
+
+def waiting(spark: SparkSession, config: PipelineConfig, replay: QuarantineReplay) -> DataFrame:
+    """The quarantine's rows, of all stages, that no replay has taken yet and that `replay.reason` is part of a reason
+    of. A Parquet text that is no UTF-8 is left out: its bytes are lost."""
+    table = spark.read.format("delta").option("versionAsOf", replay.quarantine_version)
+    rows = table.load(config.table_path("quarantine")).where(F.col("replayed_in").isNull())
+    rows = rows.where(~F.array_contains("reasons", DAMAGED_TEXT))
+    if replay.reason:
+        rows = rows.where(F.exists("reasons", lambda reason: reason.contains(replay.reason)))
+    return rows
+
+
+@dataclass(frozen=True)
+class WaitingRows:
+    """rows: of the quarantine. layouts: of the header lines among them."""
+
+    rows: DataFrame
+    layouts: tuple[CsvLayout, ...]
+
+
+def waiting_rows(
+    spark: SparkSession, config: PipelineConfig, replay: QuarantineReplay, *, contract: Contract
+) -> WaitingRows:
+    """The waiting rows that can be judged: CSV rows whose header does not give the contract's columns can't."""
+    rows = waiting(spark, config, replay).where(F.col("stage") != "file")
+    headers = sorted(row["header"] for row in rows.select("header").distinct().collect() if row["header"] is not None)
+    layouts = [
+        CsvLayout(header_line=header, columns=tuple(columns))
+        for header in headers
+        if not header_reasons(columns := split_header(header, config.source.csv), contract)
+    ]
+    usable = F.col("header").isNull() | F.col("header").isin([layout.header_line for layout in layouts])
+    return WaitingRows(rows=rows.where(usable), layouts=tuple(layouts))
+
+
+def judged_again(waiting: WaitingRows, *, contract: Contract, dialect: CsvDialect) -> DataFrame:
+    """The waiting rows as `check_rows` gives them today."""
+    frames = [judge_json(waiting.rows.where(F.col("header").isNull()), contract)]
+    for layout in waiting.layouts:
+        lines = waiting.rows.where(F.col("header") == layout.header_line).select(line_of(dialect), SOURCE_FILE)
+        frames.append(check_rows(parse_lines(lines, layout=layout, contract=contract, dialect=dialect), contract))
+    return reduce(DataFrame.unionByName, frames)
+
+
+def line_of(dialect: CsvDialect) -> Column:
+    """The row's text as it was in the file: damaged text is kept escaped, and here gets its bytes back."""
+    is_damaged = F.exists("reasons", lambda reason: reason.startswith(DAMAGED_BYTES))
+    return F.when(is_damaged, decoded(unprintable(F.col("raw")), dialect)).otherwise(F.col("raw")).alias(LINE)
+
+
+def judge_json(rows: DataFrame, contract: Contract) -> DataFrame:
+    """Rows from Parquet files: the values of their JSON as text, which has ISO dates whatever the CSV's format."""
+    schema = ", ".join(f"{quoted(source)} string" for source in contract.sources)
+    plain = replace(contract, fields=tuple(replace(field, format=None) for field in contract.fields))
+    frame = rows.withColumn("_json", F.from_json("raw", schema)).select(
+        *[F.col(f"_json.{quoted(field.source)}").alias(field.name) for field in contract.fields],
+        F.col("raw").alias(RAW),
+        F.lit(None).cast("string").alias(HEADER),
+        F.lit(None).cast("string").alias(ROW_REASON),
+        F.lit(False).alias(IS_HEADER),
+        SOURCE_FILE,
+    )
+    return check_rows(frame, plain)

@@ -1,0 +1,150 @@
+"""Late observations and revisions put to use: their series made anew from the earliest of them on.
+
+For each touched series the forecasts, the observations' `error` and the lags become what they would be if all its
+observations had come in order; of those with the same ds the one from the newest file counts, then by path, then by
+values, and the others are `superseded`.
+"""
+
+from datetime import UTC, datetime
+
+from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from penstock.accounting import BatchRecord
+from penstock.batch import write_marker
+from penstock.config import PipelineConfig, SeriesConfig
+from penstock.phases import Phases
+from penstock.pipeline import Pipeline
+from penstock.plan import LateReplay, Plan, check_plan_fits
+from penstock.replay_plan import REPLAY_QUERY
+from penstock.series_answers import SUPERSEDED, answered, forecast_rows, observation_rows
+from penstock.series_batch import kept, stamp_of
+from penstock.series_windows import (
+    HASH,
+    KEYS,
+    LAST_NUMBER,
+    LATE,
+    NEW,
+    NUMBER,
+    OLD,
+    PLACE,
+    REVISION,
+    slot,
+    windowed,
+)
+from penstock.tables import Span, Transaction, replace_once
+
+FROM_DS = "_from_ds"
+WINS = "_wins"
+#: What an observation keeps of the batch that accepted it.
+ORIGIN = {"query_id": "_query_id", "batch_id": "_batch_id", "observed_at": "_observed_at"}
+
+
+def unused_observations(spark: SparkSession, config: PipelineConfig, replay: LateReplay) -> DataFrame:
+    return observations_at(spark, config, replay).where(F.col("error").isin(LATE, REVISION))
+
+
+def observations_at(spark: SparkSession, config: PipelineConfig, replay: LateReplay) -> DataFrame:
+    reader = spark.read.format("delta").option("versionAsOf", replay.observations_version)
+    return reader.load(config.table_path("observations"))
+
+
+def run_late_replay(pipeline: Pipeline, plan: Plan, replay: LateReplay) -> BatchRecord:
+    """Run a planned recomputation to its marker. Every step may run again. Raises PlanError."""
+    check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
+    config, series = pipeline.config, pipeline.config.the_series
+    transaction = Transaction(pipeline=config.pipeline, query_id=REPLAY_QUERY, batch_id=plan.batch_id)
+    phases, started_at = Phases(), datetime.now(UTC)
+    touched = unused_observations(pipeline.spark, config, replay)
+    starts = touched.groupBy("series_id").agg(F.min("ds").alias(FROM_DS))
+    with kept(ranked(pipeline, replay, starts)) as history, kept(recomputed(pipeline, plan, history)) as answers:
+        from_there_on = history.where(F.col("ds") >= F.col(FROM_DS))
+        with phases.measure("forecasts"):
+            pipeline.lease.check()
+            forecasts, span = forecast_rows(answers, plan, series), Span(starts, at="cutoff", start=FROM_DS)
+            replace_once(forecasts, config.table_path("forecasts"), transaction, span)
+        with phases.measure("observations"):
+            pipeline.lease.check()
+            rows = observation_rows(with_origin(answers), series).unionByName(superseded(from_there_on, series))
+            span = Span(starts, at="ds", start=FROM_DS)
+            replace_once(rows, config.table_path("observations"), transaction, span)
+        with phases.measure("lags"):
+            pipeline.lease.check()
+            rows = whole_lags(history, series).crossJoin(F.broadcast(stamp_of(pipeline, plan)))
+            columns = ("query_id", "batch_id", "series_id", "slot", "number", "ds", *series.variables)
+            replace_once(rows.select(*columns), config.table_path("lags"), transaction, Span(starts))
+    record = BatchRecord(
+        plan=plan,
+        pipeline=config.pipeline,
+        counts={},
+        started_at=started_at,
+        finished_at=datetime.now(UTC),
+        seconds=dict(phases.seconds),
+    )
+    write_marker(pipeline, record, transaction)
+    return record
+
+
+def ranked(pipeline: Pipeline, replay: LateReplay, starts: DataFrame) -> DataFrame:
+    """All observations of the touched series: `_wins` of those with its ds, `_number` and `_place` of the winners."""
+    series = pipeline.config.the_series
+    observations = observations_at(pipeline.spark, pipeline.config, replay)
+    both = observations.join(F.broadcast(starts), on="series_id").join(
+        F.broadcast(file_times(pipeline)), on="source_file", how="left"
+    )
+    newest_first = Window.partitionBy(*KEYS).orderBy(
+        F.desc_nulls_last("_modified"), F.desc("source_file"), *map(F.desc, series.variables)
+    )
+    told = both.withColumn(WINS, F.row_number().over(newest_first) == 1)
+    of_series = Window.partitionBy("series_id").orderBy("ds")
+    wins = F.col(WINS).cast("long")
+    is_old = (F.col("ds") < F.col(FROM_DS)).cast("long") * wins
+    whole = Window.partitionBy("series_id")
+    return told.select(
+        "*",
+        F.xxhash64("series_id").alias(HASH),
+        F.sum(wins).over(of_series).alias(NUMBER),
+        F.sum(is_old).over(whole).alias(LAST_NUMBER),
+        F.sum(wins).over(whole).alias("_n_wins"),
+        F.when(F.col("ds") < F.col(FROM_DS), F.lit(OLD)).otherwise(F.lit(NEW)).alias(PLACE),
+    )
+
+
+def file_times(pipeline: Pipeline) -> DataFrame:
+    """The modification time of each source file, from the ledger."""
+    ledger = pipeline.spark.read.format("delta").load(pipeline.config.table_path("batches"))
+    file = ledger.select(F.explode("files").alias("file"))
+    newest = F.max("file.modification_time").alias("_modified")
+    return file.groupBy(F.col("file.path").alias("source_file")).agg(newest)
+
+
+def recomputed(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
+    """The winners from the earliest late one on, with the model's answers and the `error` that they have now."""
+    series = pipeline.config.the_series
+    winners = history.where(WINS).withColumnsRenamed(ORIGIN)
+    windows = windowed(winners, series, carried=tuple(ORIGIN.values())).where(F.col(PLACE) == NEW)
+    return answered(
+        windows.crossJoin(F.broadcast(stamp_of(pipeline, plan))),
+        pipeline.champion.scorer(plan.champion),
+        pipeline.champion.contract,
+        series,
+        latest_only=pipeline.config.forecast.at == "latest",
+    )
+
+
+def with_origin(answers: DataFrame) -> DataFrame:
+    """The answers under the query, batch and time that accepted their observations."""
+    own = answers.drop("query_id", "batch_id", "planned_at")
+    return own.withColumnsRenamed({**{there: here for here, there in ORIGIN.items()}, "_observed_at": "planned_at"})
+
+
+def superseded(from_there_on: DataFrame, series: SeriesConfig) -> DataFrame:
+    losers = from_there_on.where(~F.col(WINS)).withColumn("error", F.lit(SUPERSEDED))
+    return observation_rows(losers.withColumn("planned_at", F.col("observed_at")), series)
+
+
+def whole_lags(history: DataFrame, series: SeriesConfig) -> DataFrame:
+    """The state of the touched series as a whole."""
+    numbered = history.where(WINS).withColumn("number", F.col(NUMBER))
+    last = numbered.where(F.col("number") > F.col("_n_wins") - series.keep_lags)
+    return last.select("series_id", slot(series).alias("slot"), "number", "ds", *series.variables)

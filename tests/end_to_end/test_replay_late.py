@@ -1,0 +1,141 @@
+"""Late observations and revisions: after their replay, all is as if the observations had come in order."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from sandbox import Sandbox, TestRegistry
+from series_sandbox import FITTED, VARIABLES, SeriesSandbox, expected_forecasts, macro, quarters, two_series_model
+
+from penstock.reconciliation import reconcile
+
+START = FITTED
+CALM = quarters(START, START + 8, "CA")
+
+
+class PowerCutError(Exception):
+    """What the tests raise in the middle of a replay."""
+
+
+def new_series(spark: SparkSession, registry: TestRegistry, root: Path) -> SeriesSandbox:
+    return SeriesSandbox(Sandbox(root=root, spark=spark, registry=registry), two_series_model(registry))
+
+
+def doubled(rows: pd.DataFrame) -> pd.DataFrame:
+    return rows.assign(realgdp=rows["realgdp"] * 1.01)
+
+
+def disordered(series: SeriesSandbox) -> None:
+    """US: the quarter START+4 comes late, START+6 is revised, START+9 revised by an older file, which loses."""
+    first = pd.concat([quarters(START, START + 4), quarters(START + 5, START + 12), CALM])
+    series.drop("a.csv", first, age_seconds=300)
+    series.sandbox.run()
+    late = pd.concat([quarters(START + 4, START + 5), doubled(quarters(START + 6, START + 7))])
+    series.drop("b.csv", late, age_seconds=200)
+    series.drop("c.csv", doubled(quarters(START + 9, START + 10)), age_seconds=400)
+    series.sandbox.run()
+
+
+@pytest.fixture(scope="module")
+def in_order(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> SeriesSandbox:
+    """What should come out: each series once, in order, with its last values."""
+    series = new_series(spark, registry, tmp_path_factory.mktemp("in-order"))
+    us = quarters(START, START + 12).reset_index(drop=True)
+    us.loc[6, "realgdp"] *= 1.01
+    series.drop("a.csv", pd.concat([us, CALM]))
+    series.sandbox.run()
+    return series
+
+
+def lags(series: SeriesSandbox) -> list[tuple[Any, ...]]:
+    rows = series.sandbox.table("lags").select("series_id", "slot", "number", "ds", *VARIABLES)
+    return sorted(map(tuple, rows.collect()))
+
+
+def used(series: SeriesSandbox) -> dict[tuple[Any, ...], str | None]:
+    """The `error` of each observation that a forecast may rest on."""
+    rows = series.sandbox.table("observations").where(F.coalesce("error", F.lit("")) != "superseded").collect()
+    return {(row.series_id, row.ds, row.realgdp): row.error for row in rows}
+
+
+def assert_in_order(series: SeriesSandbox, expected: SeriesSandbox) -> None:
+    ours, theirs = series.forecasts(), expected.forecasts()
+    keys = ["series_id", "cutoff", "step", "variable", "ds", "level"]
+    pd.testing.assert_frame_equal(ours[keys], theirs[keys])
+    np.testing.assert_allclose(ours[["forecast", "lower", "upper"]], theirs[["forecast", "lower", "upper"]], rtol=1e-13)
+    assert used(series) == used(expected)
+    assert lags(series) == lags(expected)
+
+
+def test_late_observations_and_revisions_are_put_to_use(
+    spark: SparkSession, registry: TestRegistry, tmp_path: Path, in_order: SeriesSandbox
+) -> None:
+    series = new_series(spark, registry, tmp_path)
+    disordered(series)
+    counts = series.sandbox.table("observations").groupBy("error").count().collect()
+    assert {row.error: row["count"] for row in counts if row.error in ("late", "revision")} == {
+        "late": 1,
+        "revision": 2,
+    }
+    untouched = series.sandbox.table("forecasts").where("series_id = 'CA'").collect()
+
+    [record] = series.sandbox.replay(late=True)
+    assert (record.plan.batch_id, record.rows_in) == (0, 0)
+    assert_in_order(series, in_order)
+    assert sorted(series.sandbox.table("forecasts").where("series_id = 'CA'").collect()) == sorted(untouched)
+    superseded = series.sandbox.table("observations").where("error = 'superseded'").collect()
+    ours = sorted((row.source_file.rsplit("/", 1)[1], row.ds.month) for row in superseded)
+    assert [name for name, _ in ours] == ["a.csv", "c.csv"]
+    assert reconcile(spark, series.sandbox.config()).differences == ()
+    recomputed = series.sandbox.table("forecasts").where("query_id = 'replay'")
+    assert recomputed.agg(F.min("cutoff")).first()[0] == quarters(START + 4, START + 5)["ds"].iloc[0]
+    origin = series.sandbox.table("observations").select("query_id").distinct().collect()
+    assert [row.query_id == "replay" for row in origin] == [False]
+
+    assert series.sandbox.replay(late=True) == []
+    # The stream goes on from the state that the replay left.
+    series.drop("z.csv", quarters(START + 12, START + 13), age_seconds=10)
+    series.sandbox.run()
+    found = series.forecasts()
+    newest = found[(found["cutoff"] == macro()["ds"][START + 12]) & (found["series_id"] == "US")]
+    expected = expected_forecasts(cutoff=START + 12)["forecast"]
+    for place, variable in enumerate(VARIABLES):
+        mine = newest[newest["variable"] == variable].sort_values("step")["forecast"]
+        np.testing.assert_allclose(mine, expected[:, place], rtol=1e-10)
+
+
+def test_a_recomputation_cut_off_before_each_of_its_writes(
+    spark: SparkSession,
+    registry: TestRegistry,
+    tmp_path: Path,
+    in_order: SeriesSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Cut off before forecasts, then before observations, lags, batches: each attempt comes one write further."""
+    import penstock.series_late as module
+
+    series = new_series(spark, registry, tmp_path)
+    disordered(series)
+
+    def cut_before(number: int, function: Any, writes: list[None]) -> Any:
+        def cut(*arguments: Any) -> Any:
+            writes.append(None)
+            if len(writes) == number:
+                raise PowerCutError
+            return function(*arguments)
+
+        return cut
+
+    for number in (1, 2, 3, 4):
+        writes: list[None] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "replace_once", cut_before(number, module.replace_once, writes))
+            patch.setattr(module, "write_marker", cut_before(number, module.write_marker, writes))
+            with pytest.raises(PowerCutError):
+                series.sandbox.replay(late=True)
+    assert [record.plan.batch_id for record in series.sandbox.replay(late=True)] == [0]
+    assert_in_order(series, in_order)
