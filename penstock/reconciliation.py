@@ -124,8 +124,8 @@ def notes(
         yield f"batch {progress.planned} is planned and not finished; its files are pending"
     if progress.unfinished_replays:
         yield (
-            f"replay {max(progress.unfinished_replays)} is not finished: run jobs/replay_quarantine.py again unless one "
-            "runs now; forecasts were not compared"
+            f"replay {max(progress.unfinished_replays)} is not finished: unless one runs now, run "
+            "jobs/replay_quarantine.py again; forecasts were not compared"
         )
     if not count:
         yield "rows of the inbox were not counted (--no-count); they are taken from the ledger"
