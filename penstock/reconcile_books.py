@@ -5,7 +5,7 @@ in the others, however far a running stream has come meanwhile.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -140,9 +140,14 @@ def pinned_tables(spark: SparkSession, config: PipelineConfig, names: Iterable[s
     return pinned
 
 
-def read_books(tables: dict[str, DataFrame], config: PipelineConfig) -> Books:
+def read_books(
+    tables: dict[str, DataFrame], config: PipelineConfig, *, unfinished_replays: Collection[int] = ()
+) -> Books:
+    """unfinished_replays: they may have their marker already, and not have marked yet all that they took up."""
+    unfinished = {Batch(REPLAY_QUERY, number) for number in unfinished_replays}
     markers = read_markers(tables["batches"]) if "batches" in tables else []
-    return Books.of(markers, read_tallies(tables, answers=workload_of(config).answers))
+    finished = [marker for marker in markers if marker.batch not in unfinished]
+    return Books.of(finished, read_tallies(tables, answers=workload_of(config).answers))
 
 
 def read_markers(batches: DataFrame) -> list[Marker]:

@@ -9,7 +9,7 @@ from penstock.arrivals import Logged, log_offset, query_id_of, whole_log
 from penstock.config import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.reconcile_books import Batch, Books, Entry, Marker
-from penstock.replay_plan import REPLAY_QUERY
+from penstock.replay_plan import REPLAY_QUERY, done_path, replay_numbers
 from penstock.storage import FileStatus, Storage
 
 
@@ -34,13 +34,14 @@ class Stream:
     """What the checkpoint says. query_id: null if it has not begun. log: all files seen.
 
     committed: the last batch that Spark has as done, -1 if none. forgotten_before: the stream has forgotten files seen
-    with an earlier modification time, and overlooks others that have one.
+    with an earlier modification time, and overlooks others that have one. replays_done: by number.
     """
 
     query_id: str | None
     committed: int
     log: dict[str, Logged]
     forgotten_before: float
+    replays_done: frozenset[int] = frozenset()
 
 
 def read_stream(storage: Storage, config: PipelineConfig) -> Stream:
@@ -53,22 +54,29 @@ def read_stream(storage: Storage, config: PipelineConfig) -> Stream:
         committed=max(committed, default=-1),
         log=log,
         forgotten_before=newest - 1000 * config.source.max_file_age,
+        replays_done=frozenset(
+            number for number in replay_numbers(config, storage) if storage.status(done_path(config, number))
+        ),
     )
+
+
+def read_unfinished_replays(storage: Storage, config: PipelineConfig, stream: Stream) -> frozenset[int]:
+    """Those that were not done when `stream` was read; to be read after the tables: a replay is planned first."""
+    return frozenset(replay_numbers(config, storage)) - stream.replays_done
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
     """How far the batches are. finished: the last one done of the checkpoint's query; planned: the last begun.
 
-    offset: how far into the file log the finished ones go. replays: those that were begun, last_replay the last done.
+    offset: how far into the file log the finished ones go.
     """
 
     query_id: str | None
     finished: int
     planned: int
     offset: int
-    replays: frozenset[int]
-    last_replay: int
+    unfinished_replays: frozenset[int]
 
     def is_unfinished(self, batch: Batch) -> bool:
         """Whether a batch without marker goes on at the next start."""
@@ -76,12 +84,10 @@ class Progress:
             return batch.batch_id in self.unfinished_replays
         return batch.query_id == self.query_id and self.finished < batch.batch_id <= self.planned
 
-    @property
-    def unfinished_replays(self) -> list[int]:
-        return [number for number in sorted(self.replays) if number > self.last_replay]
 
-
-def read_progress(storage: Storage, config: PipelineConfig, stream: Stream, books: Books) -> Progress:
+def read_progress(
+    storage: Storage, config: PipelineConfig, stream: Stream, books: Books, *, unfinished_replays: frozenset[int]
+) -> Progress:
     """To be read after the tables: whatever has rows in them has been planned by then.
 
     Raises PlanError; LedgerError if the checkpoint is another one than `stream` was read from.
@@ -102,15 +108,13 @@ def read_progress(storage: Storage, config: PipelineConfig, stream: Stream, book
         finished=finished,
         planned=max(numbers(storage, f"{config.checkpoint}/offsets"), default=-1),
         offset=offset,
-        replays=frozenset(numbers(storage, f"{config.tables.root}/_replays")),
-        last_replay=books.last(REPLAY_QUERY),
+        unfinished_replays=unfinished_replays,
     )
 
 
 def numbers(storage: Storage, folder: str) -> list[int]:
-    """The numbers by which the files of a folder are called, `.json` or not."""
-    stems = [name.removesuffix(".json") for name in storage.names(folder)]
-    return [int(stem) for stem in stems if stem.isdigit()]
+    """The numbers that files of a folder are called by."""
+    return [int(name) for name in storage.names(folder) if name.isdigit()]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -44,10 +44,10 @@ def changed(file: File) -> tuple[str, str]:
     then = describe(delivery.status) if delivery and delivery.status else "gone when it was looked at"
     now = describe(file.status) if file.status else "gone"
     batch = f" in {delivery.batch}" if delivery else ""
-    return (
-        f"was {then}{batch}, is {now}",
-        "the stream will not see it again: deliver the new content under a new name",
-    )
+    remedy = "deliver the new content under a new name"
+    if delivery and delivery.rows is None:
+        remedy = f"{remedy}, or let jobs/replay_quarantine.py read it, for it was refused"
+    return f"was {then}{batch}, is {now}", f"the stream will not see it again: {remedy}"
 
 
 def too_old(file: File) -> tuple[str, str]:

@@ -15,7 +15,16 @@ from penstock.errors import LeaseError
 from penstock.lease import Holder, lease_path, read_holder
 from penstock.reconcile_balance import Balance, File, Total, balance_of, totals_by_state
 from penstock.reconcile_books import Books, pinned_tables, read_books
-from penstock.reconcile_files import Delivery, Placing, Progress, State, deliveries, read_progress, read_stream
+from penstock.reconcile_files import (
+    Delivery,
+    Placing,
+    Progress,
+    State,
+    deliveries,
+    read_progress,
+    read_stream,
+    read_unfinished_replays,
+)
 from penstock.reconcile_forecasts import compare_forecasts
 from penstock.reconcile_inbox import count_rows, list_inbox, name_pattern
 from penstock.reconcile_tables import Difference, compare_with_tables
@@ -53,8 +62,9 @@ def reconcile(
     looked_at, stream = datetime.now(UTC), read_stream(storage, config)
     inbox = list_inbox(storage, config.source, names=name_pattern(spark, config.source.path_glob_filter))
     tables = pinned_tables(spark, config, ("batches", "quarantine", answers, "forecasts"))
-    books = read_books(tables, config)
-    progress = read_progress(storage, config, stream, books)
+    unfinished = read_unfinished_replays(storage, config, stream)
+    books = read_books(tables, config, unfinished_replays=unfinished)
+    progress = read_progress(storage, config, stream, books, unfinished_replays=unfinished)
 
     placing = Placing(stream=stream, progress=progress, expired_milliseconds=since_milliseconds)
     files = place_all(placing, inbox, deliveries(books), storage)
@@ -128,8 +138,8 @@ def notes(
         yield f"batch {progress.planned} is planned and not finished; its files are pending"
     if progress.unfinished_replays:
         yield (
-            f"replay {progress.unfinished_replays[-1]} of the quarantine is not finished; run "
-            "jobs/replay_quarantine.py again if none is running. Forecasts were not compared"
+            f"replay {max(progress.unfinished_replays)} is not finished: unless one runs now, run "
+            "jobs/replay_quarantine.py again; forecasts were not compared"
         )
     if not count:
         yield "rows of the inbox were not counted (--no-count); they are taken from the ledger"

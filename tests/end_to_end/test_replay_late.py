@@ -90,6 +90,7 @@ def test_late_observations_and_revisions_are_put_to_use(
     superseded = series.sandbox.table("observations").where("error = 'superseded'").collect()
     ours = sorted((row.source_file.rsplit("/", 1)[1], row.ds.month) for row in superseded)
     assert [name for name, _ in ours] == ["a.csv", "c.csv"]
+    assert reconcile(spark, series.sandbox.config()).differences == ()
     recomputed = series.sandbox.table("forecasts").where("query_id = 'replay'")
     assert recomputed.agg(F.min("cutoff")).first()[0] == quarters(START + 4, START + 5)["ds"].iloc[0]
     origin = series.sandbox.table("observations").select("query_id").distinct().collect()

@@ -19,7 +19,7 @@ def placing(*, offset=None, modified=THEN.modified_milliseconds, forgotten_befor
     return Placing(
         stream=Stream(query_id="q", committed=0, log=log, forgotten_before=forgotten_before),
         progress=Progress(
-            query_id="q", finished=2, planned=3, offset=FINISHED_OFFSET, replays=frozenset({0, 1, 2}), last_replay=1
+            query_id="q", finished=2, planned=3, offset=FINISHED_OFFSET, unfinished_replays=frozenset({2})
         ),
         expired_milliseconds=expired,
     )
