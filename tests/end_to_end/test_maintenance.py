@@ -227,21 +227,21 @@ def test_a_stream_beside_it_loses_nothing(series: SeriesSandbox) -> None:
     series.drop("0.csv", quarters(FITTED, FITTED + 3))
     sandbox.run()
     with Beside(lambda: maintain(sandbox)) as beside:
-        for number in range(1, 6):
+        for number in range(1, 4):
             series.drop(f"{number}.csv", quarters(FITTED + 3 * number, FITTED + 3 * number + 3))
             sandbox.run()
     assert beside.rounds >= 2
-    assert sandbox.table("observations").count() == 18
-    assert sandbox.table("batches").count() == 6
+    assert sandbox.table("observations").count() == 12
+    assert sandbox.table("batches").count() == 4
     found = series.forecasts()
-    assert len(found) == 16 * HORIZON * len(VARIABLES)
+    assert len(found) == 10 * HORIZON * len(VARIABLES)
     assert not found.duplicated(["series_id", "cutoff", "step", "variable"]).any()
     assert {"MERGE", "OPTIMIZE"} <= set(operations(sandbox, "lags"))
 
     before = contents(sandbox, SERIES_TABLES)
-    cut_off = plan_again(sandbox, 6, age=timedelta(days=2))
+    cut_off = plan_again(sandbox, 4, age=timedelta(days=2))
     [left] = maintain(sandbox)
-    assert left.startswith("lags (batch 6 was planned on ")
+    assert left.startswith("lags (batch 4 was planned on ")
     cut_off.unlink()
     assert maintain(sandbox) == []
     assert {name: files(sandbox, name) for name in SERIES_TABLES} == dict.fromkeys(SERIES_TABLES, 1) | {"quarantine": 0}
