@@ -16,13 +16,13 @@ from penstock.replay_plan import REPLAY_QUERY, replay_numbers
 from penstock.replay_rows import waiting
 from penstock.replaying import replayed
 from penstock.series_late import unused_observations
-from penstock.tables import table_version
+from penstock.tables import lasting_version
 from penstock.workload import workload_of
 
 
 def plan_quarantine_replay(pipeline: Pipeline, *, reason: str) -> Plan | None:
     """The plan of a replay of all that waits in the quarantine; None if nothing of it would be judged otherwise."""
-    version = table_version(pipeline.spark, pipeline.config.table_path("quarantine"))
+    version = lasting_version(pipeline.spark, pipeline.config.table_path("quarantine"))
     replay = QuarantineReplay(quarantine_version=version, reason=reason)
     files = files_again(pipeline, waiting(pipeline.spark, pipeline.config, replay))
     read = [file for file in files if file.verdict == "accepted"]
@@ -38,7 +38,7 @@ def plan_quarantine_replay(pipeline: Pipeline, *, reason: str) -> Plan | None:
 
 def plan_late_replay(pipeline: Pipeline) -> Plan | None:
     """The plan of a recomputation; None if there are neither late observations nor revisions."""
-    version = table_version(pipeline.spark, pipeline.config.table_path("observations"))
+    version = lasting_version(pipeline.spark, pipeline.config.table_path("observations"))
     replay = LateReplay(observations_version=version)
     if unused_observations(pipeline.spark, pipeline.config, replay).isEmpty():
         return None
