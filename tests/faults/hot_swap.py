@@ -10,7 +10,7 @@ from sandbox import Sandbox
 from faults.bench import Bench, last_commit, streaming, wait_for_commit
 from faults.feeds import ROWS_FEED, ensure_model
 from faults.result import Fault, Progress, Seen
-from penstock.plan import read_plan
+from penstock.plan import plan_path, read_plan
 from penstock.storage import LocalStorage
 
 MODEL = "fault-swap"
@@ -58,7 +58,7 @@ def judged(sandbox: Sandbox) -> tuple[int, int, int, int]:
     versions = defaultdict(set)
     unpinned = wrong = 0
     checkpoint = str(sandbox.root / "checkpoint")
-    pins = {batch: read_plan(LocalStorage(), checkpoint, batch) for batch in range(last_commit(sandbox) + 1)}
+    pins = {batch: read_plan(LocalStorage(), plan_path(checkpoint, batch)) for batch in range(last_commit(sandbox) + 1)}
     for row in sandbox.table("predictions").collect():
         plan = pins[row.batch_id]
         versions[row.batch_id].add(row.model_version)
