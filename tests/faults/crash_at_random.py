@@ -7,7 +7,7 @@ import time
 from sandbox import Sandbox
 
 from faults.bench import Bench, Process
-from faults.feeds import FEEDS, Feed
+from faults.feeds import FEEDS, Feed, delivered
 from faults.result import Fault, Progress, Seen
 
 MARKED = re.compile(r"batch \d+: \d+ files, .* rows in ")
@@ -35,10 +35,6 @@ def run(bench: Bench, progress: Progress, times: int) -> Seen:
         seen.append(f"{feed.name}: {ledger.rows:,} rows, {ledger.lost} lost, {ledger.twice} twice")
         passed = passed and ledger.is_clean
     return Seen(seen="; ".join(seen), passed=passed)
-
-
-def delivered(sandbox: Sandbox) -> int:
-    return len(list(sandbox.inbox.glob("[0-9]*.csv"))) if sandbox.inbox.exists() else 0
 
 
 def one_kill(feed: Feed, sandbox: Sandbox, first: int, chance: random.Random) -> dict[str, object]:
