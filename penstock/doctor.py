@@ -25,24 +25,22 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of the doctor. detail: what was found if ok, else what is wrong and what to do.
-
-    is_registry_away: it is not ok for the one reason that the registry does not answer.
-    """
+    """One line of the doctor. detail: what was found if ok, else what is wrong and what to do (`error`)."""
 
     check: str
     ok: bool
     detail: str
-    is_registry_away: bool = False
-    #: A model version is unfit; where one was used before it, that one goes on.
-    is_refusal: bool = False
+    error: PenstockError | None = None
 
     def __str__(self) -> str:
         return f"{'ok  ' if self.ok else 'FAIL'} {self.check}: {self.detail}"
 
 
-def examine(config: PipelineConfig) -> Iterator[Finding]:
-    """The checks that need no Spark, in the order in which one would repair things."""
+def examine(config: PipelineConfig, *, with_digest: bool = True) -> Iterator[Finding]:
+    """The checks that need no Spark, in the order in which one would repair things.
+
+    with_digest: show the model's SHA-256, for which all its files are read.
+    """
     yield found("python", check_python)
     yield found("java", check_java)
     yield found("packages", check_packages)
@@ -51,7 +49,7 @@ def examine(config: PipelineConfig) -> Iterator[Finding]:
     yield found("inbox", lambda: check_folder(config.source.path, write=False))
     yield found("tables", lambda: check_folder(config.tables.root, write=True))
     yield found("checkpoint", lambda: check_folder(config.checkpoint, write=True))
-    yield found("model", lambda: check_model(config))
+    yield found("model", lambda: check_model(config, with_digest=with_digest))
     yield found("requirements", lambda: check_requirements(config))
 
 
@@ -59,13 +57,7 @@ def found(check: str, run: Callable[[], str]) -> Finding:
     try:
         return Finding(check=check, ok=True, detail=without_credentials(run()))
     except PenstockError as error:
-        return Finding(
-            check=check,
-            ok=False,
-            detail=without_credentials(str(error)),
-            is_registry_away=isinstance(error, RegistryUnavailableError),
-            is_refusal=isinstance(error, ModelRefusedError),
-        )
+        return Finding(check=check, ok=False, detail=without_credentials(str(error)), error=error)
 
 
 def check_at_start(config: PipelineConfig) -> None:
@@ -74,12 +66,13 @@ def check_at_start(config: PipelineConfig) -> None:
     A registry that is away, or a version that is refused, stops only a pipeline that has no version before it:
     micro-batches choose theirs.
     """
-    bad = [finding for finding in examine(config) if not finding.ok]
+    bad = [finding for finding in examine(config, with_digest=False) if not finding.ok]
     fatal = bad
     if has_version_before(config):
-        is_refused = any(finding.is_refusal for finding in bad)
+        is_refused = any(isinstance(finding.error, ModelRefusedError) for finding in bad)
         of_model = ("model", "requirements") if is_refused else ()
-        fatal = [finding for finding in bad if not finding.is_registry_away and finding.check not in of_model]
+        answered = [finding for finding in bad if not isinstance(finding.error, RegistryUnavailableError)]
+        fatal = [finding for finding in answered if finding.check not in of_model]
     if fatal:
         raise EnvironmentCheckError("; ".join(f"{finding.check}: {finding.detail}" for finding in fatal))
     for finding in bad:
@@ -115,14 +108,16 @@ def check_folder(location: str, *, write: bool) -> str:
     return f"{location} is {what}"
 
 
-def check_model(config: PipelineConfig) -> str:
+def check_model(config: PipelineConfig, *, with_digest: bool = True) -> str:
     """Registry, alias, trust, signature against the contract. Raises PenstockError."""
     registry = Registry.of(config)
     version = named_version(registry, config.model)
     contract = workload_of(config).scoring_contract(config, load_contract(config))
     folder = trusted_copy(registry, version, config.model)
     inputs, outputs = checked_ports(folder, contract, name=version.uri)
-    name = f"{config.model.described} is version {version.version}, SHA-256 {artifact_digest(folder)}"
+    name = f"{config.model.described} is version {version.version}"
+    if with_digest:
+        name += f", SHA-256 {artifact_digest(folder)}"
     if config.workload == "rows":
         return f"{name}, {len(inputs)} inputs from the contract, {len(outputs)} outputs"
     metadata = model_metadata(folder).metadata or {}

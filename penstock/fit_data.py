@@ -24,7 +24,7 @@ from penstock.paths import without_file_scheme
 from penstock.plan import PlannedFile
 from penstock.series_contract import check_series_contract, ids_are_integers
 from penstock.storage import storage_for
-from penstock.tables import table_version
+from penstock.tables import table_at, table_version
 from schemas.contract import Contract
 from udfs.fit_histories import DS, RECENCY, SERIES_ID
 
@@ -155,7 +155,7 @@ def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contrac
     if version is not None and version > newest:
         raise FitError(f"{path}: has no version {version}; the newest is {newest}")
     chosen = newest if version is None else version
-    table = spark.read.format("delta").option("versionAsOf", chosen).load(path)
+    table = table_at(spark, path, chosen)
     log.info("reading %s, version %d", path, chosen)
     missing = [variable for variable in config.the_series.variables if variable not in table.columns]
     if missing:

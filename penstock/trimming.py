@@ -24,12 +24,18 @@ def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
 
     done: the last batch with a marker, by query id. The plan of the batch before is read by the next, for its model.
     """
-    query_id = query_id_of(storage, config.checkpoint)
-    last = done.get(query_id, -1) if query_id else -1
+    last = last_finished(storage, config, done)
     finished = [batch_id for batch_id in planned_batches(storage, config.checkpoint) if batch_id <= last]
-    for batch_id in finished[: -config.maintenance.keep_plans]:
+    trimmed = finished[: -config.maintenance.keep_plans]
+    for batch_id in trimmed:
         storage.delete(plan_path(config.checkpoint, batch_id))
-    return len(finished[: -config.maintenance.keep_plans])
+    return len(trimmed)
+
+
+def last_finished(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> int:
+    """The last batch with a marker of the checkpoint's query; -1 if there is none."""
+    query_id = query_id_of(storage, config.checkpoint)
+    return done.get(query_id, -1) if query_id else -1
 
 
 def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> str:
@@ -37,8 +43,7 @@ def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
 
     Empty if there is no such batch.
     """
-    query_id = query_id_of(storage, config.checkpoint)
-    last = done.get(query_id, -1) if query_id else -1
+    last = last_finished(storage, config, done)
     for batch_id in planned_batches(storage, config.checkpoint):
         if batch_id <= last:
             continue
