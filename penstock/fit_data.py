@@ -22,7 +22,9 @@ from penstock.errors import FitError
 from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.paths import without_file_scheme
 from penstock.plan import PlannedFile
+from penstock.series_answers import SUPERSEDED
 from penstock.series_contract import check_series_contract, ids_are_integers
+from penstock.series_windows import REVISION
 from penstock.storage import storage_for
 from penstock.tables import table_at, table_version
 from schemas.contract import Contract
@@ -30,8 +32,8 @@ from udfs.fit_histories import DS, RECENCY, SERIES_ID
 
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3
-#: In the observations table, a second reading of a known ds: the stream has not used it, and neither does a fit.
-REVISION = "revision"
+#: What is not fitted on: readings of a ds that another one counts for.
+OUTVOTED = (REVISION, SUPERSEDED)
 log = logging.getLogger(__name__)
 
 
@@ -147,7 +149,7 @@ def observations(rows: DataFrame, config: PipelineConfig, contract: Contract) ->
 
 
 def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contract, *, version: int | None) -> FitData:
-    """The pipeline's own observations, as of one version of the table. Late ones count, revisions don't."""
+    """The pipeline's own observations, as of one version of the table. Late ones count; outvoted ones do not."""
     path = config.table_path("observations")
     if not DeltaTable.isDeltaTable(spark, path):
         raise FitError(f"{path}: there is no such table yet; run the pipeline first, or name files with --data")
@@ -160,7 +162,7 @@ def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contrac
     missing = [variable for variable in config.the_series.variables if variable not in table.columns]
     if missing:
         raise FitError(f"{path}: has no column {', '.join(missing)} at version {chosen}")
-    used = table.where(F.col("error").isNull() | (F.col("error") != REVISION))
+    used = table.where(F.col("error").isNull() | ~F.col("error").isin(*OUTVOTED))
     kind = "long" if ids_are_integers(contract, config) else "string"
     frame = used.select(F.col(SERIES_ID).cast(kind), DS, F.lit(0).alias(RECENCY), *config.the_series.variables).where(
         F.col(SERIES_ID).isNotNull() & F.col(DS).isNotNull()
