@@ -122,7 +122,7 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
     tables = [name for name in table_names(config.workload) if table_exists(spark, config.table_path(name))]
     with Lease(
         storage=storage,
-        path=f"{root}/_maintenance_lease.json",
+        path=f"{root}/_maintenance_lease",
         job="maintain_tables",
         conflict="the tables are being maintained by {other}; one run at a time: wait for its end",
     ) as lease:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from penstock.arrivals import query_id_of
 from penstock.config import PipelineConfig
 from penstock.errors import PlanError
+from penstock.lease import lease_path
 from penstock.plan import plan_path, planned_batches, read_plan
 from penstock.storage import Storage
 
@@ -14,9 +15,8 @@ from penstock.storage import Storage
 DEAD_AFTER_SECONDS = 86400.0
 #: A batch that has taken this long was cut off. Well below the floor of maintenance.time_travel.
 STUCK_AFTER_SECONDS = 86400.0
-#: penstock.storage writes beside the target under `.<name>.<32 hex digits>`; penstock.lease breaks a dead holder's
-#: lease under the right to do so, `<lease>.<token>`.
-DEAD_NAMES = re.compile(r"\..+\.[0-9a-f]{32}|_.*lease\.json\.[0-9a-f]{32}")
+#: penstock.storage writes beside the target under `.<name>.<32 hex digits>`.
+DEAD_NAMES = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
 def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> int:
@@ -63,7 +63,7 @@ def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:
     """Remove what was written aside by processes that died before they could rename it; returns how many files."""
     removed = 0
     root, checkpoint = config.tables.root, config.checkpoint
-    for folder in (root, f"{root}/_replays", checkpoint, f"{checkpoint}/plan"):
+    for folder in (root, lease_path(root), f"{root}/_replays", checkpoint, f"{checkpoint}/plan"):
         for name in filter(DEAD_NAMES.fullmatch, storage.names(folder)):
             status = storage.status(f"{folder}/{name}")
             if status and time.time() - status.modified_milliseconds / 1000 > DEAD_AFTER_SECONDS:
