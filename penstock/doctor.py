@@ -11,15 +11,20 @@ from penstock.config_files import load_contract
 from penstock.environment import check_jars, check_java, check_packages, check_python, requirement_problems
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.fleet_check import fleet_misfit, volume
+from penstock.locations import storage_of
 from penstock.model_trust import artifact_digest, named_version, trusted_copy
 from penstock.plan import planned_batches
 from penstock.redaction import without_credentials
 from penstock.registry import Registry, model_metadata
+from penstock.s3_check import check_s3_folder
+from penstock.s3_storage import SCHEME
 from penstock.scoring import checked_ports
 from penstock.series_contract import check_series_contract
-from penstock.storage import storage_for
+from penstock.storage import Storage
 from penstock.workload import workload_of
 
+#: The checks whose failure only a first start can't live with.
+OF_MODEL = ("model", "requirements")
 log = logging.getLogger(__name__)
 
 
@@ -46,9 +51,9 @@ def examine(config: PipelineConfig, *, with_digest: bool = True) -> Iterator[Fin
     yield found("packages", check_packages)
     yield found("jars", check_jars)
     yield found("contract", lambda: describe_contract(config))
-    yield found("inbox", lambda: check_folder(config.source.path, write=False))
-    yield found("tables", lambda: check_folder(config.tables.root, write=True))
-    yield found("checkpoint", lambda: check_folder(config.checkpoint, write=True))
+    yield found("inbox", lambda: check_folder(storage_of(config), config.source.path, write=False))
+    yield found("tables", lambda: check_folder(storage_of(config), config.tables.root, write=True))
+    yield found("checkpoint", lambda: check_folder(storage_of(config), config.checkpoint, write=True))
     yield found("model", lambda: check_model(config, with_digest=with_digest))
     yield found("requirements", lambda: check_requirements(config))
 
@@ -68,11 +73,10 @@ def check_at_start(config: PipelineConfig) -> None:
     """
     bad = [finding for finding in examine(config, with_digest=False) if not finding.ok]
     fatal = bad
-    if has_version_before(config):
+    if all(finding.check in OF_MODEL for finding in bad) and has_version_before(config):
         is_refused = any(isinstance(finding.error, ModelRefusedError) for finding in bad)
-        of_model = ("model", "requirements") if is_refused else ()
-        answered = [finding for finding in bad if not isinstance(finding.error, RegistryUnavailableError)]
-        fatal = [finding for finding in answered if finding.check not in of_model]
+        is_away = all(isinstance(finding.error, RegistryUnavailableError) for finding in bad)
+        fatal = [] if is_refused or is_away else bad
     if fatal:
         raise EnvironmentCheckError("; ".join(f"{finding.check}: {finding.detail}" for finding in fatal))
     for finding in bad:
@@ -81,7 +85,7 @@ def check_at_start(config: PipelineConfig) -> None:
 
 def has_version_before(config: PipelineConfig) -> bool:
     """Whether a batch of this checkpoint has been planned, with a version that was fit."""
-    return bool(planned_batches(storage_for(config.checkpoint), config.checkpoint))
+    return bool(planned_batches(storage_of(config), config.checkpoint))
 
 
 def describe_contract(config: PipelineConfig) -> str:
@@ -91,9 +95,10 @@ def describe_contract(config: PipelineConfig) -> str:
     return f"{config.contract}, {len(contract.fields)} fields, {len(contract.rules)} rules"
 
 
-def check_folder(location: str, *, write: bool) -> str:
+def check_folder(storage: Storage, location: str, *, write: bool) -> str:
     """A folder that is there, or can be made. Raises EnvironmentCheckError."""
-    storage_for(location)
+    if location.startswith(SCHEME):
+        return check_s3_folder(storage, location, write=write)
     folder = Path(location)
     needed = os.R_OK | os.X_OK | (os.W_OK if write else 0)
     what = "readable and writable" if write else "readable"
