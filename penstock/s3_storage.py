@@ -1,6 +1,7 @@
 """Single files on S3 and what speaks its protocol, by boto3. What must happen once is a PUT with If-None-Match."""
 
 import errno
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -24,6 +25,7 @@ NOT_ALLOWED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "4
 #: 412: there is such a key. 409: another conditional PUT of it is under way, and may still fail.
 EXISTS, UNDER_WAY = "PreconditionFailed", "ConditionalRequestConflict"
 ATTEMPTS = 10
+MARK = "penstock-writer"
 
 
 class S3Storage:
@@ -75,21 +77,29 @@ class S3Storage:
             return None
 
     def create(self, path: str, content: bytes) -> bool:
-        """A PUT that was made but whose answer was lost is seen by its content when it is sent again."""
+        """Whoever is refused may have been refused by a PUT of their own whose answer was lost: each has its mark."""
         bucket, key = split(path)
+        mark = uuid.uuid4().hex
         for _ in range(ATTEMPTS):
             try:
-                self.client.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*")
+                self.client.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*", Metadata={MARK: mark})
                 return True
             except ClientError as error:
                 if code_of(error) == EXISTS:
-                    was_sent_again = error.response["ResponseMetadata"]["RetryAttempts"] > 0
-                    return was_sent_again and self.read(path) == content
+                    return self._mark_of(path) == mark
                 if code_of(error) != UNDER_WAY:
                     raise os_error(error, path) from None
             except BotoCoreError as error:
                 raise os_error(error, path) from None
         raise OSError(errno.EAGAIN, f"others kept writing it through {ATTEMPTS} attempts", path)
+
+    def _mark_of(self, path: str) -> str | None:
+        bucket, key = split(path)
+        try:
+            with as_os_errors(path):
+                return self.client.head_object(Bucket=bucket, Key=key)["Metadata"].get(MARK)
+        except FileNotFoundError:
+            return None
 
     def replace(self, path: str, content: bytes) -> None:
         bucket, key = split(path)
