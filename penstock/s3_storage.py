@@ -37,7 +37,7 @@ class S3Storage:
     @cached_property
     def client(self) -> "S3Client":
         """Safe to share between threads. The credentials come from boto3's chain: environment, profile, role."""
-        return boto3.client(
+        return boto3.session.Session().client(
             "s3",
             endpoint_url=self.config.the_endpoint,
             region_name=self.config.the_region,
