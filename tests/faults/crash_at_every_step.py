@@ -67,6 +67,6 @@ FAULT = Fault(
     name="crash at every step",
     done="SIGKILL of all processes before, within and after each write, rows and series",
     must="0 lost, 0 twice, tables as uninterrupted",
-    times=4 * len(STEPS),
+    times=2 * len(STEPS),
     run=run,
 )

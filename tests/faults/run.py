@@ -1,6 +1,6 @@
 """Brings every fault with the full numbers, goes on where it was interrupted, and prints one table: make faults
 
-python -m faults.run [NAME ...] [--short 0.1] [--out FILE] [--again]
+python -m faults.run [NAME ...] [--short 0.1] [--on-s3] [--out FILE] [--again]
 """
 
 import json
@@ -10,6 +10,8 @@ import shutil
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -17,6 +19,7 @@ from conftest import FAST_SPARK
 from sandbox import TestRegistry
 
 from faults import (
+    bad_network,
     batch_replay,
     canaries,
     crash_at_every_step,
@@ -25,6 +28,7 @@ from faults import (
     fuzz_files,
     fuzz_lines,
     hot_swap,
+    on_s3,
     soak,
     storage_trouble,
     two_writers,
@@ -51,15 +55,26 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-def open_bench(folder: Path) -> Bench:
+WHERE = {False: "", True: ", on S3"}
+#: Those that are brought to pipelines on S3, too, and how often.
+ON_S3: tuple[Fault, ...] = (
+    crash_at_every_step.FAULT,
+    replace(crash_at_random.FAULT, times=50),
+    batch_replay.FAULT,
+    bad_network.FAULT,
+)
+
+
+def open_bench(folder: Path, place: str = "") -> Bench:
     os.environ["PENSTOCK_SPARK_LOG"] = str(folder / "spark.log")
     os.environ["PENSTOCK_MODEL_CACHE"] = str(folder / "models")
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     registry = TestRegistry(folder / "registry")
     registry.folder.mkdir(parents=True, exist_ok=True)
-    spark = build_session("penstock-faults", settings=FAST_SPARK)
-    return Bench(folder=folder / "pipelines", spark=spark, registry=registry)
+    settings = FAST_SPARK | (on_s3.settings() if place else {})
+    spark = build_session("penstock-faults", settings=settings)
+    return Bench(folder=folder / "pipelines", spark=spark, registry=registry, place=place)
 
 
 def examine(bench: Bench, fault: Fault, *, folder: Path, times: int) -> Result:
@@ -91,23 +106,28 @@ def read_results(out: Path) -> list[Result]:
 
 
 @click.command(help=__doc__)
-@click.argument("names", nargs=-1, type=click.Choice([fault.key for fault in FAULTS]))
+@click.argument("names", nargs=-1, type=click.Choice([fault.key for fault in (*FAULTS, bad_network.FAULT)]))
 @click.option("--short", default=1.0, help="This part of the full numbers.")
+@click.option("--on-s3", "is_on_s3", is_flag=True, help="The pipelines' data on a real S3 server, started here.")
 @click.option("--folder", type=click.Path(path_type=Path), default=PROJECT / "logs" / "faults", help="State and data.")
 @click.option("--out", type=click.Path(path_type=Path), default=PROJECT / "benchmarks" / "results" / "faults.json")
 @click.option("--again", is_flag=True, help="Forget what earlier runs have done.")
-def command(names: Sequence[str], short: float, folder: Path, out: Path, again: bool) -> int:
+def command(names: Sequence[str], short: float, is_on_s3: bool, folder: Path, out: Path, again: bool) -> int:
+    folder = folder / "s3" if is_on_s3 else folder
     if again:
         shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, exist_ok=True)
-    bench = open_bench(folder)
+    chosen = [fault for fault in (ON_S3 if is_on_s3 else FAULTS) if not names or fault.key in names]
     results = []
-    for fault in FAULTS:
-        if not names or fault.key in names:
-            results.append(examine(bench, fault, folder=folder, times=max(1, round(fault.times * short))))
+    with on_s3.s3_place(folder / "server") if is_on_s3 else nullcontext("") as place:
+        bench = open_bench(folder, place)
+        for fault in chosen:
+            result = examine(bench, fault, folder=folder, times=max(1, round(fault.times * short)))
+            results.append(replace(result, fault=f"{fault.name}{WHERE[is_on_s3]}"))
             click.echo(as_table(results[-1:]).splitlines()[-1])
     known = {result.fault: result for result in [*read_results(out), *results]}
-    click.echo(as_table(everything := [known[fault.name] for fault in FAULTS if fault.name in known]))
+    lines = [f"{fault.name}{WHERE[False]}" for fault in FAULTS] + [f"{fault.name}{WHERE[True]}" for fault in ON_S3]
+    click.echo(as_table(everything := [known[line] for line in lines if line in known]))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(as_json(everything))
     return 0 if all(result.passed for result in results) else 1

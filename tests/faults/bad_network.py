@@ -1,0 +1,90 @@
+"""A stream on S3 whose network fails again and again: answers lost, requests refused, broken off and stalled."""
+
+import time
+
+from s3_proxy import Answer, Fault, Forward, Request, drop_answer, flaky, stall
+from sandbox import Sandbox
+
+from faults.bench import Bench, Process, last_commit
+from faults.feeds import FEEDS, Feed, delivered
+from faults.on_s3 import RESET, UNAVAILABLE, bad_network
+from faults.result import Fault as FaultLine
+from faults.result import Progress, Seen
+
+#: Of this kind is a repetition: the answer to a commit is lost, requests fail all the time, one stalls for 30 s.
+COMMIT = r"_delta_log/\d{20}\.json"
+STALL_SECONDS = 30
+FILES = 3
+SECONDS = 600
+
+
+def faults_of(number: int) -> tuple[str, Fault]:
+    kinds: tuple[tuple[str, Fault], ...] = (
+        ("answers of commits lost", every_second(drop_answer(COMMIT, times=1_000))),
+        ("requests fail", flaky(unavailable=UNAVAILABLE, reset=RESET, seed=number)),
+        ("stalls", stall(STALL_SECONDS, COMMIT, times=1)),
+    )
+    return kinds[number // len(FEEDS) % len(kinds)]
+
+
+def every_second(fault: Fault) -> Fault:
+    """Else an answer that is asked for again would be lost for ever."""
+    seen: set[str] = set()
+
+    def sometimes(request: Request, forward: Forward) -> Answer | None:
+        if request.path in seen:
+            return forward(request)
+        if request.matches("PUT", COMMIT):
+            seen.add(request.path)
+        return fault(request, forward)
+
+    return sometimes
+
+
+def run(bench: Bench, progress: Progress, times: int) -> Seen:
+    pipelines = [(feed, feed.sandbox(bench, f"network-{feed.name}")) for feed in FEEDS]
+    while progress.done < times:
+        feed, sandbox = pipelines[progress.done % len(FEEDS)]
+        kind, fault = faults_of(progress.done)
+        progress.add(workload=feed.name, kind=kind, **one_stream(feed, sandbox, fault))
+    clean = 0
+    for feed, sandbox in pipelines[:times]:
+        clean += feed.ledger(sandbox, range(delivered(sandbox))).is_clean
+    requests = progress.total("requests")
+    return Seen(
+        seen=f"{requests:,} requests through the proxy, {progress.total('starts') - progress.done} starts by hand; "
+        f"{clean} of {len(pipelines[:times])} pipelines with nothing lost or twice",
+        passed=clean == len(pipelines[:times]),
+    )
+
+
+def one_stream(feed: Feed, sandbox: Sandbox, fault: Fault) -> dict[str, object]:
+    """A stream over some new files; started again as often as it gives up."""
+    first = delivered(sandbox)
+    for number in range(first, first + FILES):
+        feed.deliver(sandbox, number)
+    started, starts, wanted = time.monotonic(), 0, last_commit(sandbox) + FILES
+    with bad_network() as proxy:
+        proxy.fault = fault
+        while last_commit(sandbox) < wanted:
+            starts += 1
+            job = Process(sandbox, "score_stream")
+            try:
+                while job.process.poll() is None and last_commit(sandbox) < wanted:
+                    if time.monotonic() - started > SECONDS:
+                        raise AssertionError(f"not through after {SECONDS} s:\n{job.text[-4000:]}")
+                    time.sleep(0.5)
+            finally:
+                job.kill()
+        requests = len(proxy.requests)
+    return {"starts": starts, "requests": requests, "seconds": round(time.monotonic() - started, 1)}
+
+
+FAULT = FaultLine(
+    name="bad network",
+    done="streams through a proxy that loses answers of commits; answers 503 to 20% of requests and resets 5%; "
+    "stalls for 30 s",
+    must="0 lost, 0 twice, no manual step",
+    times=12,
+    run=run,
+)

@@ -1,0 +1,47 @@
+"""A place on a real S3 server for the pipelines under fault, straight or through a proxy with a network's faults."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from s3_proxy import S3Proxy, flaky
+from s3_server import start_s3_server
+
+from penstock.config import S3Config
+from penstock.s3_settings import s3_settings
+
+BUCKET = "penstock"
+UNAVAILABLE, RESET = 0.2, 0.05
+
+
+@contextmanager
+def s3_place(folder: Path) -> Iterator[str]:
+    """A bucket whose data stays in `folder`; this process and its children find it by the environment."""
+    server = start_s3_server(folder)
+    try:
+        if BUCKET not in [bucket["Name"] for bucket in server.client().list_buckets()["Buckets"]]:
+            server.make_bucket(BUCKET)
+        os.environ.update(server.environment() | {"AWS_ENDPOINT_URL": server.endpoint})
+        yield f"s3a://{BUCKET}"
+    finally:
+        server.stop()
+
+
+@contextmanager
+def bad_network() -> Iterator[S3Proxy]:
+    """The jobs that are started meanwhile reach S3 through a proxy that refuses and breaks off a part of requests."""
+    direct = os.environ["AWS_ENDPOINT_URL"]
+    proxy = S3Proxy(direct.removeprefix("http://"))
+    proxy.fault = flaky(unavailable=UNAVAILABLE, reset=RESET)
+    os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
+    try:
+        yield proxy
+    finally:
+        os.environ["AWS_ENDPOINT_URL"] = direct
+        proxy.stop()
+
+
+def settings() -> dict[str, str]:
+    """For the session that looks at the tables."""
+    return s3_settings(S3Config())

@@ -1,0 +1,79 @@
+"""Whole pipelines on a real S3 server: the tables of a local run, and nothing lost or twice where the network fails."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults import batch_replay, crash_at_every_step
+from faults.bad_network import COMMIT
+from faults.bench import Bench
+from faults.feeds import FEEDS, Feed
+from faults.result import Progress
+from pyspark.sql import SparkSession
+from s3_proxy import S3Proxy, drop_answer, flaky
+from s3_server import S3Server
+from sandbox import TestRegistry
+
+FILES = 3
+
+
+def bench_at(endpoint: str, place: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Bench]:
+    server: S3Server = request.getfixturevalue("s3")
+    spark: SparkSession = request.getfixturevalue("s3_spark")
+    registry: TestRegistry = request.getfixturevalue("registry")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (server.environment() | {"AWS_ENDPOINT_URL": endpoint}).items():
+            patch.setenv(name, value)
+        yield Bench(folder=folder, spark=spark, registry=registry, place=f"{place}/{folder.name}")
+
+
+@pytest.fixture
+def bench(s3: S3Server, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    yield from bench_at(s3.endpoint, "s3a://direct", request, tmp_path)
+
+
+@pytest.fixture
+def proxied_bench(proxy: S3Proxy, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    yield from bench_at(proxy.endpoint, "s3a://proxied", request, tmp_path)
+
+
+@pytest.mark.parametrize("feed", FEEDS, ids=lambda feed: feed.name)
+def test_a_run_on_s3_gives_the_tables_of_a_local_one(bench: Bench, feed: Feed) -> None:
+    local = Bench(folder=bench.folder, spark=bench.spark, registry=bench.registry)
+    on_s3, here = feed.sandbox(bench, "same"), feed.sandbox(local, "same")
+    for sandbox in (on_s3, here):
+        for number in range(FILES):
+            feed.deliver(sandbox, number)
+        sandbox.run()
+    assert feed.ledger(on_s3, range(FILES)).is_clean
+    assert feed.contents(on_s3) == feed.contents(here)
+
+
+def test_a_batch_that_spark_forgets_changes_nothing(bench: Bench) -> None:
+    seen = batch_replay.run(bench, Progress(), 2)
+    assert seen.passed, seen
+
+
+@pytest.mark.integration
+def test_a_killed_process_leaves_nothing_lost_or_twice(bench: Bench) -> None:
+    seen = crash_at_every_step.run(bench, Progress(), 1)
+    assert seen.passed, seen
+
+
+def test_a_commit_whose_answer_is_lost_is_made_once(proxied_bench: Bench, proxy: S3Proxy) -> None:
+    [feed, *_] = FEEDS
+    sandbox = feed.sandbox(proxied_bench, "lost")
+    feed.deliver(sandbox, 0)
+    proxy.fault = drop_answer(COMMIT, times=3)
+    sandbox.run()
+    assert feed.ledger(sandbox, [0]).is_clean
+
+
+def test_a_bad_network_is_lived_with(proxied_bench: Bench, proxy: S3Proxy) -> None:
+    [feed, *_] = FEEDS
+    sandbox = feed.sandbox(proxied_bench, "flaky")
+    feed.deliver(sandbox, 0)
+    proxy.fault = flaky(unavailable=0.2, reset=0.05)
+    sandbox.run()
+    assert len(proxy.requests) > 100
+    assert feed.ledger(sandbox, [0]).is_clean
