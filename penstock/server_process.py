@@ -81,13 +81,13 @@ class ServerProcess:
     def pids(self) -> list[int]:
         """All that live of the last start."""
         record = self.record()
-        return [pid for pid in running_pids() if bears(pid, record.token)] if record else []
+        return [pid for pid in running_pids() if belongs(pid, record)] if record else []
 
     @property
     def is_running(self) -> bool:
         """Whether the process that was started lives; what it left behind does not count."""
         record = self.record()
-        return record is not None and record.pid > 0 and bears(record.pid, record.token)
+        return record is not None and record.pid > 0 and belongs(record.pid, record)
 
     def port(self, purpose: str) -> int:
         record = self.record()
@@ -140,7 +140,11 @@ class ServerProcess:
         except OSError as error:
             self.record_path.unlink()
             raise ServerError(f"{self.name}: can't be started: {program.command[0]}: {error.strerror}") from None
-        self._write(Record(token=token, pid=process.pid, ports=dict(program.ports)))
+        record = Record(token=token, pid=process.pid, ports=dict(program.ports))
+        self._write(record)
+        # A process has no environment to look at for a moment after its program was loaded.
+        while process.poll() is None and not belongs(process.pid, record):
+            time.sleep(0.01)
 
     def _write(self, record: Record) -> None:
         written = self.record_path.with_suffix(".new")
@@ -202,13 +206,19 @@ class ServerProcess:
         return bool(pids)
 
 
-def bears(pid: int, token: str) -> bool:
-    """Whether this process is of the start with this token; not so if it is dead and only waits for its parent."""
+def belongs(pid: int, record: Record) -> bool:
+    """Whether this process is of the recorded start; not so if it is dead and only waits for its parent.
+
+    What this says yes to is killed by stop(). So the session, which is the server's own, must be right as well as the
+    token; a start that was cut off before its pid was known has the token alone.
+    """
     try:
+        if record.pid and os.getsid(pid) != record.pid:
+            return False
         entries = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
     except (FileNotFoundError, PermissionError, ProcessLookupError):
         return False
-    return f"{TOKEN}={token}".encode() in entries
+    return f"{TOKEN}={record.token}".encode() in entries
 
 
 def send(pid: int, number: signal.Signals) -> None:

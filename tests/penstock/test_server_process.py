@@ -10,7 +10,7 @@ import time
 import pytest
 
 from penstock.errors import ServerError
-from penstock.server_process import Program, Record, ServerProcess, bears, clean_environment, get, locked
+from penstock.server_process import Program, Record, ServerProcess, belongs, clean_environment, get, locked
 
 SERVE = (
     "import http.server as web, sys; "
@@ -117,7 +117,7 @@ def test_a_start_cut_off_before_the_pid_was_known_is_found(server, port):
     assert not server.is_running
     assert server.pids() == [record.pid]
     assert server.stop()
-    assert not bears(record.pid, record.token)
+    assert not belongs(record.pid, record)
 
 
 def test_a_port_in_use_is_named_with_its_holder_before_anything_starts(server):
