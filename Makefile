@@ -5,9 +5,9 @@ BIN := $(VENV)/bin
 SITE := $(VENV)/lib/python3.11/site-packages
 JARS := $(SITE)/pyspark/jars
 READY := $(VENV)/.ready
-TOOLS := tools/bin
-CODE := jobs schemas udfs penstock tests
-
+JAVA := $(wildcard jvm/src/io/penstock/s3/*.java)
+S3_JAR := $(JARS)/penstock-s3.jar
+CODE := jobs schemas udfs penstock tests deploy
 SERVERS := $(BIN)/python jobs/servers.py
 
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ help:  ## list the targets
 
 env: $(READY)  ## make .venv from the lock file, with Delta's jars (about 1 minute)
 
-$(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256
+$(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256 $(JAVA)
 	@echo "penstock: making $(VENV) from requirements.lock"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Python 3.11 is needed: make env PYTHON=/path/to/python3.11"; exit 1; }
 	@java -version 2>&1 | grep -qE 'version "(17|21)' || { echo "Java 17 is needed on PATH"; exit 1; }
@@ -31,15 +31,28 @@ $(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256
 	@ln -sf "$(CURDIR)/conf/spark-defaults.conf" "$(CURDIR)/conf/log4j2.properties" $(SITE)/pyspark/conf/
 	@touch $@
 
-jars:  ## fetch Delta's jars beside Spark's own and check them against conf/jars.sha256
+jars: $(S3_JAR)  ## fetch the jars of Delta and S3 beside Spark's own, check them against conf/jars.sha256, compile jvm/
+
+.PHONY: fetched-jars
+fetched-jars:
 	@(cd $(JARS) && sha256sum --check --status "$(CURDIR)/conf/jars.sha256" 2>/dev/null) || \
-	  { echo "penstock: fetching Delta's jars"; \
+	  { echo "penstock: fetching the jars of Delta and S3"; \
 	    java -jar $(JARS)/ivy-*.jar -warn -ivy conf/jars.xml -types jar bundle -retrieve "$(CURDIR)/$(JARS)/[artifact]-[revision].[ext]" && \
 	    (cd $(JARS) && sha256sum --check --quiet "$(CURDIR)/conf/jars.sha256"); }
 
-s3-tools:  ## build the S3 server for demos and tests into tools/bin (needs Go)
-	@test -x $(TOOLS)/versitygw || { echo "penstock: building versitygw"; \
-	    GOBIN="$(CURDIR)/$(TOOLS)" go install github.com/versity/versitygw/cmd/versitygw@v1.8.0; }
+# For a Spark of one's own: spark-submit --jars with this file, or a copy of it in that Spark's jars/, where Delta's are.
+$(S3_JAR): $(JAVA) conf/jars.sha256 | fetched-jars
+	@command -v javac >/dev/null || { echo "javac is needed: install a JDK 17, not just a JRE"; exit 1; }
+	@echo "penstock: compiling jvm/"
+	@rm -rf build/jvm && mkdir -p build/jvm
+	@javac --release 17 -Xlint:all,-classfile,-path -Werror -proc:none -cp "$(JARS)/*" -d build/jvm $(JAVA)
+	@jar --create --file build/penstock-s3.jar --date 2020-01-01T00:00:00Z -C build/jvm .
+	@mv build/penstock-s3.jar $@ && touch $@
+
+s3-tools: tools/bin/versitygw  ## compile the S3 server that the tests start (needs Go)
+
+tools/bin/versitygw:
+	@GOBIN="$(CURDIR)/tools/bin" go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
 s3-up: env s3-tools  ## start an S3 server on 127.0.0.1, with the bucket penstock
 	@$(SERVERS) up s3

@@ -9,6 +9,7 @@ import click
 from penstock.cli import config_options, read_config, run_job
 from penstock.doctor import examine
 from penstock.doctor_tables import examine_with_spark
+from penstock.s3_settings import settings_of
 from penstock.session import build_session
 
 
@@ -24,7 +25,7 @@ def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
     if failures:
         click.echo(f"{failures} to repair; the checks that need Spark come after that")
         return 1
-    spark = build_session("penstock-doctor", settings=config.spark)
+    spark = build_session("penstock-doctor", settings=settings_of(config))
     for finding in examine_with_spark(spark, config):
         click.echo(str(finding))
         failures += not finding.ok

@@ -9,12 +9,13 @@ import click
 
 from penstock.cli import config_options, read_config, run_job
 from penstock.fit_registration import DIAGNOSED_SERIES, check_workload, fit_and_register
+from penstock.s3_settings import settings_of
 from penstock.session import build_session
 
 
 @click.command(help=__doc__)
 @config_options
-@click.option("--data", multiple=True, type=click.Path(exists=True), help="CSV or Parquet; default: source.path.")
+@click.option("--data", multiple=True, help="CSV or Parquet files and folders; default: source.path.")
 @click.option("--from-table", is_flag=True, help="Fit on the pipeline's observations table.")
 @click.option("--table-version", type=click.IntRange(min=0), help="With --from-table: as of this version.")
 @click.option("--until", type=click.DateTime(), help="Use observations up to this date only (UTC).")
@@ -35,7 +36,7 @@ def command(
     config = read_config(conf, overrides)
     check_workload(config)
     result = fit_and_register(
-        build_session("penstock-fit", settings=config.spark),
+        build_session("penstock-fit", settings=settings_of(config)),
         config,
         data=data,
         from_table=from_table,

@@ -10,6 +10,7 @@ import click
 from penstock.cli import config_options, read_config, run_job
 from penstock.durations import written
 from penstock.maintenance import maintain_tables
+from penstock.s3_settings import settings_of
 from penstock.session import build_session
 
 
@@ -17,7 +18,7 @@ from penstock.session import build_session
 @config_options
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     config = read_config(conf, overrides)
-    spark = build_session(f"penstock-maintenance-{config.pipeline}", settings=config.spark)
+    spark = build_session(f"penstock-maintenance-{config.pipeline}", settings=settings_of(config))
     left = maintain_tables(spark, config)
     click.echo(
         f"left for the next run (budget {written(config.maintenance.budget)}): {'; '.join(left)}"

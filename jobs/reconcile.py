@@ -12,6 +12,7 @@ import click
 from penstock.cli import config_options, read_config, run_job
 from penstock.reconcile_report import as_json, as_text
 from penstock.reconciliation import held_since, reconcile
+from penstock.s3_settings import settings_of
 from penstock.session import build_session
 
 
@@ -21,7 +22,7 @@ from penstock.session import build_session
 @click.option("--count/--no-count", default=True, help="Count the rows of the files in the inbox (default), or don't.")
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], wants_json: bool, count: bool) -> int:
     config = read_config(conf, overrides)
-    spark = build_session(f"penstock-reconcile-{config.pipeline}", settings=config.spark)
+    spark = build_session(f"penstock-reconcile-{config.pipeline}", settings=settings_of(config))
     found = reconcile(spark, config, count=count, since=held_since(config, datetime.now(UTC)))
     # A file's name may be no valid text.
     text = (as_json if wants_json else as_text)(found).encode(errors="replace").decode()

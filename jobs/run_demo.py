@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from penstock.cli import read_config, run_job
-from penstock.demo import TRAINING_ROWS, drop_wine_files, run_quietly, show_results, stamp_now
+from penstock.demo import TRAINING_ROWS, DemoJobs, drop_wine_files, show_results, stamp_now
 from penstock.demo_macro import LAST_FITTED, drop_macro_files, show_macro_results, write_history
+from penstock.locations import storage_of
+from penstock.s3_settings import settings_of
 from penstock.session import build_session
 
 WINE, MACRO = Path("conf/wine.yaml"), Path("conf/macro.yaml")
@@ -17,25 +19,27 @@ DATA = Path("data/winequality-red.csv")
 
 
 @click.command(help=__doc__)
-def command() -> None:
+@click.option("--overlay", "overlays", multiple=True, type=click.Path(path_type=Path), help="Laid over both configs.")
+@click.option("--master", help="Submit the Spark jobs to this cluster, with the code in dist/penstock.zip.")
+def command(overlays: tuple[Path, ...], master: str | None) -> None:
     started, stamp = time.time(), stamp_now()
-    wine, macro = read_config([WINE], []), read_config([MACRO], [])
+    wine, macro = read_config([WINE, *overlays], []), read_config([MACRO, *overlays], [])
+    storage, jobs = storage_of(wine), DemoJobs(overlays=overlays, master=master)
     click.echo(f"1/7 training on the first {TRAINING_ROWS} wines and registering {wine.model.name}")
-    run_quietly("train_elasticnet", "--conf", str(WINE), "--promote", "--first-rows", str(TRAINING_ROWS))
+    jobs.run("train_elasticnet", WINE, "--promote", "--first-rows", str(TRAINING_ROWS))
     click.echo(f"2/7 dropping the other wines into {wine.source.path}, with three bad files among them")
-    for name in drop_wine_files(Path(wine.source.path), DATA, stamp=stamp):
+    for name in drop_wine_files(storage, wine.source.path, DATA, stamp=stamp):
         click.echo(f"    {name}")
     click.echo("3/7 running the stream once over what is there (jobs/backfill.py)")
-    run_quietly("backfill", "--conf", str(WINE))
+    jobs.submit("backfill", WINE)
     click.echo(f"4/7 fitting a VAR on US macro data up to {LAST_FITTED} and registering {macro.model.name}")
-    fit = ("--conf", str(MACRO), "--data", str(write_history(macro)), "--until", LAST_FITTED, "--promote")
-    run_quietly("fit_var", *fit)
+    jobs.run("fit_var", MACRO, "--data", str(write_history(macro)), "--until", LAST_FITTED, "--promote")
     click.echo(f"5/7 dropping the later quarters into {macro.source.path}")
-    click.echo("    " + " ".join(drop_macro_files(macro, stamp=stamp)))
+    click.echo("    " + " ".join(drop_macro_files(storage, macro, stamp=stamp)))
     click.echo("6/7 running the stream once over what is there (jobs/backfill.py)")
-    run_quietly("backfill", "--conf", str(MACRO))
+    jobs.submit("backfill", MACRO)
     click.echo("7/7 reading the tables")
-    spark = build_session("penstock-demo", settings=wine.spark)
+    spark = build_session("penstock-demo", settings=settings_of(wine))
     click.echo(show_results(spark, wine, since=started))
     click.echo(show_macro_results(spark, macro))
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
+from penstock.locations import storage_of
 from penstock.stopping import StopFile, running_writer
-from penstock.storage import storage_for
 
 
 @click.command(help=__doc__)
 @config_options
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     config = read_config(conf, overrides)
-    storage = storage_for(config.checkpoint)
+    storage = storage_of(config)
     holder = running_writer(config, storage)
     if holder is None:
         click.echo(f"nothing to stop: no stream or backfill of {config.pipeline} is running")

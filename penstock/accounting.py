@@ -1,12 +1,13 @@
 """The books of a micro-batch: what its tables hold, counted from what was committed, against what went in."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.errors import AccountingError
+from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
 from penstock.tables import Transaction, batch_rows
@@ -37,6 +38,20 @@ class BatchRecord:
     started_at: datetime
     finished_at: datetime
     seconds: dict[str, float]
+
+    @classmethod
+    def of(
+        cls, pipeline: Pipeline, plan: Plan, counts: dict[str, FileCount], *, started_at: datetime, phases: Phases
+    ) -> "BatchRecord":
+        """The record of a batch that is finished now."""
+        return cls(
+            plan=plan,
+            pipeline=pipeline.config.pipeline,
+            counts=counts,
+            started_at=started_at,
+            finished_at=datetime.now(UTC),
+            seconds=dict(phases.seconds),
+        )
 
     @property
     def accepted(self) -> int:

@@ -64,6 +64,11 @@ def query_id_of(storage: Storage, checkpoint: str) -> str | None:
     return str(json.loads(content)["id"]) if content else None
 
 
+def batch_numbers(storage: Storage, folder: str) -> list[int]:
+    """The batches that have a file in one of the query's logs (`offsets`, `commits`)."""
+    return [int(name) for name in storage.names(folder) if name.isdigit()]
+
+
 def arrivals(storage: Storage, checkpoint: str, batch_id: int) -> list[Arrival]:
     """The files that Spark's file log assigns to a micro-batch, in the log's order. Raises PlanError."""
     last = log_offset(storage, checkpoint, batch_id)

@@ -51,14 +51,7 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
     with phases.measure("account"):
         check_files_unchanged(plan, pipeline.storage)
         counts = count_batch(pipeline, plan, transaction)
-    record = BatchRecord(
-        plan=plan,
-        pipeline=pipeline.config.pipeline,
-        counts=counts,
-        started_at=started_at,
-        finished_at=datetime.now(UTC),
-        seconds=dict(phases.seconds),
-    )
+    record = BatchRecord.of(pipeline, plan, counts, started_at=started_at, phases=phases)
     write_marker(pipeline, record, transaction)
     return record
 

@@ -47,7 +47,7 @@ def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
         datefmt="%H:%M:%S",
         force=True,
     )
-    for name in ("py4j", "mlflow", "alembic", "sqlalchemy"):
+    for name in ("py4j", "mlflow", "alembic", "sqlalchemy", "botocore", "boto3", "smart_open"):
         logging.getLogger(name).setLevel(logging.WARNING if name != "alembic" else logging.ERROR)
     try:
         code = command.main(args=list(argv) if argv is not None else None, standalone_mode=False)
@@ -62,6 +62,8 @@ def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
         return fail(str(error), 2)
     except PenstockError as error:
         return fail(str(error), 1)
+    except OSError as error:
+        return fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
     except SPARK_ERRORS as error:
         return fail(f"Spark: {spark_problem(str(error))} (more in the Spark log)", 1)
 

@@ -15,13 +15,22 @@ from penstock.retention_rules import TIME_TRAVEL_FLOOR, check_retention, check_t
 
 
 def absolute_location(path: str) -> str:
-    """A local path resolved against the current directory; a URI with a scheme stays as it is."""
+    """A local path resolved against the current directory; of other places S3 is known, s3://bucket/key or s3a://."""
     if not path.strip():
         raise ValueError("is empty; name a folder")
     scheme = urlsplit(path).scheme
+    if scheme in ("s3", "s3a"):
+        return s3_location(path)
     if len(scheme) > 1 and scheme != "file":
-        return path.rstrip("/")
+        raise ValueError(f"the scheme {scheme!r} is not supported; use a local folder, or s3a://bucket/folder")
     return os.path.abspath(urlsplit(path).path if scheme == "file" else path)  # noqa: PTH100
+
+
+def s3_location(path: str) -> str:
+    bucket, _, key = path.partition("://")[2].rstrip("/").partition("/")
+    if not bucket or not key or "//" in key:
+        raise ValueError(f"expected s3a://bucket/folder, found {path!r}")
+    return f"s3a://{bucket}/{key}"
 
 
 def ascii_character(character: str) -> str:
@@ -189,6 +198,31 @@ class MaintenanceConfig(Section):
         return self
 
 
+class S3Config(Section):
+    """Where S3 is; for AWS itself nothing need be said. Credentials are never here: boto3 and Hadoop find them in the
+    environment, or by the machine's role.
+
+    endpoint: default AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL. region: default AWS_REGION or AWS_DEFAULT_REGION.
+    path_style: bucket names in the path and not in the host's name; default where there is an endpoint.
+    """
+
+    endpoint: str | None = Field(default=None, pattern=r"^https?://[^@]+$")
+    region: str | None = None
+    path_style: bool | None = None
+
+    @property
+    def the_endpoint(self) -> str | None:
+        return self.endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+
+    @property
+    def the_region(self) -> str:
+        return self.region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+
+    @property
+    def is_path_style(self) -> bool:
+        return self.path_style if self.path_style is not None else self.the_endpoint is not None
+
+
 class TriggerConfig(Section):
     every: Seconds = 300.0
 
@@ -230,6 +264,7 @@ class PipelineConfig(Section):
     trigger: TriggerConfig = TriggerConfig()
     mlflow: MlflowConfig
     maintenance: MaintenanceConfig = MaintenanceConfig()
+    s3: S3Config = S3Config()
     #: More Spark settings, for this pipeline only.
     spark: dict[str, str] = Field(default_factory=dict)
 
@@ -250,6 +285,10 @@ class PipelineConfig(Section):
         if self.series is None:
             raise ValueError("this pipeline's workload is rows")
         return self.series
+
+    @property
+    def uses_s3(self) -> bool:
+        return any(place.startswith("s3a://") for place in (self.source.path, self.tables.root, self.checkpoint))
 
     def table_path(self, table: str) -> str:
         return f"{self.tables.root}/{table}"

@@ -18,7 +18,7 @@ from penstock.config import PipelineConfig
 from penstock.errors import ConfigError
 from schemas.contract import Contract, ContractDefinitionError
 
-ENVIRONMENT_NAME = re.compile(r"\$\{(\w+)\}")
+WRITTEN_NAME = re.compile(r"\$\{(\w+)\}")
 
 
 def load_config(paths: Sequence[Path], *, overrides: Iterable[str] = ()) -> PipelineConfig:
@@ -34,7 +34,9 @@ def load_config(paths: Sequence[Path], *, overrides: Iterable[str] = ()) -> Pipe
     for override in overrides:
         merged = overlay(merged, parse_override(override))
     try:
-        return PipelineConfig.model_validate(expand_environment(merged))
+        return PipelineConfig.model_validate(
+            expand_names(merged, {**os.environ, "pipeline": str(merged.get("pipeline"))})
+        )
     except ValidationError as error:
         lines = [describe(detail) for detail in error.errors(include_url=False, include_input=False)]
         raise ConfigError(f"{', '.join(map(str, paths))}: " + "; ".join(lines)) from None
@@ -110,21 +112,22 @@ def override_value(text: str) -> Any:
     return text if is_plain_text or is_no_null else value
 
 
-def expand_environment(value: Any, where: str = "") -> Any:
-    """Replace `${NAME}` in every string by the environment's value. Raises ConfigError for one that is not set."""
+def expand_names(value: Any, names: Mapping[str, str], where: str = "") -> Any:
+    """Replace `${NAME}` in every string: `${pipeline}` by the pipeline's name, so that one overlay serves several, and
+    others by the environment's value. Raises ConfigError for one that is not set."""
     if isinstance(value, dict):
-        return {key: expand_environment(inner, f"{where}.{key}".lstrip(".")) for key, inner in value.items()}
+        return {key: expand_names(inner, names, f"{where}.{key}".lstrip(".")) for key, inner in value.items()}
     if isinstance(value, list):
-        return [expand_environment(inner, where) for inner in value]
+        return [expand_names(inner, names, where) for inner in value]
     if not isinstance(value, str):
         return value
 
     def replacement(match: re.Match[str]) -> str:
-        if match[1] not in os.environ:
+        if match[1] not in names:
             raise ConfigError(f"{where}: the environment variable {match[1]} is not set; set it or change the config")
-        return os.environ[match[1]]
+        return names[match[1]]
 
-    return ENVIRONMENT_NAME.sub(replacement, value)
+    return WRITTEN_NAME.sub(replacement, value)
 
 
 def describe(detail: ErrorDetails) -> str:

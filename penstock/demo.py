@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
@@ -15,14 +15,16 @@ from pyspark.sql import SparkSession
 from penstock.config import PipelineConfig
 from penstock.queries import run_query
 from penstock.registry import Registry
+from penstock.storage import Storage
 
 TRAINING_ROWS = 1100
 FILES = 5
 SHOWN_CHARACTERS = 100
+PACKAGE = "dist/penstock.zip"
 log = logging.getLogger(__name__)
 
 
-def drop_wine_files(inbox: Path, data: Path, *, stamp: str) -> list[str]:
+def drop_wine_files(storage: Storage, inbox: str, data: Path, *, stamp: str) -> list[str]:
     """Put the rows that the model has not seen into `inbox` as CSV and Parquet files; returns their names.
 
     One CSV has its header in another order. Three files are bad: one lacks a column, one is cut off, and one has
@@ -30,36 +32,59 @@ def drop_wine_files(inbox: Path, data: Path, *, stamp: str) -> list[str]:
     """
     rows = pd.read_csv(data).iloc[TRAINING_ROWS:].drop(columns="quality")
     parts = [rows.iloc[number::FILES] for number in range(FILES)]
-    inbox.mkdir(parents=True, exist_ok=True)
     broken = parts[4].astype({"alcohol": "object"})
     broken["alcohol"] = ["strong", -3, *broken["alcohol"].iloc[2:]]
-    writers: dict[str, Callable[[Path], None]] = {
-        f"{stamp}-morning.csv": lambda path: parts[0].to_csv(path, index=False),
-        f"{stamp}-other-order.csv": lambda path: parts[1][sorted(rows.columns)].to_csv(path, index=False),
-        f"{stamp}-noon.parquet": lambda path: parts[2].to_parquet(path, index=False),
-        f"{stamp}-evening.parquet": lambda path: parts[3].to_parquet(path, index=False),
-        f"{stamp}-bad-rows.csv": lambda path: broken.to_csv(path, index=False),
-        f"{stamp}-no-alcohol.csv": lambda path: parts[0].drop(columns="alcohol").to_csv(path, index=False),
-        f"{stamp}-cut-off.parquet": lambda path: cut_off(parts[2], path),
+    files = {
+        f"{stamp}-morning.csv": as_csv(parts[0]),
+        f"{stamp}-other-order.csv": as_csv(parts[1][sorted(rows.columns)]),
+        f"{stamp}-noon.parquet": as_parquet(parts[2]),
+        f"{stamp}-evening.parquet": as_parquet(parts[3]),
+        f"{stamp}-bad-rows.csv": as_csv(broken),
+        f"{stamp}-no-alcohol.csv": as_csv(parts[0].drop(columns="alcohol")),
+        f"{stamp}-cut-off.parquet": as_parquet(parts[2])[:-100],
     }
-    for name, write in writers.items():
-        # Under a name that the stream overlooks until the file is whole.
-        hidden = inbox / f".{name}"
-        write(hidden)
-        hidden.rename(inbox / name)
-    return list(writers)
+    for name, content in files.items():
+        storage.create(f"{inbox}/{name}", content)
+    return list(files)
 
 
-def cut_off(frame: pd.DataFrame, path: Path) -> None:
-    frame.to_parquet(path, index=False)
-    path.write_bytes(path.read_bytes()[:-100])
+def as_csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False, date_format="%Y-%m-%d").encode()
 
 
-def run_quietly(job: str, *arguments: str) -> None:
-    """Run a job as a person would, its lines shown, the JVM's own greetings kept in logs/demo.log."""
-    Path("logs").mkdir(exist_ok=True)
-    with Path("logs/demo.log").open("ab") as noise:
-        subprocess.run([sys.executable, f"jobs/{job}.py", *arguments], check=True, stderr=noise, env=os.environ)
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    return frame.to_parquet(index=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoJobs:
+    """Starts jobs as a person would, their lines shown, the JVM's own greetings kept in logs/demo.log.
+
+    overlays: config files laid over the pipeline's. master: the cluster to submit to; None runs Spark here.
+    """
+
+    overlays: tuple[Path, ...]
+    master: str | None
+
+    def run(self, job: str, conf: Path, *options: str) -> None:
+        """With Python, on this machine."""
+        files = [text for path in (conf, *self.overlays) for text in ("--conf", str(path))]
+        self._start([sys.executable, f"jobs/{job}.py", *files, *options])
+
+    def submit(self, job: str, conf: Path) -> None:
+        """With spark-submit, if there is a cluster."""
+        if not self.master:
+            self.run(job, conf)
+            return
+        files = [text for path in (conf, *self.overlays) for text in ("--conf", str(path))]
+        submit = [str(Path(sys.executable).parent / "spark-submit"), "--master", self.master]
+        self._start([*submit, "--py-files", PACKAGE, f"jobs/{job}.py", *files])
+
+    def _start(self, command: list[str]) -> None:
+        Path("logs").mkdir(exist_ok=True)
+        environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
+        with Path("logs/demo.log").open("ab") as noise:
+            subprocess.run(command, check=True, stderr=noise, env=environment)
 
 
 def show_results(spark: SparkSession, config: PipelineConfig, *, since: float) -> str:

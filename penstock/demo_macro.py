@@ -10,12 +10,16 @@ from pyspark.sql import functions as F
 from statsmodels.datasets import macrodata
 
 from penstock.config import PipelineConfig
+from penstock.demo import as_csv
+from penstock.storage import Storage
 
 #: The model sees the quarters up to here, and forecasts the later ones.
 LAST_FITTED = "2005-10-01"
 SERIES_ID = "usa"
 SHOWN_VARIABLE = "realgdp"
 CHART_QUARTERS = 24
+#: Where the demo's own files go, wherever the tables are.
+LOCAL = Path("warehouse")
 
 
 def macro_history(variables: tuple[str, ...]) -> pd.DataFrame:
@@ -28,27 +32,22 @@ def macro_history(variables: tuple[str, ...]) -> pd.DataFrame:
 
 def write_history(config: PipelineConfig) -> Path:
     """All quarters as one CSV file for fit_var, which is told where to stop; returns its path."""
-    path = Path(config.source.path).parent / "history" / "usa.csv"
+    path = LOCAL / config.pipeline / "history" / "usa.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     macro_history(config.the_series.variables).to_csv(path, index=False, date_format="%Y-%m-%d")
     return path
 
 
-def drop_macro_files(config: PipelineConfig, *, stamp: str) -> list[str]:
+def drop_macro_files(storage: Storage, config: PipelineConfig, *, stamp: str) -> list[str]:
     """One CSV file for each year after LAST_FITTED, and before them one with the quarters that the lags begin with."""
     history = macro_history(config.the_series.variables)
     is_later = history["ds"] > LAST_FITTED
     parts = {"start": history[~is_later].tail(config.the_series.keep_lags)}
     parts |= {str(year): part for year, part in history[is_later].groupby(history["ds"].dt.year)}
-    inbox = Path(config.source.path)
-    inbox.mkdir(parents=True, exist_ok=True)
-    names = []
-    for name, part in parts.items():
-        file = f"{stamp}-{name}.csv"
-        part.to_csv(inbox / f".{file}", index=False, date_format="%Y-%m-%d")
-        (inbox / f".{file}").rename(inbox / file)
-        names.append(file)
-    return names
+    files = {f"{stamp}-{name}.csv": as_csv(part) for name, part in parts.items()}
+    for name, content in files.items():
+        storage.create(f"{config.source.path}/{name}", content)
+    return list(files)
 
 
 def forecasts_beside_truth(spark: SparkSession, config: PipelineConfig) -> pd.DataFrame:
@@ -93,7 +92,7 @@ def show_macro_results(spark: SparkSession, config: PipelineConfig) -> str:
 
 def draw_charts(frame: pd.DataFrame, config: PipelineConfig) -> list[Path]:
     """A PNG for each variable: the years before the first cutoff, the forecasts from it, and what came true."""
-    folder = Path(config.tables.root).parent / "charts"
+    folder = LOCAL / config.pipeline / "charts"
     folder.mkdir(parents=True, exist_ok=True)
     history = macro_history(config.the_series.variables)
     made = []

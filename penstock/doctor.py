@@ -11,47 +11,50 @@ from penstock.config_files import load_contract
 from penstock.environment import check_jars, check_java, check_packages, check_python, requirement_problems
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.fleet_check import fleet_misfit, volume
+from penstock.locations import storage_of
 from penstock.model_trust import artifact_digest, named_version, trusted_copy
 from penstock.plan import planned_batches
 from penstock.redaction import without_credentials
 from penstock.registry import Registry, model_metadata
+from penstock.s3_check import check_s3_folder
+from penstock.s3_storage import SCHEME
 from penstock.scoring import checked_ports
 from penstock.series_contract import check_series_contract
-from penstock.storage import storage_for
+from penstock.storage import Storage
 from penstock.workload import workload_of
 
+#: The checks whose failure only a first start can't live with.
+OF_MODEL = ("model", "requirements")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One line of the doctor. detail: what was found if ok, else what is wrong and what to do.
-
-    is_registry_away: it is not ok for the one reason that the registry does not answer.
-    """
+    """One line of the doctor. detail: what was found if ok, else what is wrong and what to do (`error`)."""
 
     check: str
     ok: bool
     detail: str
-    is_registry_away: bool = False
-    #: A model version is unfit; where one was used before it, that one goes on.
-    is_refusal: bool = False
+    error: PenstockError | None = None
 
     def __str__(self) -> str:
         return f"{'ok  ' if self.ok else 'FAIL'} {self.check}: {self.detail}"
 
 
-def examine(config: PipelineConfig) -> Iterator[Finding]:
-    """The checks that need no Spark, in the order in which one would repair things."""
+def examine(config: PipelineConfig, *, with_digest: bool = True) -> Iterator[Finding]:
+    """The checks that need no Spark, in the order in which one would repair things.
+
+    with_digest: show the model's SHA-256, for which all its files are read.
+    """
     yield found("python", check_python)
     yield found("java", check_java)
     yield found("packages", check_packages)
     yield found("jars", check_jars)
     yield found("contract", lambda: describe_contract(config))
-    yield found("inbox", lambda: check_folder(config.source.path, write=False))
-    yield found("tables", lambda: check_folder(config.tables.root, write=True))
-    yield found("checkpoint", lambda: check_folder(config.checkpoint, write=True))
-    yield found("model", lambda: check_model(config))
+    yield found("inbox", lambda: check_folder(storage_of(config), config.source.path, write=False))
+    yield found("tables", lambda: check_folder(storage_of(config), config.tables.root, write=True))
+    yield found("checkpoint", lambda: check_folder(storage_of(config), config.checkpoint, write=True))
+    yield found("model", lambda: check_model(config, with_digest=with_digest))
     yield found("requirements", lambda: check_requirements(config))
 
 
@@ -59,13 +62,7 @@ def found(check: str, run: Callable[[], str]) -> Finding:
     try:
         return Finding(check=check, ok=True, detail=without_credentials(run()))
     except PenstockError as error:
-        return Finding(
-            check=check,
-            ok=False,
-            detail=without_credentials(str(error)),
-            is_registry_away=isinstance(error, RegistryUnavailableError),
-            is_refusal=isinstance(error, ModelRefusedError),
-        )
+        return Finding(check=check, ok=False, detail=without_credentials(str(error)), error=error)
 
 
 def check_at_start(config: PipelineConfig) -> None:
@@ -74,12 +71,12 @@ def check_at_start(config: PipelineConfig) -> None:
     A registry that is away, or a version that is refused, stops only a pipeline that has no version before it:
     micro-batches choose theirs.
     """
-    bad = [finding for finding in examine(config) if not finding.ok]
+    bad = [finding for finding in examine(config, with_digest=False) if not finding.ok]
     fatal = bad
-    if has_version_before(config):
-        is_refused = any(finding.is_refusal for finding in bad)
-        of_model = ("model", "requirements") if is_refused else ()
-        fatal = [finding for finding in bad if not finding.is_registry_away and finding.check not in of_model]
+    if all(finding.check in OF_MODEL for finding in bad) and has_version_before(config):
+        is_refused = any(isinstance(finding.error, ModelRefusedError) for finding in bad)
+        is_away = all(isinstance(finding.error, RegistryUnavailableError) for finding in bad)
+        fatal = [] if is_refused or is_away else bad
     if fatal:
         raise EnvironmentCheckError("; ".join(f"{finding.check}: {finding.detail}" for finding in fatal))
     for finding in bad:
@@ -88,7 +85,7 @@ def check_at_start(config: PipelineConfig) -> None:
 
 def has_version_before(config: PipelineConfig) -> bool:
     """Whether a batch of this checkpoint has been planned, with a version that was fit."""
-    return bool(planned_batches(storage_for(config.checkpoint), config.checkpoint))
+    return bool(planned_batches(storage_of(config), config.checkpoint))
 
 
 def describe_contract(config: PipelineConfig) -> str:
@@ -98,9 +95,10 @@ def describe_contract(config: PipelineConfig) -> str:
     return f"{config.contract}, {len(contract.fields)} fields, {len(contract.rules)} rules"
 
 
-def check_folder(location: str, *, write: bool) -> str:
+def check_folder(storage: Storage, location: str, *, write: bool) -> str:
     """A folder that is there, or can be made. Raises EnvironmentCheckError."""
-    storage_for(location)
+    if location.startswith(SCHEME):
+        return check_s3_folder(storage, location, write=write)
     folder = Path(location)
     needed = os.R_OK | os.X_OK | (os.W_OK if write else 0)
     what = "readable and writable" if write else "readable"
@@ -115,14 +113,16 @@ def check_folder(location: str, *, write: bool) -> str:
     return f"{location} is {what}"
 
 
-def check_model(config: PipelineConfig) -> str:
+def check_model(config: PipelineConfig, *, with_digest: bool = True) -> str:
     """Registry, alias, trust, signature against the contract. Raises PenstockError."""
     registry = Registry.of(config)
     version = named_version(registry, config.model)
     contract = workload_of(config).scoring_contract(config, load_contract(config))
     folder = trusted_copy(registry, version, config.model)
     inputs, outputs = checked_ports(folder, contract, name=version.uri)
-    name = f"{config.model.described} is version {version.version}, SHA-256 {artifact_digest(folder)}"
+    name = f"{config.model.described} is version {version.version}"
+    if with_digest:
+        name += f", SHA-256 {artifact_digest(folder)}"
     if config.workload == "rows":
         return f"{name}, {len(inputs)} inputs from the contract, {len(outputs)} outputs"
     metadata = model_metadata(folder).metadata or {}

@@ -9,10 +9,10 @@ from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.doctor import Finding, found
 from penstock.ledger import check_ledger, read_state
+from penstock.locations import storage_of
 from penstock.model_trust import named_version
 from penstock.registry import Registry
 from penstock.scoring import checked_ports
-from penstock.storage import storage_for
 from penstock.tables import new_columns, table_exists
 from penstock.workload import workload_of
 from schemas.tables import BATCHES, QUARANTINE
@@ -51,8 +51,8 @@ def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
 
 
 def check_checkpoint(spark: SparkSession, config: PipelineConfig) -> str:
-    state = read_state(spark, config, storage_for(config.checkpoint))
-    check_ledger(state, config, storage_for(config.checkpoint))
+    state = read_state(spark, config, storage_of(config))
+    check_ledger(state, config, storage_of(config))
     if state.query_id is None:
         return "the checkpoint is new"
     return f"query {state.query_id}, last finished batch {state.done.get(state.query_id, 'none')}"

@@ -65,11 +65,16 @@ def check_jars() -> str:
 
 def requirement_problems(file: Path) -> tuple[list[str], int]:
     """The unmet requirements of a pip requirements file, as `needs X, here is Y`, and how many lines were checked."""
-    if not file.exists():
-        return [], 0
-    lines = [line.split("#")[0].strip() for line in file.read_text().splitlines()]
-    lines = [line for line in lines if line and not line.startswith("-")]
+    lines = requirement_lines(file)
     return [problem for line in lines if (problem := requirement_problem(line))], len(lines)
+
+
+def requirement_lines(file: Path) -> list[str]:
+    """Without comments and options; none where there is no such file."""
+    if not file.exists():
+        return []
+    lines = [line.split("#")[0].strip() for line in file.read_text().splitlines()]
+    return [line for line in lines if line and not line.startswith("-")]
 
 
 def requirement_problem(line: str) -> str | None:

@@ -1,12 +1,10 @@
 """The observations that models are fitted on: from files, through the contract, or from the observations table."""
 
 import logging
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatch
-from pathlib import Path
 
 import pandas as pd
 from delta.tables import DeltaTable
@@ -15,23 +13,25 @@ from pyspark.sql import functions as F
 
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
-from penstock.config import PipelineConfig
+from penstock.config import PipelineConfig, absolute_location
 from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.errors import FitError
 from penstock.input import accepted_rows, checked_rows, rejected_rows
-from penstock.paths import without_file_scheme
+from penstock.locations import storage_of
 from penstock.plan import PlannedFile
+from penstock.series_answers import SUPERSEDED
 from penstock.series_contract import check_series_contract, ids_are_integers
-from penstock.storage import storage_for
-from penstock.tables import table_version
+from penstock.series_windows import REVISION
+from penstock.storage import Storage
+from penstock.tables import table_at, table_version
 from schemas.contract import Contract
 from udfs.fit_histories import DS, RECENCY, SERIES_ID
 
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3
-#: In the observations table, a second reading of a known ds: the stream has not used it, and neither does a fit.
-REVISION = "revision"
+#: What is not fitted on: readings of a ds that another one counts for.
+OUTVOTED = (REVISION, SUPERSEDED)
 log = logging.getLogger(__name__)
 
 
@@ -83,11 +83,12 @@ def data_of_files(spark: SparkSession, config: PipelineConfig, contract: Contrac
     """As the stream reads them: the same admission, the same casts, the same rules, and the newest file wins."""
     check_rules(spark, contract)
     log.info("reading %s", ", ".join(paths))
-    arrived = [file for path in paths for file in files_at(path, glob=config.source.path_glob_filter)]
+    storage, glob = storage_of(config), config.source.path_glob_filter
+    arrived = [file for path in paths for file in files_at(storage, path, glob=glob)]
     if not arrived:
         raise FitError(f"{', '.join(paths)}: there is no file; name observations with --data, or use --from-table")
     unique = list({file.path: file for file in arrived}.values())
-    files = admit_files(unique, storage=storage_for(paths[0]), source=config.source, contract=contract)
+    files = admit_files(unique, storage=storage, source=config.source, contract=contract)
     accepted = [file for file in files if file.verdict == "accepted"]
     checked = checked_rows(spark, accepted, contract=contract, dialect=config.source.csv)
     if checked is None:
@@ -106,20 +107,16 @@ def data_of_files(spark: SparkSession, config: PipelineConfig, contract: Contrac
     )
 
 
-def files_at(path: str, *, glob: str | None) -> list[Arrival]:
+def files_at(storage: Storage, path: str, *, glob: str | None) -> list[Arrival]:
     """A file, or the files below a folder, without those that Spark overlooks."""
-    top = Path(without_file_scheme(path)).absolute()
-    if not top.is_dir():
-        found = [top] if top.exists() else []
-    else:
-        found = [
-            Path(folder, name)
-            for folder, folders, names in os.walk(top)
-            if not folders.sort() and not any(part[0] in "._" for part in Path(folder).relative_to(top).parts)
-            for name in sorted(names)
-            if name[0] not in "._" and fnmatch(name, glob or "*")
-        ]
-    return [Arrival(path=str(file), modified_milliseconds=file.stat().st_mtime_ns // 1_000_000) for file in found]
+    top = absolute_location(path)
+    try:
+        below = storage.files(top, is_overlooked=lambda name: name[0] in "._")
+        found = {path: status for path, status in below.items() if fnmatch(path.rpartition("/")[2], glob or "*")}
+    except (FileNotFoundError, NotADirectoryError):
+        status = storage.status(top)
+        found = {top: status} if status else {}
+    return [Arrival(path=path, modified_milliseconds=found[path].modified_milliseconds) for path in sorted(found)]
 
 
 def with_recency(rows: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
@@ -147,7 +144,7 @@ def observations(rows: DataFrame, config: PipelineConfig, contract: Contract) ->
 
 
 def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contract, *, version: int | None) -> FitData:
-    """The pipeline's own observations, as of one version of the table. Late ones count, revisions don't."""
+    """The pipeline's own observations, as of one version of the table. Late ones count; outvoted ones do not."""
     path = config.table_path("observations")
     if not DeltaTable.isDeltaTable(spark, path):
         raise FitError(f"{path}: there is no such table yet; run the pipeline first, or name files with --data")
@@ -155,12 +152,12 @@ def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contrac
     if version is not None and version > newest:
         raise FitError(f"{path}: has no version {version}; the newest is {newest}")
     chosen = newest if version is None else version
-    table = spark.read.format("delta").option("versionAsOf", chosen).load(path)
+    table = table_at(spark, path, chosen)
     log.info("reading %s, version %d", path, chosen)
     missing = [variable for variable in config.the_series.variables if variable not in table.columns]
     if missing:
         raise FitError(f"{path}: has no column {', '.join(missing)} at version {chosen}")
-    used = table.where(F.col("error").isNull() | (F.col("error") != REVISION))
+    used = table.where(F.col("error").isNull() | ~F.col("error").isin(*OUTVOTED))
     kind = "long" if ids_are_integers(contract, config) else "string"
     frame = used.select(F.col(SERIES_ID).cast(kind), DS, F.lit(0).alias(RECENCY), *config.the_series.variables).where(
         F.col(SERIES_ID).isNotNull() & F.col(DS).isNotNull()

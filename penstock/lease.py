@@ -1,4 +1,8 @@
-"""One writer: a lease file beside the tables, held by the process that writes them.
+"""One writer: a lease beside the tables, held by the process that writes them.
+
+A lease is a folder of numbered files that are only ever created, never changed: whoever made the highest holds it, and
+to take it, to renew it and to give it back is each to make the next one. Of two that try, one makes it: that needs
+nothing of a store but "create if it does not exist", which local folders and S3 (If-None-Match) both have.
 
 The lease gives a second writer a clear error. It is no fence: Delta's transaction ids are (penstock.tables).
 """
@@ -20,13 +24,15 @@ from penstock.storage import Storage
 
 TIME_TO_LIVE_SECONDS = 45.0
 RENEW_SECONDS = 10.0
+#: A reader lists the files and then reads the highest one: the one before is kept that long.
+KEPT_FILES = 2
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds the lease. Times are seconds since 1970 on the holder's clock."""
+    """Who holds the lease. Times are seconds since 1970 on the holder's clock. released: it was given back."""
 
     token: str
     host: str
@@ -35,6 +41,7 @@ class Holder:
     job: str
     since: float
     renewed: float
+    released: bool = False
 
     @classmethod
     def this_process(cls, job: str) -> "Holder":
@@ -55,6 +62,8 @@ class Holder:
 
     def is_alive(self, *, now: float, seen_from: "Holder") -> bool:
         """A process of this very boot is asked for directly; of another host only its renewals speak."""
+        if self.released:
+            return False
         if (self.host, self.boot) == (seen_from.host, seen_from.boot) and not process_exists(self.pid):
             return False
         return now - self.renewed < TIME_TO_LIVE_SECONDS
@@ -66,7 +75,7 @@ class Holder:
 
 @dataclass(kw_only=True)
 class Lease:
-    """A context manager that holds the lease at `path` and renews it from a thread of its own."""
+    """A context manager that holds the lease in the folder `path` and renews it from a thread of its own."""
 
     storage: Storage
     path: str
@@ -74,13 +83,14 @@ class Lease:
     #: What a second process is told; `{other}` is the holder.
     conflict: str = "the tables are being written by {other}; one stream or backfill at a time: stop it (jobs/stop.py)"
     _holder: Holder | None = None
+    _number: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
     _lost: str = ""
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> "Lease":
-        self._holder = self._take(Holder.this_process(self.job))
-        self._thread = threading.Thread(target=self._renew, name="lease", daemon=True)
+        self._take(Holder.this_process(self.job))
+        self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
         self._thread.start()
         return self
 
@@ -90,9 +100,8 @@ class Lease:
         self._stop.set()
         if self._thread:
             self._thread.join()
-        current = read_holder(self.storage, self.path)
-        if current and self._holder and current.token == self._holder.token:
-            self.storage.delete(self.path)
+        if self._holder and not self._lost:
+            self._release(self._holder)
 
     def check(self) -> None:
         """To be called before each write. Raises LeaseError if the lease is lost or was not renewed in time."""
@@ -105,58 +114,88 @@ class Lease:
         if self._lost:
             raise LeaseError(f"{self.path}: the lease is lost: {self._lost}; nothing more is written, start again")
 
-    def _take(self, mine: Holder) -> Holder:
+    def _take(self, mine: Holder) -> None:
         for _ in range(3):
-            if self.storage.create(self.path, mine.to_json()):
-                return mine
-            other = read_holder(self.storage, self.path)
+            number, other = newest(self.storage, self.path)
             if other and other.is_alive(now=time.time(), seen_from=mine):
                 told = self.conflict.replace("{other}", str(other))
                 raise LeaseError(f"{told}, or wait {TIME_TO_LIVE_SECONDS:.0f} s if it is dead")
-            if other:
-                self._break(other)
-        raise LeaseError(f"{self.path}: the lease could not be taken in 3 attempts; another process keeps taking it")
-
-    def _break(self, dead: Holder) -> None:
-        """Remove a dead holder's lease. Of several that find it dead only one may: another's new lease must live."""
-        right = f"{self.path}.{dead.token}"
-        if not self.storage.create(right, b""):
-            made = self.storage.status(right)
-            if made and time.time() - made.modified_milliseconds / 1000 < TIME_TO_LIVE_SECONDS:
-                time.sleep(0.5)
+            if self._make(number + 1, mine):
+                if other and not other.released:
+                    log.warning("took over the lease of a dead writer: %s", other)
                 return
-        log.warning("taking over the lease of a dead writer: %s", dead)
-        current = read_holder(self.storage, self.path)
-        if current and current.token == dead.token:
-            self.storage.delete(self.path)
-        self.storage.delete(right)
+        raise LeaseError(f"{self.path}: the lease could not be taken in 3 attempts; other processes keep taking it")
 
-    def _renew(self) -> None:
-        while not self._stop.wait(RENEW_SECONDS):
+    def _make(self, number: int, holder: Holder) -> bool:
+        """Make the next file; False if it is not the highest, because others have gone on from there."""
+        file = file_path(self.path, number)
+        if not self.storage.create(file, holder.to_json()):
+            content = self.storage.read(file)
+            there = as_holder(content, file) if content is not None else None
+            if there is None or there.token != holder.token:
+                return False
+            # An attempt that seemed to have failed had made it.
+            holder = there
+        numbers = file_numbers(self.storage, self.path)
+        if numbers[-1] != number:
+            # Another holder has gone on, and had tidied up where this was made.
+            self.storage.delete(file)
+            return False
+        self._holder, self._number = holder, number
+        for old in numbers[:-KEPT_FILES]:
+            self.storage.delete(file_path(self.path, old))
+        return True
+
+    def _keep_renewing(self) -> None:
+        while not self._stop.wait(RENEW_SECONDS) and not self._lost:
             try:
-                current = read_holder(self.storage, self.path)
-                if self._holder is None or current is None or current.token != self._holder.token:
-                    self._lost = f"{current} holds it now" if current else "its file was removed"
-                    return
-                renewed = replace(self._holder, renewed=time.time())
-                self.storage.replace(self.path, renewed.to_json())
-                self._holder = renewed
+                self._renew()
             except LeaseError as error:
                 self._lost = str(error)
-                return
             except OSError as error:
                 # The next round may succeed; if none does, check() sees that the time to live is over.
                 log.warning("the lease could not be renewed: %s", error)
 
+    def _renew(self) -> None:
+        if self._holder and not self._make(self._number + 1, replace(self._holder, renewed=time.time())):
+            self._lost = f"{newest(self.storage, self.path)[1]} holds it now"
+
+    def _release(self, holder: Holder) -> None:
+        try:
+            self._make(self._number + 1, replace(holder, released=True))
+        except (OSError, LeaseError) as error:
+            log.warning("the lease could not be given back, it runs out by itself: %s", error)
+
+
+def newest(storage: Storage, path: str) -> tuple[int, Holder | None]:
+    """The number and content of the highest file; 0 and None where there is none. Raises LeaseError."""
+    while numbers := file_numbers(storage, path):
+        content = storage.read(file_path(path, numbers[-1]))
+        if content is not None:  # else it was renewed, and tidied up, in between
+            return numbers[-1], as_holder(content, file_path(path, numbers[-1]))
+    return 0, None
+
 
 def read_holder(storage: Storage, path: str) -> Holder | None:
-    content = storage.read(path)
-    if content is None:
-        return None
+    """Who holds the lease, alive or not; None where it was given back or never taken. Raises LeaseError."""
+    _, holder = newest(storage, path)
+    return None if holder is None or holder.released else holder
+
+
+def as_holder(content: bytes, file: str) -> Holder:
     try:
         return Holder(**json.loads(content))
     except (ValueError, TypeError):
-        raise LeaseError(f"{path}: is not a lease of this version; remove it if no writer runs") from None
+        raise LeaseError(f"{file}: is not a lease of this version; remove it if no writer runs") from None
+
+
+def file_numbers(storage: Storage, path: str) -> list[int]:
+    names = (name.removesuffix(".json") for name in storage.names(path))
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def file_path(path: str, number: int) -> str:
+    return f"{path}/{number:010d}.json"
 
 
 def process_exists(pid: int) -> bool:
@@ -170,4 +209,4 @@ def process_exists(pid: int) -> bool:
 
 
 def lease_path(tables_root: str) -> str:
-    return f"{tables_root}/_lease.json"
+    return f"{tables_root}/_lease"

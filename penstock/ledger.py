@@ -5,14 +5,15 @@ import logging
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.arrivals import query_id_of
+from penstock.arrivals import batch_numbers, query_id_of
 from penstock.config import PipelineConfig
 from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.replay_plan import REPLAY_QUERY
+from penstock.retention_rules import table_names
 from penstock.series_state import rebuild_lags
 from penstock.storage import Storage
 from penstock.tables import close_query, table_exists
@@ -36,12 +37,10 @@ class LedgerState:
 
 
 def read_state(spark: SparkSession, config: PipelineConfig, storage: Storage) -> LedgerState:
-    offsets = [int(name) for name in storage.names(f"{config.checkpoint}/offsets") if name.isdigit()]
-    commits = [name for name in storage.names(f"{config.checkpoint}/commits") if name.isdigit()]
     return LedgerState(
         query_id=query_id_of(storage, config.checkpoint),
-        planned=max(offsets, default=None),
-        committed=bool(commits),
+        planned=max(batch_numbers(storage, f"{config.checkpoint}/offsets"), default=None),
+        committed=bool(batch_numbers(storage, f"{config.checkpoint}/commits")),
         done=finished_batches(spark, config),
         begun=frozenset(storage.names(queries_folder(config))),
     )
@@ -53,6 +52,12 @@ def finished_batches(spark: SparkSession, config: PipelineConfig) -> dict[str, i
         return {}
     last = spark.read.format("delta").load(path).groupBy("query_id").agg(F.max("batch_id").alias("last"))
     return {row["query_id"]: row["last"] for row in last.collect()}
+
+
+def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:
+    """query_id, path, length, modification_time, rows of each file of each finished batch."""
+    ledger = spark.read.format("delta").load(config.table_path("batches"))
+    return ledger.select("query_id", F.inline("files"))
 
 
 def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -> None:
@@ -104,7 +109,7 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
             f"--resume-from-ledger is for a new checkpoint; {config.checkpoint} has begun (query {state.query_id}): "
             "start without it, or name a folder that does not exist"
         )
-    names = ("quarantine", "predictions", "forecasts", "observations", "lags", "batches")
+    names = table_names(config.workload)
     paths = {name: config.table_path(name) for name in names if table_exists(spark, config.table_path(name))}
     # Replays belong to the tables, not to a checkpoint: they go on.
     written = {query for path in paths.values() for query in query_ids(spark, path)}

@@ -125,7 +125,12 @@ def plan_path(checkpoint: str, batch_id: int) -> str:
 
 def planned_batches(storage: Storage, checkpoint: str) -> list[int]:
     """The batches that have a plan, in their order."""
-    names = storage.names(plan_folder(checkpoint))
+    return plan_numbers(storage, plan_folder(checkpoint))
+
+
+def plan_numbers(storage: Storage, folder: str) -> list[int]:
+    """The numbers of the plans in a folder, in their order."""
+    names = storage.names(folder)
     return sorted(int(name.removesuffix(".json")) for name in names if re.fullmatch(r"[0-9]+\.json", name))
 
 

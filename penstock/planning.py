@@ -1,6 +1,7 @@
 """Obtains the plan of a micro-batch: the one that exists, or a new one, fixed before anything is written."""
 
 import logging
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame
@@ -12,8 +13,18 @@ from penstock.champion import Choice
 from penstock.damage import without_damage
 from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows
+from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
-from penstock.plan import Plan, PlannedFile, check_plan_fits, fix_plan, plan_path, read_plan
+from penstock.plan import (
+    LateReplay,
+    Plan,
+    PlannedFile,
+    QuarantineReplay,
+    check_plan_fits,
+    fix_plan,
+    plan_path,
+    read_plan,
+)
 from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
@@ -47,6 +58,20 @@ def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
             raise
         files = undamaged
         choice = choose_model(pipeline, files, batch_id=batch_id)
+    return new_plan(pipeline, query_id=query_id, batch_id=batch_id, files=files, choice=choice)
+
+
+def new_plan(
+    pipeline: Pipeline,
+    *,
+    query_id: str,
+    batch_id: int,
+    files: Sequence[PlannedFile],
+    choice: Choice,
+    replay: QuarantineReplay | LateReplay | None = None,
+) -> Plan:
+    """A plan over what config, contract and tables are now."""
+    config = pipeline.config
     return Plan(
         query_id=query_id,
         batch_id=batch_id,
@@ -58,6 +83,7 @@ def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
         lags_version=workload_of(config).lags_version(pipeline.spark, config),
         refused_versions=choice.refused,
         resolved_at=choice.resolved_at,
+        replay=replay,
     )
 
 
@@ -75,11 +101,10 @@ def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFi
 
 def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival, bool]:
     """The arrivals that an earlier query has in `batches.files` with the same modification time."""
-    ledger = pipeline.spark.read.format("delta").load(pipeline.config.table_path("batches"))
-    file = ledger.where(F.col("query_id").isin(*pipeline.old_queries)).select(F.explode("files").alias("file"))
+    file = ledger_files(pipeline.spark, pipeline.config).where(F.col("query_id").isin(*pipeline.old_queries))
     known = {
         (row["path"], row["milliseconds"])
-        for row in file.select("file.path", F.unix_millis("file.modification_time").alias("milliseconds"))
+        for row in file.select("path", F.unix_millis("modification_time").alias("milliseconds"))
         .where(F.col("path").isin([arrival.path for arrival in arrived]))
         .collect()
     }

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from penstock.config import PipelineConfig
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.storage import FileStatus
-from penstock.tables import table_exists, table_version
+from penstock.tables import table_at, table_exists, table_version
 from penstock.workload import workload_of
 
 #: Which column says when a row was made.
@@ -136,7 +136,7 @@ def pinned_tables(spark: SparkSession, config: PipelineConfig, names: Iterable[s
         path = config.table_path(name)
         if table_exists(spark, path):
             version = table_version(spark, path)
-            pinned[name] = spark.read.format("delta").option("versionAsOf", version).load(path)
+            pinned[name] = table_at(spark, path, version)
     return pinned
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from penstock.arrivals import Logged, log_offset, query_id_of, whole_log
+from penstock.arrivals import Logged, batch_numbers, log_offset, query_id_of, whole_log
 from penstock.config import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.reconcile_books import Batch, Books, Entry, Marker
@@ -46,7 +46,7 @@ class Stream:
 
 def read_stream(storage: Storage, config: PipelineConfig) -> Stream:
     """To be read before inbox and ledger: what it has as done must then be in the ledger. Raises PlanError."""
-    committed = numbers(storage, f"{config.checkpoint}/commits")
+    committed = batch_numbers(storage, f"{config.checkpoint}/commits")
     log = whole_log(storage, config.checkpoint)
     newest = max((logged.modified_milliseconds for logged in log.values()), default=0)
     return Stream(
@@ -106,15 +106,10 @@ def read_progress(
     return Progress(
         query_id=query_id,
         finished=finished,
-        planned=max(numbers(storage, f"{config.checkpoint}/offsets"), default=-1),
+        planned=max(batch_numbers(storage, f"{config.checkpoint}/offsets"), default=-1),
         offset=offset,
         unfinished_replays=unfinished_replays,
     )
-
-
-def numbers(storage: Storage, folder: str) -> list[int]:
-    """The numbers that files of a folder are called by."""
-    return [int(name) for name in storage.names(folder) if name.isdigit()]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

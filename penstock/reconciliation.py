@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from penstock.config import PipelineConfig
 from penstock.errors import LeaseError
 from penstock.lease import Holder, lease_path, read_holder
+from penstock.locations import storage_of
 from penstock.reconcile_balance import Balance, File, Total, balance_of, totals_by_state
 from penstock.reconcile_books import Books, pinned_tables, read_books
 from penstock.reconcile_files import (
@@ -31,7 +32,7 @@ from penstock.reconcile_tables import Difference, compare_with_tables
 from penstock.reconcile_verdicts import miscounted, misplaced, unaccounted
 from penstock.retention import complete_since
 from penstock.retention_rules import table_names
-from penstock.storage import FileStatus, Storage, storage_for
+from penstock.storage import FileStatus, Storage
 from penstock.workload import workload_of
 
 LONGEST_BATCH = timedelta(days=1)
@@ -58,7 +59,7 @@ def reconcile(
     retention may have deleted some of it.
     """
     since_milliseconds = int(since.timestamp() * 1000) if since else None
-    storage, answers = storage_for(config.tables.root), workload_of(config).answers
+    storage, answers = storage_of(config), workload_of(config).answers
     looked_at, stream = datetime.now(UTC), read_stream(storage, config)
     inbox = list_inbox(storage, config.source, names=name_pattern(spark, config.source.path_glob_filter))
     tables = pinned_tables(spark, config, ("batches", "quarantine", answers, "forecasts"))

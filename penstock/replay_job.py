@@ -14,6 +14,7 @@ from penstock.replay_plan import done_path, replay_path, unfinished_replay
 from penstock.replay_planning import plan_late_replay, plan_quarantine_replay
 from penstock.replaying import run_quarantine_replay
 from penstock.running import opened
+from penstock.s3_settings import settings_of
 from penstock.series_late import run_late_replay
 from penstock.session import build_session
 
@@ -30,7 +31,7 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool) -> list[Batch
         raise ConfigError(f"{config.pipeline} is a pipeline of rows: --late is for series")
     load_contract(config)
     check_at_start(config)
-    spark = build_session(f"penstock-{config.pipeline}", settings=config.spark)
+    spark = build_session(f"penstock-{config.pipeline}", settings=settings_of(config))
     with opened(spark, config, job="replay_quarantine", is_replay=True) as pipeline:
         records = []
         cut_off = unfinished_replay(config, pipeline.storage)

@@ -6,7 +6,7 @@ nothing of it is left to do; a replay that was cut off is finished by the next o
 
 from penstock.config import PipelineConfig
 from penstock.errors import LedgerError
-from penstock.plan import Plan, read_plan
+from penstock.plan import Plan, plan_numbers, read_plan
 from penstock.storage import Storage
 
 REPLAY_QUERY = "replay"
@@ -25,8 +25,7 @@ def done_path(config: PipelineConfig, number: int) -> str:
 
 
 def replay_numbers(config: PipelineConfig, storage: Storage) -> list[int]:
-    names = storage.names(replay_folder(config))
-    return sorted(int(name.removesuffix(".json")) for name in names if name.endswith(".json"))
+    return plan_numbers(storage, replay_folder(config))
 
 
 def unfinished_replay(config: PipelineConfig, storage: Storage) -> Plan | None:

@@ -1,7 +1,6 @@
 """What a replay will do, fixed before it does anything; or nothing, where a replay would change nothing."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -9,9 +8,10 @@ from pyspark.sql import functions as F
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
 from penstock.champion import Choice
+from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
-from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, plan_folder, plan_path, read_plan
-from penstock.planning import choice_of
+from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, plan_path, planned_batches, read_plan
+from penstock.planning import choice_of, new_plan
 from penstock.replay_plan import REPLAY_QUERY, replay_numbers
 from penstock.replay_rows import waiting
 from penstock.replaying import replayed
@@ -33,7 +33,7 @@ def plan_quarantine_replay(pipeline: Pipeline, *, reason: str) -> Plan | None:
         if not files:
             return None
         choice = choose(pipeline, rows.accepted, files)
-    return new_plan(pipeline, files, choice, replay)
+    return next_replay(pipeline, files, choice, replay)
 
 
 def plan_late_replay(pipeline: Pipeline) -> Plan | None:
@@ -42,26 +42,14 @@ def plan_late_replay(pipeline: Pipeline) -> Plan | None:
     replay = LateReplay(observations_version=version)
     if unused_observations(pipeline.spark, pipeline.config, replay).isEmpty():
         return None
-    return new_plan(pipeline, [], choose(pipeline, None, []), replay)
+    return next_replay(pipeline, [], choose(pipeline, None, []), replay)
 
 
-def new_plan(
+def next_replay(
     pipeline: Pipeline, files: Sequence[PlannedFile], choice: Choice, replay: QuarantineReplay | LateReplay
 ) -> Plan:
-    config = pipeline.config
-    return Plan(
-        query_id=REPLAY_QUERY,
-        batch_id=max(replay_numbers(config, pipeline.storage), default=-1) + 1,
-        planned_at=datetime.now(UTC),
-        contract_hash=pipeline.contract_hash,
-        config_hash=config.meaning_hash,
-        files=tuple(files),
-        models=(choice.pinned,),
-        lags_version=workload_of(config).lags_version(pipeline.spark, config),
-        refused_versions=choice.refused,
-        resolved_at=choice.resolved_at,
-        replay=replay,
-    )
+    number = max(replay_numbers(pipeline.config, pipeline.storage), default=-1) + 1
+    return new_plan(pipeline, query_id=REPLAY_QUERY, batch_id=number, files=files, choice=choice, replay=replay)
 
 
 def files_again(pipeline: Pipeline, waiting: DataFrame) -> list[PlannedFile]:
@@ -79,9 +67,8 @@ def files_again(pipeline: Pipeline, waiting: DataFrame) -> list[PlannedFile]:
 
 def scored_files(pipeline: Pipeline) -> set[str]:
     """Paths of files whose rows are in the tables."""
-    ledger = pipeline.spark.read.format("delta").load(pipeline.config.table_path("batches"))
-    read = ledger.select(F.explode("files").alias("file")).where(F.col("file.rows").isNotNull())
-    return {row["path"] for row in read.select("file.path").distinct().collect()}
+    read = ledger_files(pipeline.spark, pipeline.config).where(F.col("rows").isNotNull())
+    return {row["path"] for row in read.select("path").distinct().collect()}
 
 
 def choose(pipeline: Pipeline, accepted: DataFrame | None, files: Sequence[PlannedFile]) -> Choice:
@@ -91,7 +78,6 @@ def choose(pipeline: Pipeline, accepted: DataFrame | None, files: Sequence[Plann
     def probe_rows() -> DataFrame | None:
         return workload_of(config).model_rows(pipeline, accepted, files) if accepted is not None else None
 
-    names = pipeline.storage.names(plan_folder(config.checkpoint))
-    last = max((int(name.removesuffix(".json")) for name in names if name.endswith(".json")), default=None)
-    before = read_plan(pipeline.storage, plan_path(config.checkpoint, last)) if last is not None else None
+    planned = planned_batches(pipeline.storage, config.checkpoint)
+    before = read_plan(pipeline.storage, plan_path(config.checkpoint, planned[-1])) if planned else None
     return pipeline.champion.choose(before=choice_of(before), probe_rows=probe_rows)

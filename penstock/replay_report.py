@@ -7,9 +7,8 @@ from penstock.plan import LateReplay
 def report(record: BatchRecord) -> str:
     plan = record.plan
     if isinstance(plan.replay, LateReplay):
-        return f"replay {plan.batch_id}: series with late observations or revisions recomputed, by version " + (
-            f"{plan.champion.version}"
-        )
+        what = "series with late observations or revisions recomputed"
+        return f"replay {plan.batch_id}: {what}, by version {plan.champion.version}"
     parts = [
         f"replay {plan.batch_id}: {record.accepted:,} rows accepted, by version {plan.champion.version}",
         f"{record.quarantined:,} rejected for other reasons than before",

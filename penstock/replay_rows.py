@@ -24,14 +24,15 @@ from penstock.rows import (
     quoted,
     unprintable,
 )
+from penstock.tables import table_at
 from schemas.contract import Contract
 
 
 def waiting(spark: SparkSession, config: PipelineConfig, replay: QuarantineReplay) -> DataFrame:
     """The quarantine's rows, of all stages, that no replay has taken yet and that `replay.reason` is part of a reason
     of. A Parquet text that is no UTF-8 is left out: its bytes are lost."""
-    table = spark.read.format("delta").option("versionAsOf", replay.quarantine_version)
-    rows = table.load(config.table_path("quarantine")).where(F.col("replayed_in").isNull())
+    table = table_at(spark, config.table_path("quarantine"), replay.quarantine_version)
+    rows = table.where(F.col("replayed_in").isNull())
     rows = rows.where(~F.array_contains("reasons", DAMAGED_TEXT))
     if replay.reason:
         rows = rows.where(F.exists("reasons", lambda reason: reason.contains(replay.reason)))

@@ -59,14 +59,7 @@ def run_quarantine_replay(pipeline: Pipeline, plan: Plan, replay: QuarantineRepl
         workload_of(pipeline.config).write(pipeline, plan, rows.accepted, transaction, phases)
         with phases.measure("account"):
             counts = count_batch(pipeline, plan, transaction)
-        record = BatchRecord(
-            plan=plan,
-            pipeline=pipeline.config.pipeline,
-            counts=counts,
-            started_at=started_at,
-            finished_at=datetime.now(UTC),
-            seconds=dict(phases.seconds),
-        )
+        record = BatchRecord.of(pipeline, plan, counts, started_at=started_at, phases=phases)
         write_marker(pipeline, record, transaction)
         mark(pipeline, plan, rows.settled)
     return record

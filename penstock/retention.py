@@ -9,8 +9,9 @@ from pyspark.sql import functions as F
 
 from penstock.config import PipelineConfig
 from penstock.errors import EnvironmentCheckError
+from penstock.locations import storage_of
 from penstock.retention_rules import TIME_COLUMNS
-from penstock.storage import Storage, storage_for
+from penstock.storage import Storage
 
 
 def delete_expired(spark: SparkSession, config: PipelineConfig, table: str, now: datetime) -> int:
@@ -23,7 +24,7 @@ def delete_expired(spark: SparkSession, config: PipelineConfig, table: str, now:
     if spark.read.format("delta").load(path).where(column < F.lit(cutoff)).isEmpty():
         return 0
     # Before the rows go: whoever compares the tables meanwhile must not miss them.
-    remember(storage_for(config.tables.root), config, table, cutoff)
+    remember(storage_of(config), config, table, cutoff)
     DeltaTable.forPath(spark, path).delete(column < F.lit(cutoff))
     metrics = DeltaTable.forPath(spark, path).history(1).select("operation", "operationMetrics").first()
     if metrics is None or metrics["operation"] != "DELETE":
@@ -41,7 +42,7 @@ def complete_since(config: PipelineConfig, table: str, now: datetime) -> datetim
     kept_seconds = config.maintenance.retention.get(table)
     if kept_seconds is not None:
         moments.append(now - timedelta(seconds=kept_seconds))
-    remembered = deletions(storage_for(config.tables.root), config).get(table)
+    remembered = deletions(storage_of(config), config).get(table)
     if remembered is not None:
         moments.append(remembered)
     return max(moments, default=None)

@@ -14,17 +14,20 @@ from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.doctor import check_at_start
+from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.executors import check_executors
 from penstock.lease import Lease, lease_path
 from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
+from penstock.locations import storage_of
 from penstock.model_trust import named_version
 from penstock.pipeline import Pipeline
 from penstock.registry import Registry
 from penstock.replay_plan import refuse_unfinished_replay
+from penstock.s3_settings import settings_of
 from penstock.scoring import checked_ports
 from penstock.series_state import adapt_lags, check_frequency
 from penstock.session import build_session
 from penstock.stopping import StopFile
-from penstock.storage import storage_for
 from penstock.stream import StreamRunner
 from penstock.tables import column_type, prepare_table
 from penstock.workload import workload_of
@@ -40,7 +43,7 @@ def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) 
     load_contract(config)
     check_at_start(config)
     log.info("%s %s: starting Spark", job, config.pipeline)
-    spark = build_session(f"penstock-{config.pipeline}", settings=config.spark)
+    spark = build_session(f"penstock-{config.pipeline}", settings=settings_of(config))
     with opened(spark, config, job=job, resume=resume) as pipeline:
         storage = pipeline.storage
         log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
@@ -57,7 +60,7 @@ def opened(
     """
     contract = load_contract(config)
     check_rules(spark, contract)
-    storage = storage_for(config.tables.root)
+    storage = storage_of(config)
     with Lease(storage=storage, path=lease_path(config.tables.root), job=job) as lease:
         state = read_state(spark, config, storage)
         if not is_replay:
@@ -66,6 +69,7 @@ def opened(
                 resume_from_ledger(spark, config, storage, state)
             check_ledger(state, config, storage)
         registry, workload = Registry.of(config), workload_of(config)
+        check_executors_of(spark, config, registry)
         prepare_tables(spark, config, contract, registry)
         champion = Champion(
             spark=spark,
@@ -84,6 +88,17 @@ def opened(
             done=state.done,
             old_queries=old_queries(config, storage),
         )
+
+
+def check_executors_of(spark: SparkSession, config: PipelineConfig, registry: Registry) -> None:
+    """Against the version that the config names now. Without one there may be a version before: batches decide."""
+    try:
+        version = named_version(registry, config.model)
+        folder = registry.local_copy(version)
+    except (ModelRefusedError, RegistryUnavailableError) as error:
+        log.warning("the executors were not compared with the model: %s", error)
+        return
+    check_executors(spark, version, folder)
 
 
 def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, registry: Registry) -> None:

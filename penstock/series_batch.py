@@ -12,7 +12,7 @@ from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
 from penstock.series_answers import answered, forecast_rows, observation_rows
 from penstock.series_windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arrange, new_lags, observations_of, windowed
-from penstock.tables import Transaction, append_once, merge_once
+from penstock.tables import Transaction, append_once, merge_once, table_at
 
 
 def write_series(pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases) -> None:
@@ -57,10 +57,7 @@ def batch_windows(
 ) -> DataFrame:
     """Every observation of the batch with its window, after the state as `lags_version` of `lags` has it."""
     series = pipeline.config.the_series
-    reader = pipeline.spark.read.format("delta")
-    if lags_version is not None:
-        reader = reader.option("versionAsOf", lags_version)
-    lags = reader.load(pipeline.config.table_path("lags"))
+    lags = table_at(pipeline.spark, pipeline.config.table_path("lags"), lags_version)
     arranged = arrange(pipeline.spark, observations_of(accepted, series), lags, series=series, files=files)
     return windowed(arranged, series).where(F.col(PLACE) != OLD)
 

@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from penstock.accounting import BatchRecord
 from penstock.batch import write_marker
 from penstock.config import PipelineConfig, SeriesConfig
+from penstock.ledger import ledger_files
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, check_plan_fits
@@ -29,15 +30,15 @@ from penstock.series_windows import (
     OLD,
     PLACE,
     REVISION,
-    slot,
+    whole_lags,
     windowed,
 )
-from penstock.tables import Span, Transaction, replace_once
+from penstock.tables import Span, Transaction, replace_once, table_at
 
 FROM_DS = "_from_ds"
 WINS = "_wins"
-#: What an observation keeps of the batch that accepted it.
-ORIGIN = {"query_id": "_query_id", "batch_id": "_batch_id", "observed_at": "_observed_at"}
+#: What an observation keeps of the batch that accepted it, under a name that the replay's own stamp leaves free.
+ORIGIN = {"query_id": "_query_id", "batch_id": "_batch_id", "observed_at": "_planned_at"}
 
 
 def unused_observations(spark: SparkSession, config: PipelineConfig, replay: LateReplay) -> DataFrame:
@@ -45,50 +46,38 @@ def unused_observations(spark: SparkSession, config: PipelineConfig, replay: Lat
 
 
 def observations_at(spark: SparkSession, config: PipelineConfig, replay: LateReplay) -> DataFrame:
-    reader = spark.read.format("delta").option("versionAsOf", replay.observations_version)
-    return reader.load(config.table_path("observations"))
+    return table_at(spark, config.table_path("observations"), replay.observations_version)
 
 
-def run_late_replay(pipeline: Pipeline, plan: Plan, replay: LateReplay) -> BatchRecord:
+def run_late_replay(pipeline: Pipeline, plan: Plan, late: LateReplay) -> BatchRecord:
     """Run a planned recomputation to its marker. Every step may run again. Raises PlanError."""
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
     config, series = pipeline.config, pipeline.config.the_series
     transaction = Transaction(pipeline=config.pipeline, query_id=REPLAY_QUERY, batch_id=plan.batch_id)
     phases, started_at = Phases(), datetime.now(UTC)
-    touched = unused_observations(pipeline.spark, config, replay)
+    touched = unused_observations(pipeline.spark, config, late)
     starts = touched.groupBy("series_id").agg(F.min("ds").alias(FROM_DS))
-    with kept(ranked(pipeline, replay, starts)) as history, kept(recomputed(pipeline, plan, history)) as answers:
-        from_there_on = history.where(F.col("ds") >= F.col(FROM_DS))
-        with phases.measure("forecasts"):
+
+    def replace(table: str, rows: DataFrame, *, at: str = "") -> None:
+        with phases.measure(table):
             pipeline.lease.check()
-            forecasts, span = forecast_rows(answers, plan, series), Span(starts, at="cutoff", start=FROM_DS)
-            replace_once(forecasts, config.table_path("forecasts"), transaction, span)
-        with phases.measure("observations"):
-            pipeline.lease.check()
-            rows = observation_rows(with_origin(answers), series).unionByName(superseded(from_there_on, series))
-            span = Span(starts, at="ds", start=FROM_DS)
-            replace_once(rows, config.table_path("observations"), transaction, span)
-        with phases.measure("lags"):
-            pipeline.lease.check()
-            rows = whole_lags(history, series).crossJoin(F.broadcast(stamp_of(pipeline, plan)))
-            columns = ("query_id", "batch_id", "series_id", "slot", "number", "ds", *series.variables)
-            replace_once(rows.select(*columns), config.table_path("lags"), transaction, Span(starts))
-    record = BatchRecord(
-        plan=plan,
-        pipeline=config.pipeline,
-        counts={},
-        started_at=started_at,
-        finished_at=datetime.now(UTC),
-        seconds=dict(phases.seconds),
-    )
+            replace_once(rows, config.table_path(table), transaction, Span(starts, at=at, start=FROM_DS))
+
+    with kept(ranked(pipeline, late, starts)) as history, kept(recomputed(pipeline, plan, history)) as answers:
+        replace("forecasts", forecast_rows(answers, plan, series), at="cutoff")
+        observed = observation_rows(with_origin(answers), series)
+        replace("observations", observed.unionByName(superseded(history, series)), at="ds")
+        winners = history.where(WINS).drop("query_id", "batch_id").crossJoin(F.broadcast(stamp_of(pipeline, plan)))
+        replace("lags", whole_lags(winners, series))
+    record = BatchRecord.of(pipeline, plan, {}, started_at=started_at, phases=phases)
     write_marker(pipeline, record, transaction)
     return record
 
 
-def ranked(pipeline: Pipeline, replay: LateReplay, starts: DataFrame) -> DataFrame:
+def ranked(pipeline: Pipeline, late: LateReplay, starts: DataFrame) -> DataFrame:
     """All observations of the touched series: `_wins` of those with its ds, `_number` and `_place` of the winners."""
     series = pipeline.config.the_series
-    observations = observations_at(pipeline.spark, pipeline.config, replay)
+    observations = observations_at(pipeline.spark, pipeline.config, late)
     both = observations.join(F.broadcast(starts), on="series_id").join(
         F.broadcast(file_times(pipeline)), on="source_file", how="left"
     )
@@ -105,17 +94,14 @@ def ranked(pipeline: Pipeline, replay: LateReplay, starts: DataFrame) -> DataFra
         F.xxhash64("series_id").alias(HASH),
         F.sum(wins).over(of_series).alias(NUMBER),
         F.sum(is_old).over(whole).alias(LAST_NUMBER),
-        F.sum(wins).over(whole).alias("_n_wins"),
         F.when(F.col("ds") < F.col(FROM_DS), F.lit(OLD)).otherwise(F.lit(NEW)).alias(PLACE),
     )
 
 
 def file_times(pipeline: Pipeline) -> DataFrame:
     """The modification time of each source file, from the ledger."""
-    ledger = pipeline.spark.read.format("delta").load(pipeline.config.table_path("batches"))
-    file = ledger.select(F.explode("files").alias("file"))
-    newest = F.max("file.modification_time").alias("_modified")
-    return file.groupBy(F.col("file.path").alias("source_file")).agg(newest)
+    files = ledger_files(pipeline.spark, pipeline.config).groupBy(F.col("path").alias("source_file"))
+    return files.agg(F.max("modification_time").alias("_modified"))
 
 
 def recomputed(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
@@ -135,16 +121,9 @@ def recomputed(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
 def with_origin(answers: DataFrame) -> DataFrame:
     """The answers under the query, batch and time that accepted their observations."""
     own = answers.drop("query_id", "batch_id", "planned_at")
-    return own.withColumnsRenamed({**{there: here for here, there in ORIGIN.items()}, "_observed_at": "planned_at"})
+    return own.withColumnsRenamed({name: name.removeprefix("_") for name in ORIGIN.values()})
 
 
-def superseded(from_there_on: DataFrame, series: SeriesConfig) -> DataFrame:
-    losers = from_there_on.where(~F.col(WINS)).withColumn("error", F.lit(SUPERSEDED))
-    return observation_rows(losers.withColumn("planned_at", F.col("observed_at")), series)
-
-
-def whole_lags(history: DataFrame, series: SeriesConfig) -> DataFrame:
-    """The state of the touched series as a whole."""
-    numbered = history.where(WINS).withColumn("number", F.col(NUMBER))
-    last = numbered.where(F.col("number") > F.col("_n_wins") - series.keep_lags)
-    return last.select("series_id", slot(series).alias("slot"), "number", "ds", *series.variables)
+def superseded(history: DataFrame, series: SeriesConfig) -> DataFrame:
+    losers = history.where(~F.col(WINS) & (F.col(PLACE) == NEW)).withColumn("error", F.lit(SUPERSEDED))
+    return observation_rows(losers.withColumnRenamed("observed_at", "planned_at"), series)

@@ -2,14 +2,14 @@
 
 import logging
 
-from pyspark.sql import SparkSession, Window
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import PipelineConfig
 from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.series_answers import SUPERSEDED
-from penstock.series_windows import LATE, REVISION, slot
+from penstock.series_windows import LATE, REVISION, whole_lags
 from penstock.tables import set_properties, table_properties
 from schemas.tables import FREQUENCY, KEEP_LAGS
 
@@ -21,15 +21,7 @@ def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
     series, path = config.the_series, config.table_path("lags")
     observations = spark.read.format("delta").load(config.table_path("observations"))
     used = observations.where(F.col("error").isNull() | ~F.col("error").isin(LATE, REVISION, SUPERSEDED))
-    by_series = Window.partitionBy("series_id")
-    numbered = used.select(
-        "*",
-        F.row_number().over(by_series.orderBy("ds")).cast("long").alias("number"),
-        F.count("*").over(by_series).alias("_n"),
-    )
-    kept = numbered.where(F.col("number") > F.col("_n") - series.keep_lags).withColumn("slot", slot(series))
-    columns = ("query_id", "batch_id", "series_id", "slot", "number", "ds", *series.variables)
-    writer = kept.select(*columns).write.format("delta").mode("overwrite")
+    writer = whole_lags(used, series).write.format("delta").mode("overwrite")
     commit(path, lambda: writer.save(path))
 
 

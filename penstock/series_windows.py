@@ -196,9 +196,23 @@ def new_lags(windows: DataFrame, series: SeriesConfig) -> DataFrame:
     other row changes.
     """
     kept = windows.where((F.col(PLACE) == NEW) & F.col(IS_KEPT)).withColumn("number", F.col(NUMBER))
-    return kept.select(
-        "query_id", "batch_id", "series_id", slot(series).alias("slot"), "number", "ds", *series.variables
+    return kept.withColumn("slot", slot(series)).select(*lags_columns(series))
+
+
+def whole_lags(used: DataFrame, series: SeriesConfig) -> DataFrame:
+    """The state that the observations `used` amount to: all that counts of their series, one for each ds."""
+    of_series = Window.partitionBy("series_id")
+    numbered = used.select(
+        "*",
+        F.row_number().over(of_series.orderBy("ds")).cast("long").alias("number"),
+        F.count("*").over(of_series).alias("_n"),
     )
+    kept = numbered.where(F.col("number") > F.col("_n") - series.keep_lags)
+    return kept.withColumn("slot", slot(series)).select(*lags_columns(series))
+
+
+def lags_columns(series: SeriesConfig) -> list[str]:
+    return ["query_id", "batch_id", "series_id", "slot", "number", "ds", *series.variables]
 
 
 def slot(series: SeriesConfig) -> Column:

@@ -10,6 +10,10 @@ DELTA_JAR = f"delta-spark_4.2_2.13-{DELTA_VERSION}.jar"
 SETTINGS: dict[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Delta's own lets a driver replace a commit of another one; this one leaves it to S3 (jvm/).
+    "spark.delta.logStore.s3a.impl": "io.penstock.s3.ConditionalPutLogStore",
+    # The same for checkpoints on S3, which Spark writes by renaming; on any other file system it is Spark's own.
+    "spark.sql.streaming.checkpointFileManagerClass": "io.penstock.s3.ConditionalCheckpointFileManager",
     # Timestamps mean the same on every machine.
     "spark.sql.session.timeZone": "UTC",
     # A rule that divides by zero gives NULL and rejects its row; in ANSI mode it would fail the job. Casts of input

@@ -1,6 +1,6 @@
 """The few things that are done with single files beside Spark: look, open, create once, replace, delete.
 
-Local folders are what is here; a location with another scheme is refused with a sentence.
+Here for local folders; penstock.s3_storage does them on S3, penstock.locations knows which is meant.
 """
 
 import os
@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
-
-from penstock.errors import EnvironmentCheckError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +46,9 @@ class Storage(Protocol):
 
     def names(self, folder: str) -> list[str]:
         """The names of what is in a folder, sorted; empty where there is no such folder."""
+
+    def make_folder(self, folder: str) -> None:
+        """No error where it is there already."""
 
     def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
         """All files below a folder by path, without files and folders whose name is overlooked.
@@ -98,6 +99,9 @@ class LocalStorage:
         except FileNotFoundError:
             return []
 
+    def make_folder(self, folder: str) -> None:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+
     def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
         found: dict[str, FileStatus] = {}
         folders = [folder]
@@ -128,13 +132,3 @@ class LocalStorage:
             file.flush()
             os.fsync(file.fileno())
         return written
-
-
-def storage_for(location: str) -> Storage:
-    """The store that `location` is in. Raises EnvironmentCheckError for a scheme that is not supported."""
-    if "://" in location:
-        scheme = location.split("://", 1)[0]
-        raise EnvironmentCheckError(
-            f"{location}: locations with the scheme {scheme!r} are not supported in this version; use a local folder"
-        )
-    return LocalStorage()

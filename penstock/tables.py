@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
@@ -16,8 +16,6 @@ from schemas.tables import TableSpec
 
 #: A query's writes are dropped from now on: no later version can be higher.
 LAST_VERSION = 2**63 - 1
-
-
 #: A version written within this time is pinned as it is.
 FRESH_SECONDS = 86400
 #: Delta drops a commit that says nothing; one with a transaction it keeps.
@@ -61,10 +59,16 @@ def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
 
 def table_version(spark: SparkSession, path: str) -> int:
     """The newest version of a table."""
-    newest = DeltaTable.forPath(spark, path).history(1).select("version").first()
+    return int(newest_commit(spark, path)["version"])
+
+
+def newest_commit(spark: SparkSession, path: str) -> Row:
+    """version, and seconds since 1970."""
+    seconds = F.unix_timestamp("timestamp").alias("seconds")
+    newest = DeltaTable.forPath(spark, path).history(1).select("version", seconds).first()
     if newest is None:
         raise EnvironmentCheckError(f"table {path} has no history; restore its _delta_log")
-    return int(newest["version"])
+    return newest
 
 
 def lasting_version(spark: SparkSession, path: str) -> int:
@@ -73,13 +77,22 @@ def lasting_version(spark: SparkSession, path: str) -> int:
     Delta counts that time from when a version was written, not from when another took its place: the day after a
     quiet month, the version that was the newest until then can't be read any more.
     """
-    seconds = F.unix_timestamp("timestamp").alias("seconds")
-    newest = DeltaTable.forPath(spark, path).history(1).select("version", seconds).first()
-    if newest is not None and time.time() - newest["seconds"] < FRESH_SECONDS:
+    newest = newest_commit(spark, path)
+    if time.time() - newest["seconds"] < FRESH_SECONDS:
         return int(newest["version"])
-    nothing = spark.read.format("delta").load(path).limit(0)
-    append_once(nothing, path, Transaction(pipeline=FRESHENER, query_id="", batch_id=int(time.time())))
+    commit_nothing(spark, path, Transaction(pipeline=FRESHENER, query_id="", batch_id=int(time.time())))
     return table_version(spark, path)
+
+
+def commit_nothing(spark: SparkSession, path: str, transaction: Transaction) -> None:
+    """A new version with no new row, that this transaction was there."""
+    append_once(spark.read.format("delta").load(path).limit(0), path, transaction)
+
+
+def table_at(spark: SparkSession, path: str, version: int | None) -> DataFrame:
+    """A table as of a version; None: the newest."""
+    reader = spark.read.format("delta")
+    return (reader if version is None else reader.option("versionAsOf", version)).load(path)
 
 
 def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
@@ -127,8 +140,8 @@ def transaction_of_merge(spark: SparkSession, transaction: Transaction) -> Itera
 
 @dataclass(frozen=True)
 class Span:
-    """What of a table is replaced: all of the series in `series` (its column series_id), or, for a time column `at`,
-    what begins with each series' `start` (a column of `series`)."""
+    """What of a table is replaced: all of the series in `series` (its column series_id); where a time column `at` is
+    named, only what begins with each series' `start` (a column of `series`)."""
 
     series: DataFrame
     at: str = ""
@@ -215,6 +228,4 @@ def close_query(spark: SparkSession, paths: Iterable[str], *, pipeline: str, que
     """Make every later append of an old query id a no-op, in each table that exists: a zombie's writes are dropped."""
     for path in paths:
         if table_exists(spark, path):
-            nothing = spark.read.format("delta").load(path).limit(0)
-            writer = nothing.write.format("delta").mode("append").option("txnAppId", f"{pipeline}:{query_id}")
-            writer.option("txnVersion", LAST_VERSION).save(path)
+            commit_nothing(spark, path, Transaction(pipeline=pipeline, query_id=query_id, batch_id=LAST_VERSION))

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from penstock.arrivals import query_id_of
 from penstock.config import PipelineConfig
 from penstock.errors import PlanError
+from penstock.lease import lease_path
 from penstock.plan import plan_path, planned_batches, read_plan
 from penstock.storage import Storage
 
@@ -14,9 +15,8 @@ from penstock.storage import Storage
 DEAD_AFTER_SECONDS = 86400.0
 #: A batch that has taken this long was cut off. Well below the floor of maintenance.time_travel.
 STUCK_AFTER_SECONDS = 86400.0
-#: penstock.storage writes beside the target under `.<name>.<32 hex digits>`; penstock.lease breaks a dead holder's
-#: lease under the right to do so, `<lease>.<token>`.
-DEAD_NAMES = re.compile(r"\..+\.[0-9a-f]{32}|_.*lease\.json\.[0-9a-f]{32}")
+#: penstock.storage writes beside the target under `.<name>.<32 hex digits>`.
+DEAD_NAMES = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
 def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> int:
@@ -24,12 +24,18 @@ def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
 
     done: the last batch with a marker, by query id. The plan of the batch before is read by the next, for its model.
     """
-    query_id = query_id_of(storage, config.checkpoint)
-    last = done.get(query_id, -1) if query_id else -1
+    last = last_finished(storage, config, done)
     finished = [batch_id for batch_id in planned_batches(storage, config.checkpoint) if batch_id <= last]
-    for batch_id in finished[: -config.maintenance.keep_plans]:
+    trimmed = finished[: -config.maintenance.keep_plans]
+    for batch_id in trimmed:
         storage.delete(plan_path(config.checkpoint, batch_id))
-    return len(finished[: -config.maintenance.keep_plans])
+    return len(trimmed)
+
+
+def last_finished(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> int:
+    """The last batch with a marker of the checkpoint's query; -1 if there is none."""
+    query_id = query_id_of(storage, config.checkpoint)
+    return done.get(query_id, -1) if query_id else -1
 
 
 def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> str:
@@ -37,8 +43,7 @@ def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
 
     Empty if there is no such batch.
     """
-    query_id = query_id_of(storage, config.checkpoint)
-    last = done.get(query_id, -1) if query_id else -1
+    last = last_finished(storage, config, done)
     for batch_id in planned_batches(storage, config.checkpoint):
         if batch_id <= last:
             continue
@@ -58,7 +63,7 @@ def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:
     """Remove what was written aside by processes that died before they could rename it; returns how many files."""
     removed = 0
     root, checkpoint = config.tables.root, config.checkpoint
-    for folder in (root, f"{root}/_replays", checkpoint, f"{checkpoint}/plan"):
+    for folder in (root, lease_path(root), f"{root}/_replays", checkpoint, f"{checkpoint}/plan"):
         for name in filter(DEAD_NAMES.fullmatch, storage.names(folder)):
             status = storage.status(f"{folder}/{name}")
             if status and time.time() - status.modified_milliseconds / 1000 > DEAD_AFTER_SECONDS:

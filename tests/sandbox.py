@@ -13,9 +13,12 @@ from mlflow.models import infer_signature
 from pyspark.sql import DataFrame, Row, SparkSession
 
 from penstock.accounting import BatchRecord
-from penstock.config import PipelineConfig
+from penstock.config import PipelineConfig, S3Config
+from penstock.locations import LocatedStorage
 from penstock.replay_job import run_replay
 from penstock.running import run_pipeline
+from penstock.s3_storage import S3Storage
+from penstock.storage import LocalStorage, Storage
 from schemas.wine import MEASUREMENTS
 
 MODELS = Path(__file__).parent / "models"
@@ -94,20 +97,31 @@ class Sandbox:
     spark: SparkSession
     registry: TestRegistry
     changes: dict[str, Any] = field(default_factory=dict)
+    #: Where inbox, tables and checkpoint are if not in `root`: s3a://bucket/folder, at the environment's endpoint.
+    place: str = ""
+
+    @property
+    def location(self) -> str:
+        return self.place or str(self.root)
+
+    @property
+    def storage(self) -> Storage:
+        return LocatedStorage(local=LocalStorage(), s3=S3Storage(S3Config()))
 
     @property
     def inbox(self) -> Path:
+        """Of a sandbox in a local folder."""
         return self.root / "inbox"
 
     def config(self) -> PipelineConfig:
         settings: dict[str, Any] = {
             "pipeline": "wine",
             "workload": "rows",
-            "source": {"path": str(self.inbox), "settle": 0.5},
+            "source": {"path": f"{self.location}/inbox", "settle": 0.5},
             "contract": "schemas.wine:CONTRACT",
             "model": {"name": self.registry.wine_model()} if "model" not in self.changes else {},
-            "tables": {"root": str(self.root / "tables")},
-            "checkpoint": str(self.root / "checkpoint"),
+            "tables": {"root": f"{self.location}/tables"},
+            "checkpoint": f"{self.location}/checkpoint",
             "mlflow": {"tracking_uri": self.registry.uri},
         }
         for section, values in self.changes.items():
@@ -134,11 +148,11 @@ class Sandbox:
         return run_replay(self.config(), reason=reason, late=late)
 
     def table(self, name: str) -> DataFrame:
-        return self.spark.read.format("delta").load(str(self.root / "tables" / name))
+        return self.spark.read.format("delta").load(f"{self.location}/tables/{name}")
 
     def rows(self, name: str, *, file: str | None = None) -> list[Row]:
         frame = self.table(name)
-        return (frame.where(frame.source_file == str(self.inbox / file)) if file else frame).collect()
+        return (frame.where(frame.source_file == f"{self.location}/inbox/{file}") if file else frame).collect()
 
     def reasons(self, file: str) -> list[list[str]]:
         """The reasons of each quarantined row (or file) of a file, sorted."""

@@ -176,7 +176,7 @@ def test_rows_past_their_retention_go_and_the_rest_is_known_to_be_complete(fille
 
 
 def test_one_run_at_a_time(filled: Sandbox) -> None:
-    path = str(filled.root / "tables" / "_maintenance_lease.json")
+    path = str(filled.root / "tables" / "_maintenance_lease")
     with (
         Lease(storage=LocalStorage(), path=path, job="maintain_tables"),
         pytest.raises(

@@ -194,7 +194,7 @@ def test_a_checkpoint_of_another_pipeline_is_refused(sandbox: Sandbox) -> None:
 
 def test_a_second_writer_is_told_who_the_first_is(sandbox: Sandbox) -> None:
     (sandbox.root / "tables").mkdir()
-    lease = Lease(storage=LocalStorage(), path=str(sandbox.root / "tables" / "_lease.json"), job="score_stream")
+    lease = Lease(storage=LocalStorage(), path=str(sandbox.root / "tables" / "_lease"), job="score_stream")
     with lease, pytest.raises(LeaseError, match=r"written by score_stream, pid \d+ on "):
         sandbox.run()
 

@@ -15,10 +15,10 @@ def run(bench: Bench, progress: Progress, times: int) -> Seen:
         before.append(feed.contents(sandbox))
     while progress.done < times:
         feed, sandbox = pipelines[progress.done % len(pipelines)]
-        commits = sandbox.root / "checkpoint" / "commits"
+        commits = f"{sandbox.location}/checkpoint/commits"
         last = last_commit(sandbox)
-        (commits / str(last)).unlink()
-        (commits / f".{last}.crc").unlink(missing_ok=True)
+        sandbox.storage.delete(f"{commits}/{last}")
+        sandbox.storage.delete(f"{commits}/.{last}.crc")
         sandbox.run()
         is_same = feed.contents(sandbox) == before[progress.done % len(pipelines)]
         progress.add(workload=feed.name, batch=last, changed=not is_same)

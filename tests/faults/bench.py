@@ -20,7 +20,6 @@ from faults.killing import kill_session, signal_all
 from penstock.accounting import BatchRecord
 from penstock.running import run_pipeline
 from penstock.stopping import StopFile
-from penstock.storage import LocalStorage
 
 PROJECT = Path(__file__).parents[2]
 #: A job's process starts and plans its small queries faster so. What is written, and in which order, is the same.
@@ -42,12 +41,15 @@ class Bench:
     folder: Path
     spark: SparkSession
     registry: TestRegistry
+    #: Where the pipelines' data is if not in `folder`: s3a://bucket/folder, at the environment's endpoint.
+    place: str = ""
 
     def sandbox(self, name: str) -> Sandbox:
         """An empty pipeline in a folder of its own; what an interrupted run left there is there still."""
         root = self.folder / name
         root.mkdir(parents=True, exist_ok=True)
-        return Sandbox(root=root, spark=self.spark, registry=self.registry)
+        place = f"{self.place}/{name}" if self.place else ""
+        return Sandbox(root=root, spark=self.spark, registry=self.registry, place=place)
 
 
 class Process:
@@ -148,7 +150,7 @@ def streaming(sandbox: Sandbox) -> Iterator[Callable[[], None]]:
         finally:
             # A stream that only begins clears what was asked of an earlier one.
             while not running.done():
-                StopFile.of(sandbox.config(), LocalStorage()).write()
+                StopFile.of(sandbox.config(), sandbox.storage).write()
                 time.sleep(0.2)
             running.result()
 
@@ -159,7 +161,7 @@ def stream(sandbox: Sandbox) -> list[BatchRecord]:
 
 def last_commit(sandbox: Sandbox) -> int:
     """The number of the last micro-batch that Spark's checkpoint has as finished; -1 if there is none."""
-    commits = LocalStorage().names(str(sandbox.root / "checkpoint" / "commits"))
+    commits = sandbox.storage.names(f"{sandbox.location}/checkpoint/commits")
     return max((int(name) for name in commits if name.isdigit()), default=-1)
 
 

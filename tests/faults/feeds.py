@@ -58,7 +58,10 @@ class Feed(Protocol):
 
 
 def deliver_text(sandbox: Sandbox, number: int, text: str) -> None:
-    """Rename a finished file into the inbox."""
+    """Put a finished file into the inbox. On S3 its time is now, and files of one second are taken by name."""
+    if sandbox.place:
+        sandbox.storage.create(f"{sandbox.place}/inbox/{number:06}.csv", text.encode())
+        return
     inbox = sandbox.inbox
     inbox.mkdir(parents=True, exist_ok=True)
     hidden = inbox / f".{number:06}.csv"
@@ -69,7 +72,7 @@ def deliver_text(sandbox: Sandbox, number: int, text: str) -> None:
 
 def delivered(sandbox: Sandbox) -> int:
     """How many files have been delivered, by this run or one before."""
-    return len(list(sandbox.inbox.glob("[0-9]*.csv"))) if sandbox.inbox.exists() else 0
+    return sum(name[0].isdigit() for name in sandbox.storage.names(f"{sandbox.location}/inbox"))
 
 
 def settings(bench: Bench, *, files_a_batch: int) -> dict[str, Any]:

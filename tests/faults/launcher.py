@@ -22,6 +22,10 @@ import penstock.plan
 import penstock.running
 import penstock.tables
 from faults.killing import kill_session
+from penstock.config import S3Config
+from penstock.locations import LocatedStorage
+from penstock.s3_storage import S3Storage
+from penstock.storage import LocalStorage, Storage
 
 
 @dataclass(frozen=True)
@@ -43,19 +47,21 @@ class Moment:
         else:
             kill_session(os.getsid(0))
 
-    def around(self, write: Callable[[], Any], folder: Path) -> Any:
+    def around(self, write: Callable[[], Any], folder: str) -> Any:
         """The write, with the strike where it belongs."""
         if self.when == "before":
             self.strike()
         if self.when == "within":
-            threading.Thread(target=self.strike_at_new_file, args=(folder, set(folder.iterdir())), daemon=True).start()
+            storage = LocatedStorage(local=LocalStorage(), s3=S3Storage(S3Config()))
+            before = set(storage.names(folder))
+            threading.Thread(target=self.strike_at_new_file, args=(storage, folder, before), daemon=True).start()
         answer = write()
         if self.when != "before":
             self.strike()
         return answer
 
-    def strike_at_new_file(self, folder: Path, before: set[Path]) -> None:
-        while not any(path.suffix == ".parquet" for path in set(folder.iterdir()) - before):
+    def strike_at_new_file(self, storage: Storage, folder: str, before: set[str]) -> None:
+        while not any(name.endswith(".parquet") for name in set(storage.names(folder)) - before):
             time.sleep(0.001)
         self.strike()
 
@@ -74,7 +80,7 @@ def build_in(moment: Moment) -> None:
                 return original(frame, path, transaction, **options)
 
             here = Path(path).name == moment.write and transaction.batch_id == moment.batch_id
-            return moment.around(write, Path(path)) if here else write()
+            return moment.around(write, path) if here else write()
 
         return write_once
 
@@ -85,7 +91,7 @@ def build_in(moment: Moment) -> None:
             return fix_plan(storage, checkpoint, plan)
 
         here = moment.write == "plan" and plan.batch_id == moment.batch_id
-        return moment.around(fix, Path(checkpoint)) if here else fix()
+        return moment.around(fix, checkpoint) if here else fix()
 
     for write in (penstock.tables.append_once, penstock.tables.merge_once):
         replace_everywhere(write, wrapped(write))

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from faults.bench import Bench, streaming
 from faults.feeds import ROWS_FEED
 from faults.result import Fault, Progress
 from penstock.errors import LeaseError
+from penstock.lease import Holder, file_path, lease_path
+from penstock.storage import LocalStorage
 
 
 @pytest.fixture
@@ -74,16 +77,17 @@ def test_a_stream_without_files_ends_when_its_lease_is_lost(bench: Bench, monkey
     """Else it would look alive to its operator for ever."""
     monkeypatch.setattr("penstock.lease.RENEW_SECONDS", 0.2)
     sandbox = ROWS_FEED.sandbox(bench, "idle")
-    with pytest.raises(LeaseError, match="its file was removed"), streaming(sandbox) as check:
+    with pytest.raises(LeaseError, match=r"pid 77 on elsewhere.* holds it now"), streaming(sandbox) as check:
         lose_the_lease(sandbox, check)
 
 
 def lose_the_lease(sandbox: Sandbox, check: Callable[[], None]) -> None:
-    """Remove it as soon as the stream runs, and wait for the stream's end; raises its error."""
+    """Another takes it as soon as the stream runs; waits for the stream's end, and raises its error."""
+    thief = replace(Holder.this_process("thief"), host="elsewhere", pid=77)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         check()
         if (sandbox.root / "checkpoint" / "metadata").exists():
-            (sandbox.root / "tables" / "_lease.json").unlink(missing_ok=True)
+            LocalStorage().create(file_path(lease_path(sandbox.config().tables.root), 1_000), thief.to_json())
         time.sleep(0.1)
     raise AssertionError("the stream goes on without its lease")

@@ -112,7 +112,7 @@ def take_over(sandbox: Sandbox, lease_seconds: float | None, *, resume: bool) ->
 
 def run_out(sandbox: Sandbox) -> None:
     """Make the paused process's lease as old as it would be after the whole time to live."""
-    path = Path(lease_path(sandbox.config().tables.root))
+    path = max(Path(lease_path(sandbox.config().tables.root)).iterdir())
     holder = json.loads(path.read_text())
     path.write_text(json.dumps({**holder, "renewed": holder["renewed"] - TIME_TO_LIVE_SECONDS}))
 

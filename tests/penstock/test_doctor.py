@@ -4,6 +4,9 @@ import pytest
 
 from penstock.doctor import Finding, check_folder, found
 from penstock.errors import ConfigError, EnvironmentCheckError
+from penstock.storage import LocalStorage
+
+STORAGE = LocalStorage()
 
 
 def test_what_is_found_is_shown():
@@ -37,25 +40,25 @@ def test_credentials_are_hidden_in_what_is_found_and_in_what_is_wrong():
 
 @pytest.mark.parametrize(("write", "what"), [(True, "readable and writable"), (False, "readable")])
 def test_a_folder_that_is_there(tmp_path, write, what):
-    assert check_folder(str(tmp_path), write=write) == f"{tmp_path} is {what}"
+    assert check_folder(STORAGE, str(tmp_path), write=write) == f"{tmp_path} is {what}"
 
 
 def test_a_folder_that_can_be_made_is_made(tmp_path):
     folder = tmp_path / "a" / "b"
-    check_folder(str(folder), write=True)
+    check_folder(STORAGE, str(folder), write=True)
     assert folder.is_dir()
 
 
 def test_a_file_in_the_folders_place_is_told(tmp_path):
     (tmp_path / "inbox").touch()
     with pytest.raises(EnvironmentCheckError, match="inbox is not a folder"):
-        check_folder(str(tmp_path / "inbox"), write=False)
+        check_folder(STORAGE, str(tmp_path / "inbox"), write=False)
 
 
 def test_a_folder_below_a_file_can_not_be_made(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(EnvironmentCheckError, match="can't be made: Not a directory"):
-        check_folder(str(tmp_path / "file" / "inbox"), write=False)
+        check_folder(STORAGE, str(tmp_path / "file" / "inbox"), write=False)
 
 
 @pytest.mark.parametrize(
@@ -71,12 +74,7 @@ def test_a_folder_below_a_file_can_not_be_made(tmp_path):
 def test_the_rights_that_are_needed(tmp_path, monkeypatch, write, allowed, fits):
     monkeypatch.setattr(os, "access", lambda path, needed: needed & allowed == needed)
     if fits:
-        check_folder(str(tmp_path), write=write)
+        check_folder(STORAGE, str(tmp_path), write=write)
     else:
         with pytest.raises(EnvironmentCheckError, match="is not readable"):
-            check_folder(str(tmp_path), write=write)
-
-
-def test_a_location_with_a_scheme_is_refused():
-    with pytest.raises(EnvironmentCheckError, match="not supported in this version"):
-        check_folder("s3a://bucket/inbox", write=False)
+            check_folder(STORAGE, str(tmp_path), write=write)

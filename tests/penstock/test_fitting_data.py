@@ -80,7 +80,8 @@ def test_the_observations_table_at_a_version(spark, registry, tmp_path):
     path = tmp_path / "tables" / "observations"
     observations_table(spark, path, frame.iloc[:150])
     later = frame.iloc[150:].assign(error="late")
-    observations_table(spark, path, pd.concat([later, frame.iloc[[3]].assign(error="revision", realgdp=1.0)]))
+    not_used = [frame.iloc[[3]].assign(error=error, realgdp=1.0) for error in ("revision", "superseded")]
+    observations_table(spark, path, pd.concat([later, *not_used]))
     config = fit_config(tmp_path, registry, model__name="table-fit")
     newest = read_fit_data(spark, config, from_table=True)
     assert (newest.version, rows(newest.frame)) == (1, truth(frame))

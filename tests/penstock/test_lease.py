@@ -10,7 +10,16 @@ import pytest
 
 from penstock import lease as lease_module
 from penstock.errors import LeaseError
-from penstock.lease import TIME_TO_LIVE_SECONDS, Holder, Lease, lease_path, process_exists, read_holder
+from penstock.lease import (
+    TIME_TO_LIVE_SECONDS,
+    Holder,
+    Lease,
+    file_numbers,
+    file_path,
+    lease_path,
+    process_exists,
+    read_holder,
+)
 from penstock.storage import LocalStorage
 
 STORAGE = LocalStorage()
@@ -32,9 +41,9 @@ def make_lease(path, job="score_stream"):
     return Lease(storage=STORAGE, path=path, job=job)
 
 
-def put(path, **changed):
+def put(path, number=1, **changed):
     holder = replace(Holder.this_process("other"), **changed)
-    STORAGE.replace(path, holder.to_json())
+    assert STORAGE.create(file_path(path, number), holder.to_json())
     return holder
 
 
@@ -50,7 +59,14 @@ def test_the_lease_names_its_holder_while_it_is_held(path):
         lease.check()
         holder = read_holder(STORAGE, path)
         assert (holder.pid, holder.job) == (os.getpid(), "score_stream")
-    assert not STORAGE.status(path)
+    assert read_holder(STORAGE, path) is None
+
+
+def test_a_lease_that_was_given_back_is_free_and_its_numbers_go_on(path):
+    for count in (2, 4, 6):
+        with make_lease(path) as lease:
+            lease.check()
+        assert max(file_numbers(STORAGE, path)) == count
 
 
 def test_a_second_holder_is_told_who_writes(path):
@@ -109,7 +125,7 @@ def test_another_host_is_waited_for_until_its_time_is_over(path):
     put(path, host="elsewhere", renewed=time.time() - TIME_TO_LIVE_SECONDS + 5)
     with pytest.raises(LeaseError), make_lease(path):
         pass
-    put(path, host="elsewhere", renewed=time.time() - TIME_TO_LIVE_SECONDS - 1)
+    put(path, 2, host="elsewhere", renewed=time.time() - TIME_TO_LIVE_SECONDS - 1)
     with make_lease(path) as lease:
         lease.check()
 
@@ -131,24 +147,24 @@ def test_who_is_alive(monkeypatch, here, exists, age, alive):
     assert other.is_alive(now=1000.0 + age, seen_from=mine) is alive
 
 
-def test_check_raises_after_the_file_was_replaced(path, monkeypatch):
+@pytest.mark.parametrize("number", [2, 3, 1000])
+def test_check_raises_after_another_has_gone_on(path, monkeypatch, number):
     monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.02)
     with make_lease(path) as lease:
-        thief = put(path, token="thief", host="elsewhere", pid=77)
+        thief = put(path, number + lease._number, token="thief", host="elsewhere", pid=77)
         wait_until(lambda: lease._lost)
         with pytest.raises(LeaseError, match=r"pid 77 on elsewhere.* holds it now"):
             lease.check()
     assert read_holder(STORAGE, path) == thief
+    assert max(file_numbers(STORAGE, path)) == number + 1
 
 
-def test_check_raises_after_the_file_was_removed(path, monkeypatch):
-    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.02)
+def test_the_files_before_are_tidied_up(path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.01)
     with make_lease(path) as lease:
-        STORAGE.delete(path)
-        wait_until(lambda: lease._lost)
-        with pytest.raises(LeaseError, match="its file was removed"):
-            lease.check()
-    assert not STORAGE.status(path)
+        wait_until(lambda: lease._number > 10)
+        lease.check()
+    assert len(file_numbers(STORAGE, path)) == 2
 
 
 def test_check_raises_after_no_renewal_in_time(path):
@@ -182,18 +198,28 @@ def test_the_lease_is_renewed(path, monkeypatch):
         assert read_holder(STORAGE, path) == replace(first, renewed=read_holder(STORAGE, path).renewed)
 
 
-def test_one_failed_renewal_does_not_lose_the_lease(path, monkeypatch):
+class FailingStorage(LocalStorage):
+    """Creates fail until `failures` are used up; `made_first`: after the file was made, as if its answer was lost."""
+
+    def __init__(self, failures, *, made_first):
+        self.failures, self.made_first = failures, made_first
+
+    def create(self, path, content):
+        fails = self.failures.pop() if self.failures else False
+        made = super().create(path, content) if self.made_first or not fails else False
+        if fails:
+            raise OSError("full")
+        return made
+
+
+@pytest.mark.parametrize("made_first", [False, True])
+def test_failed_renewals_do_not_lose_the_lease(path, monkeypatch, made_first):
     monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.02)
-    storage, failures = LocalStorage(), iter([OSError("full"), OSError("full")])
-
-    def replace_file(target, content):
-        for failure in failures:
-            raise failure
-        LocalStorage.replace(storage, target, content)
-
-    storage.replace = replace_file
+    storage = FailingStorage([], made_first=made_first)
     with Lease(storage=storage, path=path, job="x") as lease:
+        storage.failures += [True, True]
         first = read_holder(STORAGE, path)
+        wait_until(lambda: not storage.failures and lease._holder.renewed > first.renewed)
         wait_until(lambda: read_holder(STORAGE, path).renewed > first.renewed)
         lease.check()
 
@@ -207,31 +233,30 @@ def test_leaving_ends_the_renewals(path):
 def test_an_error_inside_releases_the_lease_and_goes_on(path):
     with pytest.raises(RuntimeError, match="mine"), make_lease(path):
         raise RuntimeError("mine")
-    assert not STORAGE.status(path)
+    assert read_holder(STORAGE, path) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"null", b'{"host": "x"}', b"\xff"])
 def test_a_file_that_is_no_lease_is_an_error_that_names_it(path, content):
-    STORAGE.replace(path, content)
-    with pytest.raises(LeaseError, match=r"_lease\.json: is not a lease"), make_lease(path):
+    STORAGE.create(file_path(path, 7), content)
+    with pytest.raises(LeaseError, match=r"_lease/0000000007\.json: is not a lease"), make_lease(path):
         pass
-    assert STORAGE.read(path) == content
+    assert STORAGE.read(file_path(path, 7)) == content
 
 
-def test_a_lease_taken_in_between_is_not_deleted(path):
-    """The first holder leaves after our attempt to create, and a third takes the lease before we look again."""
+def test_a_lease_taken_in_between_is_not_taken(path):
+    """Another takes it after we saw that it was free."""
 
     class Storage(LocalStorage):
         looked = 0
 
-        def read(self, looked_at):
+        def names(self, folder):
+            found = super().names(folder)
             self.looked += 1
-            if self.looked > 1:
-                return super().read(looked_at)
-            put(path, host="elsewhere", token="third")
-            return None
+            if self.looked == 1:
+                put(path, host="elsewhere", token="third")
+            return found
 
-    STORAGE.replace(path, b"{}")
     with pytest.raises(LeaseError, match="on elsewhere"), Lease(storage=Storage(), path=path, job="x"):
         pass
     assert read_holder(STORAGE, path).token == "third"

@@ -110,6 +110,17 @@ def test_a_stale_pid_is_not_taken_for_the_server(server, port, bystander, is_gon
     assert is_gone or bystander.poll() is None
 
 
+def test_a_process_of_a_person_with_the_servers_environment_is_left_alone(server, port):
+    """A shell whose environment was copied from the server's, to look for a fault."""
+    up(server, port)
+    environment = {**os.environ, "PENSTOCK_SERVER": server.record().token}
+    with subprocess.Popen(["sleep", "60"], env=environment) as shell:
+        assert shell.pid not in server.pids()
+        assert server.stop()
+        assert shell.poll() is None
+        shell.kill()
+
+
 def test_a_start_cut_off_before_the_pid_was_known_is_found(server, port):
     up(server, port)
     record = server.record()

@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from penstock.config import PipelineConfig
-from penstock.lease import Holder, lease_path
+from penstock.lease import Holder, file_path, lease_path
 from penstock.stopping import StopFile, running_writer
 from penstock.storage import LocalStorage
 
@@ -53,5 +53,5 @@ def test_without_a_lease_nobody_writes(config):
 @pytest.mark.parametrize(("age", "writes"), [(1, True), (3600, False)])
 def test_a_writer_is_running_while_its_lease_lives(config, age, writes):
     holder = replace(Holder.this_process("score_stream"), host="elsewhere", renewed=time.time() - age)
-    STORAGE.replace(lease_path(config.tables.root), holder.to_json())
+    STORAGE.create(file_path(lease_path(config.tables.root), 1), holder.to_json())
     assert running_writer(config, STORAGE) == (holder if writes else None)

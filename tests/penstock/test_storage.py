@@ -5,8 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from penstock.errors import EnvironmentCheckError
-from penstock.storage import FileStatus, LocalStorage, storage_for
+from penstock.storage import FileStatus, LocalStorage
 
 
 @pytest.fixture
@@ -111,15 +110,6 @@ def test_open_reads_bytes(storage, tmp_path):
     (tmp_path / "x").write_bytes(b"\xff\r\n")
     with storage.open(str(tmp_path / "x")) as file:
         assert file.read() == b"\xff\r\n"
-
-
-def test_a_local_path_has_the_local_store():
-    assert isinstance(storage_for("/data/tables"), LocalStorage)
-
-
-def test_a_scheme_that_is_not_supported_is_named():
-    with pytest.raises(EnvironmentCheckError, match="'s3a'"):
-        storage_for("s3a://bucket/tables")
 
 
 def test_files_are_found_at_any_depth_and_overlooked_ones_are_not(storage, tmp_path):

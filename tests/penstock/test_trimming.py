@@ -89,13 +89,12 @@ def test_a_plan_that_can_not_be_read_holds_lags(config):
 @pytest.mark.parametrize(
     ("folder", "name", "age_days", "goes"),
     [
-        ("tables", "_lease.json." + "a" * 32, 2, True),
-        ("tables", "_maintenance_lease.json." + "0" * 32, 2, True),
-        ("tables", "._lease.json." + "f" * 32, 2, True),
+        ("tables", "._deleted_before.json." + "0" * 32, 2, True),
+        ("tables/_lease", ".0000000007.json." + "f" * 32, 2, True),
         ("checkpoint/plan", ".7.json." + "f" * 32, 2, True),
         ("checkpoint", ".stop." + "f" * 32, 2, True),
         ("checkpoint/plan", ".7.json." + "f" * 32, 0.5, False),
-        ("tables", "_lease.json", 2, False),
+        ("tables/_lease", "0000000007.json", 2, False),
         ("tables", "_deleted_before.json", 2, False),
         ("checkpoint/plan", "7.json", 2, False),
         ("checkpoint", "metadata", 2, False),

@@ -1,0 +1,65 @@
+"""Do the executors of a cluster have what the model was logged with? MLflow only warns."""
+
+import platform
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from functools import partial
+from importlib import metadata
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from penstock.environment import requirement_lines, requirement_problem
+from penstock.errors import SPARK_ERRORS, EnvironmentCheckError
+from penstock.registry import ModelVersion, model_metadata
+
+#: What the jobs themselves send their work through; a model's requirements need not name them.
+OURS = ("mlflow", "pandas", "pyarrow", "numpy")
+LOCAL_MASTER = re.compile(r"local(\[.*\])?")
+PYTHON_MISMATCH = re.compile(r"PYTHON_VERSION_MISMATCH\]\s*(.*)")
+
+
+def check_executors(spark: SparkSession, version: ModelVersion, folder: Path) -> None:
+    """folder: the local copy of `version`. Raises EnvironmentCheckError with both versions of each package.
+
+    A local master runs its workers with this very Python, which the doctor has looked at.
+    """
+    context = spark.sparkContext
+    if LOCAL_MASTER.fullmatch(str(context.master)):
+        return
+    lines = [*requirement_lines(folder / "requirements.txt"), *(f"{name}=={metadata.version(name)}" for name in OURS)]
+    slots = max(context.defaultParallelism, 1)
+    try:
+        found = context.parallelize(range(slots), slots).mapPartitions(
+            partial(problems_here, lines=lines, python=logged_python(folder))
+        )
+        problems = sorted(set(found.collect()))
+    except SPARK_ERRORS as error:
+        mismatch = PYTHON_MISMATCH.search(str(error))
+        if not mismatch:
+            raise
+        raise EnvironmentCheckError(
+            f"{mismatch[1].strip()[:300]}; set PYSPARK_PYTHON to a Python {platform.python_version()} on the executors"
+        ) from None
+    if problems:
+        raise EnvironmentCheckError(
+            f"executors are not what {version.uri} was logged with: {'; '.join(problems)}; install those versions "
+            "there, or train and register the model with theirs"
+        )
+
+
+def logged_python(folder: Path) -> str:
+    """Major and minor version of the Python that the model was logged with; empty if it does not say."""
+    flavor = model_metadata(folder).flavors.get("python_function", {})
+    return ".".join(str(flavor.get("python_version", "")).split(".")[:2])
+
+
+def problems_here(_: Iterable[int], *, lines: list[str], python: str) -> Iterator[str]:
+    """Runs in an executor."""
+    host, here = socket.gethostname(), ".".join(platform.python_version_tuple()[:2])
+    if python and python != here:
+        yield f"{host} needs Python {python}, there is {here}"
+    for line in lines:
+        if problem := requirement_problem(line):
+            yield f"{host} {problem}"

@@ -1,0 +1,50 @@
+"""Which store a location is in: local folders, or S3 where it begins with s3a://."""
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+from penstock.config import PipelineConfig
+from penstock.s3_storage import SCHEME, S3Storage
+from penstock.storage import FileStatus, LocalStorage, Storage
+
+
+def storage_of(config: PipelineConfig) -> Storage:
+    """The one store for all of a pipeline's locations, wherever each of them is."""
+    return LocatedStorage(local=LocalStorage(), s3=S3Storage(config.s3))
+
+
+class LocatedStorage:
+    """Each path goes to the store that it is in."""
+
+    def __init__(self, *, local: Storage, s3: Storage) -> None:
+        self._local, self._s3 = local, s3
+
+    def at(self, path: str) -> Storage:
+        return self._s3 if path.startswith(SCHEME) else self._local
+
+    def status(self, path: str) -> FileStatus | None:
+        return self.at(path).status(path)
+
+    def open(self, path: str) -> BinaryIO:
+        return self.at(path).open(path)
+
+    def read(self, path: str) -> bytes | None:
+        return self.at(path).read(path)
+
+    def create(self, path: str, content: bytes) -> bool:
+        return self.at(path).create(path, content)
+
+    def replace(self, path: str, content: bytes) -> None:
+        self.at(path).replace(path, content)
+
+    def delete(self, path: str) -> None:
+        self.at(path).delete(path)
+
+    def names(self, folder: str) -> list[str]:
+        return self.at(folder).names(folder)
+
+    def make_folder(self, folder: str) -> None:
+        self.at(folder).make_folder(folder)
+
+    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
+        return self.at(folder).files(folder, is_overlooked=is_overlooked)

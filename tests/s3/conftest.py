@@ -1,0 +1,57 @@
+"""A real S3 server, reached by the tests' Spark session directly and through a proxy with faults."""
+
+from collections.abc import Iterator
+
+import pytest
+from pyspark.sql import SparkSession
+from s3_proxy import S3Proxy, no_fault
+from s3_server import S3Server, s3a_settings, start_s3_server
+from s3_store import Bucket
+
+DIRECT = "direct"
+PROXIED = "proxied"
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    server = start_s3_server(tmp_path_factory.mktemp("s3"))
+    for name in (DIRECT, PROXIED):
+        server.make_bucket(name)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def running_proxy(s3: S3Server) -> Iterator[S3Proxy]:
+    proxy = S3Proxy(s3.address)
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+def proxy(running_proxy: S3Proxy) -> Iterator[S3Proxy]:
+    running_proxy.forget()
+    yield running_proxy
+    running_proxy.fault = no_fault
+
+
+@pytest.fixture(scope="session")
+def s3_spark(spark: SparkSession, s3: S3Server, running_proxy: S3Proxy) -> SparkSession:
+    """The tests' session, which from here on knows the two buckets."""
+    conf = spark._jsc.hadoopConfiguration()
+    settings = s3a_settings(s3.endpoint, DIRECT) | s3a_settings(running_proxy.endpoint, PROXIED)
+    # Set through a socket, in a JVM that may have started before the server.
+    settings |= {"fs.s3a.access.key": s3.access_key, "fs.s3a.secret.key": s3.secret_key}
+    for key, value in settings.items():
+        conf.set(key, value)
+    return spark
+
+
+@pytest.fixture
+def direct(s3_spark: SparkSession, s3: S3Server) -> Bucket:
+    return Bucket(spark=s3_spark, server=s3, name=DIRECT)
+
+
+@pytest.fixture
+def proxied(s3_spark: SparkSession, s3: S3Server, proxy: S3Proxy) -> Bucket:
+    return Bucket(spark=s3_spark, server=s3, name=PROXIED)
