@@ -1,11 +1,13 @@
 """An MLflow tracking server on 127.0.0.1 whose artifacts lie on the S3 server."""
 
 import importlib.metadata
-import importlib.util
 import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from penstock.errors import ServerError
 from penstock.ports import LOOPBACK
@@ -42,8 +44,8 @@ def start_mlflow(
 
     Raises ServerError.
     """
-    if database.startswith("postgres") and importlib.util.find_spec("psycopg2") is None:
-        raise ServerError("mlflow: PostgreSQL needs the package psycopg2-binary in .venv; install it, or use sqlite")
+    if database:
+        check_driver(database)
     with locked(state):
         process = ServerProcess(folder=state / "mlflow")
         own_database = f"sqlite:///{(process.folder / 'mlflow.db').resolve()}"
@@ -70,6 +72,21 @@ def start_mlflow(
         server = MlflowServer(process=process, uri=f"http://{LOOPBACK}:{port}", started_now=started)
         process.wait_until(lambda: problem_of(server), seconds=seconds, started=started)
     return server
+
+
+def check_driver(database: str) -> None:
+    """The server's own error comes after half a minute, and is a long one. The URL is never told: it has a password."""
+    try:
+        make_url(database).get_dialect().import_dbapi()
+    except ModuleNotFoundError as error:
+        raise ServerError(
+            f"mlflow: there is no Python package {error.name}, which the database of {DATABASE_VARIABLE} needs; "
+            "install it in .venv, or use sqlite"
+        ) from None
+    except (ArgumentError, NoSuchModuleError):
+        raise ServerError(
+            f"mlflow: {DATABASE_VARIABLE} is not the URL of a database; expected postgresql://user:password@host/name"
+        ) from None
 
 
 def running_mlflow(state: Path) -> MlflowServer | None:

@@ -120,6 +120,22 @@ def test_mlflow_without_s3_says_what_to_start(tmp_path: Path) -> None:
     assert "start it: make s3-up" in answer.stderr
 
 
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("oracle+nowhere://me:hush@host/db", "is not the URL of a database; expected postgresql://"),
+        ("me:hush@host", "is not the URL of a database; expected postgresql://"),
+        ("mssql+pymssql://me:hush@host/db", "there is no Python package pymssql"),
+    ],
+)
+def test_a_database_that_can_t_be_used_is_told_at_once_without_its_password(
+    state: Path, s3: S3Server, url: str, problem: str
+) -> None:
+    with pytest.raises(ServerError, match=problem) as error:
+        start_mlflow(state, s3=s3, port=1, database=url)
+    assert "hush" not in str(error.value)
+
+
 def test_mlflow_keeps_its_artifacts_on_that_s3(s3: S3Server, tracking: MlflowServer) -> None:
     client = mlflow.MlflowClient(tracking_uri=tracking.uri, registry_uri=tracking.uri)
     run = client.create_run(client.create_experiment("servers"))
