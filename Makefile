@@ -7,10 +7,11 @@ JARS := $(SITE)/pyspark/jars
 READY := $(VENV)/.ready
 JAVA := $(wildcard jvm/src/io/penstock/s3/*.java)
 S3_JAR := $(JARS)/penstock-s3.jar
-CODE := jobs schemas udfs penstock tests
+CODE := jobs schemas udfs penstock tests deploy
+SERVERS := $(BIN)/python jobs/servers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help env jars s3-tools demo test faults check format wheel lock clean
+.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up down demo test faults check format wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -53,6 +54,22 @@ s3-tools: tools/bin/versitygw  ## compile the S3 server that the tests start (ne
 tools/bin/versitygw:
 	@GOBIN="$(CURDIR)/tools/bin" go install github.com/versity/versitygw/cmd/versitygw@v1.8.0
 
+s3-up: env s3-tools  ## start an S3 server on 127.0.0.1, with the bucket penstock
+	@$(SERVERS) up s3
+
+mlflow-up: env s3-tools  ## start an MLflow server on 127.0.0.1, its artifacts on that S3 server, which is started too
+	@$(SERVERS) up s3 mlflow
+
+cluster-up: env  ## start a Spark master and two workers on 127.0.0.1
+	@$(SERVERS) up cluster
+
+servers-up: env s3-tools  ## start all three, and say what a shell needs to use them
+	@$(SERVERS) up s3 mlflow cluster
+	@echo 'now: eval "$$($(SERVERS) env)"'
+
+down:  ## stop the servers that were started; their data and logs stay in warehouse/servers
+	@test ! -d warehouse/servers || $(SERVERS) down
+
 demo: env  ## train, register, stream the wine data through the job and show what came out (about 1 minute)
 	@$(BIN)/python jobs/run_demo.py
 
@@ -77,5 +94,5 @@ wheel: env  ## build dist/penstock.zip, the wheel under the name that spark-subm
 lock: env  ## write requirements.lock anew from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
 
-clean:  ## remove the demo's data, logs and build output (not .venv)
+clean: down  ## remove the demo's data, logs and build output (not .venv)
 	@rm -rf warehouse logs build dist

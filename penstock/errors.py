@@ -49,3 +49,7 @@ class TableConflictError(PenstockError):
 
 class FitError(PenstockError):
     """No model could be fitted: no data, no series that can be fitted, or settings that can't be."""
+
+
+class ServerError(PenstockError):
+    """A server of this machine (penstock.servers) can't be started, or stopped."""

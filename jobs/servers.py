@@ -1,0 +1,57 @@
+"""S3, MLflow and a Spark cluster on 127.0.0.1, for demos and tests: make servers-up, make down"""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock import servers
+from penstock.cli import run_job
+
+PORTS = [
+    click.Option([f"--{name}-port"], type=click.IntRange(1, 65535), default=port, envvar=variable, show_default=True)
+    for name, (port, variable) in servers.PORTS.items()
+]
+STARTS = f"Start them, unless they run. mlflow needs s3; {servers.DATABASE_VARIABLE} may name its database."
+
+
+@click.group(help=__doc__)
+@click.option("--state", type=click.Path(path_type=Path), default=servers.STATE, show_default=True)
+@click.pass_context
+def command(context: click.Context, state: Path) -> None:
+    context.obj = state
+
+
+@command.command(help=STARTS, params=PORTS)
+@click.argument("names", nargs=-1, required=True, type=click.Choice(["s3", "mlflow", "cluster"]))
+@click.pass_obj
+def up(state: Path, /, names: tuple[str, ...], **ports: int) -> None:
+    for line in servers.start(state, names, ports):
+        click.echo(line)
+
+
+@command.command(help="End what was started, also what a crash left behind. Data and logs stay.")
+@click.pass_obj
+def down(state: Path) -> None:
+    click.echo(f"stopped: {', '.join(servers.stop_all(state)) or 'nothing was running'}")
+
+
+@command.command(help="A line for each server that was ever started.")
+@click.pass_obj
+def status(state: Path) -> None:
+    click.echo("\n".join(servers.status(state)) or f"nothing was ever started below {state}")
+
+
+@command.command(help='What a shell needs to use them: eval "$(.venv/bin/python jobs/servers.py env)"')
+@click.pass_obj
+def env(state: Path) -> None:
+    click.echo(servers.exports(state))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

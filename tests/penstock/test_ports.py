@@ -1,0 +1,57 @@
+import os
+import socket
+
+import pytest
+
+from penstock.ports import address_of, holder_of, is_free, listeners_of
+
+
+@pytest.fixture
+def listening():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        yield server.getsockname()[1]
+
+
+def test_a_port_that_someone_listens_on_is_not_free(listening):
+    assert not is_free(listening)
+
+
+@pytest.mark.parametrize(("family", "address"), [(socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")])
+def test_so_is_one_that_is_taken_on_all_addresses(family, address):
+    with socket.socket(family) as server:
+        server.bind((address, 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert not is_free(port)
+        assert f"(pid {os.getpid()})" in holder_of(port)
+
+
+def test_a_port_whose_server_is_gone_is_free_at_once():
+    """Its closed connections stay for a minute (TIME_WAIT); they are no reason to wait."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+        port = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)):
+            server.accept()[0].close()
+    assert is_free(port)
+
+
+def test_the_holder_is_named_by_program_and_pid(listening):
+    with open("/proc/self/comm") as file:  # noqa: PTH123
+        assert holder_of(listening) == f"{file.read().strip()} (pid {os.getpid()})"
+
+
+def test_a_process_has_its_own_listeners(listening):
+    found = [one for one in listeners_of([os.getpid()]) if one.port == listening]
+    assert [str(one.address) for one in found] == ["127.0.0.1"]
+    assert listeners_of([]) == []
+
+
+def test_addresses_are_read_as_the_kernel_writes_them():
+    assert str(address_of("0100007F")) == "127.0.0.1"
+    assert str(address_of("0000000000000000FFFF00000100007F")) == "127.0.0.1"
+    assert str(address_of("00000000000000000000000001000000")) == "::1"
