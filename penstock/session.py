@@ -4,6 +4,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
@@ -40,7 +41,8 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
 
 def require_class(session: SparkSession, name: str) -> None:
     """Raises EnvironmentCheckError where Spark can't load the class, which else only its first stream would say."""
-    loader = session._jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    jvm: Any = session._jvm
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     if loader.getResource(name.replace(".", "/") + ".class") is None:
         raise EnvironmentCheckError(
             f"Spark does not find {name}, expected in {S3_JAR}: run make jars, and with a Spark of your own copy the "

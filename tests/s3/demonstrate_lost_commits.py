@@ -52,6 +52,8 @@ def compare(spark: SparkSession, server: S3Server, store: str, options: Namespac
     own.mkdir()
     drivers = [Driver(number=number, server=server, bucket=BUCKET, work=work, folder=own) for number in range(2)]
     try:
+        for driver in drivers:
+            driver.wait_until_ready()
         began = time.monotonic()
         outcomes = together(drivers)
         seconds = time.monotonic() - began

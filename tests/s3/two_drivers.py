@@ -1,6 +1,6 @@
 """Drivers that commit to the same Delta tables on S3 at the same time, each a process with a JVM of its own.
 
-Run as a script it is one driver: it says `ready`, waits for a file, and prints what was acknowledged to it.
+Run as a script it is one driver: it says that it is ready, waits to be let go, and says what was acknowledged to it.
 """
 
 import json
@@ -8,11 +8,11 @@ import os
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -22,6 +22,7 @@ from s3_store import create_file, wins, write_log
 from penstock.session import build_session
 
 START_SECONDS = 180
+WORK_SECONDS = 3600
 STOCK = "io.delta.storage.S3SingleDriverLogStore"
 CREDENTIALS = "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider"
 SMALL_SPARK = {
@@ -93,44 +94,62 @@ def rows_of(spark: SparkSession, table: str) -> list[tuple[str, int, int]]:
 
 
 class Driver:
-    """A process that does `work` once it is told to."""
+    """A process that does `work` once it is told to. They talk in files: its JVM may say things on its output, too."""
 
     def __init__(self, *, number: int, server: S3Server, bucket: str, work: Work, folder: Path) -> None:
         self.number = number
-        self.go = folder / f"go-{number}"
-        self.log = folder / f"driver-{number}.log"
-        order = {"driver": number, "work": vars(work), "settings": s3a_settings(server.endpoint, bucket)}
-        order |= {"go": str(self.go)}
+        self.folder = folder / f"driver-{number}"
+        self.folder.mkdir()
+        settings = s3a_settings(server.endpoint, bucket)
+        self.put("order.json", {"driver": number, "work": vars(work), "settings": settings})
         path = Path(__file__).parent
-        environment = {"PYTHONPATH": f"{path.parent}:{path.parents[1]}", "PENSTOCK_SPARK_LOG": f"{self.log}.spark"}
-        with self.log.open("wb") as log:
+        environment = {
+            "PYTHONPATH": f"{path.parent}:{path.parents[1]}",
+            "PENSTOCK_SPARK_LOG": str(self.folder / "spark.log"),
+        }
+        with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, __file__, "--order", json.dumps(order)],
+                [sys.executable, __file__],
                 env=inherited() | server.environment() | environment,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=folder,
-                text=True,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                cwd=self.folder,
             )
 
+    @property
+    def output(self) -> Path:
+        return self.folder / "output.txt"
+
+    def put(self, name: str, content: object) -> None:
+        put(self.folder / name, content)
+
     def wait_until_ready(self) -> None:
-        assert self.line() == "ready"
+        self.wait_for("ready", START_SECONDS)
 
     def outcome(self) -> Outcome:
-        told = json.loads(self.line())
+        told = self.wait_for("outcome.json", WORK_SECONDS)
         self.process.wait(timeout=60)
         commits = [(table, number) for table, number in told["commits"]]
         return Outcome(driver=self.number, commits=commits, won=told["won"])
 
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline().strip()
-        assert line, f"driver {self.number} ended:\n{self.log.read_text()}"
-        return line
+    def wait_for(self, name: str, seconds: float) -> Any:
+        deadline = time.monotonic() + seconds
+        while not (self.folder / name).exists():
+            assert self.process.poll() is None, f"driver {self.number} ended:\n{self.output.read_text()}"
+            assert time.monotonic() < deadline, f"driver {self.number} gave no {name} within {seconds} s"
+            time.sleep(0.02)
+        return json.loads((self.folder / name).read_text())
 
     def stop(self) -> None:
         self.process.kill()
         self.process.wait()
+
+
+def put(path: Path, content: object) -> None:
+    """Whole or not at all: the other side looks for it all the time."""
+    made = path.with_suffix(".new")
+    made.write_text(json.dumps(content))
+    made.rename(path)
 
 
 def inherited() -> dict[str, str]:
@@ -143,24 +162,23 @@ def together(drivers: Sequence[Driver], meanwhile: Callable[[], Outcome] | None 
     for driver in drivers:
         driver.wait_until_ready()
     for driver in drivers:
-        driver.go.touch()
+        driver.put("go", True)
     ours = [meanwhile()] if meanwhile else []
     return ours + [driver.outcome() for driver in drivers]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = ArgumentParser(description=__doc__)
-    parser.add_argument("--order", type=json.loads, required=True)
-    order = parser.parse_args(argv).order
+def main() -> None:
+    """Be one driver, in the folder that this process was started in."""
+    order = json.loads(Path("order.json").read_text())
     work = Work(**order["work"])
     spark = small_session(order["settings"], log_store=work.log_store)
     for table in work.tables:
         spark.read.format("delta").load(table).count()
-    print("ready", flush=True)
+    put(Path("ready"), True)
     deadline = time.monotonic() + START_SECONDS
-    while not Path(order["go"]).exists() and time.monotonic() < deadline:
+    while not Path("go").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
-    print(json.dumps(vars(drive(spark, order["driver"], work))), flush=True)
+    put(Path("outcome.json"), vars(drive(spark, order["driver"], work)))
     spark.stop()
 
 
