@@ -12,7 +12,7 @@ import pyspark
 from packaging.requirements import InvalidRequirement, Requirement
 
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, SPARK_VERSION
+from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, S3_JAR, SPARK_VERSION
 
 PYTHON = (3, 11)
 JAVA = (17, 21)
@@ -60,7 +60,9 @@ def check_jars() -> str:
         raise EnvironmentCheckError(
             f"{folder} has {found or 'no delta-spark jar'}; expected {DELTA_JAR}: run make jars"
         )
-    return DELTA_JAR
+    if not (folder / S3_JAR).exists():
+        raise EnvironmentCheckError(f"{folder} has no {S3_JAR}, with which checkpoints are written: run make jars")
+    return f"{DELTA_JAR}, {S3_JAR}"
 
 
 def requirement_problems(file: Path) -> tuple[list[str], int]:

@@ -4,11 +4,13 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from typing import Any
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-from penstock.spark_settings import SETTINGS
+from penstock.errors import EnvironmentCheckError
+from penstock.spark_settings import FILE_MANAGER, S3_JAR, SETTINGS
 from udfs.pickled import VARIABLE
 
 #: Names of settings whose values are secrets: Spark's own default for spark.redaction.regex.
@@ -32,7 +34,20 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
     for key, value in wanted.items():
         if key not in given:
             builder = builder.config(key, value)
-    return builder.getOrCreate()
+    session = builder.getOrCreate()
+    require_class(session, FILE_MANAGER)
+    return session
+
+
+def require_class(session: SparkSession, name: str) -> None:
+    """Raises EnvironmentCheckError where Spark can't load the class, which else only its first stream would say."""
+    jvm: Any = session._jvm
+    loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+    if loader.getResource(name.replace(".", "/") + ".class") is None:
+        raise EnvironmentCheckError(
+            f"Spark does not find {name}, expected in {S3_JAR}: run make jars, and with a Spark of your own copy the "
+            "file into its jars/ or give it with --jars"
+        )
 
 
 def start_jvm(settings: Mapping[str, str]) -> None:

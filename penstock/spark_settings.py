@@ -6,6 +6,9 @@
 SPARK_VERSION = "4.2.0"
 DELTA_VERSION = "4.4.0"
 DELTA_JAR = f"delta-spark_4.2_2.13-{DELTA_VERSION}.jar"
+#: Compiled from jvm/.
+S3_JAR = "penstock-s3.jar"
+FILE_MANAGER = "io.penstock.s3.ConditionalCheckpointFileManager"
 
 SETTINGS: dict[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -13,7 +16,7 @@ SETTINGS: dict[str, str] = {
     # Delta's own lets a driver replace a commit of another one; this one leaves it to S3 (jvm/).
     "spark.delta.logStore.s3a.impl": "io.penstock.s3.ConditionalPutLogStore",
     # The same for checkpoints on S3, which Spark writes by renaming; on any other file system it is Spark's own.
-    "spark.sql.streaming.checkpointFileManagerClass": "io.penstock.s3.ConditionalCheckpointFileManager",
+    "spark.sql.streaming.checkpointFileManagerClass": FILE_MANAGER,
     # Timestamps mean the same on every machine.
     "spark.sql.session.timeZone": "UTC",
     # A rule that divides by zero gives NULL and rejects its row; in ANSI mode it would fail the job. Casts of input

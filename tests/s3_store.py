@@ -1,7 +1,7 @@
 """The two classes of jvm/ as a test uses them, in the JVM of its Spark session."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import reduce
@@ -89,12 +89,12 @@ def fails_with(java_exception: str) -> Iterator[None]:
     assert raised.value.java_exception.getClass().getName() == java_exception, str(raised.value)
 
 
-def wins(attempt: Any) -> bool:
+def wins(attempt: Callable[[], None]) -> bool:
     """Whether `attempt()` wrote its file; False where the name was taken."""
     try:
         attempt()
     except Py4JJavaError as error:
-        if error.java_exception.getClass().getName() not in (TAKEN_FOR_DELTA, TAKEN_FOR_SPARK):
-            raise
-        return False
+        if error.java_exception.getClass().getName() in (TAKEN_FOR_DELTA, TAKEN_FOR_SPARK):
+            return False
+        raise
     return True

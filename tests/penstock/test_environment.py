@@ -13,7 +13,7 @@ from penstock.environment import (
     requirement_problems,
 )
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import DELTA_JAR
+from penstock.spark_settings import DELTA_JAR, S3_JAR
 
 
 @pytest.fixture
@@ -95,8 +95,14 @@ def spark_home(tmp_path, monkeypatch, *jars):
 
 
 def test_the_delta_jar_is_found(tmp_path, monkeypatch):
-    spark_home(tmp_path, monkeypatch, "spark-core.jar", DELTA_JAR)
-    assert check_jars() == DELTA_JAR
+    spark_home(tmp_path, monkeypatch, "spark-core.jar", DELTA_JAR, S3_JAR)
+    assert check_jars() == f"{DELTA_JAR}, {S3_JAR}"
+
+
+def test_a_missing_jar_of_ours_is_named(tmp_path, monkeypatch):
+    spark_home(tmp_path, monkeypatch, DELTA_JAR)
+    with pytest.raises(EnvironmentCheckError, match=rf"no {S3_JAR}.*make jars"):
+        check_jars()
 
 
 @pytest.mark.parametrize("jars", [(), ("delta-spark_2.13-3.0.0.jar",), (DELTA_JAR, "delta-spark_4.2_2.13-4.5.0.jar")])

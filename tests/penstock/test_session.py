@@ -1,7 +1,10 @@
 import pytest
 from pyspark import SparkConf, SparkContext
+from pyspark.sql import SparkSession
 
-from penstock.session import start_jvm
+from penstock.errors import EnvironmentCheckError
+from penstock.session import require_class, start_jvm
+from penstock.spark_settings import FILE_MANAGER
 
 
 def test_secrets_are_not_in_the_command_line_of_the_jvm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,3 +30,9 @@ def test_a_jvm_that_spark_submit_started_is_left_as_it_is(monkeypatch: pytest.Mo
     monkeypatch.setenv("PYSPARK_GATEWAY_PORT", "1")
     monkeypatch.setattr(SparkContext, "_ensure_initialized", lambda conf: pytest.fail("a second JVM"))
     start_jvm({"spark.driver.memory": "2g"})
+
+
+def test_a_class_that_spark_does_not_find_is_an_error_with_what_to_do(spark: SparkSession) -> None:
+    require_class(spark, FILE_MANAGER)
+    with pytest.raises(EnvironmentCheckError, match=r"org\.example\.Missing.*make jars.*--jars"):
+        require_class(spark, "org.example.Missing")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from py4j.protocol import Py4JJavaError
-from s3_proxy import S3Proxy, drop_answer, refuse, stall
+from s3_proxy import S3Proxy, drop_answer, flaky, refuse, stall
 from s3_store import TAKEN_FOR_DELTA, TAKEN_FOR_SPARK, Bucket, fails_with, wins
 
 #: How a file is written, and what tells that its name is taken.
@@ -100,6 +100,28 @@ def test_a_commit_waits_for_a_server_that_stalls(way: Way, proxied: Bucket, prox
     proxy.fault = stall(2.0, "/file$")
     write(proxied, "file", "mine")
     assert proxied.read("file") == "mine\n"
+
+
+def test_on_a_store_without_metadata_only_a_unique_content_is_recognised(direct: Bucket) -> None:
+    """Delta's commits have an id in them; two streams on one checkpoint write the same bytes."""
+    for name in ("log", "checkpoint"):
+        key = f"{direct.folder}/{name}"
+        direct.server.client().put_object(Bucket=direct.name, Key=key, Body=b"same\n")
+    direct.commit("log", "same")
+    with fails_with(TAKEN_FOR_DELTA):
+        direct.commit("log", "size")
+    with fails_with(TAKEN_FOR_SPARK):
+        direct.create("checkpoint", "same\n")
+
+
+def test_through_a_bad_network_each_commit_is_there_once(way: Way, proxied: Bucket, proxy: S3Proxy) -> None:
+    write, taken = way
+    proxy.fault = flaky(unavailable=0.2, reset=0.2)
+    for number in range(10):
+        write(proxied, str(number), f"mine {number}")
+        with fails_with(taken):
+            write(proxied, str(number), f"theirs {number}")
+    assert [proxied.read(str(number)) for number in range(10)] == [f"mine {number}\n" for number in range(10)]
 
 
 def test_a_race_has_one_winner(way: Way, direct: Bucket) -> None:
