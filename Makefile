@@ -11,7 +11,7 @@ CODE := jobs schemas udfs penstock tests deploy
 SERVERS := $(BIN)/python jobs/servers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up down demo test faults check format wheel lock clean
+.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up down demo demo-s3 test faults check format wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -72,6 +72,9 @@ down:  ## stop the servers that were started; their data and logs stay in wareho
 
 demo: env  ## train, register, stream the wine data through the job and show what came out (about 1 minute)
 	@$(BIN)/python jobs/run_demo.py
+
+demo-s3: servers-up wheel  ## the same demo with all data on that S3, that MLflow, and submitted to that cluster
+	@eval "$$($(SERVERS) env)" && $(BIN)/python jobs/run_demo.py --overlay conf/s3.yaml --master "$$PENSTOCK_MASTER"
 
 test: env s3-tools  ## run all the tests, in two processes
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

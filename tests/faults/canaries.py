@@ -1,7 +1,6 @@
 """Secrets that go through a failing run, and the search for them in all that it leaves behind."""
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from s3_server import free_port
 from sandbox import Sandbox
 
 from faults.bench import QUICK_SUBMIT, Bench, Process
@@ -113,12 +113,6 @@ def files(folder: Path) -> dict[str, bytes]:
     """Every file but the configs, which have the secrets because they were put there."""
     paths = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("conf-")]
     return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

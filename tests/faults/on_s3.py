@@ -11,7 +11,6 @@ from s3_server import start_s3_server
 from penstock.config import S3Config
 from penstock.s3_settings import s3_settings
 
-BUCKET = "penstock"
 UNAVAILABLE, RESET = 0.2, 0.05
 
 
@@ -20,10 +19,8 @@ def s3_place(folder: Path) -> Iterator[str]:
     """A bucket whose data stays in `folder`; this process and its children find it by the environment."""
     server = start_s3_server(folder)
     try:
-        if BUCKET not in [bucket["Name"] for bucket in server.client().list_buckets()["Buckets"]]:
-            server.make_bucket(BUCKET)
-        os.environ.update(server.environment() | {"AWS_ENDPOINT_URL": server.endpoint})
-        yield f"s3a://{BUCKET}"
+        os.environ.update(server.environment())
+        yield f"s3a://{server.running.bucket}"
     finally:
         server.stop()
 
