@@ -26,7 +26,7 @@ MANIFEST = list(yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encodi
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 SHELL = "\n".join(text for kind, text in BLOCKS if not kind).replace("\\\n", " ")
 CONF = [ROOT / "conf" / "wine.yaml", ROOT / "conf" / "s3.yaml"]
-SECRETS = re.compile(r"(?i)--\S*(secret|password|access.?key)")
+SECRETS = re.compile(r"(?i)(secret|password|access.?key)\S*[= ]\S")
 
 
 @pytest.fixture(autouse=True)
@@ -79,6 +79,12 @@ def test_what_a_pod_refers_to_is_in_the_manifest_or_the_project(pod):
     for option in conf:
         path = Path(option.removeprefix("--conf="))
         assert (ROOT / path).exists() or path.name in of_kind("ConfigMap", "penstock-conf")["data"]
+
+
+def test_a_pipeline_never_has_two_of_a_kind():
+    """Kubernetes' schemas take any text here."""
+    stream, upkeep = of_kind("Deployment", "wine-stream")["spec"], of_kind("CronJob", "wine-maintenance")["spec"]
+    assert (stream["replicas"], stream["strategy"]["type"], upkeep["concurrencyPolicy"]) == (1, "Recreate", "Forbid")
 
 
 def test_its_overlay_is_a_config(tmp_path):
