@@ -5,32 +5,13 @@ import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from penstock.calendar import Calendar
 from penstock.durations import Seconds
+from penstock.location_rules import absolute_location
 from penstock.retention_rules import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
-
-
-def absolute_location(path: str) -> str:
-    """A local path resolved against the current directory; of other places S3 is known, s3://bucket/key or s3a://."""
-    if not path.strip():
-        raise ValueError("is empty; name a folder")
-    scheme = urlsplit(path).scheme
-    if scheme in ("s3", "s3a"):
-        return s3_location(path)
-    if len(scheme) > 1 and scheme != "file":
-        raise ValueError(f"the scheme {scheme!r} is not supported; use a local folder, or s3a://bucket/folder")
-    return os.path.abspath(urlsplit(path).path if scheme == "file" else path)  # noqa: PTH100
-
-
-def s3_location(path: str) -> str:
-    bucket, _, key = path.partition("://")[2].rstrip("/").partition("/")
-    if not bucket or not key or "//" in key:
-        raise ValueError(f"expected s3a://bucket/folder, found {path!r}")
-    return f"s3a://{bucket}/{key}"
 
 
 def ascii_character(character: str) -> str:

@@ -13,11 +13,12 @@ from pyspark.sql import functions as F
 
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
-from penstock.config import PipelineConfig, absolute_location
+from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.errors import FitError
 from penstock.input import accepted_rows, checked_rows, rejected_rows
+from penstock.location_rules import absolute_location
 from penstock.locations import storage_of
 from penstock.plan import PlannedFile
 from penstock.series_answers import SUPERSEDED

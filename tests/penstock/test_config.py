@@ -1,7 +1,9 @@
+import re
+
 import pytest
 from pydantic import ValidationError
 
-from penstock.config import CsvDialect, MlflowConfig, PipelineConfig, SourceConfig
+from penstock.config import CsvDialect, MlflowConfig, PipelineConfig, S3Config, SourceConfig
 
 BASE = {
     "pipeline": "wine",
@@ -47,6 +49,7 @@ def test_locations_stay_where_they_were_resolved(tmp_path, monkeypatch):
         ("/data/../in", "/in"),
         ("s3a://bucket/in", "s3a://bucket/in"),
         ("s3a://bucket/in/", "s3a://bucket/in"),
+        ("s3://bucket/a/in/", "s3a://bucket/a/in"),
         ("file:///data/in", "/data/in"),
         ("file:/data/in", "/data/in"),
         ("file:///data/in/", "/data/in"),
@@ -54,6 +57,41 @@ def test_locations_stay_where_they_were_resolved(tmp_path, monkeypatch):
 )
 def test_locations_have_one_spelling(written, kept):
     assert SourceConfig(path=written).path == kept
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("gs://bucket/in", "the scheme 'gs' is not supported; use a local folder, or s3a://bucket/folder"),
+        ("hdfs://host/in", "the scheme 'hdfs' is not supported"),
+        ("s3a://bucket", "expected s3a://bucket/folder, found 's3a://bucket'"),
+        ("s3a:///in", "expected s3a://bucket/folder"),
+        ("s3a://bucket/a//b", "expected s3a://bucket/folder"),
+        (" ", "is empty; name a folder"),
+    ],
+)
+def test_a_location_that_is_not_supported_is_told(written, told):
+    with pytest.raises(ValidationError, match=re.escape(told)):
+        SourceConfig(path=written)
+
+
+def test_s3_is_found_by_the_config_or_the_environment(monkeypatch):
+    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION"):
+        monkeypatch.delenv(name, raising=False)
+    of_aws = S3Config()
+    assert (of_aws.the_endpoint, of_aws.the_region, of_aws.is_path_style) == (None, "us-east-1", False)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://all:1")
+    assert (of_aws.the_endpoint, of_aws.the_region, of_aws.is_path_style) == ("http://all:1", "eu-west-1", True)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3:1")
+    assert of_aws.the_endpoint == "http://s3:1"
+    given = S3Config(endpoint="https://mine", region="x", path_style=False)
+    assert (given.the_endpoint, given.the_region, given.is_path_style) == ("https://mine", "x", False)
+
+
+def test_an_endpoint_with_credentials_is_refused():
+    with pytest.raises(ValidationError):
+        S3Config(endpoint="https://me:s3cret@host")
 
 
 def test_sqlite_path_is_made_absolute(tmp_path):

@@ -169,6 +169,14 @@ def test_environment_of_an_overridden_value_is_not_needed(write, monkeypatch):
     assert load_config([path], overrides=["checkpoint=/c"]).checkpoint == "/c"
 
 
+def test_one_overlay_serves_several_pipelines(write, monkeypatch):
+    monkeypatch.setenv("PENSTOCK_BUCKET", "b")
+    overlay = write({"checkpoint": "s3a://${PENSTOCK_BUCKET}/${pipeline}/checkpoint"}, "overlay.yaml")
+    for name in ("wine", "beer"):
+        config = load_config([write({**BASE, "pipeline": name}, f"{name}.yaml"), overlay])
+        assert config.checkpoint == f"s3a://b/{name}/checkpoint"
+
+
 def test_environment_is_not_expanded_twice(write, monkeypatch):
     monkeypatch.setenv("PENSTOCK_A", "${PENSTOCK_B}")
     assert load_config([write(BASE)], overrides=["checkpoint=/x/${PENSTOCK_A}"]).checkpoint == "/x/${PENSTOCK_B}"
