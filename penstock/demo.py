@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -13,6 +14,7 @@ import pandas as pd
 from pyspark.sql import SparkSession
 
 from penstock.config import PipelineConfig
+from penstock.errors import PenstockError
 from penstock.queries import run_query
 from penstock.registry import Registry
 from penstock.storage import Storage
@@ -56,6 +58,10 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
     return frame.to_parquet(index=False)
 
 
+class DemoError(PenstockError):
+    """A job of the demo failed."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class DemoJobs:
     """Starts jobs as a person would, their lines shown, the JVM's own greetings kept in logs/demo.log.
@@ -84,7 +90,9 @@ class DemoJobs:
         Path("logs").mkdir(exist_ok=True)
         environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
         with Path("logs/demo.log").open("ab") as noise:
-            subprocess.run(command, check=True, stderr=noise, env=environment)
+            code = subprocess.run(command, check=False, stderr=noise, env=environment).returncode
+        if code:
+            raise DemoError(f"{shlex.join(command)} ended with {code}; what it said is at the end of logs/demo.log")
 
 
 def show_results(spark: SparkSession, config: PipelineConfig, *, since: float) -> str:

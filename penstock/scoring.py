@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,6 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
-import udfs.guard
 from penstock.config import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.model_trust import trusted_copy
@@ -148,12 +148,17 @@ def guard_around(model: Path, inputs: tuple[Port, ...], *, allow_pickle: bool) -
     """The guard around `model` as an MLflow model of its own, for as long as it takes to build the UDF."""
     schema = Schema([ColSpec(guard_type(port), port.name, required=False) for port in inputs])
     requirements = model / "requirements.txt"
-    with tempfile.TemporaryDirectory(dir=model.parent, prefix=".guard.") as made, warnings.catch_warnings():
+    with (
+        tempfile.TemporaryDirectory(dir=model.parent, prefix=".guard.") as made,
+        # Submitted with --py-files, this package comes out of a zip.
+        as_file(files("udfs") / "guard.py") as code,
+        warnings.catch_warnings(),
+    ):
         warnings.filterwarnings("ignore", message=".*input example")  # the guard has the inner model's signature
         guard = Path(made) / "guard"
         mlflow.pyfunc.save_model(
             str(guard),
-            python_model=udfs.guard.__file__,
+            python_model=str(code),
             artifacts={"model": str(model)},
             signature=ModelSignature(inputs=schema, outputs=None),
             pip_requirements=str(requirements) if requirements.exists() else ["mlflow"],
