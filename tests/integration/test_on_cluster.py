@@ -80,6 +80,8 @@ def bench(site: Site, spark: SparkSession, tmp_path_factory: pytest.TempPathFact
     with pytest.MonkeyPatch.context() as patch:
         for name, value in site.environment().items():
             patch.setenv(name, value)
+        # For the driver, which reads the contract.
+        patch.setenv("PYTHONPATH", str(PROJECT / "tests"))
         yield Bench(
             folder=tmp_path_factory.mktemp("jobs"), spark=spark, registry=registry, place=f"s3a://{site.s3.bucket}"
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import batch_replay, crash_at_every_step
+from faults import crash_at_every_step
 from faults.bad_network import COMMIT
 from faults.bench import Bench
 from faults.feeds import FEEDS, Feed
@@ -49,31 +49,18 @@ def test_a_run_on_s3_gives_the_tables_of_a_local_one(bench: Bench, feed: Feed) -
     assert feed.contents(on_s3) == feed.contents(here)
 
 
-def test_a_batch_that_spark_forgets_changes_nothing(bench: Bench) -> None:
-    seen = batch_replay.run(bench, Progress(), 2)
-    assert seen.passed, seen
-
-
 @pytest.mark.integration
 def test_a_killed_process_leaves_nothing_lost_or_twice(bench: Bench) -> None:
     seen = crash_at_every_step.run(bench, Progress(), 1)
     assert seen.passed, seen
 
 
-def test_a_commit_whose_answer_is_lost_is_made_once(proxied_bench: Bench, proxy: S3Proxy) -> None:
+def test_lost_answers_and_a_bad_network_are_lived_with(proxied_bench: Bench, proxy: S3Proxy) -> None:
     [feed, *_] = FEEDS
-    sandbox = feed.sandbox(proxied_bench, "lost")
-    feed.deliver(sandbox, 0)
-    proxy.fault = drop_answer(COMMIT, times=3)
-    sandbox.run()
-    assert feed.ledger(sandbox, [0]).is_clean
-
-
-def test_a_bad_network_is_lived_with(proxied_bench: Bench, proxy: S3Proxy) -> None:
-    [feed, *_] = FEEDS
-    sandbox = feed.sandbox(proxied_bench, "flaky")
-    feed.deliver(sandbox, 0)
-    proxy.fault = flaky(unavailable=0.2, reset=0.05)
-    sandbox.run()
-    assert len(proxy.requests) > 100
-    assert feed.ledger(sandbox, [0]).is_clean
+    sandbox = feed.sandbox(proxied_bench, "network")
+    for number, fault in enumerate((drop_answer(COMMIT, times=3), flaky(unavailable=0.2, reset=0.05))):
+        feed.deliver(sandbox, number)
+        proxy.fault = fault
+        sandbox.run()
+    assert len(proxy.requests) > 200
+    assert feed.ledger(sandbox, range(2)).is_clean
