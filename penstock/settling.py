@@ -6,6 +6,7 @@ counts as the beginning of that quiet, so a file that arrived a while ago is tak
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from penstock.arrivals import Arrival
@@ -13,6 +14,7 @@ from penstock.storage import FileStatus, Storage
 
 QUIET_SECONDS = 2.0
 POLL_SECONDS = 0.25
+WORKERS = 16
 VANISHED = "file: vanished between listing and reading"
 
 
@@ -42,7 +44,10 @@ def settle(
     """The settled state by path. All files are watched together, for `settle_seconds` at most."""
     quiet_seconds = min(QUIET_SECONDS, settle_seconds)
     settled: dict[str, Settled] = {}
-    watched: dict[str, Watch | None] = {arrival.path: first_look(arrival, storage) for arrival in arrived}
+    # On S3 each look is a request.
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        looks = pool.map(lambda arrival: first_look(arrival, storage), arrived)
+        watched = {arrival.path: look for arrival, look in zip(arrived, looks, strict=True)}
     started = time.monotonic()
     while watched:
         now = time.monotonic()
