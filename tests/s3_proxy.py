@@ -177,7 +177,9 @@ def handler_of(proxy: S3Proxy) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD" and answer.status != 204:
                 self.send_header("Content-Length", str(len(answer.body)))
             self.end_headers()
-            self.wfile.write(answer.body)
+            # The answer to a HEAD has no body, not even an error's: the client would take it for the next answer.
+            if self.command != "HEAD":
+                self.wfile.write(answer.body)
 
         def reset(self) -> None:
             self.close_connection = True
