@@ -68,7 +68,11 @@ def resident(pid: int) -> int:
 
 def live_heap(pid: int) -> int:
     """What a JVM's heap holds after a collection; 0 for a process that is no JVM."""
-    if Path(f"/proc/{pid}/comm").read_text().strip() != "java":
+    try:
+        program = Path(f"/proc/{pid}/comm").read_text().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    if program != "java":
         return 0
     subprocess.run(["jcmd", str(pid), "GC.run"], check=True, capture_output=True)
     heap = subprocess.run(["jcmd", str(pid), "GC.heap_info"], check=True, capture_output=True, text=True).stdout
