@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 from penstock.calendar import Calendar
 from penstock.durations import Seconds
-from penstock.location_rules import absolute_location
+from penstock.location_rules import absolute_location, is_on_s3
 from penstock.retention_rules import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
 
 
@@ -269,7 +269,7 @@ class PipelineConfig(Section):
 
     @property
     def uses_s3(self) -> bool:
-        return any(place.startswith("s3a://") for place in (self.source.path, self.tables.root, self.checkpoint))
+        return any(map(is_on_s3, (self.source.path, self.tables.root, self.checkpoint)))
 
     def table_path(self, table: str) -> str:
         return f"{self.tables.root}/{table}"

@@ -11,13 +11,13 @@ from penstock.config_files import load_contract
 from penstock.environment import check_jars, check_java, check_packages, check_python, requirement_problems
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.fleet_check import fleet_misfit, volume
+from penstock.location_rules import is_on_s3
 from penstock.locations import storage_of
 from penstock.model_trust import artifact_digest, named_version, trusted_copy
 from penstock.plan import planned_batches
 from penstock.redaction import without_credentials
 from penstock.registry import Registry, model_metadata
 from penstock.s3_check import check_s3_folder
-from penstock.s3_storage import SCHEME
 from penstock.scoring import checked_ports
 from penstock.series_contract import check_series_contract
 from penstock.storage import Storage
@@ -51,9 +51,10 @@ def examine(config: PipelineConfig, *, with_digest: bool = True) -> Iterator[Fin
     yield found("packages", check_packages)
     yield found("jars", check_jars)
     yield found("contract", lambda: describe_contract(config))
-    yield found("inbox", lambda: check_folder(storage_of(config), config.source.path, write=False))
-    yield found("tables", lambda: check_folder(storage_of(config), config.tables.root, write=True))
-    yield found("checkpoint", lambda: check_folder(storage_of(config), config.checkpoint, write=True))
+    storage = storage_of(config)
+    yield found("inbox", lambda: check_folder(storage, config.source.path, write=False))
+    yield found("tables", lambda: check_folder(storage, config.tables.root, write=True))
+    yield found("checkpoint", lambda: check_folder(storage, config.checkpoint, write=True))
     yield found("model", lambda: check_model(config, with_digest=with_digest))
     yield found("requirements", lambda: check_requirements(config))
 
@@ -97,7 +98,7 @@ def describe_contract(config: PipelineConfig) -> str:
 
 def check_folder(storage: Storage, location: str, *, write: bool) -> str:
     """A folder that is there, or can be made. Raises EnvironmentCheckError."""
-    if location.startswith(SCHEME):
+    if is_on_s3(location):
         return check_s3_folder(storage, location, write=write)
     folder = Path(location)
     needed = os.R_OK | os.X_OK | (os.W_OK if write else 0)

@@ -51,8 +51,9 @@ def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
 
 
 def check_checkpoint(spark: SparkSession, config: PipelineConfig) -> str:
-    state = read_state(spark, config, storage_of(config))
-    check_ledger(state, config, storage_of(config))
+    storage = storage_of(config)
+    state = read_state(spark, config, storage)
+    check_ledger(state, config, storage)
     if state.query_id is None:
         return "the checkpoint is new"
     return f"query {state.query_id}, last finished batch {state.done.get(state.query_id, 'none')}"

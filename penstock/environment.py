@@ -9,10 +9,10 @@ from importlib import metadata
 from pathlib import Path
 
 import pyspark
-from packaging.requirements import InvalidRequirement, Requirement
 
 from penstock.errors import EnvironmentCheckError
 from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, S3_JAR, SPARK_VERSION
+from udfs.installed import requirement_problem
 
 PYTHON = (3, 11)
 JAVA = (17, 21)
@@ -77,19 +77,3 @@ def requirement_lines(file: Path) -> list[str]:
         return []
     lines = [line.split("#")[0].strip() for line in file.read_text().splitlines()]
     return [line for line in lines if line and not line.startswith("-")]
-
-
-def requirement_problem(line: str) -> str | None:
-    try:
-        requirement = Requirement(line)
-    except InvalidRequirement:
-        return None  # a URL or a local file: nothing to compare
-    if requirement.marker and not requirement.marker.evaluate():
-        return None
-    try:
-        installed = metadata.version(requirement.name)
-    except metadata.PackageNotFoundError:
-        return f"needs {requirement}, not installed here"
-    if requirement.specifier.contains(installed, prereleases=True):
-        return None
-    return f"needs {requirement}, here is {installed}"

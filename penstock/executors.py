@@ -1,33 +1,48 @@
 """Do the executors of a cluster have what the model was logged with? MLflow only warns."""
 
+import logging
 import platform
 import re
-import socket
-from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from penstock.environment import requirement_lines, requirement_problem
-from penstock.errors import SPARK_ERRORS, EnvironmentCheckError
-from penstock.registry import ModelVersion, model_metadata
+from penstock.config import PipelineConfig
+from penstock.environment import requirement_lines
+from penstock.errors import SPARK_ERRORS, EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
+from penstock.model_trust import named_version
+from penstock.registry import ModelVersion, Registry, model_metadata
+from udfs.installed import problems_here
 
 #: What the jobs themselves send their work through; a model's requirements need not name them.
 OURS = ("mlflow", "pandas", "pyarrow", "numpy")
 LOCAL_MASTER = re.compile(r"local(\[.*\])?")
 PYTHON_MISMATCH = re.compile(r"PYTHON_VERSION_MISMATCH\]\s*(.*)")
+log = logging.getLogger(__name__)
 
 
-def check_executors(spark: SparkSession, version: ModelVersion, folder: Path) -> None:
-    """folder: the local copy of `version`. Raises EnvironmentCheckError with both versions of each package.
+def check_executors(spark: SparkSession, config: PipelineConfig, registry: Registry) -> None:
+    """Against the version that the config names now. Raises EnvironmentCheckError with both versions of each package.
 
-    A local master runs its workers with this very Python, which the doctor has looked at.
+    A local master runs its workers with this very Python, which the doctor has looked at. Without a version now there
+    may be one before: micro-batches decide.
     """
-    context = spark.sparkContext
-    if LOCAL_MASTER.fullmatch(str(context.master)):
+    if LOCAL_MASTER.fullmatch(str(spark.sparkContext.master)):
         return
+    try:
+        version = named_version(registry, config.model)
+        folder = registry.local_copy(version)
+    except (ModelRefusedError, RegistryUnavailableError) as error:
+        log.warning("the executors were not compared with the model: %s", error)
+        return
+    compare_executors(spark, version, folder)
+
+
+def compare_executors(spark: SparkSession, version: ModelVersion, folder: Path) -> None:
+    """folder: the local copy of `version`."""
+    context = spark.sparkContext
     lines = [*requirement_lines(folder / "requirements.txt"), *(f"{name}=={metadata.version(name)}" for name in OURS)]
     slots = max(context.defaultParallelism, 1)
     try:
@@ -53,13 +68,3 @@ def logged_python(folder: Path) -> str:
     """Major and minor version of the Python that the model was logged with; empty if it does not say."""
     flavor = model_metadata(folder).flavors.get("python_function", {})
     return ".".join(str(flavor.get("python_version", "")).split(".")[:2])
-
-
-def problems_here(_: Iterable[int], *, lines: list[str], python: str) -> Iterator[str]:
-    """Runs in an executor."""
-    host, here = socket.gethostname(), ".".join(platform.python_version_tuple()[:2])
-    if python and python != here:
-        yield f"{host} needs Python {python}, there is {here}"
-    for line in lines:
-        if problem := requirement_problem(line):
-            yield f"{host} {problem}"

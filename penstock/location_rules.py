@@ -3,6 +3,8 @@
 import os
 from urllib.parse import urlsplit
 
+S3_SCHEME = "s3a://"
+
 
 def absolute_location(path: str) -> str:
     """A local path resolved against the current directory; of other places S3 is known, s3://bucket/key or s3a://."""
@@ -20,4 +22,9 @@ def s3_location(path: str) -> str:
     bucket, _, key = path.partition("://")[2].rstrip("/").partition("/")
     if not bucket or not key or "//" in key:
         raise ValueError(f"expected s3a://bucket/folder, found {path!r}")
-    return f"s3a://{bucket}/{key}"
+    return f"{S3_SCHEME}{bucket}/{key}"
+
+
+def is_on_s3(location: str) -> bool:
+    """Of a location in its one spelling."""
+    return location.startswith(S3_SCHEME)

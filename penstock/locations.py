@@ -1,26 +1,34 @@
 """Which store a location is in: local folders, or S3 where it begins with s3a://."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import BinaryIO
 
-from penstock.config import PipelineConfig
-from penstock.s3_storage import SCHEME, S3Storage
+from penstock.config import PipelineConfig, S3Config
+from penstock.location_rules import is_on_s3
 from penstock.storage import FileStatus, LocalStorage, Storage
 
 
 def storage_of(config: PipelineConfig) -> Storage:
     """The one store for all of a pipeline's locations, wherever each of them is."""
-    return LocatedStorage(local=LocalStorage(), s3=S3Storage(config.s3))
+    return LocatedStorage(config.s3)
 
 
 class LocatedStorage:
     """Each path goes to the store that it is in."""
 
-    def __init__(self, *, local: Storage, s3: Storage) -> None:
-        self._local, self._s3 = local, s3
+    def __init__(self, s3: S3Config) -> None:
+        self._config, self._local = s3, LocalStorage()
+
+    @cached_property
+    def _s3(self) -> Storage:
+        # The AWS SDK takes most of a second to import, and most pipelines of one machine never need it.
+        from penstock.s3_storage import S3Storage
+
+        return S3Storage(self._config)
 
     def at(self, path: str) -> Storage:
-        return self._s3 if path.startswith(SCHEME) else self._local
+        return self._s3 if is_on_s3(path) else self._local
 
     def status(self, path: str) -> FileStatus | None:
         return self.at(path).status(path)

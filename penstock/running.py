@@ -14,7 +14,6 @@ from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.doctor import check_at_start
-from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.executors import check_executors
 from penstock.lease import Lease, lease_path
 from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
@@ -69,7 +68,7 @@ def opened(
                 resume_from_ledger(spark, config, storage, state)
             check_ledger(state, config, storage)
         registry, workload = Registry.of(config), workload_of(config)
-        check_executors_of(spark, config, registry)
+        check_executors(spark, config, registry)
         prepare_tables(spark, config, contract, registry)
         champion = Champion(
             spark=spark,
@@ -88,17 +87,6 @@ def opened(
             done=state.done,
             old_queries=old_queries(config, storage),
         )
-
-
-def check_executors_of(spark: SparkSession, config: PipelineConfig, registry: Registry) -> None:
-    """Against the version that the config names now. Without one there may be a version before: batches decide."""
-    try:
-        version = named_version(registry, config.model)
-        folder = registry.local_copy(version)
-    except (ModelRefusedError, RegistryUnavailableError) as error:
-        log.warning("the executors were not compared with the model: %s", error)
-        return
-    check_executors(spark, version, folder)
 
 
 def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, registry: Registry) -> None:

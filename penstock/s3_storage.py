@@ -14,12 +14,12 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from penstock.config import S3Config
+from penstock.location_rules import S3_SCHEME
 from penstock.storage import FileStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-SCHEME = "s3a://"
 NOT_THERE = ("NoSuchKey", "NoSuchBucket", "404")
 NOT_ALLOWED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403")
 #: 412: there is such a key. 409: another conditional PUT of it is under way, and may still fail.
@@ -151,7 +151,7 @@ class S3Storage:
 
 def split(path: str) -> tuple[str, str]:
     """Bucket and key of s3a://bucket/key."""
-    bucket, _, key = path.removeprefix(SCHEME).partition("/")
+    bucket, _, key = path.removeprefix(S3_SCHEME).partition("/")
     return bucket, key
 
 

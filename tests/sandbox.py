@@ -17,8 +17,7 @@ from penstock.config import PipelineConfig, S3Config
 from penstock.locations import LocatedStorage
 from penstock.replay_job import run_replay
 from penstock.running import run_pipeline
-from penstock.s3_storage import S3Storage
-from penstock.storage import LocalStorage, Storage
+from penstock.storage import Storage
 from schemas.wine import MEASUREMENTS
 
 MODELS = Path(__file__).parent / "models"
@@ -106,7 +105,7 @@ class Sandbox:
 
     @property
     def storage(self) -> Storage:
-        return LocatedStorage(local=LocalStorage(), s3=S3Storage(S3Config()))
+        return LocatedStorage(S3Config())
 
     @property
     def inbox(self) -> Path:

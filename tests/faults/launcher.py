@@ -24,8 +24,7 @@ import penstock.tables
 from faults.killing import kill_session
 from penstock.config import S3Config
 from penstock.locations import LocatedStorage
-from penstock.s3_storage import S3Storage
-from penstock.storage import LocalStorage, Storage
+from penstock.storage import Storage
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ class Moment:
         if self.when == "before":
             self.strike()
         if self.when == "within":
-            storage = LocatedStorage(local=LocalStorage(), s3=S3Storage(S3Config()))
+            storage = LocatedStorage(S3Config())
             before = set(storage.names(folder))
             threading.Thread(target=self.strike_at_new_file, args=(storage, folder, before), daemon=True).start()
         answer = write()

@@ -9,11 +9,11 @@ from penstock.environment import (
     check_java,
     check_packages,
     check_python,
-    requirement_problem,
     requirement_problems,
 )
 from penstock.errors import EnvironmentCheckError
 from penstock.spark_settings import DELTA_JAR, S3_JAR
+from udfs.installed import requirement_problem
 
 
 @pytest.fixture
