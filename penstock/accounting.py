@@ -1,16 +1,17 @@
 """The books of a micro-batch: what its tables hold, counted from what was committed, against what went in."""
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
+from penstock.committed import Groups, committed_groups
 from penstock.errors import AccountingError
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
-from penstock.tables import Transaction, batch_rows
+from penstock.tables import Transaction
 from penstock.workload import workload_of
 from schemas.tables import BATCHES
 
@@ -118,19 +119,20 @@ def count_batch(pipeline: Pipeline, plan: Plan, transaction: Transaction) -> dic
 
 
 def committed_counts(pipeline: Pipeline, transaction: Transaction) -> dict[str, FileCount]:
-    """Counts by source file, over the accepted rows' table and the quarantine's rows."""
-    spark, config = pipeline.spark, pipeline.config
-    zero = F.lit(0)
-    answered = workload_of(config).committed(pipeline, transaction)
-    predicted = answered.select(
-        "source_file", F.lit(1).alias("accepted"), F.col("failed").cast("int").alias("failed"), zero.alias("q")
-    )
-    rejected = batch_rows(spark, config.table_path("quarantine"), transaction).where(F.col("stage") != "file")
-    both = predicted.unionByName(
-        rejected.select("source_file", zero.alias("accepted"), zero.alias("failed"), F.lit(1).alias("q"))
-    )
-    totals = both.groupBy("source_file").agg(*[F.sum(name).alias(name) for name in ("accepted", "failed", "q")])
+    """The counts by source file, over the accepted rows' table and the quarantine's rows."""
+    workload = workload_of(pipeline.config)
+    accepted, failed, quarantined = Counter[str](), Counter[str](), Counter[str]()
+    for (path, error), rows in groups(pipeline, workload.answers, transaction, column="error").items():
+        accepted[path] += rows
+        failed[path] += rows if error is not None and error not in workload.no_failures else 0
+    for (path, stage), rows in groups(pipeline, "quarantine", transaction, column="stage").items():
+        quarantined[path] += rows if stage != "file" else 0
     return {
-        row["source_file"]: FileCount(accepted=row["accepted"], failed=row["failed"], quarantined=row["q"])
-        for row in totals.collect()
+        path: FileCount(accepted=accepted[path], failed=failed[path], quarantined=quarantined[path])
+        for path in accepted | quarantined
     }
+
+
+def groups(pipeline: Pipeline, table: str, transaction: Transaction, *, column: str) -> Groups:
+    path = pipeline.config.table_path(table)
+    return committed_groups(pipeline.spark, pipeline.storage, path, transaction, column=column)

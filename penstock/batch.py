@@ -1,8 +1,8 @@
 """One micro-batch, from the files that arrived to the row in `batches` that marks it as done.
 
-The order of the writes is fixed: quarantine, the answers (rows: predictions; series: forecasts, observations, lags),
-batches. Each is idempotent, so a batch that was cut off
-anywhere runs again from its plan, and what is there already is left as it is.
+The order of the writes is fixed: quarantine (if anything was rejected), the answers (rows: predictions; series:
+forecasts, observations, lags), batches. Each is idempotent, so a batch that was cut off anywhere runs again from its
+plan, and what is there already is left as it is.
 """
 
 import logging
@@ -105,9 +105,12 @@ def checked(pipeline: Pipeline, plan: Plan) -> Iterator[DataFrame | None]:
 
 
 def write_quarantine(pipeline: Pipeline, plan: Plan, rows: DataFrame | None, transaction: Transaction) -> None:
+    """Reads all rows. Nothing is committed where nothing is rejected, as in most batches: a look costs less."""
     pipeline.lease.check()
-    frame = quarantined(pipeline.spark, plan, rejected_rows(rows) if rows is not None else None)
-    append_once(frame, pipeline.config.table_path("quarantine"), transaction)
+    rejected = rejected_rows(rows) if rows is not None else None
+    if not plan.files_with("refused") and (rejected is None or rejected.limit(1).count() == 0):
+        return
+    append_once(quarantined(pipeline.spark, plan, rejected), pipeline.config.table_path("quarantine"), transaction)
 
 
 def write_marker(pipeline: Pipeline, record: BatchRecord, transaction: Transaction) -> None:

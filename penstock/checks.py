@@ -1,6 +1,7 @@
 """The contract as native Spark expressions: cast every field, apply every rule, collect every reason."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -31,27 +32,35 @@ def check_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     Columns: the contract's fields with their types (null where the cast failed), `_accepted` (boolean), `reasons`
     (array<string>, null if accepted), `_raw` and `_header` (string, null if accepted), `_is_header`, `source_file`.
     """
-    given = dict(rows.dtypes)
-    texts = rows.select(
-        *[cast_field(F.col(field.name), given[field.name], field).alias(field.name) for field in contract.fields],
-        *[F.col(field.name).alias(TEXT + field.name) for field in contract.fields],
-        RAW,
-        HEADER,
-        ROW_REASON,
-        IS_HEADER,
-        SOURCE_FILE,
-    )
-    judged = texts.withColumn(ACCEPTED, is_accepted(contract, given))
-    return judged.select(
-        *[field.name for field in contract.fields],
-        ACCEPTED,
+    typed, accepted, verdict = check_expressions(contract, tuple(rows.dtypes))
+    return rows.select(*typed).select("*", accepted).select(*verdict)
+
+
+@lru_cache(maxsize=32)
+def check_expressions(
+    contract: Contract, types: tuple[tuple[str, str], ...]
+) -> tuple[tuple[Column, ...], Column, tuple[Column, ...]]:
+    """The fields with their types and as they came, `_accepted`, and the columns of `check_rows`.
+
+    types: the columns of the rows and their Spark types. Kept, for each part of an expression is a call of the JVM,
+    and the next batch has the same.
+    """
+    given = dict(types)
+    names = [F.col(field.name) for field in contract.fields]
+    casts = [cast_field(F.col(field.name), given[field.name], field).alias(field.name) for field in contract.fields]
+    texts = [F.col(field.name).alias(TEXT + field.name) for field in contract.fields]
+    is_rejected = ~F.col(ACCEPTED)
+    verdict = [
+        F.col(ACCEPTED),
         # Reasons are made for rejected rows only: the accepted pay for one boolean.
-        F.when(~F.col(ACCEPTED), all_reasons(contract, given)).alias(REASONS),
-        F.when(~F.col(ACCEPTED), F.col(RAW)).alias(RAW),
-        F.when(~F.col(ACCEPTED), F.col(HEADER)).alias(HEADER),
-        IS_HEADER,
-        SOURCE_FILE,
-    )
+        F.when(is_rejected, all_reasons(contract, given)).alias(REASONS),
+        F.when(is_rejected, F.col(RAW)).alias(RAW),
+        F.when(is_rejected, F.col(HEADER)).alias(HEADER),
+        F.col(IS_HEADER),
+        F.col(SOURCE_FILE),
+    ]
+    others = [F.col(name) for name in (RAW, HEADER, ROW_REASON, IS_HEADER, SOURCE_FILE)]
+    return (*casts, *texts, *others), is_accepted(contract, given).alias(ACCEPTED), (*names, *verdict)
 
 
 def is_accepted(contract: Contract, given: dict[str, str]) -> Column:

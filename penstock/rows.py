@@ -8,6 +8,7 @@ why the row as a whole can't be used, or null), `_is_header` (boolean: the line 
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -79,13 +80,22 @@ def parse_lines(lines: DataFrame, *, layout: CsvLayout, contract: Contract, dial
     A sentinel field is put behind each line: a quote that is never closed swallows it, and so is seen even in the
     last column, where the CSV parser takes it for a value. The header is a line like any other, marked `_is_header`.
     """
+    is_row, record, parsed = line_expressions(layout, contract, dialect)
+    return lines.where(is_row).select(LINE, SOURCE_FILE, record).select(*parsed)
+
+
+@lru_cache(maxsize=32)
+def line_expressions(
+    layout: CsvLayout, contract: Contract, dialect: CsvDialect
+) -> tuple[Column, Column, tuple[Column, ...]]:
+    """Whether a line counts, the line as a record, and the columns of `parse_lines`; kept, as the next batch has the
+    same."""
     columns = [f"c{number}" for number in range(len(layout.columns))]
     schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
     record = F.from_csv(F.concat(LINE, F.lit(f"{dialect.separator}#")), schema, parser_options(dialect))
     is_damaged = has_damaged_text(F.col(LINE))
-    frame = lines.where(has_text(F.col(LINE))).select(LINE, SOURCE_FILE, record.alias("_record"))
     broken = F.col(f"_record.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"_record.{SENTINEL}"), F.lit("")) != "#")
-    return frame.select(
+    parsed = (
         *[F.col(f"_record.c{index}").alias(name) for name, index in positions(contract, layout)],
         F.when(is_damaged, printable(F.col(LINE))).otherwise(F.col(LINE)).alias(RAW),
         F.lit(layout.header_line).alias(HEADER),
@@ -93,8 +103,9 @@ def parse_lines(lines: DataFrame, *, layout: CsvLayout, contract: Contract, dial
         .when(broken, shape_reason(F.col(LINE), dialect, len(layout.columns)))
         .alias(ROW_REASON),
         (F.col(LINE) == F.lit(layout.header_line)).alias(IS_HEADER),
-        SOURCE_FILE,
+        F.col(SOURCE_FILE),
     )
+    return has_text(F.col(LINE)), record.alias("_record"), parsed
 
 
 def read_csv_records(

@@ -42,6 +42,8 @@ SETTINGS: dict[str, str] = {
     "spark.executorEnv.MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "spark.python.worker.reuse": "true",
     "spark.ui.showConsoleProgress": "false",
+    # With it PySpark tells the JVM, for each of the hundreds of expressions of a batch, which line it comes from.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.sql.streaming.stopTimeout": "60s",
 }
 

@@ -16,7 +16,7 @@ from penstock.plan import Plan, PlannedFile
 from penstock.scoring import Scorer
 from penstock.series_answers import REASONS, window_contract
 from penstock.series_batch import new_windows, write_series
-from penstock.tables import Transaction, append_once, batch_rows, column_type, lasting_version
+from penstock.tables import Transaction, append_once, column_type, lasting_version
 from schemas.contract import Contract
 from schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
 
@@ -26,6 +26,10 @@ class Workload(Protocol):
 
     @property
     def answers(self) -> str: ...
+
+    @property
+    def no_failures(self) -> tuple[str, ...]:
+        """Values of `error` in that table that are no failures of the model."""
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         """What the model's inputs are taken from."""
@@ -45,13 +49,11 @@ class Workload(Protocol):
         self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases
     ) -> None: ...
 
-    def committed(self, pipeline: Pipeline, transaction: Transaction) -> DataFrame:
-        """`source_file` and `failed` (boolean) of each accepted row that is in the tables."""
-
 
 @dataclass(frozen=True)
 class Rows:
     answers: str = "predictions"
+    no_failures: tuple[str, ...] = ()
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return contract
@@ -93,14 +95,11 @@ class Rows:
             )
             append_once(frame, pipeline.config.table_path(self.answers), transaction)
 
-    def committed(self, pipeline: Pipeline, transaction: Transaction) -> DataFrame:
-        rows = batch_rows(pipeline.spark, pipeline.config.table_path(self.answers), transaction)
-        return rows.select("source_file", F.col("error").isNotNull().alias("failed"))
-
 
 @dataclass(frozen=True)
 class Series:
     answers: str = "observations"
+    no_failures: tuple[str, ...] = REASONS
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return window_contract(contract, config.the_series)
@@ -123,11 +122,6 @@ class Series:
         self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases
     ) -> None:
         write_series(pipeline, plan, accepted, transaction, phases)
-
-    def committed(self, pipeline: Pipeline, transaction: Transaction) -> DataFrame:
-        rows = batch_rows(pipeline.spark, pipeline.config.table_path(self.answers), transaction)
-        has_failed = F.col("error").isNotNull() & ~F.col("error").isin(*REASONS)
-        return rows.select("source_file", has_failed.alias("failed"))
 
 
 def workload_of(config: PipelineConfig) -> Workload:

@@ -1,0 +1,96 @@
+"""A small micro-batch against the plain stream that only copies; writes JSON.
+
+Files of 100 rows, one a batch. Ours: the whole micro-batch (admission, plan, contract, model, predictions, accounts,
+marker). Plain: readStream of typed CSV appended to a Delta table, no model. Spark's own figure of each batch.
+
+Usage: python benchmarks/bench_small_batches.py [--files 200] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from rows_setup import BatchSeconds, drop_csv_files, register_wine_model, rows_config, session
+
+from penstock.config import PipelineConfig
+from penstock.running import run_pipeline
+from schemas.wine import CONTRACT
+
+ROWS = 100
+#: The first batches warm the JVM up.
+WARM_UP = 20
+TYPED = ", ".join(f"`{field.name}` double" for field in CONTRACT.fields)
+
+
+def plain_copy(spark: SparkSession, inbox: Path, folder: Path) -> None:
+    """What a stream does at the least: read, append, commit."""
+    reader = spark.readStream.schema(TYPED).option("header", "true").option("maxFilesPerTrigger", 1)
+    writer = reader.csv(str(inbox)).writeStream.format("delta").option("checkpointLocation", str(folder / "checkpoint"))
+    writer.trigger(availableNow=True).start(str(folder / "table")).awaitTermination()
+
+
+def measured(listener: BatchSeconds, expected: int) -> list[float]:
+    """The batches since the last call; the listener hears of a batch a little later."""
+    deadline = time.monotonic() + 30
+    while len(listener.seconds) < expected and time.monotonic() < deadline:
+        time.sleep(0.2)
+    seconds, listener.seconds = listener.seconds, []
+    return seconds
+
+
+def commits(config: PipelineConfig) -> dict[str, int]:
+    """Commits of each table, less those that made it."""
+    root = Path(config.tables.root)
+    return {log.parent.name: len(list(log.glob("*.json"))) - 1 for log in sorted(root.glob("*/_delta_log"))}
+
+
+def measure(folder: Path, *, files: int) -> dict[str, object]:
+    config = rows_config(folder, max_files_per_trigger=1)
+    register_wine_model(config)
+    drop_csv_files(folder / "inbox", files=files, rows=ROWS)
+    spark, listener = session("bench-small-batches"), BatchSeconds()
+    spark.streams.addListener(listener)
+    plain_copy(spark, folder / "inbox", folder / "plain")
+    plain = measured(listener, files)
+    records = run_pipeline(config, job="bench", once=True, resume=False)
+    ours = measured(listener, files)
+    plain_copy(spark, folder / "inbox", folder / "plain-again")
+    plain_again = measured(listener, files)
+    phases = {
+        name: round(statistics.median(record.seconds.get(name, 0.0) for record in records[WARM_UP:]), 3)
+        for name in records[-1].seconds
+    }
+    medians = {
+        "ours": statistics.median(ours[WARM_UP:]),
+        "plain_before": statistics.median(plain[WARM_UP:]),
+        "plain_after": statistics.median(plain_again[WARM_UP:]),
+    }
+    return {
+        "files": files,
+        "rows_per_file": ROWS,
+        "median_seconds": medians,
+        "ratio": medians["ours"] / statistics.mean([medians["plain_before"], medians["plain_after"]]),
+        "phases_median_seconds": phases,
+        "commits": commits(config),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "small_batches.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Path(folder), files=options.files)
+    print(json.dumps(result, indent=1))
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,95 @@
+"""What the benchmarks of the rows workload share: a session, the wine model in a registry, wine files, batch times."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.sql import SparkSession
+from pyspark.sql.streaming.listener import (
+    QueryIdleEvent,
+    QueryProgressEvent,
+    QueryStartedEvent,
+    QueryTerminatedEvent,
+    StreamingQueryListener,
+)
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from penstock.config import PipelineConfig
+from penstock.session import build_session
+from penstock.training import train
+from schemas.wine import MEASUREMENTS
+
+RED_WINE = Path(__file__).parents[1] / "data" / "winequality-red.csv"
+
+
+def session(name: str, *, cores: int = 2, **settings: str) -> SparkSession:
+    """The project's own session."""
+    fixed = {"spark.master": f"local[{cores}]", "spark.driver.memory": "4g", "spark.ui.enabled": "false"}
+    return build_session(name, settings=fixed | settings)
+
+
+def rows_config(folder: Path, **source: Any) -> PipelineConfig:
+    """The wine pipeline in `folder`. source: changes of its source section."""
+    return PipelineConfig.model_validate(
+        {
+            "pipeline": "bench",
+            "workload": "rows",
+            "source": {"format": "csv", "path": str(folder / "inbox"), "settle": 0} | source,
+            "contract": "schemas.wine:CONTRACT",
+            "model": {"name": "wine-quality"},
+            "tables": {"root": str(folder / "tables")},
+            "checkpoint": str(folder / "checkpoint"),
+            "mlflow": {"tracking_uri": f"sqlite:///{folder / 'mlflow.db'}"},
+        }
+    )
+
+
+def register_wine_model(config: PipelineConfig) -> None:
+    """The wine model of the demo, with the alias champion."""
+    logging.getLogger("mlflow").setLevel(logging.ERROR)
+    train(config, data=RED_WINE, alpha=0.02, l1_ratio=0.5, first_rows=None, promote=True)
+
+
+def wines(rows: int, *, seed: int = 0) -> pd.DataFrame:
+    """Red wines, drawn again and again, the eleven measurements of each."""
+    return pd.read_csv(RED_WINE)[list(MEASUREMENTS)].sample(
+        rows, replace=True, random_state=np.random.default_rng(seed)
+    )
+
+
+def drop_csv_files(inbox: Path, *, files: int, rows: int) -> None:
+    """Files of some rows each, with modification times a second apart, the last a minute ago."""
+    inbox.mkdir(parents=True, exist_ok=True)
+    now = time.time()
+    for number in range(files):
+        path = inbox / f"{number:05d}.csv"
+        wines(rows, seed=number).to_csv(path, index=False)
+        os.utime(path, (now - 60 - files + number,) * 2)
+
+
+class BatchSeconds(StreamingQueryListener):
+    """Seconds of each micro-batch that had files, as Spark itself measures them (triggerExecution), for any query."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802
+        pass
+
+    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
+        if "addBatch" in event.progress.durationMs:
+            self.seconds.append(event.progress.durationMs["triggerExecution"] / 1000)
+
+    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802
+        pass
+
+    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
+        pass

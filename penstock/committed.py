@@ -1,0 +1,100 @@
+"""What a micro-batch has committed to a table, read from the files that its commit added.
+
+A query over the table would go through the log of all files, more of them with each batch; the commit names its own.
+The source is Delta's protocol (PROTOCOL.md, "Actions"): `add` has a path, URL-encoded and relative to the table, `txn`
+the appId and version that the writer gave.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+
+from penstock.storage import Storage
+from penstock.tables import Transaction, batch_rows
+
+#: How many commits from the last checkpoint back are looked at for the batch's own. Others are by maintenance.
+LOOK_BACK = 20
+
+#: Rows by (source_file, the value of another column).
+Groups = Counter[tuple[str, str | None]]
+Actions = list[dict[str, dict[str, Any]]]
+
+
+def committed_groups(
+    spark: SparkSession, storage: Storage, table: str, transaction: Transaction, *, column: str
+) -> Groups:
+    """How many rows a transaction appended, by `source_file` and by `column`, a text."""
+    paths = committed_files(storage, table, transaction)
+    groups = None if paths is None else groups_in_files(storage, paths, column)
+    return groups_in_table(spark, table, transaction, column) if groups is None else groups
+
+
+def committed_files(storage: Storage, table: str, transaction: Transaction) -> list[str] | None:
+    """The data files that a transaction's append made, none if it made no append; None where the commits that the log
+    still has, or those looked at, do not tell."""
+    for version, actions in newest_commits(storage, f"{table}/_delta_log"):
+        batches = [
+            action["txn"]["version"]
+            for action in actions
+            if "txn" in action and action["txn"]["appId"] == transaction.application
+        ]
+        if transaction.batch_id in batches:
+            added = [unquote(action["add"]["path"]) for action in actions if "add" in action]
+            return [path if path.startswith("/") or "://" in path else f"{table}/{path}" for path in added]
+        # A query's batches come in their order.
+        if version == 0 or any(batch < transaction.batch_id for batch in batches):
+            return []
+    return None
+
+
+def newest_commits(storage: Storage, log: str) -> Iterator[tuple[int, Actions]]:
+    """Version and actions of each commit, from the newest back to LOOK_BACK before the last checkpoint."""
+    checkpoint = storage.read(f"{log}/_last_checkpoint")
+    middle = int(json.loads(checkpoint)["version"]) if checkpoint else 0
+    newer: list[bytes] = []
+    while (content := read_commit(storage, log, middle + 1 + len(newer))) is not None:
+        newer.append(content)
+    for number, content in reversed(list(enumerate(newer))):
+        yield middle + 1 + number, actions_of(content)
+    for version in range(middle, max(-1, middle - LOOK_BACK), -1):
+        older = read_commit(storage, log, version)
+        if older is None:
+            return
+        yield version, actions_of(older)
+
+
+def read_commit(storage: Storage, log: str, version: int) -> bytes | None:
+    return storage.read(f"{log}/{version:020}.json")
+
+
+def actions_of(commit: bytes) -> Actions:
+    return [json.loads(line) for line in commit.splitlines() if line]
+
+
+def groups_in_files(storage: Storage, paths: list[str], column: str) -> Groups | None:
+    """None where a file's columns have other names than the table's (column mapping)."""
+    groups: Groups = Counter()
+    for path in paths:
+        with storage.open(path) as file:
+            parquet = pq.ParquetFile(file)
+            if not {"source_file", column} <= set(parquet.schema_arrow.names):
+                return None
+            for batch in parquet.iter_batches(columns=["source_file", column]):
+                groups.update(groups_of(pa.Table.from_batches([batch]), column))
+    return groups
+
+
+def groups_of(rows: pa.Table, column: str) -> Groups:
+    counted = rows.group_by(["source_file", column]).aggregate([([], "count_all")]).to_pylist()
+    return Counter({(group["source_file"], group[column]): group["count_all"] for group in counted})
+
+
+def groups_in_table(spark: SparkSession, table: str, transaction: Transaction, column: str) -> Groups:
+    counted = batch_rows(spark, table, transaction).groupBy("source_file", column).count().collect()
+    return Counter({(row["source_file"], row[column]): row["count"] for row in counted})
