@@ -6,6 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +46,11 @@ def drop_wine_files(storage: Storage, inbox: str, data: Path, *, stamp: str) -> 
         f"{stamp}-no-alcohol.csv": as_csv(parts[0].drop(columns="alcohol")),
         f"{stamp}-cut-off.parquet": as_parquet(parts[2])[:-100],
     }
+    return drop_files(storage, inbox, files)
+
+
+def drop_files(storage: Storage, inbox: str, files: Mapping[str, bytes]) -> list[str]:
+    """Put each file into `inbox`, whole at one moment; returns their names."""
     for name, content in files.items():
         storage.create(f"{inbox}/{name}", content)
     return list(files)
@@ -58,10 +64,6 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
     return frame.to_parquet(index=False)
 
 
-class DemoError(PenstockError):
-    """A job of the demo failed."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class DemoJobs:
     """Starts jobs as a person would, their lines shown, the JVM's own greetings kept in logs/demo.log.
@@ -73,26 +75,26 @@ class DemoJobs:
     master: str | None
 
     def run(self, job: str, conf: Path, *options: str) -> None:
-        """With Python, on this machine."""
-        files = [text for path in (conf, *self.overlays) for text in ("--conf", str(path))]
-        self._start([sys.executable, f"jobs/{job}.py", *files, *options])
+        """With Python, on this machine. Raises PenstockError."""
+        self._start([sys.executable, f"jobs/{job}.py"], conf, *options)
 
     def submit(self, job: str, conf: Path) -> None:
-        """With spark-submit, if there is a cluster."""
+        """With spark-submit, if there is a cluster. Raises PenstockError."""
         if not self.master:
             self.run(job, conf)
             return
-        files = [text for path in (conf, *self.overlays) for text in ("--conf", str(path))]
         submit = [str(Path(sys.executable).parent / "spark-submit"), "--master", self.master]
-        self._start([*submit, "--py-files", PACKAGE, f"jobs/{job}.py", *files])
+        self._start([*submit, "--py-files", PACKAGE, f"jobs/{job}.py"], conf)
 
-    def _start(self, command: list[str]) -> None:
+    def _start(self, program: list[str], conf: Path, *options: str) -> None:
+        files = [text for path in (conf, *self.overlays) for text in ("--conf", str(path))]
+        command = [*program, *files, *options]
         Path("logs").mkdir(exist_ok=True)
         environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
         with Path("logs/demo.log").open("ab") as noise:
             code = subprocess.run(command, check=False, stderr=noise, env=environment).returncode
         if code:
-            raise DemoError(f"{shlex.join(command)} ended with {code}; what it said is at the end of logs/demo.log")
+            raise PenstockError(f"{shlex.join(command)} ended with {code}; what it said is at the end of logs/demo.log")
 
 
 def show_results(spark: SparkSession, config: PipelineConfig, *, since: float) -> str:

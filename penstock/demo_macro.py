@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from statsmodels.datasets import macrodata
 
 from penstock.config import PipelineConfig
-from penstock.demo import as_csv
+from penstock.demo import as_csv, drop_files
 from penstock.storage import Storage
 
 #: The model sees the quarters up to here, and forecasts the later ones.
@@ -45,9 +45,7 @@ def drop_macro_files(storage: Storage, config: PipelineConfig, *, stamp: str) ->
     parts = {"start": history[~is_later].tail(config.the_series.keep_lags)}
     parts |= {str(year): part for year, part in history[is_later].groupby(history["ds"].dt.year)}
     files = {f"{stamp}-{name}.csv": as_csv(part) for name, part in parts.items()}
-    for name, content in files.items():
-        storage.create(f"{config.source.path}/{name}", content)
-    return list(files)
+    return drop_files(storage, config.source.path, files)
 
 
 def forecasts_beside_truth(spark: SparkSession, config: PipelineConfig) -> pd.DataFrame:

@@ -210,3 +210,7 @@ def process_exists(pid: int) -> bool:
 
 def lease_path(tables_root: str) -> str:
     return f"{tables_root}/_lease"
+
+
+def maintenance_lease_path(tables_root: str) -> str:
+    return f"{tables_root}/_maintenance_lease"

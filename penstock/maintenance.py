@@ -17,7 +17,7 @@ from penstock.config import PipelineConfig
 from penstock.conflicts import CONFLICTS
 from penstock.durations import written
 from penstock.errors import TableConflictError
-from penstock.lease import Lease
+from penstock.lease import Lease, maintenance_lease_path
 from penstock.ledger import finished_batches
 from penstock.locations import storage_of
 from penstock.retention import delete_expired
@@ -117,12 +117,12 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
 
     Returns what is left for the next run, a text for each table. Raises LeaseError if another run is at it.
     """
-    root, storage = config.tables.root, storage_of(config)
+    storage = storage_of(config)
     deadline = monotonic() + config.maintenance.budget
     tables = [name for name in table_names(config.workload) if table_exists(spark, config.table_path(name))]
     with Lease(
         storage=storage,
-        path=f"{root}/_maintenance_lease",
+        path=maintenance_lease_path(config.tables.root),
         job="maintain_tables",
         conflict="the tables are being maintained by {other}; one run at a time: wait for its end",
     ) as lease:

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 from penstock.arrivals import query_id_of
 from penstock.config import PipelineConfig
 from penstock.errors import PlanError
-from penstock.lease import lease_path
-from penstock.plan import plan_path, planned_batches, read_plan
+from penstock.lease import lease_path, maintenance_lease_path
+from penstock.plan import plan_folder, plan_path, planned_batches, read_plan
 from penstock.storage import Storage
 
 #: Older than this, a file that is made and renamed at once has nobody who will rename it.
@@ -63,7 +63,8 @@ def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:
     """Remove what was written aside by processes that died before they could rename it; returns how many files."""
     removed = 0
     root, checkpoint = config.tables.root, config.checkpoint
-    for folder in (root, lease_path(root), f"{root}/_replays", checkpoint, f"{checkpoint}/plan"):
+    leases = (lease_path(root), maintenance_lease_path(root))
+    for folder in (root, *leases, f"{root}/_replays", checkpoint, plan_folder(checkpoint)):
         for name in filter(DEAD_NAMES.fullmatch, storage.names(folder)):
             status = storage.status(f"{folder}/{name}")
             if status and time.time() - status.modified_milliseconds / 1000 > DEAD_AFTER_SECONDS:

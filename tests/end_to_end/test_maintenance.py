@@ -18,7 +18,7 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters
 
 from penstock.errors import LeaseError
-from penstock.lease import Lease
+from penstock.lease import Lease, maintenance_lease_path
 from penstock.maintenance import Upkeep, maintain_tables
 from penstock.plan import planned_batches
 from penstock.retention import complete_since
@@ -176,7 +176,7 @@ def test_rows_past_their_retention_go_and_the_rest_is_known_to_be_complete(fille
 
 
 def test_one_run_at_a_time(filled: Sandbox) -> None:
-    path = str(filled.root / "tables" / "_maintenance_lease")
+    path = maintenance_lease_path(filled.config().tables.root)
     with (
         Lease(storage=LocalStorage(), path=path, job="maintain_tables"),
         pytest.raises(

@@ -18,6 +18,7 @@ from sandbox import Sandbox, TestRegistry
 
 from faults.killing import kill_session, signal_all
 from penstock.accounting import BatchRecord
+from penstock.arrivals import batch_numbers
 from penstock.running import run_pipeline
 from penstock.stopping import StopFile
 
@@ -161,8 +162,7 @@ def stream(sandbox: Sandbox) -> list[BatchRecord]:
 
 def last_commit(sandbox: Sandbox) -> int:
     """The number of the last micro-batch that Spark's checkpoint has as finished; -1 if there is none."""
-    commits = sandbox.storage.names(f"{sandbox.location}/checkpoint/commits")
-    return max((int(name) for name in commits if name.isdigit()), default=-1)
+    return max(batch_numbers(sandbox.storage, f"{sandbox.location}/checkpoint/commits"), default=-1)
 
 
 def run_until(sandbox: Sandbox, batch: int, *, seconds: float = 600) -> None:

@@ -7,6 +7,7 @@ from sandbox import Sandbox
 from faults.bench import Bench, process, run_until
 from faults.feeds import FEEDS, Feed, delivered
 from faults.result import Fault, Progress, Seen
+from penstock.arrivals import batch_numbers
 
 WHENS = ("after", "within", "before")
 
@@ -44,8 +45,7 @@ def kill(feed: Feed, sandbox: Sandbox, step: str) -> int:
     """Let a process finish what the one before has left, and kill it in the next micro-batch; returns its number."""
     for number in range(count := delivered(sandbox), max(count + 1, 2)):
         feed.deliver(sandbox, number)
-    offsets = sandbox.storage.names(f"{sandbox.location}/checkpoint/offsets")
-    batch = max((int(name) for name in offsets if name.isdigit()), default=0) + 1
+    batch = max(batch_numbers(sandbox.storage, f"{sandbox.location}/checkpoint/offsets"), default=0) + 1
     moment = f"{step}:{batch}:kill"
     with process(sandbox, "score_stream", launch=("--at", moment)) as job:
         job.ends_by(moment)

@@ -5,13 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from s3_proxy import S3Proxy, flaky
+from s3_proxy import Fault, S3Proxy
 from s3_server import start_s3_server
-
-from penstock.config import S3Config
-from penstock.s3_settings import s3_settings
-
-UNAVAILABLE, RESET = 0.2, 0.05
 
 
 @contextmanager
@@ -26,19 +21,14 @@ def s3_place(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def bad_network() -> Iterator[S3Proxy]:
-    """The jobs that are started meanwhile reach S3 through a proxy that refuses and breaks off a part of requests."""
+def bad_network(fault: Fault) -> Iterator[S3Proxy]:
+    """The jobs that are started meanwhile reach S3 through a proxy with that fault."""
     direct = os.environ["AWS_ENDPOINT_URL"]
     proxy = S3Proxy(direct.removeprefix("http://"))
-    proxy.fault = flaky(unavailable=UNAVAILABLE, reset=RESET)
+    proxy.fault = fault
     os.environ["AWS_ENDPOINT_URL"] = proxy.endpoint
     try:
         yield proxy
     finally:
         os.environ["AWS_ENDPOINT_URL"] = direct
         proxy.stop()
-
-
-def settings() -> dict[str, str]:
-    """For the session that looks at the tables."""
-    return s3_settings(S3Config())

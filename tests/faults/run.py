@@ -36,6 +36,8 @@ from faults import (
 )
 from faults.bench import PROJECT, Bench
 from faults.result import Fault, Progress, Result, as_json, as_table
+from penstock.config import S3Config
+from penstock.s3_settings import s3_settings
 from penstock.session import build_session
 
 FAULTS: tuple[Fault, ...] = (
@@ -55,7 +57,7 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
-WHERE = {False: "", True: ", on S3"}
+ON_S3_SUFFIX = ", on S3"
 #: Those that are brought to pipelines on S3, too, and how often.
 ON_S3: tuple[Fault, ...] = (
     crash_at_every_step.FAULT,
@@ -72,7 +74,7 @@ def open_bench(folder: Path, place: str = "") -> Bench:
         logging.getLogger(name).setLevel(logging.ERROR)
     registry = TestRegistry(folder / "registry")
     registry.folder.mkdir(parents=True, exist_ok=True)
-    settings = FAST_SPARK | (on_s3.settings() if place else {})
+    settings = FAST_SPARK | (s3_settings(S3Config()) if place else {})
     spark = build_session("penstock-faults", settings=settings)
     return Bench(folder=folder / "pipelines", spark=spark, registry=registry, place=place)
 
@@ -123,10 +125,10 @@ def command(names: Sequence[str], short: float, is_on_s3: bool, folder: Path, ou
         bench = open_bench(folder, place)
         for fault in chosen:
             result = examine(bench, fault, folder=folder, times=max(1, round(fault.times * short)))
-            results.append(replace(result, fault=f"{fault.name}{WHERE[is_on_s3]}"))
+            results.append(replace(result, fault=fault.name + ON_S3_SUFFIX) if is_on_s3 else result)
             click.echo(as_table(results[-1:]).splitlines()[-1])
     known = {result.fault: result for result in [*read_results(out), *results]}
-    lines = [f"{fault.name}{WHERE[False]}" for fault in FAULTS] + [f"{fault.name}{WHERE[True]}" for fault in ON_S3]
+    lines = [fault.name for fault in FAULTS] + [fault.name + ON_S3_SUFFIX for fault in ON_S3]
     click.echo(as_table(everything := [known[line] for line in lines if line in known]))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(as_json(everything))

@@ -13,6 +13,7 @@ from faults.bench import Bench, Process, last_commit
 from faults.feeds import ROWS_FEED
 from faults.killing import members
 from faults.result import Fault, Progress, Seen
+from penstock.ports import program_of
 
 FILES_A_BATCH = 10
 #: How many files lie ready at most.
@@ -68,11 +69,7 @@ def resident(pid: int) -> int:
 
 def live_heap(pid: int) -> int:
     """What a JVM's heap holds after a collection; 0 for a process that is no JVM."""
-    try:
-        program = Path(f"/proc/{pid}/comm").read_text().strip()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    if program != "java":
+    if program_of(pid) != "java":
         return 0
     subprocess.run(["jcmd", str(pid), "GC.run"], check=True, capture_output=True)
     heap = subprocess.run(["jcmd", str(pid), "GC.heap_info"], check=True, capture_output=True, text=True).stdout

@@ -91,6 +91,7 @@ def test_a_plan_that_can_not_be_read_holds_lags(config):
     [
         ("tables", "._deleted_before.json." + "0" * 32, 2, True),
         ("tables/_lease", ".0000000007.json." + "f" * 32, 2, True),
+        ("tables/_maintenance_lease", ".0000000007.json." + "f" * 32, 2, True),
         ("checkpoint/plan", ".7.json." + "f" * 32, 2, True),
         ("checkpoint", ".stop." + "f" * 32, 2, True),
         ("checkpoint/plan", ".7.json." + "f" * 32, 0.5, False),
