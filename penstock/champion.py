@@ -1,6 +1,7 @@
 """Chooses the model version of a micro-batch: what the alias means now, if it proves fit, else the one before."""
 
 import logging
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -49,6 +50,8 @@ class Champion:
     _proven: set[PinnedModel] = field(default_factory=set)
     #: Versions that this process has judged: what an earlier one refused, the config may allow now.
     _judged: set[PinnedModel] = field(default_factory=set)
+    #: A batch may begin while the next version is being made ready.
+    _building: threading.Lock = field(default_factory=threading.Lock)
 
     def choose(self, *, before: Choice | None, probe_rows: Callable[[], DataFrame | None]) -> Choice:
         """Resolve the alias and probe a version not used before; keep the one before while the registry is away.
@@ -142,9 +145,22 @@ class Champion:
         )
 
     def scorer_of(self, version: ModelVersion) -> Scorer:
-        if version not in self._scorers:
-            self._scorers[version] = build_scorer(self.spark, self.registry, version, self.contract, self.model)
-        return self._scorers[version]
+        with self._building:
+            if version not in self._scorers:
+                self._scorers[version] = build_scorer(self.spark, self.registry, version, self.contract, self.model)
+            return self._scorers[version]
+
+    def has_scorer(self, version: ModelVersion) -> bool:
+        return version in self._scorers
+
+    def warm_up(self, version: ModelVersion) -> None:
+        """Build the version's scorer, and let every Python worker load the model, by a row without values.
+
+        Raises ModelRefusedError, RegistryUnavailableError.
+        """
+        scorer = self.scorer_of(version)
+        workers = self.spark.sparkContext.defaultParallelism
+        self.spark.range(0, workers, 1, workers).select(scorer.of_nothing()).collect()
 
 
 def pinned_model(version: ModelVersion) -> PinnedModel:

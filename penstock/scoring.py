@@ -70,6 +70,10 @@ class Scorer:
         arguments = [model_argument(port, contract) for port in self.inputs]
         return rows.select("*", self.udf(*arguments).alias(SCORED))
 
+    def of_nothing(self) -> Column:
+        """What the model makes of a row of nulls."""
+        return self.udf(*[F.lit(None).cast(INPUT_TYPES[port.type]) for port in self.inputs])
+
 
 def build_scorer(
     spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract, model: ModelConfig

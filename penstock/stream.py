@@ -16,6 +16,7 @@ from penstock.arrivals import file_stream, query_id_of
 from penstock.batch import run_batch
 from penstock.errors import LeaseError, PenstockError
 from penstock.pipeline import Pipeline
+from penstock.preparation import Preparation
 from penstock.stopping import StopFile
 
 POLL_SECONDS = 1
@@ -75,9 +76,11 @@ class StreamRunner:
 
         Raises LeaseError: without files a stream that lost its lease would look alive for ever.
         """
+        preparation = Preparation(champion=self.pipeline.champion)
         while not query.awaitTermination(POLL_SECONDS):
             if not query.status["isTriggerActive"]:
                 self.pipeline.lease.check()
+                preparation.look()
             if not self._stop.is_set() and self.stop_file.is_there():
                 log.info("stop file found")
                 self._stop.set()

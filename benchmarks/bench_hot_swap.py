@@ -1,0 +1,98 @@
+"""The first micro-batch after the alias moved, against the one before it; writes JSON.
+
+A running stream gets a file of wines every few seconds; after every third batch the alias moves to a version that this
+process has not used yet. Seconds from the batch's start to its marker, as `batches` has them.
+
+Usage: python benchmarks/bench_hot_swap.py [--swaps 5] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import mlflow
+from rows_setup import register_wine_model, rows_config, session, wines
+
+from penstock.accounting import BatchRecord
+from penstock.config import PipelineConfig
+from penstock.locations import storage_of
+from penstock.running import run_pipeline
+from penstock.stopping import StopFile
+
+ROWS = 2_000
+EVERY_SECONDS = 2.0
+#: How long there is between a batch and the next file: a stream has minutes.
+PAUSE_SECONDS = 15.0
+BATCHES_PER_VERSION = 3
+
+
+def drop_file(config: PipelineConfig, number: int) -> None:
+    hidden = Path(config.source.path) / f".{number:04d}.csv"
+    wines(ROWS, seed=number).to_csv(hidden, index=False)
+    hidden.rename(hidden.with_name(hidden.name[1:]))
+
+
+def finished(config: PipelineConfig) -> int:
+    return len(list((Path(config.tables.root) / "batches" / "_delta_log").glob("*.json"))) - 1
+
+
+def stream_with_swaps(config: PipelineConfig, client: mlflow.MlflowClient, *, swaps: int) -> list[BatchRecord]:
+    records: list[BatchRecord] = []
+    stream = threading.Thread(
+        target=lambda: records.extend(run_pipeline(config, job="bench", once=False, resume=False)), daemon=True
+    )
+    stream.start()
+    for number in range((swaps + 1) * BATCHES_PER_VERSION):
+        if number and number % BATCHES_PER_VERSION == 0:
+            version = str(number // BATCHES_PER_VERSION + 1)
+            client.set_registered_model_alias(config.model.name, config.model.alias, version)
+        time.sleep(PAUSE_SECONDS)
+        drop_file(config, number)
+        while finished(config) <= number:
+            time.sleep(0.2)
+            if not stream.is_alive():
+                raise SystemExit("the stream ended by itself")
+    StopFile.of(config, storage_of(config)).write()
+    stream.join()
+    return records
+
+
+def measure(folder: Path, *, swaps: int) -> dict[str, object]:
+    config = rows_config(folder)
+    config = config.model_copy(update={"trigger": config.trigger.model_copy(update={"every": EVERY_SECONDS})})
+    Path(config.source.path).mkdir()
+    for _ in range(swaps + 1):
+        register_wine_model(config)
+    client = mlflow.MlflowClient(config.mlflow.tracking_uri)
+    client.set_registered_model_alias(config.model.name, config.model.alias, "1")
+    session("bench-hot-swap")
+    records = stream_with_swaps(config, client, swaps=swaps)
+    seconds = [(record.finished_at - record.started_at).total_seconds() for record in records]
+    pairs = [
+        {"before": seconds[number - 1], "after": seconds[number], "version": record.plan.champion.version}
+        for number, record in enumerate(records)
+        if number and record.plan.champion.version != records[number - 1].plan.champion.version
+    ]
+    more = [float(str(pair["after"])) - float(str(pair["before"])) for pair in pairs]
+    return {"rows": ROWS, "swaps": pairs, "more_seconds": {"median": statistics.median(more), "maximum": max(more)}}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--swaps", type=int, default=5)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "hot_swap.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Path(folder), swaps=options.swaps)
+    print(json.dumps(result, indent=1))
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

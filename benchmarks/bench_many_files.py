@@ -1,0 +1,53 @@
+"""What the admission of many small files takes of a micro-batch; writes JSON.
+
+Files of 10 wines, 500 a batch. The phase `plan` (settling, admission, choice of the model, the plan itself) against
+the whole batch.
+
+Usage: python benchmarks/bench_many_files.py [--files 10000] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+from pathlib import Path
+
+from rows_setup import drop_csv_files, register_wine_model, rows_config, session
+
+from penstock.running import run_pipeline
+
+ROWS = 10
+FILES_A_BATCH = 500
+
+
+def measure(folder: Path, *, files: int) -> dict[str, object]:
+    config = rows_config(folder, max_files_per_trigger=FILES_A_BATCH)
+    register_wine_model(config)
+    drop_csv_files(folder / "inbox", files=files, rows=ROWS)
+    session("bench-many-files")
+    records = run_pipeline(config, job="bench", once=True, resume=False)[1:]
+    seconds = [(record.finished_at - record.started_at).total_seconds() for record in records]
+    plan = [record.seconds["plan"] for record in records]
+    return {
+        "files": files,
+        "files_a_batch": FILES_A_BATCH,
+        "median_seconds": {"batch": statistics.median(seconds), "plan": statistics.median(plan)},
+        "share": statistics.median(one / whole for one, whole in zip(plan, seconds, strict=True)),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "many_files.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Path(folder), files=options.files)
+    print(json.dumps(result, indent=1))
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,176 @@
+"""Scoring rows against the plain ways of the same work; writes JSON.
+
+Red wine, drawn again and again, 11 measurements, one model of scikit-learn. Ours: the whole micro-batch (admission,
+plan, contract, model, predictions, accounts, marker), as Spark times it. Against it, in turns with it:
+
+- bare: the same files read with types -> spark_udf on flat columns -> appended to a Delta table, nothing checked
+- copy: the same without a model
+- tutorial: readStream of typed CSV, spark_udf(struct(*columns)), writeStream to Delta
+
+Usage: python benchmarks/bench_rows.py [--rows 2000000] [--rounds 3] [--out FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import mlflow
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from rows_setup import BatchSeconds, register_wine_model, rows_config, session, wines
+
+from penstock.config import PipelineConfig
+from penstock.running import run_pipeline
+from schemas.wine import MEASUREMENTS
+
+FILES = 8
+TYPED = ", ".join(f"`{name}` double" for name in MEASUREMENTS)
+
+
+def table_columns() -> list[Column]:
+    """The measurements under names that Delta takes."""
+    return [F.col(f"`{name}`").alias(name.replace(" ", "_")) for name in MEASUREMENTS]
+
+
+@dataclass(kw_only=True)
+class Bench:
+    """The files in both formats, the model's bare UDF, and how long each way took, round by round."""
+
+    spark: SparkSession
+    folder: Path
+    listener: BatchSeconds
+    config: PipelineConfig
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+
+    def inbox(self, kind: str) -> Path:
+        return self.folder / f"inbox-{kind}"
+
+    def write_files(self, rows: int) -> None:
+        for number in range(FILES):
+            part = wines(rows // FILES, seed=number)
+            for kind in ("parquet", "csv"):
+                path = self.inbox(kind) / f"{number}.{kind}"
+                path.parent.mkdir(exist_ok=True)
+                part.to_parquet(path, index=False) if kind == "parquet" else part.to_csv(path, index=False)
+                os.utime(path, (time.time() - 60,) * 2)
+
+    def read(self, kind: str) -> DataFrame:
+        reader = self.spark.read.schema(TYPED)
+        path = str(self.inbox(kind))
+        return reader.parquet(path) if kind == "parquet" else reader.csv(path, header=True)
+
+    def udf(self) -> Any:
+        uri = f"models:/{self.config.model.name}@{self.config.model.alias}"
+        return mlflow.pyfunc.spark_udf(self.spark, uri, result_type="double", env_manager="local")
+
+    def time(self, name: str, work: Callable[[Path], float | None]) -> None:
+        """Run `work` in a new folder. Seconds: what it returns, or how long it took."""
+        folder = self.folder / "work"
+        shutil.rmtree(folder, ignore_errors=True)
+        started = time.perf_counter()
+        answer = work(folder)
+        self.seconds.setdefault(name, []).append(answer or time.perf_counter() - started)
+        print(f"{name}: {self.seconds[name][-1]:.2f} s", flush=True)
+
+    def ours(self, kind: str) -> Callable[[Path], float]:
+        def work(folder: Path) -> float:
+            config = self.config.model_copy(
+                update={
+                    "source": self.config.source.model_copy(update={"path": str(self.inbox(kind)), "format": kind}),
+                    "tables": self.config.tables.model_copy(update={"root": str(folder / "tables")}),
+                    "checkpoint": str(folder / "checkpoint"),
+                }
+            )
+            [record] = run_pipeline(config, job="bench", once=True, resume=False)
+            print({name: round(value, 2) for name, value in record.seconds.items()}, flush=True)
+            return self.last_batch()
+
+        return work
+
+    def bare(self, kind: str, udf: Any) -> Callable[[Path], None]:
+        def work(folder: Path) -> None:
+            rows = self.read(kind)
+            prediction = udf(*[F.col(f"`{name}`") for name in MEASUREMENTS]).alias("prediction")
+            scored = rows.select(*table_columns(), prediction)
+            scored.write.format("delta").mode("append").save(str(folder))
+
+        return work
+
+    def copy(self, kind: str) -> Callable[[Path], None]:
+        def work(folder: Path) -> None:
+            self.read(kind).select(*table_columns()).write.format("delta").mode("append").save(str(folder))
+
+        return work
+
+    def tutorial(self, udf: Any) -> Callable[[Path], float]:
+        def work(folder: Path) -> float:
+            rows = self.spark.readStream.schema(TYPED).csv(str(self.inbox("csv")), header=True)
+            scored = rows.withColumn("prediction", udf(F.struct(*[F.col(f"`{name}`") for name in MEASUREMENTS])))
+            writer = scored.select(*table_columns(), "prediction").writeStream.format("delta")
+            writer = writer.option("checkpointLocation", str(folder / "checkpoint")).trigger(availableNow=True)
+            writer.start(str(folder / "table")).awaitTermination()
+            return self.last_batch()
+
+        return work
+
+    def last_batch(self) -> float:
+        deadline = time.monotonic() + 30
+        while not self.listener.seconds and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return self.listener.seconds.pop()
+
+
+def measure(folder: Path, *, rows: int, rounds: int) -> dict[str, object]:
+    config = rows_config(folder)
+    register_wine_model(config)
+    spark, listener = session("bench-rows"), BatchSeconds()
+    spark.streams.addListener(listener)
+    bench = Bench(spark=spark, folder=folder, listener=listener, config=config)
+    bench.write_files(rows)
+    udf = bench.udf()
+    for number in range(rounds + 1):
+        if number == 1:
+            bench.seconds.clear()  # the first round warms up
+        for kind in ("parquet", "csv"):
+            bench.time(f"bare {kind}", bench.bare(kind, udf))
+            bench.time(f"ours {kind}", bench.ours(kind))
+            bench.time(f"copy {kind}", bench.copy(kind))
+        bench.time("tutorial csv", bench.tutorial(udf))
+    medians = {name: statistics.median(seconds) for name, seconds in bench.seconds.items()}
+    return {
+        "rows": rows,
+        "median_seconds": medians,
+        "seconds": bench.seconds,
+        "ratio": {
+            "parquet_to_bare": medians["ours parquet"] / medians["bare parquet"],
+            "parquet_to_copy": medians["ours parquet"] / medians["copy parquet"],
+            "csv_to_bare": medians["ours csv"] / medians["bare csv"],
+            "csv_to_tutorial": medians["ours csv"] / medians["tutorial csv"],
+        },
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=2_000_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "rows.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        result = measure(Path(folder), rows=options.rows, rounds=options.rounds)
+    print(json.dumps(result, indent=1))
+    options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
