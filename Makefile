@@ -11,7 +11,7 @@ CODE := jobs schemas udfs penstock tests deploy
 SERVERS := $(BIN)/python jobs/servers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up down demo demo-s3 test faults check format wheel lock clean
+.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up down demo demo-s3 test faults bench check format wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -81,6 +81,10 @@ test: env s3-tools  ## run all the tests, in two processes
 
 faults: env  ## kill, pause, double and damage the jobs with the full numbers, resumable (hours; SHORT=0.05 takes that part)
 	@PYTHONPATH=tests $(BIN)/python -m faults.run --short $(or $(SHORT),1)
+
+bench: env  ## measure everything beside the plain way of the same work (an hour), and print the README's table
+	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+	@$(BIN)/python benchmarks/show_results.py
 
 check: env  ## ruff (format, lint) and mypy strict
 	@$(BIN)/ruff format --check $(CODE)
