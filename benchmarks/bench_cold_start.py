@@ -8,18 +8,15 @@ Usage: python benchmarks/bench_cold_start.py [--rounds 5] [--out FILE]
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import yaml
-from rows_setup import drop_csv_files, register_wine_model, rows_config
+from rows_setup import drop_csv_files, register_wine_model, rows_config, run_benchmark
 
 PROJECT = Path(__file__).parents[1]
 BARE = """
@@ -75,16 +72,5 @@ def measure(folder: Path, *, rounds: int) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "cold_start.json")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), rounds=options.rounds)
-    print(json.dumps(result, indent=1))
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark("cold_start", measure, description=__doc__, rounds=5)

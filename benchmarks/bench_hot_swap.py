@@ -8,16 +8,13 @@ Usage: python benchmarks/bench_hot_swap.py [--swaps 5] [--out FILE]
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import tempfile
 import threading
 import time
 from pathlib import Path
 
 import mlflow
-from rows_setup import register_wine_model, rows_config, session, wines
+from rows_setup import register_wine_model, rows_config, run_benchmark, session, wines
 
 from penstock.accounting import BatchRecord
 from penstock.config import PipelineConfig
@@ -83,16 +80,5 @@ def measure(folder: Path, *, swaps: int) -> dict[str, object]:
     return {"rows": ROWS, "swaps": pairs, "more_seconds": {"median": statistics.median(more), "maximum": max(more)}}
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--swaps", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "hot_swap.json")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), swaps=options.swaps)
-    print(json.dumps(result, indent=1))
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark("hot_swap", measure, description=__doc__, swaps=5)

@@ -8,13 +8,10 @@ Usage: python benchmarks/bench_many_files.py [--files 10000] [--out FILE]
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import tempfile
 from pathlib import Path
 
-from rows_setup import drop_csv_files, register_wine_model, rows_config, session
+from rows_setup import drop_csv_files, register_wine_model, rows_config, run_benchmark, session
 
 from penstock.running import run_pipeline
 
@@ -38,16 +35,5 @@ def measure(folder: Path, *, files: int) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=10_000)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "many_files.json")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), files=options.files)
-    print(json.dumps(result, indent=1))
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark("many_files", measure, description=__doc__, files=10_000)

@@ -12,12 +12,9 @@ Usage: python benchmarks/bench_rows.py [--rows 2000000] [--rounds 3] [--out FILE
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +24,7 @@ from typing import Any
 import mlflow
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from rows_setup import BatchSeconds, register_wine_model, rows_config, session, wines
+from rows_setup import BatchSeconds, register_wine_model, rows_config, run_benchmark, session, wines
 
 from penstock.config import PipelineConfig
 from penstock.running import run_pipeline
@@ -160,17 +157,5 @@ def measure(folder: Path, *, rows: int, rounds: int) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rows", type=int, default=2_000_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "rows.json")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), rows=options.rows, rounds=options.rounds)
-    print(json.dumps(result, indent=1))
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark("rows", measure, description=__doc__, rows=2_000_000, rounds=3)

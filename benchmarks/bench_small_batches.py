@@ -8,15 +8,12 @@ Usage: python benchmarks/bench_small_batches.py [--files 200] [--out FILE]
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
-from rows_setup import BatchSeconds, drop_csv_files, register_wine_model, rows_config, session
+from rows_setup import BatchSeconds, drop_csv_files, register_wine_model, rows_config, run_benchmark, session
 
 from penstock.config import PipelineConfig
 from penstock.running import run_pipeline
@@ -81,16 +78,5 @@ def measure(folder: Path, *, files: int) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=200)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "small_batches.json")
-    options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        result = measure(Path(folder), files=options.files)
-    print(json.dumps(result, indent=1))
-    options.out.write_text(json.dumps(result, indent=1) + "\n")
-
-
 if __name__ == "__main__":
-    main()
+    run_benchmark("small_batches", measure, description=__doc__, files=200)

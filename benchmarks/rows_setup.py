@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import logging
 import os
 import sys
+import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +31,7 @@ from penstock.session import build_session
 from penstock.training import train
 from schemas.wine import MEASUREMENTS
 
+RESULTS = Path(__file__).parent / "results"
 RED_WINE = Path(__file__).parents[1] / "data" / "winequality-red.csv"
 
 
@@ -93,3 +98,20 @@ class BatchSeconds(StreamingQueryListener):
 
     def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
         pass
+
+
+def run_benchmark(name: str, measure: Callable[..., object], *, description: str | None, **numbers: int) -> None:
+    """Measure in a temporary folder and write the answer to results/NAME.json.
+
+    numbers: what `measure` takes beside the folder, each an option of the command line with this default.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for option, default in numbers.items():
+        parser.add_argument(f"--{option}", type=int, default=default)
+    parser.add_argument("--out", type=Path, default=RESULTS / f"{name}.json")
+    options = vars(parser.parse_args())
+    out: Path = options.pop("out")
+    with tempfile.TemporaryDirectory() as folder:
+        result = json.dumps(measure(Path(folder), **options), indent=1)
+    print(result)
+    out.write_text(result + "\n")
