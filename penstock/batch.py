@@ -71,7 +71,8 @@ def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases:
     with checked(pipeline, plan) as rows:
         with phases.measure("quarantine"):
             try:
-                write_quarantine(pipeline, plan, rows, transaction)
+                rejected = rejected_rows(rows) if rows is not None else None
+                write_quarantine(pipeline, plan, rejected, transaction)
             except SPARK_ERRORS as error:
                 raise UnreadableInputError(error) from error
         if rows is not None:
@@ -104,10 +105,9 @@ def checked(pipeline: Pipeline, plan: Plan) -> Iterator[DataFrame | None]:
         kept.unpersist()
 
 
-def write_quarantine(pipeline: Pipeline, plan: Plan, rows: DataFrame | None, transaction: Transaction) -> None:
-    """Reads all rows. Nothing is committed where nothing is rejected, as in most batches: a look costs less."""
+def write_quarantine(pipeline: Pipeline, plan: Plan, rejected: DataFrame | None, transaction: Transaction) -> None:
+    """Nothing is committed where nothing is rejected, as in most batches: a look costs less."""
     pipeline.lease.check()
-    rejected = rejected_rows(rows) if rows is not None else None
     if not plan.files_with("refused") and (rejected is None or rejected.limit(1).count() == 0):
         return
     append_once(quarantined(pipeline.spark, plan, rejected), pipeline.config.table_path("quarantine"), transaction)

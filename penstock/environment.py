@@ -11,7 +11,7 @@ from pathlib import Path
 import pyspark
 
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, S3_JAR, SPARK_VERSION
+from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, OWN_JAR, SPARK_VERSION
 from udfs.installed import requirement_problem
 
 PYTHON = (3, 11)
@@ -26,9 +26,14 @@ def check_python() -> str:
     return sys.version.split()[0]
 
 
-def check_java() -> str:
+def java_command() -> str | None:
+    """The java that Spark would start, whether it is there or not; None where none is on the PATH."""
     home = os.environ.get("JAVA_HOME")
-    command = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    return str(Path(home) / "bin" / "java") if home else shutil.which("java")
+
+
+def check_java() -> str:
+    command = java_command()
     expected = " or ".join(map(str, JAVA))
     try:
         answer = subprocess.run([command or "java", "-version"], capture_output=True, text=True, check=True)
@@ -60,9 +65,11 @@ def check_jars() -> str:
         raise EnvironmentCheckError(
             f"{folder} has {found or 'no delta-spark jar'}; expected {DELTA_JAR}: run make jars"
         )
-    if not (folder / S3_JAR).exists():
-        raise EnvironmentCheckError(f"{folder} has no {S3_JAR}, with which checkpoints are written: run make jars")
-    return f"{DELTA_JAR}, {S3_JAR}"
+    if not (folder / OWN_JAR).exists():
+        raise EnvironmentCheckError(
+            f"{folder} has no {OWN_JAR}, with which tables and checkpoints are written: run make jars"
+        )
+    return f"{DELTA_JAR}, {OWN_JAR}"
 
 
 def requirement_problems(file: Path) -> tuple[list[str], int]:

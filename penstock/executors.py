@@ -14,11 +14,11 @@ from penstock.environment import requirement_lines
 from penstock.errors import SPARK_ERRORS, EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import named_version
 from penstock.registry import ModelVersion, Registry, model_metadata
+from penstock.session import is_local
 from udfs.installed import problems_here
 
 #: What the jobs themselves send their work through; a model's requirements need not name them.
 OURS = ("mlflow", "pandas", "pyarrow", "numpy")
-LOCAL_MASTER = re.compile(r"local(\[.*\])?")
 PYTHON_MISMATCH = re.compile(r"PYTHON_VERSION_MISMATCH\]\s*(.*)")
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ def check_executors(spark: SparkSession, config: PipelineConfig, registry: Regis
     A local master runs its workers with this very Python, which the doctor has looked at. Without a version now there
     may be one before: micro-batches decide.
     """
-    if LOCAL_MASTER.fullmatch(str(spark.sparkContext.master)):
+    if is_local(str(spark.sparkContext.master)):
         return
     try:
         version = named_version(registry, config.model)

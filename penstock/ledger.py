@@ -16,8 +16,10 @@ from penstock.replay_plan import REPLAY_QUERY
 from penstock.retention_rules import table_names
 from penstock.series_state import rebuild_lags
 from penstock.storage import Storage
+from penstock.table_reader import READ_ERRORS, TableReader, reason_of
 from penstock.tables import close_query, table_exists
 
+LAST_FINISHED = "SELECT query_id, max(batch_id) FROM batches GROUP BY query_id"
 log = logging.getLogger(__name__)
 
 
@@ -36,22 +38,32 @@ class LedgerState:
     begun: frozenset[str] = frozenset()
 
 
-def read_state(spark: SparkSession, config: PipelineConfig, storage: Storage) -> LedgerState:
+def read_state(config: PipelineConfig, storage: Storage) -> LedgerState:
     return LedgerState(
         query_id=query_id_of(storage, config.checkpoint),
         planned=max(batch_numbers(storage, f"{config.checkpoint}/offsets"), default=None),
         committed=bool(batch_numbers(storage, f"{config.checkpoint}/commits")),
-        done=finished_batches(spark, config),
+        done=finished_batches(config),
         begun=frozenset(storage.names(queries_folder(config))),
     )
 
 
-def finished_batches(spark: SparkSession, config: PipelineConfig) -> dict[str, int]:
-    path = config.table_path("batches")
-    if not table_exists(spark, path):
-        return {}
-    last = spark.read.format("delta").load(path).groupBy("query_id").agg(F.max("batch_id").alias("last"))
-    return {row["query_id"]: row["last"] for row in last.collect()}
+def finished_batches(config: PipelineConfig) -> dict[str, int]:
+    """The last finished batch by query id. Without Spark: its first look at a Delta table would take half of a start.
+
+    Raises LedgerError.
+    """
+    reader = TableReader(config=config)
+    try:
+        if reader.table("batches") is None:
+            return {}
+        with reader.connect(("batches",)) as tables:
+            return dict(tables.execute(LAST_FINISHED).fetchall())
+    except READ_ERRORS as error:
+        path = config.table_path("batches")
+        raise LedgerError(
+            f"the ledger {path} can't be read: {reason_of(error)}; look for missing or damaged files there"
+        ) from None
 
 
 def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:

@@ -18,6 +18,7 @@ from penstock.executors import check_executors
 from penstock.lease import Lease, lease_path
 from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
 from penstock.locations import storage_of
+from penstock.metrics_server import served_metrics
 from penstock.model_trust import named_version
 from penstock.pipeline import Pipeline
 from penstock.registry import Registry
@@ -29,6 +30,8 @@ from penstock.session import build_session
 from penstock.stopping import StopFile
 from penstock.stream import StreamRunner
 from penstock.tables import column_type, prepare_table
+from penstock.warming import begin_workers, preload_settings
+from penstock.watching import watched
 from penstock.workload import workload_of
 from schemas.contract import Contract
 from schemas.tables import BATCHES, QUARANTINE
@@ -38,15 +41,17 @@ log = logging.getLogger(__name__)
 
 
 def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) -> list[BatchRecord]:
-    """Check, take the lease, run the stream. Returns the finished batches. Raises PenstockError."""
+    """Check, take the lease, run the stream. Returns the finished batches (StreamRunner.run). Raises PenstockError."""
     load_contract(config)
-    check_at_start(config)
-    log.info("%s %s: starting Spark", job, config.pipeline)
-    spark = build_session(f"penstock-{config.pipeline}", settings=settings_of(config))
-    with opened(spark, config, job=job, resume=resume) as pipeline:
-        storage = pipeline.storage
-        log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
-        return StreamRunner(pipeline=pipeline, stop_file=StopFile.of(config, storage)).run(once=once)
+    with served_metrics(config) as metrics:
+        check_at_start(config)
+        log.info("%s %s: starting Spark", job, config.pipeline)
+        spark = build_session(f"penstock-{config.pipeline}", settings=preload_settings(config) | settings_of(config))
+        begin_workers(spark)
+        with opened(spark, config, job=job, resume=resume) as pipeline, watched(pipeline, metrics) as on_record:
+            stop_file = StopFile.of(config, pipeline.storage)
+            log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
+            return StreamRunner(pipeline=pipeline, stop_file=stop_file, on_record=on_record).run(once=once)
 
 
 @contextmanager
@@ -61,7 +66,7 @@ def opened(
     check_rules(spark, contract)
     storage = storage_of(config)
     with Lease(storage=storage, path=lease_path(config.tables.root), job=job) as lease:
-        state = read_state(spark, config, storage)
+        state = read_state(config, storage)
         if not is_replay:
             refuse_unfinished_replay(config, storage)
             if resume:

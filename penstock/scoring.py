@@ -150,7 +150,6 @@ def prediction_column(outputs: tuple[Port, ...]) -> Column:
 @contextmanager
 def guard_around(model: Path, inputs: tuple[Port, ...], *, allow_pickle: bool) -> Iterator[Path]:
     """The guard around `model` as an MLflow model of its own, for as long as it takes to build the UDF."""
-    schema = Schema([ColSpec(guard_type(port), port.name, required=False) for port in inputs])
     requirements = model / "requirements.txt"
     with (
         tempfile.TemporaryDirectory(dir=model.parent, prefix=".guard.") as made,
@@ -164,11 +163,17 @@ def guard_around(model: Path, inputs: tuple[Port, ...], *, allow_pickle: bool) -
             str(guard),
             python_model=str(code),
             artifacts={"model": str(model)},
-            signature=ModelSignature(inputs=schema, outputs=None),
+            signature=guard_signature(inputs),
             pip_requirements=str(requirements) if requirements.exists() else ["mlflow"],
             model_config={ALLOW_PICKLE: allow_pickle},
         )
         yield guard
+
+
+def guard_signature(inputs: tuple[Port, ...]) -> ModelSignature:
+    """What MLflow checks before the guard; it has no outputs, for the UDF is told its type."""
+    schema = Schema([ColSpec(guard_type(port), port.name, required=False) for port in inputs])
+    return ModelSignature(inputs=schema, outputs=None)
 
 
 def guard_type(port: Port) -> MlflowType | AnyType:

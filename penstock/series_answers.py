@@ -1,5 +1,7 @@
 """From windows to answers: the model's forecasts as tidy rows, and for each observation why it has none."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -89,6 +91,19 @@ def answered(
 def forecast_rows(answers: DataFrame, plan: Plan, series: SeriesConfig) -> DataFrame:
     """One row for each cutoff, step and variable, of the observations whose `error` is null."""
     pinned = plan.champion
+    carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"))
+    complete = forecast_steps(answers, series, carried=carried).select(
+        "*",
+        F.lit(series.level).alias("level"),
+        F.lit(pinned.name).alias("model_name"),
+        F.lit(pinned.version).alias("model_version"),
+        F.lit(pinned.role).alias("role"),
+    )
+    return complete.select(*FORECASTS.schema.names)
+
+
+def forecast_steps(answers: DataFrame, series: SeriesConfig, *, carried: Sequence[Column | str]) -> DataFrame:
+    """The same with `carried`, series_id, cutoff, step, variable, forecast, lower, upper, and the `ds` of the step."""
     steps = [
         F.struct(
             F.lit(step).alias("step"),
@@ -99,23 +114,8 @@ def forecast_rows(answers: DataFrame, plan: Plan, series: SeriesConfig) -> DataF
         for variable in series.variables
     ]
     made = answers.where(F.col("error").isNull())
-    tidy = made.select(
-        "query_id",
-        "batch_id",
-        "series_id",
-        F.col("ds").alias("cutoff"),
-        F.col("planned_at").alias("scored_at"),
-        F.inline(F.array(*steps)),
-    )
-    complete = tidy.select(
-        "*",
-        Calendar.of(series.frequency).after(F.col("cutoff"), F.col("step")).alias("ds"),
-        F.lit(series.level).alias("level"),
-        F.lit(pinned.name).alias("model_name"),
-        F.lit(pinned.version).alias("model_version"),
-        F.lit(pinned.role).alias("role"),
-    )
-    return complete.select(*FORECASTS.schema.names)
+    tidy = made.select(*carried, "series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
+    return tidy.select("*", Calendar.of(series.frequency).after(F.col("cutoff"), F.col("step")).alias("ds"))
 
 
 def observation_rows(frame: DataFrame, series: SeriesConfig) -> DataFrame:

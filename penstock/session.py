@@ -2,17 +2,23 @@
 
 import os
 import re
+import shutil
 import sys
+import threading
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+import udfs.daemon
+from penstock.environment import java_command
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import FILE_MANAGER, S3_JAR, SETTINGS
+from penstock.spark_settings import FILE_MANAGER, OWN_JAR, SETTINGS
 from udfs.pickled import VARIABLE
 
+LOCAL_MASTER = re.compile(r"local(\[.*\])?")
 #: Names of settings whose values are secrets: Spark's own default for spark.redaction.regex.
 SECRET_NAMES = re.compile(r"(?i)secret|password|token|access[.]?key")
 
@@ -28,9 +34,11 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
     # Whatever the shell says: only the config may let a model be unpickled, and it says so of one model.
     os.environ[VARIABLE] = "false"
     builder = SparkSession.builder.appName(name)
-    wanted = {**SETTINGS, **(settings or {})}
-    start_jvm(wanted)
+    start_jvm(settings)
     given = submitted_settings()
+    # Whoever watches a terminal sees how far a long step is.
+    shown = {"spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower()}
+    wanted = {**SETTINGS, **shown, **worker_settings(settings or {}), **(settings or {})}
     for key, value in wanted.items():
         if key not in given:
             builder = builder.config(key, value)
@@ -45,18 +53,39 @@ def require_class(session: SparkSession, name: str) -> None:
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     if loader.getResource(name.replace(".", "/") + ".class") is None:
         raise EnvironmentCheckError(
-            f"Spark does not find {name}, expected in {S3_JAR}: run make jars, and with a Spark of your own copy the "
+            f"Spark does not find {name}, expected in {OWN_JAR}: run make jars, and with a Spark of your own copy the "
             "file into its jars/ or give it with --jars"
         )
 
 
-def start_jvm(settings: Mapping[str, str]) -> None:
+def worker_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """With a local master: Python workers are forked from a process that has MLflow imported. The executors of a
+    cluster get this code with each task, too late for that."""
+    master = settings.get("spark.master") or SparkConf().get("spark.master", "local[*]")
+    if not is_local(str(master)):
+        return {}
+    # The folder of this package, or the zip that it came in.
+    home = str(Path(udfs.daemon.__file__).parents[1])
+    return {"spark.python.daemon.module": udfs.daemon.__name__, "spark.executorEnv.PYTHONPATH": home}
+
+
+def is_local(master: str) -> bool:
+    return LOCAL_MASTER.fullmatch(master) is not None
+
+
+def begin_jvm(settings: Mapping[str, str]) -> None:
+    """Start the JVM in the background, for a `build_session` with the same settings, which waits for it."""
+    if shutil.which(java_command() or "") is not None:
+        threading.Thread(target=start_jvm, args=(settings,), daemon=True).start()
+
+
+def start_jvm(settings: Mapping[str, str] | None) -> None:
     """Start the JVM, if none runs, with all but the secrets: its command line is shown to everyone on the machine. The
     session sets those later, through a socket."""
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         return
     public = SparkConf(loadDefaults=False)
-    for key, value in settings.items():
+    for key, value in {**SETTINGS, **(settings or {})}.items():
         if not SECRET_NAMES.search(key):
             public.set(key, value)
     SparkContext._ensure_initialized(conf=public)

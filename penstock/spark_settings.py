@@ -7,12 +7,14 @@ SPARK_VERSION = "4.2.0"
 DELTA_VERSION = "4.4.0"
 DELTA_JAR = f"delta-spark_4.2_2.13-{DELTA_VERSION}.jar"
 #: Compiled from jvm/.
-S3_JAR = "penstock-s3.jar"
+OWN_JAR = "penstock.jar"
 FILE_MANAGER = "io.penstock.s3.ConditionalCheckpointFileManager"
 
 SETTINGS: dict[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    # Delta's own asks about every file of a log at each commit.
+    "spark.delta.logStore.file.impl": "io.penstock.local.QuickListingLogStore",
     # Delta's own lets a driver replace a commit of another one; this one leaves it to S3 (jvm/).
     "spark.delta.logStore.s3a.impl": "io.penstock.s3.ConditionalPutLogStore",
     # The same for checkpoints on S3, which Spark writes by renaming; on any other file system it is Spark's own.
@@ -41,6 +43,8 @@ SETTINGS: dict[str, str] = {
     # Models are code; the guard lifts this for the one model that the config trusts, while it is loaded.
     "spark.executorEnv.MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "spark.python.worker.reuse": "true",
+    # Spark has a daemon of Python workers for each environment of theirs, and this one it sets for some tasks only.
+    "spark.sql.execution.pyspark.udf.simplifiedTraceback.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     # With it PySpark tells the JVM, for each of the hundreds of expressions of a batch, which line it comes from.
     "spark.python.sql.dataFrameDebugging.enabled": "false",

@@ -4,6 +4,8 @@ import logging
 import signal
 import threading
 import time
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -15,11 +17,13 @@ from penstock.accounting import BatchRecord
 from penstock.arrivals import file_stream, query_id_of
 from penstock.batch import run_batch
 from penstock.errors import LeaseError, PenstockError
+from penstock.logs import in_batch
 from penstock.pipeline import Pipeline
 from penstock.preparation import Preparation
 from penstock.stopping import StopFile
 
 POLL_SECONDS = 1
+KEPT_RECORDS = 100
 log = logging.getLogger(__name__)
 
 
@@ -33,30 +37,34 @@ class StreamRunner:
 
     pipeline: Pipeline
     stop_file: StopFile
-    records: list[BatchRecord] = field(default_factory=list)
+    #: Called with each finished micro-batch; what it raises would end the stream.
+    on_record: Callable[[BatchRecord], None] = lambda record: None  # noqa: ARG005
+    records: deque[BatchRecord] = field(default_factory=deque)
     _stop: threading.Event = field(default_factory=threading.Event)
     _batch_error: Exception | None = None
 
     def run(self, *, once: bool) -> list[BatchRecord]:
-        """Run until stopped, or (once) until all files that are there are done. Returns the finished batches.
+        """Run until stopped, or (once) until all files that are there are done. Returns the finished batches; of a
+        stream, which may run for months, the last KEPT_RECORDS.
 
         Raises the PenstockError that ended a batch, LeaseError, or Spark's StreamingQueryException.
         """
+        self.records = deque(maxlen=None if once else KEPT_RECORDS)
         self.stop_file.clear()
         self._install_signal_handlers()
         query = self._start(once)
         try:
-            self._wait(query)
+            self._wait(query, preparation=None if once else Preparation(champion=self.pipeline.champion))
         except LeaseError:
             query.stop()
             raise
         except StreamingQueryException:
             if isinstance(self._batch_error, StopRequested):
-                return self.records
+                return list(self.records)
             if self._batch_error is not None:
                 raise self._batch_error from None
             raise
-        return self.records
+        return list(self.records)
 
     def _start(self, once: bool) -> StreamingQuery:
         config = self.pipeline.config
@@ -71,16 +79,16 @@ class StreamRunner:
             return writer.trigger(availableNow=True).start()
         return writer.trigger(processingTime=f"{config.trigger.every:g} seconds").start()
 
-    def _wait(self, query: StreamingQuery) -> None:
+    def _wait(self, query: StreamingQuery, *, preparation: Preparation | None) -> None:
         """Wait for the end; after a stop was asked for, stop the query as soon as no batch is running.
 
         Raises LeaseError: without files a stream that lost its lease would look alive for ever.
         """
-        preparation = Preparation(champion=self.pipeline.champion)
         while not query.awaitTermination(POLL_SECONDS):
             if not query.status["isTriggerActive"]:
                 self.pipeline.lease.check()
-                preparation.look()
+                if preparation:
+                    preparation.look()
             if not self._stop.is_set() and self.stop_file.is_there():
                 log.info("stop file found")
                 self._stop.set()
@@ -92,6 +100,10 @@ class StreamRunner:
         if self._stop.is_set():
             self._batch_error = StopRequested()
             raise self._batch_error
+        with in_batch(batch_id):
+            self._run_batch(batch_id)
+
+    def _run_batch(self, batch_id: int) -> None:
         pipeline = self.pipeline
         query_id = query_id_of(pipeline.storage, pipeline.config.checkpoint)
         if query_id is None:
@@ -105,6 +117,7 @@ class StreamRunner:
             raise
         if record is not None:
             self.records.append(record)
+            self.on_record(record)
             rows_did = "scored" if pipeline.config.workload == "rows" else "accepted, forecast"
             log.info("%s", progress_line(record, time.monotonic() - started, rows_did=rows_did))
 

@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pandas as pd
 import pytest
-from faults.bench import streaming, wait_for_commit
+from faults.bench import streaming, wait_for_commit, wait_until
 from sandbox import WINE, Sandbox, csv_file
 
 from penstock import champion, preparation
@@ -26,31 +27,33 @@ def swapped(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     return sandbox
 
 
-def wait_until(is_so: Callable[[], bool], check: Callable[[], None], *, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        check()
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+@contextmanager
+def second_version(
+    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, text: str, *, outputs: pd.Series | None
+) -> Iterator[None]:
+    """A stream of two batches, each of a file; between them comes a version, and `text` about it in the log. What is
+    done inside comes before the second batch."""
+    caplog.set_level(logging.DEBUG, logger="penstock.preparation")
+    sandbox.drop("a.csv", csv_file(WINE))
+    with streaming(sandbox) as check:
+        wait_for_commit(sandbox, 0, check)
+        sandbox.registry.register(sandbox.config().model.name, "linear", example=ONE, outputs=outputs)
+        wait_until(lambda: text in caplog.text, text, check)
+        yield
+        sandbox.drop("b.csv", csv_file(WINE))
+        wait_for_commit(sandbox, 1, check)
+
+
+def build_nothing(*arguments: object) -> None:
+    raise AssertionError("built in the batch")
 
 
 def test_a_new_version_is_ready_before_its_first_batch(
     swapped: Sandbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    caplog.set_level(logging.INFO, logger="penstock.preparation")
-    name = swapped.config().model.name
-    swapped.drop("a.csv", csv_file(WINE))
-    with streaming(swapped) as check:
-        wait_for_commit(swapped, 0, check)
-        swapped.registry.register(name, "linear", example=ONE, outputs=ANSWER)
-        wait_until(lambda: f"models:/{name}/2 is ready" in caplog.text, check)
-
-        def build_nothing(*arguments: object) -> None:
-            raise AssertionError("built in the batch")
-
+    text = f"models:/{swapped.config().model.name}/2 is ready"
+    with second_version(swapped, caplog, text, outputs=ANSWER):
         monkeypatch.setattr(champion, "build_scorer", build_nothing)
-        swapped.drop("b.csv", csv_file(WINE))
-        wait_for_commit(swapped, 1, check)
     assert {(row.batch_id, row.model_version) for row in swapped.rows("predictions")} == {(0, "1"), (1, "2")}
     assert caplog.text.count("is ready") == 1
 
@@ -58,15 +61,8 @@ def test_a_new_version_is_ready_before_its_first_batch(
 def test_a_version_that_can_not_be_made_ready_is_refused_by_the_batch(
     swapped: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.DEBUG, logger="penstock.preparation")
-    name = swapped.config().model.name
-    swapped.drop("a.csv", csv_file(WINE))
-    with streaming(swapped) as check:
-        wait_for_commit(swapped, 0, check)
-        swapped.registry.register(name, "linear", example=ONE, outputs=None)
-        wait_until(lambda: "could not be made ready" in caplog.text, check)
-        swapped.drop("b.csv", csv_file(WINE))
-        wait_for_commit(swapped, 1, check)
+    with second_version(swapped, caplog, "could not be made ready", outputs=None):
+        pass
     assert {row.model_version for row in swapped.rows("predictions")} == {"1"}
     [_, refusing] = sorted(swapped.rows("batches"), key=lambda row: row.batch_id)
     assert "no signature" in refusing.refused_versions["2"]

@@ -12,7 +12,7 @@ from penstock.environment import (
     requirement_problems,
 )
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import DELTA_JAR, S3_JAR
+from penstock.spark_settings import DELTA_JAR, OWN_JAR
 from udfs.installed import requirement_problem
 
 
@@ -95,13 +95,13 @@ def spark_home(tmp_path, monkeypatch, *jars):
 
 
 def test_the_delta_jar_is_found(tmp_path, monkeypatch):
-    spark_home(tmp_path, monkeypatch, "spark-core.jar", DELTA_JAR, S3_JAR)
-    assert check_jars() == f"{DELTA_JAR}, {S3_JAR}"
+    spark_home(tmp_path, monkeypatch, "spark-core.jar", DELTA_JAR, OWN_JAR)
+    assert check_jars() == f"{DELTA_JAR}, {OWN_JAR}"
 
 
 def test_a_missing_jar_of_ours_is_named(tmp_path, monkeypatch):
     spark_home(tmp_path, monkeypatch, DELTA_JAR)
-    with pytest.raises(EnvironmentCheckError, match=rf"no {S3_JAR}.*make jars"):
+    with pytest.raises(EnvironmentCheckError, match=rf"no {OWN_JAR}.*make jars"):
         check_jars()
 
 

@@ -1,0 +1,41 @@
+"""Tables in which rows are marked as deleted (deletion vectors), as retention leaves them: what is left, for DuckDB.
+
+deltalake gives no dataset of such a table. Its files without a mark are one as ever; of the others, which are those
+that retention has reached into, the rows that are left are read into memory.
+"""
+
+from collections.abc import Mapping
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import PyFileSystem
+
+DELETION_VECTORS = "deletionVectors"
+
+
+def register_undeleted(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable) -> None:
+    """Make the view `name` of the rows of `table` that are not deleted."""
+    files = PyFileSystem(DeltaStorageHandler(table.table_uri, table._storage_options))
+    schema, kept = pa.schema(table.schema().to_arrow()), kept_rows(table)
+    whole = [file for file in map(file_name, table.file_uris()) if file not in kept]
+    parts = [pq.read_table(file, filesystem=files).filter(pa.array(keep)) for file, keep in kept.items()]
+    marked = pa.concat_tables([schema.empty_table(), *parts], promote_options="permissive").select(schema.names)
+    connection.register(f"{name}_whole", ds.dataset(whole, schema=schema, filesystem=files, format="parquet"))
+    connection.register(f"{name}_marked", marked)
+    connection.execute(f"CREATE VIEW {name} AS SELECT * FROM {name}_whole UNION ALL SELECT * FROM {name}_marked")
+
+
+def kept_rows(table: DeltaTable) -> Mapping[str, list[bool]]:
+    """For each file with deleted rows, by its name: which of its rows are left."""
+    vectors = pa.table(table.deletion_vectors())
+    names = map(file_name, vectors["filepath"].to_pylist())
+    return dict(zip(names, vectors["selection_vector"].to_pylist(), strict=True))
+
+
+def file_name(uri: str) -> str:
+    """The tables have no partitions: all files lie in the table's folder."""
+    return uri.rsplit("/", 1)[-1]
