@@ -1,0 +1,59 @@
+"""Write contract, config and sample of a new pipeline: jobs/init_pipeline.py boiler --sample boiler.csv --target wear
+
+For series: jobs/init_pipeline.py plant --sample plant.csv --series-id unit --time hour --variables load,heat"""
+
+import csv
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from penstock.cli import run_job
+from penstock.init_pipeline import Request, init_pipeline
+from penstock.init_series import SeriesColumns
+from penstock.init_steps import next_steps
+
+
+@click.command(help=__doc__)
+@click.argument("name")
+@click.option("--sample", required=True, type=click.Path(path_type=Path), help="A CSV or Parquet file of the input.")
+@click.option("--target", metavar="COLUMN", help="What is to be predicted; it is no part of the contract.")
+@click.option("--series-id", metavar="COLUMN", help="With --time and --variables: the id of a series.")
+@click.option("--time", metavar="COLUMN", help="When an observation was made.")
+@click.option("--variables", metavar="A,B", help="What is forecast together.")
+@click.option("--frequency", metavar="ALIAS", help="A pandas offset alias; default: as the sample has it.")
+@click.option("--model", metavar="NAME", help="The registered model's name; default: NAME.")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Penstock's folder; default: this one.")
+@click.option("--force", is_flag=True, help="Write over files that are there.")
+def command(
+    name: str,
+    sample: Path,
+    target: str | None,
+    series_id: str | None,
+    time: str | None,
+    variables: str | None,
+    frequency: str | None,
+    model: str | None,
+    folder: Path,
+    force: bool,
+) -> None:
+    series = None
+    if series_id and time and variables and target is None:
+        series = SeriesColumns(id=series_id, time=time, variables=tuple(next(csv.reader([variables]))))
+    elif series_id or time or variables or frequency:
+        raise click.UsageError("a series takes --series-id, --time and --variables, all three, and no --target")
+    request = Request(name=name, sample=sample, target=target, series=series, frequency=frequency)
+    outcome = init_pipeline(replace(request, model=model, folder=folder, force=force))
+    for note in outcome.notes:
+        click.echo(f"note: {note}")
+    click.echo("\n".join(next_steps(outcome.written)))
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

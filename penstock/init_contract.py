@@ -1,0 +1,75 @@
+"""Writes a contract down as the Python module that a person would write."""
+
+from collections.abc import Mapping, Sequence
+
+from penstock.init_types import Kind
+from schemas.contract import Contract, Field
+
+LONGEST_LINE = 120
+INDENT = "    "
+
+
+def fields_of(kinds: Mapping[str, Kind], names: Sequence[str]) -> tuple[Field, ...]:
+    """A field for each header; names: what the columns are called in the tables."""
+    return tuple(
+        Field(name=name, type=kind.type, source=source, nullable=kind.nullable, format=kind.format, nan=kind.nan)
+        for name, (source, kind) in zip(names, kinds.items(), strict=True)
+    )
+
+
+def contract_text(contract: Contract, *, about: str, notes: Mapping[str, str]) -> str:
+    """The module, formatted as ruff would. about: the docstring. notes: comments by the fields' sources."""
+    head = [f'"""{about}"""', "", "from schemas.contract import Contract, Field", ""]
+    lines = []
+    for field in contract.fields:
+        if notes.get(field.source):
+            lines.append(f"{INDENT * 2}# {notes[field.source]}")
+        lines += field_lines(field)
+    return "\n".join([*head, *shortest(lines), ""])
+
+
+def shortest(lines: Sequence[str]) -> list[str]:
+    """The statement around the lines of the fields. A single field is drawn into one line where there is room."""
+    alone = lines[0].strip()
+    if len(lines) == 1 and len(f"CONTRACT = Contract(fields=({alone}))") <= LONGEST_LINE:
+        return [f"CONTRACT = Contract(fields=({alone}))"]
+    if len(lines) == 1 and len(f"{INDENT}fields=({alone})") <= LONGEST_LINE:
+        return ["CONTRACT = Contract(", f"{INDENT}fields=({alone})", ")"]
+    return ["CONTRACT = Contract(", f"{INDENT}fields=(", *lines, f"{INDENT})", ")"]
+
+
+def field_lines(field: Field) -> list[str]:
+    arguments = field_arguments(field)
+    line = f"{INDENT * 2}Field({', '.join(arguments)}),"
+    if len(line) <= LONGEST_LINE:
+        return [line]
+    inner = f"{INDENT * 3}{', '.join(arguments)}"
+    between = [inner] if len(inner) <= LONGEST_LINE else [argument_line(argument) for argument in arguments]
+    return [f"{INDENT * 2}Field(", *between, f"{INDENT * 2}),"]
+
+
+def argument_line(argument: str) -> str:
+    """A single long word is no line too long for ruff."""
+    line = f"{INDENT * 3}{argument},"
+    return f"{line}  # noqa: E501" if len(line) > LONGEST_LINE and " " in argument else line
+
+
+def field_arguments(field: Field) -> list[str]:
+    """What is not as Field has it anyway."""
+    arguments = [f"name={python_text(field.name)}", f"type={python_text(field.type)}"]
+    if field.source != field.name:
+        arguments.append(f"source={python_text(field.source)}")
+    if field.nullable:
+        arguments.append("nullable=True")
+    if field.format:
+        arguments.append(f"format={python_text(field.format)}")
+    if field.nan != "reject":
+        arguments.append(f"nan={python_text(field.nan)}")
+    return arguments
+
+
+def python_text(text: str) -> str:
+    """A literal in the quotes that need fewer backslashes, the double ones if it is the same."""
+    inner = repr('"' + text)[2:-1].replace("\\'", "'")
+    double, single = inner.replace('"', '\\"'), inner.replace("'", "\\'")
+    return f"'{single}'" if len(single) < len(double) else f'"{double}"'

@@ -1,0 +1,148 @@
+"""How the text of an unknown CSV file is cut into fields: its encoding, separator and quote."""
+
+import csv
+import io
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, product
+from typing import Any
+
+from penstock.admission_csv import UTF8_MARK
+from penstock.config import CsvDialect
+from penstock.errors import ConfigError
+
+#: Where several separators fit equally well: a comma is the one that stands in texts and numbers, too.
+SEPARATORS = ("\t", ";", "|", ",")
+QUOTES = (('"', '"'), ("'", "'"), ('"', "\\"))
+LINES_LOOKED_AT = 200
+#: Of the lines looked at, how many must have the header's number of fields.
+LEAST_FITTING = 0.7
+LONGEST_SINGLE_HEADER = 100
+UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+EXPECTED = "expected a CSV file, its columns separated by ',', ';', tab or '|', or a Parquet file"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attempt:
+    """What comes of cutting the lines with one dialect. fitting: the share with the header's number of fields."""
+
+    dialect: CsvDialect
+    header: tuple[str, ...]
+    fitting: float
+    fields_in_quotes: int
+
+    @property
+    def rank(self) -> tuple[bool, float, int, int]:
+        return self.is_table, self.fitting, -self.fields_in_quotes, len(self.header)
+
+    @property
+    def is_table(self) -> bool:
+        return len(self.header) > 1 and self.fitting >= LEAST_FITTING
+
+
+def find_dialect(head: bytes, *, encoding: str, is_whole: bool) -> CsvDialect:
+    """head: the beginning of the file; is_whole: it is all of it. Raises ConfigError if it is no CSV."""
+    refuse_no_text(head)
+    text = head.decode(encoding, errors="replace")
+    lines = [line for line in io.StringIO(text.removeprefix("\ufeff"), newline=None) if line.strip()]
+    lines = lines[:LINES_LOOKED_AT] if is_whole else lines[:-1][:LINES_LOOKED_AT]
+    if not lines:
+        what = "has only blank lines" if is_whole else "has no line end within its first megabyte"
+        raise ConfigError(f"{what}; {EXPECTED}")
+    if lines[0].lstrip().startswith(("{", "[", "<")):
+        raise ConfigError(f"looks like JSON or XML; {EXPECTED}")
+    plain = [
+        CsvDialect(separator=separator, quote=quote, escape=escape, encoding=encoding)
+        for (quote, escape), separator in product(QUOTES, SEPARATORS)
+    ]
+    spanning = [dialect.model_copy(update={"multi_line": True}) for dialect in plain]
+    attempts = [attempt(lines, dialect) for dialect in (*plain, *spanning)]
+    best = max(attempts, key=lambda one: one.rank)
+    if best.is_table:
+        return best.dialect
+    if all(len(one.header) == 1 and one.fitting >= LEAST_FITTING for one in attempts) and is_short(best.header[0]):
+        return CsvDialect(encoding=encoding)
+    raise ConfigError(f"is no CSV: with no separator do its lines have the same number of fields; {EXPECTED}")
+
+
+def is_short(name: str) -> bool:
+    return len(name) <= LONGEST_SINGLE_HEADER
+
+
+def refuse_no_text(head: bytes) -> None:
+    if head.startswith(UTF16_MARKS):
+        raise ConfigError("is UTF-16, which the stream does not read; save it as UTF-8")
+    if head.startswith(b"PK\x03\x04"):
+        raise ConfigError(f"is a zip archive or a workbook; save it as CSV. Penstock {EXPECTED}")
+    if b"\x00" in head:
+        raise ConfigError(f"is a binary file; {EXPECTED}")
+
+
+def attempt(lines: Sequence[str], dialect: CsvDialect) -> Attempt:
+    records = list(cut_records(lines, dialect))
+    header = tuple(records[0] or ("",))
+    rows = records[1:]
+    fitting = [row for row in rows if row is not None and len(row) == len(header)]
+    return Attempt(
+        dialect=dialect,
+        header=header,
+        fitting=len(fitting) / len(rows) if rows else 1.0,
+        fields_in_quotes=sum(is_in_quotes(field) for row in (list(header), *fitting) for field in row),
+    )
+
+
+def is_in_quotes(field: str) -> bool:
+    return len(field) > 1 and field[0] == field[-1] and field[0] in "\"'"
+
+
+def cut_records(lines: Iterable[str], dialect: CsvDialect) -> Iterator[list[str] | None]:
+    """The fields of each record, None for one whose quotes are wrong. Blank lines are no records.
+
+    Without multi_line a line is a record, whatever its quotes.
+    """
+    options = reader_options(dialect)
+    if not dialect.multi_line:
+        for line in lines:
+            if line.strip(" \t\r\n"):
+                yield trimmed(cut_one([line.rstrip("\r\n")], options), dialect)
+        return
+    # One record at a time, so that wrong quotes cost that record.
+    source = iter(lines)
+    for line in source:
+        if line.strip(" \t\r\n"):
+            yield trimmed(cut_one(chain([line], source), options), dialect)
+
+
+def cut_one(lines: Iterable[str], options: Mapping[str, Any]) -> list[str] | None:
+    try:
+        return next(csv.reader(lines, **options), None)
+    except csv.Error:
+        return None
+
+
+def trimmed(fields: list[str] | None, dialect: CsvDialect) -> list[str] | None:
+    return [field.strip() for field in fields] if fields is not None and dialect.trim else fields
+
+
+def reader_options(dialect: CsvDialect) -> dict[str, Any]:
+    doubled = dialect.escape == dialect.quote
+    return {
+        "delimiter": dialect.separator,
+        "quotechar": dialect.quote,
+        "doublequote": doubled,
+        "escapechar": None if doubled else dialect.escape,
+        "strict": True,
+    }
+
+
+def encoding_of(lines: Iterable[bytes]) -> str:
+    """UTF-8 if more of the lines with other letters than ASCII are valid in it than not, else ISO-8859-1."""
+    valid = damaged = 0
+    for line in lines:
+        if not line.isascii():
+            try:
+                line.removeprefix(UTF8_MARK).decode("utf-8")
+                valid += 1
+            except UnicodeDecodeError:
+                damaged += 1
+    return "ISO-8859-1" if damaged > valid else "UTF-8"

@@ -1,0 +1,83 @@
+"""Names for a new pipeline: is its own name usable, and what are its columns called in the tables?"""
+
+import keyword
+import re
+import unicodedata
+from collections.abc import Collection, Sequence
+
+from penstock.errors import ConfigError
+from schemas.contract import RESERVED_NAMES
+
+#: Modules of schemas/ that are no pipeline's contract; not even --force may overwrite them.
+OWN_MODULES = frozenset({"contract", "tables"})
+PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_]*")
+GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+#: Between words of sepalLength, and not within pH.
+WORD_STARTS = re.compile(r"(?<=[a-z0-9]{2})(?=[A-Z])")
+
+
+def check_pipeline_name(name: str) -> None:
+    """Raises ConfigError, with a name near to it, unless it can be a pipeline and a Python module."""
+    if name in OWN_MODULES:
+        raise ConfigError(f"NAME: schemas/{name}.py is Penstock's own; choose another name, for example {name}_data")
+    if PIPELINE_NAME.fullmatch(name) and not keyword.iskeyword(name):
+        return
+    snake = snake_case(name) or "my_pipeline"
+    suggestion = f"pipeline_{snake}" if keyword.iskeyword(snake) or not snake[0].isalpha() else snake
+    raise ConfigError(
+        f"NAME: {name!r} can't be a Python module; use small letters, digits and '_', for example {suggestion}"
+    )
+
+
+def column_names(headers: Sequence[str], *, taken: Collection[str] = ()) -> list[str]:
+    """A table column for each header, snake_case, in the same order, all different.
+
+    taken: names that are no choice, beside those that every table uses. Raises ConfigError if two headers can't stand
+    in one contract.
+    """
+    refuse_doubled_headers(headers)
+    used = {*RESERVED_NAMES, *taken}
+    names = []
+    for number, header in enumerate(headers, start=1):
+        name = free_name(table_name(header, number), used)
+        used.add(name)
+        names.append(name)
+    return names
+
+
+def refuse_doubled_headers(headers: Sequence[str]) -> None:
+    """Case does not count: Spark takes `pH` and `PH` for one column."""
+    seen: dict[str, str] = {}
+    for header in headers:
+        before = seen.get(header.lower())
+        if before == header:
+            raise ConfigError(f"header: column {header!r} stands twice; rename one of them in the file")
+        if before is not None:
+            raise ConfigError(f"header: columns {before!r} and {header!r} differ in case only; rename one in the file")
+        seen[header.lower()] = header
+
+
+def table_name(header: str, number: int) -> str:
+    """number: the column's place in the file, for a header without a usable letter."""
+    snake = snake_case(header)
+    if not snake:
+        return f"column_{number}"
+    return snake if snake[0].isalpha() else f"column_{snake}"
+
+
+def free_name(name: str, used: Collection[str]) -> str:
+    if name not in used:
+        return name
+    if name in RESERVED_NAMES and f"{name}_value" not in used:
+        return f"{name}_value"
+    number = 2
+    while f"{name}_{number}" in used:
+        number += 1
+    return f"{name}_{number}"
+
+
+def snake_case(text: str) -> str:
+    """The letters a-z and digits of a text, with '_' between words; empty if it has none."""
+    latin = unicodedata.normalize("NFKD", unicodedata.normalize("NFC", text).translate(GERMAN))
+    plain = latin.encode("ascii", "ignore").decode("ascii")
+    return re.sub(r"[^a-z0-9]+", "_", WORD_STARTS.sub("_", plain).lower()).strip("_")

@@ -1,0 +1,114 @@
+"""The section `series` of a new pipeline: its columns, and how far apart the sample's observations are."""
+
+from dataclasses import dataclass, replace
+
+import pandas as pd
+from pandas.tseries.frequencies import infer_freq, to_offset
+
+from penstock.calendar import Calendar
+from penstock.errors import ConfigError
+from penstock.init_sample import Sample
+from penstock.init_types import Kind, python_format
+from penstock.series_contract import IDS, NUMERIC, TIMES
+
+#: Columns of the tables of series; a variable of such a name would be two columns of one.
+TABLE_COLUMNS = frozenset({"series_id", "ds", "slot", "number", "observed_at"})
+SERIES_LOOKED_AT = 20
+LEAST_TIMES = 3
+#: Of the distances between observations, how many must be the commonest one.
+LEAST_EVEN = 0.5
+#: pandas names quarters and years by the month they begin or end with, of which these are the usual ones.
+USUAL = {
+    **dict.fromkeys(("QS-JAN", "QS-APR", "QS-JUL", "QS-OCT"), "QS"),
+    **dict.fromkeys(("QE-MAR", "QE-JUN", "QE-SEP", "QE-DEC"), "QE"),
+    "YS-JAN": "YS",
+    "YE-DEC": "YE",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesColumns:
+    """The headers of the id, the time and the variables."""
+
+    id: str
+    time: str
+    variables: tuple[str, ...]
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (self.id, self.time, *self.variables)
+
+
+def series_kinds(sample: Sample, columns: SeriesColumns) -> dict[str, Kind]:
+    """The types of the series' columns. Raises ConfigError for one that a series can't have."""
+    if len({*columns.all}) < len(columns.all):
+        raise ConfigError("--series-id, --time and --variables name a column twice; each is another one")
+    kinds = {name: sample.kinds[name] for name in columns.all}
+    if kinds[columns.id].type not in IDS and sample.format == "csv":
+        kinds[columns.id] = replace(kinds[columns.id], type="string", format=None, nan="reject")
+    wanted = {columns.id: ("--series-id", IDS), columns.time: ("--time", TIMES)}
+    wanted |= dict.fromkeys(columns.variables, ("--variables", NUMERIC))
+    for name, (option, types) in wanted.items():
+        if kinds[name].type not in types:
+            hint = f" ({kinds[name].note})" if kinds[name].note else ""
+            raise ConfigError(f"{option}: {name!r} is a {kinds[name].type}{hint}, expected {' or '.join(types)}")
+    for name in columns.variables:
+        # One sample of whole numbers says nothing about the next.
+        kinds[name] = replace(kinds[name], type="double")
+    for name in (columns.id, columns.time):
+        kinds[name] = replace(kinds[name], nullable=False)
+    return kinds
+
+
+def frequency_of(sample: Sample, columns: SeriesColumns) -> str:
+    """The pandas offset alias of the sample's observations. Raises ConfigError if it can't be told or used."""
+    times = times_by_series(sample, columns)
+    inferred = [found for one in times if (found := frequency_of_times(one))]
+    if not inferred:
+        raise ConfigError(
+            f"--time: no series of the sample has {LEAST_TIMES} observations at even distances, so that the frequency "
+            "can't be told; give it with --frequency, for example --frequency D"
+        )
+    commonest = max(set(inferred), key=inferred.count)
+    return checked_frequency(USUAL.get(commonest, commonest))
+
+
+def checked_frequency(frequency: str) -> str:
+    try:
+        Calendar.of(frequency)
+    except ValueError as error:
+        raise ConfigError(f"--frequency: {error}") from None
+    return frequency
+
+
+def times_by_series(sample: Sample, columns: SeriesColumns) -> list[pd.DatetimeIndex]:
+    """The different times of the longest series, sorted."""
+    frame = sample.frame[[columns.id, columns.time]].dropna()
+    form = sample.kinds[columns.time].format
+    text_format = python_format(form) if form else "ISO8601"
+    read = pd.to_datetime(frame[columns.time], format=text_format if sample.format == "csv" else None, utc=True)
+    times = read.dt.tz_localize(None).groupby(frame[columns.id].to_numpy())
+    different = [pd.DatetimeIndex(one.unique()).sort_values() for _, one in times]
+    return sorted(different, key=len, reverse=True)[:SERIES_LOOKED_AT]
+
+
+def frequency_of_times(times: pd.DatetimeIndex) -> str | None:
+    """As pandas sees it, or the commonest distance where some observations are missing."""
+    if len(times) < LEAST_TIMES:
+        return None
+    found = infer_freq(times) or calendar_with_gaps(times)
+    if found:
+        return found
+    distances = times[1:] - times[:-1]
+    counts = distances.value_counts()
+    is_even = counts.iloc[0] >= LEAST_EVEN * len(distances)
+    return str(to_offset(counts.index[0]).freqstr) if is_even else None
+
+
+def calendar_with_gaps(times: pd.DatetimeIndex) -> str | None:
+    """Months, quarters or years, of which some are missing."""
+    for alias in ("YS", "YE", "QS", "QE", "MS", "ME"):
+        whole = pd.date_range(times[0], times[-1], freq=alias)
+        if len(times) >= LEAST_EVEN * len(whole) and times.isin(whole).all():
+            return alias
+    return None

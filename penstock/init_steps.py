@@ -1,0 +1,76 @@
+"""What to do after `penstock init`: the exact commands, in order."""
+
+import shlex
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What was made in `folder`, by paths below it. data: the sample as it was given."""
+
+    name: str
+    folder: Path
+    contract: Path
+    config: Path
+    sample: Path
+    data: Path
+    target: str | None
+    is_series: bool
+    model: str
+
+
+def next_steps(written: Written) -> list[str]:
+    """Lines to print; the commands are indented."""
+    conf = ["--conf", str(written.config)]
+    inbox = f"warehouse/{written.name}/inbox"
+    steps = [("train a first model and register it", job(written, "train_rows", *conf, *training(written)))]
+    if written.is_series:
+        steps = [("fit a first model and register it", job(written, "fit_var", *conf, *training(written)))]
+    elif written.target is None:
+        about = f"register a model with a signature as {written.model!r}, alias champion (README, Your own model)"
+        steps = [(about, "")]
+    steps += [
+        ("see whether all is ready", job(written, "doctor", *conf)),
+        ("put the sample where files arrive", f"mkdir -p {inbox} && cp {shlex.quote(str(written.sample))} {inbox}/"),
+        ("score it", job(written, "backfill", *conf)),
+        ("look at what came of it", job(written, "show_status", *conf)),
+    ]
+    steps = [*before_all(written), *steps]
+    lines = [f"wrote {written.contract}, {written.config} and {written.sample}", "", "Next:"]
+    for number, (about, command) in enumerate(steps, start=1):
+        lines += [f"{number}. {about}", *([f"   {command}"] if command else [])]
+    return lines
+
+
+def training(written: Written) -> list[str]:
+    target = ["--target", written.target] if written.target is not None else []
+    return ["--data", below(written.data, written.folder), *target, "--promote"]
+
+
+def before_all(written: Written) -> list[tuple[str, str]]:
+    """Where to go, and where Python looks for the contract."""
+    folder = written.folder.absolute()
+    steps = []
+    if folder != Path.cwd():
+        steps.append(("go to the new files", f"cd {shlex.quote(str(folder))}"))
+    found = find_spec("schemas")
+    packages = [Path(place) for place in (found.submodule_search_locations or [])] if found else []
+    if packages and not any((folder / written.contract).parent.samefile(place) for place in packages):
+        command = shlex.join(["cp", str(written.contract), f"{packages[0]}/"])
+        steps.append(("put the contract where Python finds the package `schemas`", command))
+    return steps
+
+
+def job(written: Written, name: str, *options: str) -> str:
+    python = below(Path(sys.executable), written.folder)
+    is_here = (written.folder / "jobs" / f"{name}.py").exists()
+    return shlex.join([python, *([f"jobs/{name}.py"] if is_here else ["-m", f"jobs.{name}"]), *options])
+
+
+def below(path: Path, folder: Path) -> str:
+    """The path from the folder if it is in it, else the whole path."""
+    whole, top = path.absolute(), folder.absolute()
+    return str(whole.relative_to(top)) if whole.is_relative_to(top) else str(whole)

@@ -1,0 +1,101 @@
+"""Writes the three files of a new pipeline: contract, config, and the sample without its target."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from penstock.admission_csv import UTF8_MARK
+from penstock.config import CsvDialect
+from penstock.errors import ConfigError
+from penstock.init_dialect import cut_records, reader_options
+from penstock.init_sample import Sample, opened_bytes
+
+ROWS_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewFile:
+    """A file to be, by its path below the folder, and what writes it there."""
+
+    path: Path
+    write: Callable[[Path], None]
+
+
+def text_file(path: Path, text: str) -> NewFile:
+    def write(place: Path) -> None:
+        place.write_text(text, encoding="utf-8", newline="\n")
+
+    return NewFile(path=path, write=write)
+
+
+def write_all(folder: Path, files: Sequence[NewFile], *, force: bool) -> None:
+    """Write every file, or none if one is there already and force is not given. Raises ConfigError."""
+    existing = [str(file.path) for file in files if (folder / file.path).exists()]
+    if existing and not force:
+        raise ConfigError(
+            f"{', '.join(existing)}: there already; choose another NAME, or give --force to write over "
+            f"{'it' if len(existing) == 1 else 'them'}"
+        )
+    for file in files:
+        place = folder / file.path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # Renamed at the end: the sample may be this very file, or the disk be full.
+        part = place.with_name(f".{place.name}.part")
+        try:
+            file.write(part)
+            part.replace(place)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def sample_without(sample: Sample, target: str | None, path: Path) -> NewFile:
+    """A copy of the sample, all its rows, without the column `target`."""
+    if sample.format == "parquet":
+        return NewFile(path=path, write=lambda place: copy_parquet(sample.path, place, target))
+    return NewFile(path=path, write=lambda place: copy_csv(sample.path, place, target, sample.dialect))
+
+
+def copy_parquet(source: Path, place: Path, target: str | None) -> None:
+    with pq.ParquetFile(source) as file:
+        columns = [name for name in file.schema_arrow.names if name != target]
+        schema = file.schema_arrow
+        with pq.ParquetWriter(place, pa.schema([schema.field(name) for name in columns])) as writer:
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
+                writer.write_batch(batch)
+
+
+def copy_csv(source: Path, place: Path, target: str | None, dialect: CsvDialect) -> None:
+    """Byte by byte, or with the target's field out of each row. Latin text keeps every byte, whatever they mean."""
+    with opened_bytes(source) as file, place.open("wb") as copy:
+        if target is None:
+            while chunk := file.read(1 << 20):
+                copy.write(chunk)
+            return
+        lines = io.TextIOWrapper(file, encoding="latin-1", newline=None)
+        with io.TextIOWrapper(copy, encoding="latin-1", newline="") as out:
+            write_without(target.encode(dialect.encoding).decode("latin-1"), lines, out, dialect)
+
+
+def write_without(target: str, lines: TextIO, out: TextIO, dialect: CsvDialect) -> None:
+    """A row whose quotes are wrong is not copied: where its target is nobody knows."""
+    options = reader_options(dialect) | {"lineterminator": "\n"}
+    writer = csv.writer(out, **options)
+    position: int | None = None
+    for fields in cut_records(without_mark(lines), dialect):
+        if fields is None:
+            continue
+        if position is None:
+            position = fields.index(target)
+        writer.writerow([field for index, field in enumerate(fields) if index != position])
+
+
+def without_mark(lines: TextIO) -> Iterator[str]:
+    """The lines without the mark of UTF-8 before the first one, which a quote would not be a quote behind."""
+    for number, line in enumerate(lines):
+        yield line if number else line.removeprefix(UTF8_MARK.decode("latin-1"))

@@ -1,0 +1,221 @@
+"""`penstock init` through its job: the files it writes, what it prints, and what it refuses."""
+
+import importlib.util
+import shlex
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from jobs.init_pipeline import main
+from penstock.config_files import load_config
+from schemas.contract import Contract, Field
+
+CONTENT = 'Typ;Größe (cm);pH;geprüft;Güte\nA;1.5;7;01.02.2024;gut\nB;;6.5;31.12.2024;"schlecht; sehr"\nA;3.5;7.1;;gut\n'
+FIELDS = (
+    Field(name="typ", type="string", source="Typ"),
+    Field(name="groesse_cm", type="double", source="Größe (cm)", nullable=True),
+    Field(name="ph", type="double", source="pH"),
+    Field(name="geprueft", type="date", source="geprüft", nullable=True, format="dd.MM.yyyy"),
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ofen.csv").write_bytes(CONTENT.encode("latin-1"))
+    return tmp_path
+
+
+def written_contract(folder, name):
+    spec = importlib.util.spec_from_file_location(f"contract_of_{name}", folder / "schemas" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.CONTRACT
+
+
+def init(*arguments):
+    assert main(["ofen", "--sample", "ofen.csv", *arguments]) == 0
+
+
+def error_of(capsys, *arguments):
+    """What is printed when the job refuses."""
+    assert main([*arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(("error: ", "Usage: ", "Error: "))
+    return said
+
+
+def test_the_contract_is_that_of_the_sample_without_the_target(folder):
+    init("--target", "Güte")
+    assert written_contract(folder, "ofen") == Contract(fields=FIELDS)
+
+
+def test_without_a_target_every_column_is_a_field(folder):
+    init()
+    assert written_contract(folder, "ofen").fields == (*FIELDS, Field(name="guete", type="string", source="Güte"))
+
+
+def test_the_config_is_read(folder):
+    init("--target", "Güte", "--model", "oven-quality")
+    config = load_config([Path("conf/ofen.yaml")])
+    assert (config.pipeline, config.workload, config.contract) == ("ofen", "rows", "schemas.ofen:CONTRACT")
+    assert (config.model.name, config.model.alias) == ("oven-quality", "champion")
+    assert (config.source.format, config.source.path) == ("csv", str(folder / "warehouse/ofen/inbox"))
+    assert config.source.csv.model_dump(exclude_defaults=True) == {"separator": ";", "encoding": "ISO-8859-1"}
+    assert config.tables.root == str(folder / "warehouse/ofen/tables")
+    assert config.checkpoint == str(folder / "warehouse/ofen/checkpoint")
+
+
+def test_the_model_has_the_name_of_the_pipeline(folder):
+    init()
+    assert load_config([Path("conf/ofen.yaml")]).model.name == "ofen"
+
+
+@pytest.mark.parametrize("name", ["no", "on", "null", "yes", "true_", "y"])
+def test_a_name_that_yaml_takes_for_something_else(folder, name):
+    assert main([name, "--sample", "ofen.csv"]) == 0
+    assert load_config([Path(f"conf/{name}.yaml")]).pipeline == name
+
+
+@pytest.mark.parametrize(
+    ("content", "dialect"),
+    [
+        ("a\tb\n1\tNA\n2\t3\n", {"separator": "\t", "null_marker": "NA"}),
+        ("a|b\n1|'x|y'\n", {"separator": "|", "quote": "'", "escape": "'"}),
+        ('a,b\n1,"x \\", y"\n', {"escape": "\\"}),
+        ('a,b\n1,"x\ny"\n', {"multi_line": True}),
+        ("a, b\n1, ?\n2, 3\n", {"trim": True, "null_marker": "?"}),
+    ],
+    ids=repr,
+)
+def test_the_dialect_comes_back_from_the_config(folder, content, dialect):
+    (folder / "ofen.csv").write_text(content)
+    init()
+    assert load_config([Path("conf/ofen.yaml")]).source.csv.model_dump(exclude_defaults=True) == dialect
+
+
+def test_the_sample_is_copied_without_the_target(folder):
+    init("--target", "Größe (cm)")
+    assert (folder / "data/ofen-sample.csv").read_bytes().decode("latin-1") == (
+        'Typ;pH;geprüft;Güte\nA;7;01.02.2024;gut\nB;6.5;31.12.2024;"schlecht; sehr"\nA;7.1;;gut\n'
+    )
+
+
+def test_without_a_target_the_sample_is_copied_byte_by_byte(folder):
+    init()
+    assert (folder / "data/ofen-sample.csv").read_bytes() == (folder / "ofen.csv").read_bytes()
+
+
+def test_a_marked_file_with_the_target_first(folder):
+    (folder / "ofen.csv").write_text('\ufeff"y","x"\n1,"ü"\n', encoding="utf-8")
+    init("--target", "y")
+    assert (folder / "data/ofen-sample.csv").read_text(encoding="utf-8") == "x\nü\n"
+
+
+def test_a_parquet_sample(folder):
+    pq.write_table(pa.table({"x": [1.5, 2.5], "y": ["a", "b"], "odd": [[1], [2]]}), folder / "ofen.parquet")
+    assert main(["ofen", "--sample", "ofen.parquet", "--target", "y"]) == 0
+    assert written_contract(folder, "ofen").fields == (Field(name="x", type="double"),)
+    assert load_config([Path("conf/ofen.yaml")]).source.format == "parquet"
+    assert pd.read_parquet("data/ofen-sample.parquet")["x"].tolist() == [1.5, 2.5]
+    assert pq.read_schema("data/ofen-sample.parquet").names == ["x", "odd"]
+
+
+def test_nothing_is_written_over_without_force(folder, capsys):
+    (folder / "conf").mkdir()
+    (folder / "conf/ofen.yaml").write_text("mine")
+    said = error_of(capsys, "ofen", "--sample", "ofen.csv")
+    assert "conf/ofen.yaml: there already; choose another NAME, or give --force to write over it" in said
+    assert (folder / "conf/ofen.yaml").read_text() == "mine"
+    assert not (folder / "schemas").exists()
+    init("--force")
+    assert load_config([Path("conf/ofen.yaml")]).pipeline == "ofen"
+
+
+def test_penstocks_own_modules_are_not_written_over_even_with_force(folder, capsys):
+    said = error_of(capsys, "contract", "--sample", "ofen.csv", "--force")
+    assert "schemas/contract.py is Penstock's own" in said
+
+
+def steps(capsys):
+    """The commands printed, as they would be typed."""
+    return [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("   ")]
+
+
+def jobs_of(commands):
+    found = [shlex.split(command) for command in commands]
+    return [(command[2].removeprefix("jobs."), command[3:]) for command in found if command[0] == sys.executable]
+
+
+def test_the_next_steps_are_exact_commands(folder, capsys):
+    init("--target", "Güte")
+    commands = steps(capsys)
+    conf = ["--conf", "conf/ofen.yaml"]
+    assert jobs_of(commands) == [
+        ("train_rows", [*conf, "--data", "ofen.csv", "--target", "Güte", "--promote"]),
+        ("doctor", conf),
+        ("backfill", conf),
+        ("show_status", conf),
+    ]
+    assert "mkdir -p warehouse/ofen/inbox && cp data/ofen-sample.csv warehouse/ofen/inbox/" in commands
+
+
+def test_every_job_of_the_next_steps_is_there(folder, capsys):
+    init("--target", "Güte")
+    assert all(importlib.util.find_spec(f"jobs.{job}") for job, _ in jobs_of(steps(capsys)))
+
+
+def test_where_python_does_not_look_the_steps_say_so(folder, capsys):
+    (folder / "elsewhere").mkdir()
+    init("--folder", "elsewhere")
+    first, second, *_ = steps(capsys)
+    assert first == f"cd {folder / 'elsewhere'}"
+    assert shlex.split(second)[:2] == ["cp", "schemas/ofen.py"]
+
+
+def test_without_a_target_the_steps_say_that_a_model_is_needed(folder, capsys):
+    init()
+    printed = capsys.readouterr().out
+    assert "register a model with a signature as 'ofen', alias champion" in printed
+    assert "train_rows" not in printed
+
+
+def test_notes_are_printed_and_stand_in_the_contract(folder, capsys):
+    (folder / "ofen.csv").write_text("x;day;ort\n1,5;01/02/2024;01234\n")
+    init()
+    printed = capsys.readouterr().out
+    contract = (folder / "schemas/ofen.py").read_text()
+    for words in ("decimal comma", "could be written as dd/MM/yyyy", "leading zeros"):
+        assert words in printed
+        assert words in contract
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["my-oven", "--sample", "ofen.csv"], "'my-oven' can't be a Python module; use small letters, digits and '_'"),
+        (["ofen", "--sample", "none.csv"], "none.csv: there is no such file; name a CSV or Parquet file"),
+        (["ofen", "--sample", "."], ".: is no file; name one CSV or Parquet file"),
+        (["ofen", "--sample", "ofen.csv", "--target", "Gute"], "has no column 'Gute'; is 'Güte' meant?"),
+        (
+            ["ofen", "--sample", "ofen.csv", "--target", "zzz"],
+            "has no column 'zzz'; its columns are 'Typ', 'Größe (cm)', 'pH', 'geprüft', 'Güte'",
+        ),
+        (["ofen", "--sample", "ofen.csv", "--folder", "none"], "none is no folder; name one that is there"),
+        (["ofen", "--sample", "ofen.csv", "--model", "a/b"], "expected the name of a registered model"),
+        (["ofen", "--sample", "ofen.csv", "--time", "geprüft"], "--series-id, --time and --variables, all three"),
+    ],
+    ids=repr,
+)
+def test_wrong_input_gets_a_sentence_and_writes_nothing(folder, capsys, arguments, said):
+    assert said in error_of(capsys, *arguments)
+    assert [path.name for path in folder.iterdir()] == ["ofen.csv"]
+
+
+def test_a_target_alone_is_no_sample(folder, capsys):
+    (folder / "ofen.csv").write_text("y\n1.5\n")
+    assert "has no column beside the target 'y'" in error_of(capsys, "ofen", "--sample", "ofen.csv", "--target", "y")
