@@ -1,4 +1,4 @@
-"""Trains the wine example: an ElasticNet on standardised measurements, logged and registered in MLflow."""
+"""Trains the wine example: an ElasticNet on standardised measurements; and logs and registers what is trained."""
 
 import logging
 from dataclasses import dataclass
@@ -8,6 +8,7 @@ import mlflow
 import mlflow.sklearn
 import pandas as pd
 from mlflow.data.pandas_dataset import from_pandas
+from mlflow.models import ModelSignature
 from sklearn.linear_model import ElasticNet
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 from sklearn.model_selection import train_test_split
@@ -59,20 +60,44 @@ def train(
         mlflow.log_metrics(metrics)
         mlflow.log_input(from_pandas(training, targets=TARGET, name=data.stem), context="training")
         example = training[names].head(5)
-        # MLflow loads what it has just saved, to see what it imports.
-        with pickle_allowed(True):
-            info = mlflow.sklearn.log_model(
-                model,
-                name="model",
-                signature=mlflow.models.infer_signature(example, model.predict(example)),
-                input_example=example,
-                registered_model_name=config.model.name,
-            )
+        version = register_sklearn(
+            config,
+            model,
+            signature=mlflow.models.infer_signature(example, model.predict(example)),
+            example=example,
+            promote=promote,
+        )
+    return TrainingResult(version=version, run_id=run.info.run_id, metrics=metrics)
+
+
+def register_sklearn(
+    config: PipelineConfig,
+    model: Pipeline,
+    *,
+    signature: ModelSignature,
+    example: pd.DataFrame | None,
+    promote: bool,
+    requirements: list[str] | None = None,
+) -> str:
+    """Log the model in the current run as a new version under the config's name; returns the version.
+
+    promote: set the config's alias; otherwise `candidate`. requirements: None lets MLflow see what the model imports.
+    """
+    # MLflow loads what it has just saved, to see what it imports.
+    with pickle_allowed(True):
+        info = mlflow.sklearn.log_model(
+            model,
+            name="model",
+            signature=signature,
+            input_example=example,
+            registered_model_name=config.model.name,
+            pip_requirements=requirements,
+        )
     version = str(info.registered_model_version)
     alias = config.model.alias if promote else "candidate"
     mlflow.MlflowClient().set_registered_model_alias(config.model.name, alias, version)
     log.info("registered %s version %s with the alias %s", config.model.name, version, alias)
-    return TrainingResult(version=version, run_id=run.info.run_id, metrics=metrics)
+    return version
 
 
 def read_training_data(data: Path, names: list[str]) -> pd.DataFrame:
@@ -100,7 +125,7 @@ def begin_experiment(config: PipelineConfig) -> None:
 
 
 def measure(model: Pipeline, inputs: pd.DataFrame, truth: pd.Series) -> dict[str, float]:
-    """Mean absolute error, root mean squared error and R2, in points of quality."""
+    """Mean absolute error, root mean squared error and R2; the errors in the unit of the truth."""
     predicted = model.predict(inputs)
     return {
         "holdout_mae": float(mean_absolute_error(truth, predicted)),

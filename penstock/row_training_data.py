@@ -1,0 +1,165 @@
+"""Rows to train on: a file in the pipeline's dialect, its columns as the contract and the model have them."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from penstock.admission import format_of
+from penstock.config import PipelineConfig
+from penstock.errors import ConfigError
+from penstock.init_parquet import contract_type, first_rows_of
+from penstock.init_sample import read_texts, refuse_no_file
+from penstock.init_types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
+from schemas.contract import Contract, Field
+
+Task = Literal["regression", "classification"]
+#: An integer target with more different values is a quantity, with fewer a class.
+MOST_INTEGER_CLASSES = 10
+MOST_CLASSES = 100
+LEAST_ROWS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowData:
+    """inputs: by model names; float64 (booleans 0 and 1), or texts (None where missing). target: float64, or classes
+    (str, bool, int64). left_out: rows without a target, or with a value that is not of its field's type."""
+
+    fields: tuple[Field, ...]
+    inputs: pd.DataFrame
+    target: pd.Series
+    task: Task
+    left_out: int
+
+
+def read_row_data(config: PipelineConfig, contract: Contract, *, data: Path, target: str, task: Task | None) -> RowData:
+    """The rows of `data` that can be learned from. target: its header. task: None takes what the target looks like.
+
+    The fields that are numbers, booleans or texts are inputs; a date is none. Rules are not applied: they are Spark's.
+    Raises ConfigError.
+    """
+    frame, kind = read_frame(config, data, target)
+    fields = tuple(field for field in contract.fields if is_input(field) and field.source != target)
+    missing = [field.source for field in fields if field.source not in frame.columns]
+    if missing:
+        raise ConfigError(f"{data}: lacks the columns {missing} of the contract; it has {list(frame.columns)}")
+    if not fields:
+        raise ConfigError(f"contract {config.contract}: has no number, boolean or text to learn from")
+    inputs = pd.DataFrame({field.model: input_column(frame[field.source], field) for field in fields})
+    optional = [field.model for field in fields if field.nullable]
+    is_bad = pd.DataFrame(
+        {field.model: bad_values(frame[field.source], inputs[field.model], field) for field in fields}
+    )
+    usable = ~is_bad.any(axis=1) & inputs.drop(columns=optional).notna().all(axis=1) & frame[target].notna()
+    if usable.sum() < LEAST_ROWS:
+        raise ConfigError(
+            f"{data}: {usable.sum()} of {len(frame)} rows have a target and fit the contract; "
+            f"at least {LEAST_ROWS} are needed"
+        )
+    values, chosen = target_values(frame.loc[usable, target], kind, task=task, where=f"--target: {target!r}")
+    return RowData(
+        fields=fields,
+        inputs=inputs[usable].reset_index(drop=True),
+        target=values.reset_index(drop=True),
+        task=chosen,
+        left_out=int(len(frame) - usable.sum()),
+    )
+
+
+def is_input(field: Field) -> bool:
+    return field.type not in ("date", "timestamp")
+
+
+def read_frame(config: PipelineConfig, data: Path, target: str) -> tuple[pd.DataFrame, str]:
+    """The file's columns, texts or Parquet's own types, and the target's contract type. Raises ConfigError."""
+    refuse_no_file(data)
+    try:
+        if format_of(data.name, default=config.source.format) == "parquet":
+            table = first_rows_of(data, rows=None)
+            refuse_no_target(list(table.schema.names), target)
+            kind = contract_type(table.schema.field(target).type) or "of a type that can't be predicted"
+            return table.to_pandas(), kind
+        frame = read_texts(data, config.source.csv).frame
+        refuse_no_target(list(frame.columns), target)
+        return frame, kind_of(frame[target]).type
+    except ConfigError as error:
+        raise ConfigError(f"{data}: {error}") from None
+
+
+def refuse_no_target(columns: list[str], target: str) -> None:
+    if target not in columns:
+        raise ConfigError(f"has no column {target!r}, which --target names; its columns are {columns}")
+
+
+def input_column(values: pd.Series, field: Field) -> pd.Series:
+    """The values as an input: float64 or texts, missing where they are no value of the field."""
+    if field.type == "string":
+        texts = [None if is_missing else value for value, is_missing in zip(values, values.isna(), strict=True)]
+        return pd.Series(texts, index=values.index, dtype="object")
+    if field.type == "boolean":
+        return values.map(read_boolean).astype("float64")
+    if values.dtype != "object":
+        return finite(values.astype("float64"))
+    read = read_whole if field.type in ("integer", "long") else read_number
+    return values.map(read, na_action="ignore").astype("float64")
+
+
+def bad_values(given: pd.Series, read: pd.Series, field: Field) -> pd.Series:
+    """Whether a value was given that is none of the field; a NaN is one as the field says."""
+    bad = given.notna() & read.isna()
+    if field.is_floating and field.nan != "reject":
+        bad &= ~given.astype(str).str.fullmatch(NOT_A_NUMBER.pattern, case=False)
+    return bad
+
+
+def read_boolean(value: object) -> float:
+    return {"true": 1.0, "false": 0.0}.get(str(value).lower(), math.nan)
+
+
+def read_number(value: object) -> float:
+    text = str(value)
+    return finite_or_nan(float(text)) if NUMBER.fullmatch(text) else math.nan
+
+
+def read_whole(value: object) -> float:
+    text = str(value)
+    return finite_or_nan(float(text)) if INTEGER.fullmatch(text) else math.nan
+
+
+def finite_or_nan(number: float) -> float:
+    return number if math.isfinite(number) else math.nan
+
+
+def finite(numbers: pd.Series) -> pd.Series:
+    return numbers.where(np.isfinite(numbers))
+
+
+def target_values(values: pd.Series, kind: str, *, task: Task | None, where: str) -> tuple[pd.Series, Task]:
+    """The target as numbers or as classes. kind: its contract type. Raises ConfigError if it is neither."""
+    is_number = kind in ("double", "float", "integer", "long") or kind.startswith("decimal")
+    if not is_number and kind not in ("boolean", "string"):
+        raise ConfigError(f"{where} is {kind}; expected numbers, booleans or texts")
+    is_quantity = is_number and (kind not in ("integer", "long") or values.nunique() > MOST_INTEGER_CLASSES)
+    chosen: Task = task or ("regression" if is_quantity else "classification")
+    if chosen == "regression":
+        if not is_number:
+            raise ConfigError(f"{where} is {kind}; a regression needs numbers")
+        return values.astype("float64"), chosen
+    if kind not in CLASSES:
+        raise ConfigError(f"{where} is {kind}; a classification needs texts, booleans or whole numbers")
+    count = values.nunique()
+    if not 2 <= count <= MOST_CLASSES:
+        raise ConfigError(f"{where} has {count:,} different values; a classification takes 2 to {MOST_CLASSES}")
+    return CLASSES[kind](values), chosen
+
+
+CLASSES: dict[str, Callable[[pd.Series], pd.Series]] = {
+    "string": lambda values: values.astype("object"),
+    "boolean": lambda values: values.astype(str).str.lower() == "true",
+    "integer": lambda values: values.astype("int64"),
+    "long": lambda values: values.astype("int64"),
+}
