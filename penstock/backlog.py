@@ -1,0 +1,94 @@
+"""How many files wait in the inbox. Spark's file source reports no such number (it has no source metrics), so the inbox
+is listed apart from the stream, which also sees files that wait while a micro-batch hangs."""
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+
+from penstock.accounting import BatchRecord
+from penstock.arrivals import batch_numbers, log_offset, query_id_of, whole_log
+from penstock.config import PipelineConfig
+from penstock.errors import PenstockError
+from penstock.inbox import list_inbox
+from penstock.storage import Storage
+
+#: A listing of S3 that hangs at the end of a job is left behind.
+JOIN_SECONDS = 5.0
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class Backlog:
+    """Looks every `every_seconds`, in a thread of its own, for files that are in no finished micro-batch.
+
+    done: the last batch with a marker by query id, as it was at the start. show: gets their number whenever it is known
+    anew, None while the inbox or the file log can't be read.
+    """
+
+    config: PipelineConfig
+    storage: Storage
+    done: Mapping[str, int]
+    every_seconds: float
+    show: Callable[[int | None], None]
+    _done: set[str] = field(default_factory=set)
+    _waiting: set[str] | None = None
+    _is_log_read: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __enter__(self) -> "Backlog":
+        self._thread = threading.Thread(target=self._keep_looking, name="backlog", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread:
+            self._thread.join(JOIN_SECONDS)
+
+    def on_record(self, record: BatchRecord) -> None:
+        """The files of a finished micro-batch wait no longer."""
+        self._finish(file.path for file in record.plan.files)
+
+    def look(self) -> None:
+        """Raises PenstockError, OSError."""
+        if not self._is_log_read:
+            self._finish(finished_files(self.storage, self.config.checkpoint, self.done))
+            self._is_log_read = True
+        found = list_inbox(self.storage, self.config.source).keys()
+        with self._lock:
+            self._waiting = found - self._done
+            self.show(len(self._waiting))
+
+    def _finish(self, paths: Iterable[str]) -> None:
+        with self._lock:
+            self._done.update(paths)
+            if self._waiting is not None:
+                self._waiting -= self._done
+                self.show(len(self._waiting))
+
+    def _keep_looking(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.look()
+            except (PenstockError, OSError) as error:
+                log.warning("the number of files that wait is not known: %s", error)
+                with self._lock:
+                    self._waiting = None
+                    self.show(None)
+            self._stop.wait(self.every_seconds)
+
+
+def finished_files(storage: Storage, checkpoint: str, done: Mapping[str, int]) -> set[str]:
+    """The files of the checkpoint's finished micro-batches, from Spark's file log. Raises PlanError, OSError."""
+    # A batch may have its marker and not Spark's commit yet.
+    marked = done.get(query_id_of(storage, checkpoint) or "", -1)
+    end = log_offset(storage, checkpoint, max([marked, *batch_numbers(storage, f"{checkpoint}/commits")]))
+    if end is None:
+        return set()
+    return {path for path, logged in whole_log(storage, checkpoint).items() if logged.offset <= end}

@@ -1,0 +1,58 @@
+"""The inbox as the stream lists it: which files are there, and which of them it would take."""
+
+import re
+from collections.abc import Callable
+
+from penstock.config import SourceConfig
+from penstock.errors import EnvironmentCheckError
+from penstock.storage import FileStatus, Storage
+
+
+def list_inbox(storage: Storage, source: SourceConfig) -> dict[str, FileStatus]:
+    """The files that the stream would list, by path.
+
+    Raises EnvironmentCheckError: an inbox that is not mounted is not an empty one.
+    """
+    try:
+        found = storage.files(source.path, is_overlooked=is_overlooked)
+    except (FileNotFoundError, NotADirectoryError):
+        raise EnvironmentCheckError(
+            f"the inbox {source.path} is not a folder; mount it, or correct source.path: nothing was compared"
+        ) from None
+    if source.path_glob_filter is None:
+        return found
+    is_named_so = name_filter(source.path_glob_filter)
+    return {path: status for path, status in found.items() if is_named_so(path.rsplit("/", 1)[-1])}
+
+
+def is_overlooked(name: str) -> bool:
+    """Spark's rule for files and folders (HadoopFSUtils.shouldFilterOutPathName)."""
+    if name.startswith(("_common_metadata", "_metadata")):
+        return False
+    return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith("._COPYING_")
+
+
+def name_filter(glob: str) -> Callable[[str], bool]:
+    """source.path_glob_filter as Hadoop understands it (org.apache.hadoop.fs.GlobPattern), which is what Spark asks:
+    `*`, `?`, `[a-c]`, `[!a]`, `{x,y}` and `\\` before a character that means itself."""
+    pattern, is_in_set, open_groups = "", False, 0
+    characters = iter(glob)
+    for character in characters:
+        if character == "\\":
+            pattern += re.escape(next(characters, ""))
+        elif is_in_set:
+            is_in_set = character != "]"
+            pattern += "^" if character == "!" and pattern.endswith("[") else character
+        elif character == "[":
+            is_in_set = True
+            pattern += character
+        elif character == "{":
+            open_groups += 1
+            pattern += "(?:"
+        elif character in ",}" and open_groups:
+            open_groups -= character == "}"
+            pattern += "|" if character == "," else ")"
+        else:
+            pattern += {"*": ".*", "?": "."}.get(character, re.escape(character))
+    compiled = re.compile(pattern, re.DOTALL)
+    return lambda name: compiled.fullmatch(name) is not None

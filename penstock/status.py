@@ -1,0 +1,158 @@
+"""How a pipeline is doing, read from its lease, inbox and tables, without Spark."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import duckdb
+from pydantic import BaseModel, ConfigDict
+
+from penstock.config import PipelineConfig
+from penstock.errors import EnvironmentCheckError
+from penstock.inbox import list_inbox
+from penstock.locations import storage_of
+from penstock.stopping import running_writer
+from penstock.storage import Storage
+from penstock.table_reader import READ_ERRORS, TableReader, reason_of
+
+QUARANTINE_WINDOW = timedelta(hours=24)
+
+LAST_BATCH = """
+SELECT batch_id, started_at, finished_at, rows_in, accepted, quarantined, failed, files_refused,
+       versions['champion'] AS version, refused_versions
+FROM batches ORDER BY finished_at DESC LIMIT 1
+"""
+#: The first batch after the last one that had another version.
+VERSION_SINCE = """
+SELECT min(started_at) FROM batches
+WHERE started_at > coalesce((SELECT max(started_at) FROM batches WHERE versions['champion'] <> $version),
+                            TIMESTAMPTZ '1970-01-01')
+"""
+#: Values inside a reason are left out, so that equal causes count together.
+QUARANTINE = """
+SELECT stage, regexp_replace(reason, '''.*''', '''...''') AS reason, count(*) AS entries
+FROM (SELECT stage, unnest(reasons) AS reason FROM quarantine WHERE quarantined_at >= $since AND replayed_in IS NULL)
+GROUP BY ALL ORDER BY entries DESC, reason
+"""
+DONE_FILES = "SELECT DISTINCT unnest(files).path FROM batches"
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class LastBatch(Part):
+    """The batch that finished last. rows_per_second: over its whole time; null for one of no time."""
+
+    batch_id: int
+    finished_at: datetime
+    age_seconds: float
+    seconds: float
+    rows_in: int
+    rows_per_second: float | None
+    accepted: int
+    quarantined: int
+    failed: int
+    files_refused: int
+
+
+class ModelInUse(Part):
+    """What scored the last batch. since: when the first batch with it began. refused: newer versions, with reasons."""
+
+    name: str
+    version: str
+    since: datetime
+    refused: dict[str, str]
+
+
+class Reason(Part):
+    """entries: quarantined rows or refused files with this reason."""
+
+    stage: str
+    reason: str
+    entries: int
+
+
+class Status(Part):
+    """running: the process that writes the tables, null if none does. backlog_files: in the inbox, in no batch yet.
+
+    quarantine: the last 24 hours, without what was replayed, the most frequent reason first.
+    """
+
+    pipeline: str
+    running: str | None
+    last_batch: LastBatch | None
+    backlog_files: int
+    model: ModelInUse | None
+    quarantine: tuple[Reason, ...]
+
+
+def read_status(config: PipelineConfig) -> Status:
+    """Raises EnvironmentCheckError where the inbox is no folder or a table can't be read, LeaseError, OSError."""
+    try:
+        return status_now(config)
+    except READ_ERRORS as error:
+        root, reason = config.tables.root, reason_of(error)
+        raise EnvironmentCheckError(
+            f"the tables in {root} can't be read: {reason}; look for missing or damaged files there"
+        ) from None
+
+
+def status_now(config: PipelineConfig) -> Status:
+    storage = storage_of(config)
+    holder = running_writer(config, storage)
+    reader = TableReader(config=config)
+    tables = reader.connect(("batches", "quarantine"))
+    names = {name for (name,) in tables.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    now = datetime.fromtimestamp(time.time(), tz=UTC)
+    row = first(tables, LAST_BATCH) if "batches" in names else None
+    done = {path for (path,) in tables.execute(DONE_FILES).fetchall()} if row else set()
+    return Status(
+        pipeline=config.pipeline,
+        running=str(holder) if holder else None,
+        last_batch=last_batch(row, now=now) if row else None,
+        backlog_files=backlog(storage, config, done),
+        model=model_in_use(tables, config, row) if row else None,
+        quarantine=quarantine(tables, since=now - QUARANTINE_WINDOW) if "quarantine" in names else (),
+    )
+
+
+def first(tables: duckdb.DuckDBPyConnection, sql: str, **parameters: Any) -> dict[str, Any] | None:
+    """The first row by column name."""
+    found = tables.execute(sql, parameters)
+    names = [column[0] for column in found.description or ()]
+    row = found.fetchone()
+    return dict(zip(names, row, strict=True)) if row else None
+
+
+def last_batch(row: dict[str, Any], *, now: datetime) -> LastBatch:
+    seconds = (row["finished_at"] - row["started_at"]).total_seconds()
+    return LastBatch(
+        **{name: row[name] for name in LastBatch.model_fields if name in row},
+        age_seconds=round((now - row["finished_at"]).total_seconds(), 1),
+        seconds=round(seconds, 1),
+        rows_per_second=round(row["rows_in"] / seconds, 1) if seconds > 0 else None,
+    )
+
+
+def model_in_use(tables: duckdb.DuckDBPyConnection, config: PipelineConfig, row: dict[str, Any]) -> ModelInUse | None:
+    if row["version"] is None:
+        return None
+    [(since,)] = tables.execute(VERSION_SINCE, {"version": row["version"]}).fetchall()
+    refused = dict(row["refused_versions"] or {})
+    return ModelInUse(name=config.model.name, version=row["version"], since=since, refused=refused)
+
+
+def backlog(storage: Storage, config: PipelineConfig, done: set[str]) -> int:
+    try:
+        found = list_inbox(storage, config.source)
+    except EnvironmentCheckError:
+        if done:
+            raise
+        return 0  # a pipeline that never ran, whose inbox is not made yet
+    return len(found.keys() - done)
+
+
+def quarantine(tables: duckdb.DuckDBPyConnection, *, since: datetime) -> tuple[Reason, ...]:
+    rows = tables.execute(QUARANTINE, {"since": since}).fetchall()
+    return tuple(Reason(stage=stage, reason=reason, entries=entries) for stage, reason, entries in rows)

@@ -1,0 +1,62 @@
+"""A pipeline's status as text for a person."""
+
+from datetime import datetime
+
+from penstock.status import Status
+
+SHOWN_REASONS = 10
+
+
+def as_text(status: Status) -> str:
+    lines = [
+        ("pipeline", status.pipeline),
+        ("running", status.running or "no"),
+        ("last batch", batch_text(status)),
+        ("backlog", f"{status.backlog_files:,} files"),
+        ("model", model_text(status)),
+        ("quarantine", quarantine_text(status)),
+    ]
+    return "\n".join(f"{name:<11} {text}" for name, text in lines)
+
+
+def batch_text(status: Status) -> str:
+    batch = status.last_batch
+    if batch is None:
+        return "none yet"
+    parts = [
+        f"{batch.batch_id}, {age_text(batch.age_seconds)} ago: {batch.rows_in:,} rows in {batch.seconds:g} s",
+        f"{batch.accepted - batch.failed:,} scored",
+        f"{batch.quarantined:,} quarantined",
+        f"{batch.failed:,} failed",
+    ]
+    if batch.files_refused:
+        parts.append(f"{batch.files_refused} files refused")
+    rate = f" ({batch.rows_per_second:,g} rows/s)" if batch.rows_per_second is not None else ""
+    return ", ".join(parts) + rate
+
+
+def model_text(status: Status) -> str:
+    model = status.model
+    if model is None:
+        return "none yet"
+    refused = "".join(f"; version {version} refused: {reason}" for version, reason in model.refused.items())
+    return f"{model.name} version {model.version} since {moment(model.since)}{refused}"
+
+
+def quarantine_text(status: Status) -> str:
+    if not status.quarantine:
+        return "nothing in the last 24 h"
+    shown = [f"{reason.entries:>8,}  {reason.stage}: {reason.reason}" for reason in status.quarantine[:SHOWN_REASONS]]
+    more = len(status.quarantine) - len(shown)
+    return "\n".join(["in the last 24 h, by reason:", *shown, *([f"{more:>8,}  more reasons"] if more else [])])
+
+
+def age_text(seconds: float) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def moment(time: datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"

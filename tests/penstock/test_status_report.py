@@ -1,0 +1,49 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from penstock.status import LastBatch, ModelInUse, Reason, Status
+from penstock.status_report import age_text, as_text
+
+BATCH = LastBatch(
+    batch_id=7,
+    finished_at=datetime(2026, 1, 2, tzinfo=UTC),
+    age_seconds=200,
+    seconds=4.0,
+    rows_in=1200,
+    rows_per_second=300.0,
+    accepted=1195,
+    quarantined=5,
+    failed=2,
+    files_refused=1,
+)
+MODEL = ModelInUse(
+    name="wine", version="3", since=datetime(2026, 1, 1, 12, 30, tzinfo=UTC), refused={"4": "it can't be loaded"}
+)
+
+
+def test_a_status_is_a_few_lines() -> None:
+    reasons = tuple(Reason(stage="contract", reason=f"reason {number}", entries=20 - number) for number in range(12))
+    status = Status(
+        pipeline="wine", running=None, last_batch=BATCH, backlog_files=1500, model=MODEL, quarantine=reasons
+    )
+    lines = as_text(status).splitlines()
+    assert lines[:6] == [
+        "pipeline    wine",
+        "running     no",
+        "last batch  7, 3 min ago: 1,200 rows in 4 s, 1,193 scored, 5 quarantined, 2 failed, 1 files refused "
+        "(300 rows/s)",
+        "backlog     1,500 files",
+        "model       wine version 3 since 2026-01-01 12:30:00 UTC; version 4 refused: it can't be loaded",
+        "quarantine  in the last 24 h, by reason:",
+    ]
+    assert lines[6] == "      20  contract: reason 0"
+    assert lines[-1] == "       2  more reasons"
+    assert len(lines) == 6 + 10 + 1
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (119, "119 s"), (120, "2 min"), (7200, "2 h"), (172800, "2 d"), (864000, "10 d")]
+)
+def test_an_age_has_one_unit(seconds: float, text: str) -> None:
+    assert age_text(seconds) == text
