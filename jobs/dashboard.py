@@ -1,0 +1,31 @@
+"""Look at a pipeline in the browser: jobs/dashboard.py --conf conf/wine.yaml
+
+Reads the tables only, and without Spark. Ends with Ctrl-C. It asks nobody for a password: see docs/dashboard.md."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import config_options, read_config, run_job
+from penstock.dashboard.launching import Dashboard
+from penstock.ports import LOOPBACK
+
+
+@click.command(help=__doc__)
+@config_options
+@click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
+@click.option("--host", default=LOOPBACK, show_default=True, help="The address to serve at.")
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...], port: int, host: str) -> int:
+    # What is wrong with the config is said here, and not in the browser.
+    read_config(conf, overrides)
+    return Dashboard(conf=conf, overrides=overrides, host=host, port=port).serve()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,55 @@
+"""What the charts share: the axis of time, bars over it, and colours with one meaning on every page."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+#: Readable side by side for those who see red and green alike.
+OUTCOMES = {"scored": "#2f7ebc", "quarantined": "#e59400", "failed": "#c0304a"}
+TRUTH, FORECAST = "#3b4252", "#2f7ebc"
+HEIGHT_PIXELS = 300
+#: Years, months, days and hours, whichever a tick begins; in UTC wherever the browser is.
+TICK_LABEL = (
+    "utcFormat(datum.value, utchours(datum.value) + utcminutes(datum.value) > 0 ? '%H:%M' : "
+    "utcdate(datum.value) > 1 ? '%b %e' : utcmonth(datum.value) > 0 ? '%b' : '%Y')"
+)
+
+
+def time_axis(column: str = "starts_at") -> alt.X:
+    return alt.X(f"{column}:T", title="", scale=alt.Scale(type="utc"), axis=alt.Axis(labelExpr=TICK_LABEL))
+
+
+def top_legend() -> alt.Legend:
+    return alt.Legend(orient="top", titleOrient="left", columns=4)
+
+
+def outcome_colour() -> alt.Color:
+    scale = alt.Scale(domain=list(OUTCOMES), range=list(OUTCOMES.values()))
+    return alt.Color("outcome:N", title=None, scale=scale, legend=top_legend())
+
+
+def version_colour(versions: Sequence[str]) -> alt.Color:
+    """The same version has the same colour in all charts of a page."""
+    scale = alt.Scale(domain=list(versions), scheme="tableau10")
+    return alt.Color("version:N", title="version", scale=scale, legend=top_legend())
+
+
+def bars_over_time(rows: pd.DataFrame, kind: str, colour: alt.Color, *, width_seconds: int) -> alt.Chart:
+    """Stacked bars, each as wide as its stretch of time. rows: starts_at, rows, and the column `kind`."""
+    # Vega-Lite does not stack what has two ends on the axis below.
+    top = rows.groupby("starts_at")["rows"].cumsum()
+    ends = {"until": rows["starts_at"] + pd.Timedelta(seconds=width_seconds), "top": top, "bottom": top - rows["rows"]}
+    chart: alt.Chart = (
+        alt.Chart(rows.assign(**ends), height=HEIGHT_PIXELS)
+        .mark_rect(stroke="white", strokeWidth=0.5)
+        .encode(
+            x=time_axis(),
+            x2="until:T",
+            y=alt.Y("bottom:Q", title="rows"),
+            y2="top:Q",
+            color=colour,
+            tooltip=[kind, alt.Tooltip("rows", format=",")],
+        )
+    )
+    return chart

@@ -1,0 +1,108 @@
+"""Questions to a pipeline's tables: each in its own DuckDB of bounded memory, and each failure as one sentence."""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Concatenate, ParamSpec, TypeVar
+
+import duckdb
+import pyarrow as pa
+import streamlit as st
+from deltalake.exceptions import DeltaError
+
+from penstock.config import PipelineConfig
+from penstock.errors import EnvironmentCheckError, PenstockError
+from penstock.redaction import without_credentials
+from penstock.table_reader import TableReader
+
+#: What opening a table or scanning its files may raise.
+READ_ERRORS = (OSError, DeltaError, duckdb.Error, pa.ArrowException)
+MEMORY_LIMIT = "1GB"
+KEPT_SECONDS = 30
+KEPT_ANSWERS = 100
+SHOWN_CHARACTERS = 300
+#: What an S3 server answers: it names the key that was tried.
+S3_ANSWER = re.compile(r"<\?xml.*|<Error>.*", re.DOTALL)
+S3_CODE = re.compile(r"<Code>(\w+)</Code>")
+TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
+
+
+class MissingTableError(PenstockError):
+    """A table is not there, which is so before the first run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Some tables of a pipeline. An answer is kept for KEPT_SECONDS, for all who look."""
+
+    config: PipelineConfig
+    names: tuple[str, ...]
+
+    def ask(
+        self,
+        question: Callable[Concatenate[duckdb.DuckDBPyConnection, Asked], Answer],
+        *args: Asked.args,
+        **parameters: Asked.kwargs,
+    ) -> Answer:
+        """Raises MissingTableError, EnvironmentCheckError where a table can't be read."""
+
+        def answer() -> Answer:
+            with connected(self.config, self.names) as connection:
+                return question(connection, *args, **parameters)
+
+        key = (self.config.tables.root, self.names, question.__module__, question.__name__, args, parameters)
+        return kept(key, answer)
+
+
+@st.cache_data(ttl=KEPT_SECONDS, max_entries=KEPT_ANSWERS, show_spinner="Reading the tables …")
+def kept(key: tuple[object, ...], _answer: Callable[[], Answer]) -> Answer:  # noqa: ARG001
+    """The key is what Streamlit tells answers apart by."""
+    return _answer()
+
+
+@contextmanager
+def connected(config: PipelineConfig, names: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB that knows these tables. What goes wrong with reading comes out as a PenstockError."""
+    try:
+        with TableReader(config=config).connect(names) as connection:
+            # What does not fit is put down in the system's folder for such files, not in the current one.
+            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
+            connection.execute("SET preserve_insertion_order = false")
+            connection.execute("SET temp_directory = $folder", {"folder": tempfile.gettempdir()})
+            refuse_missing(connection, config, names)
+            yield connection
+    except READ_ERRORS as error:
+        raise EnvironmentCheckError(
+            f"The tables in {config.tables.root} can't be read: {reason(error)}. Look whether the place, its "
+            "credentials and tables.root in the config are right; jobs/doctor.py checks them"
+        ) from None
+
+
+def refuse_missing(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, names: Sequence[str]) -> None:
+    known = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    for name in names:
+        if (name,) not in known:
+            raise MissingTableError(
+                f"There is no table `{name}` at {config.table_path(name)} yet, or this user may not look there. The "
+                "first run of jobs/backfill.py or jobs/score_stream.py makes it"
+            )
+
+
+def reason(error: Exception) -> str:
+    """What the error says, in one line and without credentials."""
+    text = TERMINAL_COLOUR.sub("", str(error))
+    code = S3_CODE.search(text)
+    line = " ".join(S3_ANSWER.sub(code[1] if code else "", text).split())
+    return without_credentials(line[:SHOWN_CHARACTERS]).rstrip(". ")
+
+
+def just_now() -> datetime:
+    """The time, in steps: questions about the same window have the same answer for as long as it is kept."""
+    seconds = datetime.now(UTC).timestamp()
+    return datetime.fromtimestamp(seconds - seconds % KEPT_SECONDS, tz=UTC)

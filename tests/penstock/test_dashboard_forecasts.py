@@ -1,0 +1,121 @@
+import pytest
+from dashboard_tables import MACRO_CONF, WrittenTables, forecast, minutes, observed, quarter
+
+from penstock.dashboard.queries import forecasts
+from schemas.macro import VARIABLES
+
+
+@pytest.fixture
+def tables(tmp_path):
+    """Quarters 0 to 4 of US, and the forecasts of two steps made at 2 and 3; another series in files before these."""
+    made = WrittenTables(tmp_path, MACRO_CONF)
+    made.append("observations", *(observed(1.0, at=number, series="DE") for number in range(3)))
+    made.append("forecasts", forecast(1.0, cutoff=2, step=1, series="DE"))
+    made.append("observations", *(observed(100.0 + 10 * number, at=number) for number in range(5)))
+    made.append(
+        "forecasts",
+        *(forecast(value, cutoff=2, step=step) for step, value in ((1, 131.0), (2, 150.0))),
+        *(forecast(value, cutoff=3, step=step) for step, value in ((1, 143.0), (2, 155.0))),
+        forecast(12.0, cutoff=2, step=1, variable="realcons", lower=0.0, upper=12.5),
+    )
+    return made
+
+
+def made_at(tables, number, *, series="US"):
+    return tables.ask(forecasts.made_at, series_id=series, cutoff=quarter(number))
+
+
+def test_series_are_found_by_how_they_begin(tables):
+    tables.append("observations", *(observed(1.0, at=0, series=name) for name in ("USA", "U%", "UTAH")))
+    like = {
+        beginning: tables.ask(forecasts.series_like, beginning=beginning, limit=9) for beginning in ("", "US", "U%")
+    }
+    assert like == {"": ["DE", "U%", "US", "USA", "UTAH"], "US": ["US", "USA"], "U%": ["U%"]}
+    assert tables.ask(forecasts.series_like, beginning="", limit=1) == ["DE"]
+    assert tables.ask(forecasts.series_like, beginning="X", limit=9) == []
+
+
+def test_cutoffs_are_the_series_own_and_the_newest_comes_first(tables):
+    assert tables.ask(forecasts.cutoffs, series_id="US", limit=9) == [quarter(3), quarter(2)]
+    assert tables.ask(forecasts.cutoffs, series_id="US", limit=1) == [quarter(3)]
+    assert tables.ask(forecasts.cutoffs, series_id="DE", limit=9) == [quarter(2)]
+
+
+def test_a_cutoff_may_have_forecasts_of_more_than_one_version_and_the_champions_comes_first(tables):
+    later = {"model_version": "2", "role": "candidate", "scored_at": minutes(50)}
+    tables.append("forecasts", forecast(1.0, cutoff=2, step=1, **later))
+    champion, candidate = made_at(tables, 2)
+    assert (champion.version, champion.level, champion.scored_at) == ("1", 0.95, minutes(2))
+    assert candidate.version == "2 (candidate)"
+    fan = tables.ask(forecasts.fan, candidate, variable="realgdp")
+    assert list(fan["forecast"]) == [1.0]
+
+
+def test_a_fan_is_one_forecast_of_one_variable_by_step(tables):
+    [made] = made_at(tables, 2)
+    fan = tables.ask(forecasts.fan, made, variable="realgdp")
+    assert [tuple(row) for row in fan.itertuples(index=False)] == [
+        (1, quarter(3), 131.0, 126.0, 136.0),
+        (2, quarter(4), 150.0, 145.0, 155.0),
+    ]
+
+
+def truths(tables, *, end=4, before=9, variable="realgdp"):
+    found = tables.ask(
+        forecasts.truths, series_id="US", variable=variable, cutoff=quarter(2), end=quarter(end), before=before
+    )
+    return [tuple(row) for row in found.itertuples(index=False)]
+
+
+def test_truths_are_so_many_up_to_the_cutoff_and_all_after_it_until_the_end(tables):
+    assert truths(tables, before=2) == [
+        (quarter(1), 110.0),
+        (quarter(2), 120.0),
+        (quarter(3), 130.0),
+        (quarter(4), 140.0),
+    ]
+    assert truths(tables, end=3, before=1, variable="realcons") == [(quarter(2), 12.0), (quarter(3), 13.0)]
+
+
+def test_a_truth_is_what_forecasts_are_made_from(tables):
+    before = truths(tables)
+    assert [time for time, _ in before] == [quarter(number) for number in range(5)]
+    tables.append(
+        "observations",
+        observed(999.0, at=3, error="revision"),
+        observed(999.0, at=4, error="superseded"),
+        observed(999.0, at=-1, error="late"),
+    )
+    assert truths(tables) == before
+    tables.append("observations", observed(90.0, at=-1, error="warming_up"))
+    assert truths(tables)[0] == (quarter(-1), 90.0)
+
+
+def test_accuracy_compares_all_forecasts_whose_time_has_come(tables):
+    found = tables.ask(forecasts.accuracy, series_id="US", variables=VARIABLES)
+    by_variable = {row.variable: row for row in found.itertuples()}
+    # realgdp: 131 and 150 from quarter 2, 143 for quarter 4 from 3; the truths are 130, 140, 140; give or take 5.
+    assert by_variable["realgdp"].forecasts == 3
+    assert by_variable["realgdp"].mean_absolute_error == pytest.approx((1 + 10 + 3) / 3)
+    assert by_variable["realgdp"].within == pytest.approx(2 / 3)
+    # realcons: 12 from 0 to 12.5; the truth is 13.
+    assert (by_variable["realcons"].mean_absolute_error, by_variable["realcons"].within) == (1.0, 0.0)
+    assert set(by_variable) == {"realgdp", "realcons"}
+
+
+def test_a_series_last_observation_says_why_it_has_no_forecast(tables):
+    tables.append("observations", observed(None, at=5, error="gap"))
+    assert tables.ask(forecasts.last_error, series_id="US") == "gap"
+    assert tables.ask(forecasts.last_error, series_id="DE") is None
+    assert tables.ask(forecasts.last_error, series_id="FR") is None
+
+
+def test_files_of_other_series_are_not_read(tables):
+    for name in ("forecasts", "observations"):
+        tables.lose_oldest_file(name)
+    assert tables.ask(forecasts.series_like, beginning="US", limit=9) == ["US"]
+    assert len(tables.ask(forecasts.cutoffs, series_id="US", limit=9)) == 2
+    [made] = made_at(tables, 2)
+    assert len(tables.ask(forecasts.fan, made, variable="realgdp")) == 2
+    assert len(truths(tables)) == 5
+    assert len(tables.ask(forecasts.accuracy, series_id="US", variables=VARIABLES)) == 2
