@@ -1,0 +1,1 @@
+"""The REST service: pipelines' models behind HTTP, with the contract and the numbers of stream and backfill."""

@@ -1,0 +1,57 @@
+"""What a request's row gets: a prediction (series: a forecast), or an error, or the reasons against it."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow.types import DataType as MlflowType
+
+from udfs.guarded import NULL_TEXT
+from udfs.outputs import ERROR, Port, is_single
+
+NO_NUMBER = "the model's answer for {name} is infinite, and JSON has no such number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RowAnswer:
+    """value: null where there is none, and where the model itself gave none. error: why there is none, though the
+    row was accepted. reasons: what the contract has against the row."""
+
+    value: Any = None
+    error: str | None = None
+    reasons: tuple[str, ...] | None = None
+
+    @property
+    def outcome(self) -> str:
+        return "rejected" if self.reasons else "failed" if self.error else "answered"
+
+
+def predictions(scored: Any, outputs: Sequence[Port]) -> list[RowAnswer]:
+    """scored: the columns of `udfs.guarded.score_rows`."""
+    columns = [scored[port.name].tolist() for port in outputs]
+    rows = zip(*columns, strict=True)
+    return [
+        RowAnswer(error=error) if error else prediction(values, tuple(outputs))
+        for error, values in zip(scored[ERROR].tolist(), rows, strict=True)
+    ]
+
+
+def prediction(values: Sequence[Any], outputs: tuple[Port, ...]) -> RowAnswer:
+    """A plain value for a single output, else an object with all."""
+    infinite = [port.name for port, value in zip(outputs, values, strict=True) if is_infinite(value)]
+    if infinite:
+        return RowAnswer(error=NO_NUMBER.format(name=", ".join(infinite)))
+    given = {port.name: json_value(value, port) for port, value in zip(outputs, values, strict=True)}
+    return RowAnswer(value=next(iter(given.values())) if is_single(outputs) else given)
+
+
+def is_infinite(value: Any) -> bool:
+    return isinstance(value, float) and math.isinf(value)
+
+
+def json_value(value: Any, port: Port) -> Any:
+    """NaN is null, as in the tables."""
+    if port.type == MlflowType.string:
+        return None if value == NULL_TEXT else str(value)
+    return None if isinstance(value, float) and math.isnan(value) else value

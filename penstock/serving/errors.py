@@ -1,0 +1,28 @@
+"""What goes wrong with a request, and the HTTP status that says so."""
+
+from penstock.errors import ModelRefusedError, PenstockError, RegistryUnavailableError
+
+
+class UnknownNameError(PenstockError):
+    """There is no such model, alias or version."""
+
+
+class NotReadyError(PenstockError):
+    """No version of the model is loaded yet."""
+
+
+class RequestRefusedError(PenstockError):
+    """The request contradicts itself."""
+
+
+STATUS: dict[type[PenstockError], int] = {
+    UnknownNameError: 404,
+    RequestRefusedError: 409,
+    ModelRefusedError: 409,
+    NotReadyError: 503,
+    RegistryUnavailableError: 503,
+}
+
+
+def status_of(error: PenstockError) -> int:
+    return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)

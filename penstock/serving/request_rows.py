@@ -1,0 +1,64 @@
+"""The rows of a request as the stream would read them from a file: each value as text, checked by the contract."""
+
+import re
+from collections.abc import Sequence
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.checks import check_rows
+from penstock.rows import (
+    DAMAGED_TEXT,
+    HEADER,
+    IS_HEADER,
+    RAW,
+    REPLACEMENT_CHARACTER,
+    ROW_REASON,
+    SOURCE_FILE,
+    any_of,
+    has_damaged_text,
+)
+from schemas.contract import Contract
+
+#: A value of a JSON row: one for each field of the contract, in its order.
+Value = str | int | float | bool | None
+Row = Sequence[Value]
+#: Half of a character, which JSON can write and UTF-8 can't.
+SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+def as_text(value: Value) -> str | None:
+    """A value as a CSV file would have it: numbers in the shortest form that means the same, true, false."""
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return SURROGATE.sub(REPLACEMENT_CHARACTER, value) if isinstance(value, str) else str(value)
+
+
+def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> DataFrame:
+    """The columns of `penstock.rows`; `source_file` is the row's number in the request.
+
+    An Arrow table of this size becomes a relation on the driver, and what is selected from it needs no Spark job.
+    """
+    names = [field.name for field in contract.fields]
+    columns = {
+        name: pa.array([as_text(row[place]) for row in rows], pa.string()) for place, name in enumerate(names)
+    } | {SOURCE_FILE: pa.array([str(number) for number in range(len(rows))], pa.string())}
+    frame = spark.createDataFrame(pa.table(columns))
+    is_damaged = any_of([has_damaged_text(F.col(name)) for name in names])
+    nothing = F.lit(None).cast("string")
+    return frame.select(
+        *names,
+        nothing.alias(RAW),
+        nothing.alias(HEADER),
+        F.when(is_damaged, F.lit(DAMAGED_TEXT)).alias(ROW_REASON),
+        F.lit(False).alias(IS_HEADER),
+        SOURCE_FILE,
+    )
+
+
+def checked_request(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> DataFrame:
+    """The verdict on each row, in order; see `check_rows`."""
+    return check_rows(text_rows(spark, rows, contract), contract)

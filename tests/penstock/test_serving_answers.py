@@ -1,0 +1,43 @@
+import numpy as np
+import pandas as pd
+from mlflow.types import DataType
+
+from penstock.serving.answers import RowAnswer, predictions
+from udfs.guarded import NULL_TEXT
+from udfs.outputs import Port
+
+SCORE = Port(name="score", type=DataType.double)
+LABEL = Port(name="label", type=DataType.string)
+COUNT = Port(name="count", type=DataType.long)
+
+
+def test_a_single_output_is_a_plain_value():
+    scored = pd.DataFrame({"score": [1.5, np.nan, np.nan], "error": ["", "ValueError: no", ""]})
+    assert predictions(scored, [SCORE]) == [
+        RowAnswer(value=1.5),
+        RowAnswer(error="ValueError: no"),
+        RowAnswer(),
+    ]
+
+
+def test_several_are_an_object_with_nulls_where_the_model_gave_none():
+    scored = pd.DataFrame(
+        {"score": [np.nan, 2.0], "label": [NULL_TEXT, "good"], "count": np.array([3, 4]), "error": ["", ""]}
+    )
+    found = predictions(scored, [SCORE, LABEL, COUNT])
+    assert [answer.value for answer in found] == [
+        {"score": None, "label": None, "count": 3},
+        {"score": 2.0, "label": "good", "count": 4},
+    ]
+    assert type(found[0].value["count"]) is int
+
+
+def test_json_has_no_infinity():
+    scored = pd.DataFrame({"score": [np.inf, -np.inf], "error": ["", ""]})
+    said = "the model's answer for score is infinite, and JSON has no such number"
+    assert predictions(scored, [SCORE]) == [RowAnswer(error=said)] * 2
+
+
+def test_outcomes():
+    answers = [RowAnswer(value=1), RowAnswer(), RowAnswer(error="x"), RowAnswer(reasons=("x",))]
+    assert [answer.outcome for answer in answers] == ["answered", "answered", "failed", "rejected"]

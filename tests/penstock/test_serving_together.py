@@ -1,0 +1,63 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from penstock.serving.together import Together
+
+
+class Doubling:
+    """Doubles; the first call lasts until it is let go."""
+
+    def __init__(self):
+        self.calls = []
+        self.go_on = threading.Event()
+
+    def __call__(self, items):
+        self.calls.append(list(items))
+        assert self.go_on.wait(20)
+        if "bad" in items:
+            raise ValueError("bad among them")
+        return [item * 2 for item in items]
+
+
+def waiting_behind_the_first(together, doubling, requests):
+    """The futures of `requests`, all of which came while [0] was being answered."""
+    with ThreadPoolExecutor(len(requests) + 1) as threads:
+        first = threads.submit(together, [0])
+        while not doubling.calls:
+            time.sleep(0.01)
+        others = [threads.submit(together, request) for request in requests]
+        while len(together._queue) < len(requests):
+            time.sleep(0.01)
+        doubling.go_on.set()
+    assert first.result() == [0]
+    return others
+
+
+def test_who_comes_while_a_call_runs_goes_into_the_next_together():
+    doubling = Doubling()
+    together = Together(evaluate=doubling, most=100)
+    others = waiting_behind_the_first(together, doubling, [[1, 2], [3], [4, 5, 6]])
+    assert [other.result() for other in others] == [[2, 4], [6], [8, 10, 12]]
+    assert len(doubling.calls) == 2
+    assert sorted(doubling.calls[1]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_no_more_go_together_than_allowed():
+    doubling = Doubling()
+    together = Together(evaluate=doubling, most=2)
+    others = waiting_behind_the_first(together, doubling, [[1], [2], [3], [4, 5, 6]])
+    assert sorted(other.result() for other in others) == [[2], [4], [6], [8, 10, 12]]
+    assert all(len(call) <= 2 or sorted(call) == [4, 5, 6] for call in doubling.calls)
+
+
+def test_an_error_is_that_of_the_one_who_asked():
+    doubling = Doubling()
+    together = Together(evaluate=doubling, most=100)
+    others = waiting_behind_the_first(together, doubling, [["a"], ["bad"], ["c"]])
+    assert others[0].result() == ["aa"]
+    assert others[2].result() == ["cc"]
+    with pytest.raises(ValueError, match="bad among them"):
+        others[1].result()

@@ -1,0 +1,33 @@
+"""A base class for models with steps before and after the prediction, the same in stream, backfill and REST.
+
+The steps are part of the model: whoever loads it, a Spark worker or the REST service, runs them.
+"""
+
+from typing import Any
+
+import mlflow
+import pandas as pd
+
+
+class HookedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unused-ignore]
+    """Override `predict_frame`, and `preprocess` or `postprocess` as needed. Log it from code (mlflow's
+    `python_model='FILE.py'`) with a signature of what `preprocess` takes and `postprocess` gives.
+
+    None may add, drop or reorder rows. What any of them raises becomes the error of the row that caused it, which is
+    found by trying parts of the rows again: they must not remember calls.
+    """
+
+    def preprocess(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """From the signature's inputs to what `predict_frame` takes."""
+        return frame
+
+    def predict_frame(self, frame: pd.DataFrame) -> Any:
+        """A Series, array or DataFrame with an entry for each row."""
+        raise NotImplementedError(f"{type(self).__name__} needs a predict_frame(self, frame)")
+
+    def postprocess(self, frame: pd.DataFrame, answer: Any) -> Any:  # noqa: ARG002 - for those who override it
+        """From what `predict_frame` gave to the signature's outputs. frame: what `preprocess` was given."""
+        return answer
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002
+        return self.postprocess(model_input, self.predict_frame(self.preprocess(model_input)))
