@@ -1,0 +1,120 @@
+"""The numbers of a running pipeline for Prometheus, from the records of its finished micro-batches.
+
+Counters begin at 0 with every process: they are for rates and alerts, the exact books are the tables. Seconds are
+histograms and not gauges: a gauge has only the last batch at each scrape, so that short batches between two scrapes
+would be lost, while `_sum` and `_count` give the true mean of any time and the buckets a quantile to alert on.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from penstock.accounting import BatchRecord
+from penstock.config import PipelineConfig
+
+#: From a batch of one small file to a backfill in one batch.
+BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+class InfoGauge:
+    """1 for each combination of labels that holds now; no series for any other."""
+
+    def __init__(self, registry: CollectorRegistry, name: str, text: str, labels: tuple[str, ...]) -> None:
+        self._gauge = Gauge(name, text, labels, registry=registry)
+        self._shown: set[tuple[str, ...]] = set()
+
+    def show(self, combinations: set[tuple[str, ...]]) -> None:
+        # New ones first: a scrape in between must not find none.
+        for labels in combinations - self._shown:
+            self._gauge.labels(*labels).set(1)
+        for labels in self._shown - combinations:
+            self._gauge.remove(*labels)
+        self._shown = combinations
+
+
+class PipelineMetrics:
+    """The metrics of one pipeline, in a registry of their own; each has the label `pipeline`."""
+
+    def __init__(self, config: PipelineConfig) -> None:
+        self.pipeline = config.pipeline
+        self.registry = CollectorRegistry()
+        self._batches = self._counter("batches", "Finished micro-batches")
+        self._rows_in = self._counter("rows_in", "Input rows of finished micro-batches: accepted and quarantined")
+        self._rows_accepted = self._counter("rows_accepted", "Rows that the contract accepted, those that failed too")
+        self._rows_quarantined = self._counter("rows_quarantined", "Rows that the contract rejected")
+        self._rows_failed = self._counter("rows_failed", "Accepted rows for which the model gave an error")
+        self._files_refused = self._counter("files_refused", "Files that were refused whole")
+        self._batch_seconds = Histogram(
+            "penstock_batch_duration_seconds",
+            "Seconds of a micro-batch, all phases",
+            ["pipeline"],
+            buckets=BUCKETS_SECONDS,
+            registry=self.registry,
+        ).labels(self.pipeline)
+        self._phase_seconds = Histogram(
+            "penstock_batch_phase_duration_seconds",
+            "Seconds of a micro-batch's phase",
+            ["pipeline", "phase"],
+            buckets=BUCKETS_SECONDS,
+            registry=self.registry,
+        )
+        # Not made before they are known: 0 would be a lie.
+        self._backlog = self._gauge("backlog_files", "Files in the inbox that are in no finished micro-batch")
+        self._last_batch = self._gauge(
+            "last_batch_finished_timestamp_seconds", "When this process last finished a micro-batch, Unix time"
+        )
+        self._last_event = self._gauge(
+            "query_last_event_timestamp_seconds", "When Spark last reported a trigger of the query, Unix time"
+        )
+        self._running = self._gauge("query_running", "1 while the streaming query runs, else 0").labels(self.pipeline)
+        self._gauge("start_timestamp_seconds", "When this job started, Unix time").labels(
+            self.pipeline
+        ).set_to_current_time()
+        self._gauge("trigger_interval_seconds", "trigger.every of the config").labels(self.pipeline).set(
+            config.trigger.every
+        )
+        self._model = InfoGauge(
+            self.registry,
+            "penstock_model_info",
+            "1 for each model version that scored the last micro-batch",
+            ("pipeline", "model", "version", "role"),
+        )
+        self._refused = InfoGauge(
+            self.registry,
+            "penstock_model_refused_info",
+            "1 for each version that the alias points to and that was refused",
+            ("pipeline", "model", "version"),
+        )
+
+    def _counter(self, name: str, text: str) -> Counter:
+        """Shown as 0 from the start: `increase` does not see the step from no value to the first."""
+        return Counter(f"penstock_{name}", text, ["pipeline"], registry=self.registry).labels(self.pipeline)
+
+    def _gauge(self, name: str, text: str) -> Gauge:
+        return Gauge(f"penstock_{name}", text, ["pipeline"], registry=self.registry)
+
+    def on_record(self, record: BatchRecord) -> None:
+        """Count a micro-batch that is in the tables."""
+        self._batches.inc()
+        self._rows_in.inc(record.rows_in)
+        self._rows_accepted.inc(record.accepted)
+        self._rows_quarantined.inc(record.quarantined)
+        self._rows_failed.inc(record.failed)
+        self._files_refused.inc(record.files_refused)
+        self._batch_seconds.observe((record.finished_at - record.started_at).total_seconds())
+        for phase, seconds in record.seconds.items():
+            self._phase_seconds.labels(self.pipeline, phase).observe(seconds)
+        plan = record.plan
+        self._model.show({(self.pipeline, model.name, model.version, model.role) for model in plan.models})
+        self._refused.show({(self.pipeline, plan.champion.name, version) for version in plan.refused_versions})
+        self._last_batch.labels(self.pipeline).set(record.finished_at.timestamp())
+
+    def on_backlog(self, files: int | None) -> None:
+        """None where it is not known: then there is no series, which is no number that is wrong."""
+        if files is None:
+            self._backlog.clear()
+        else:
+            self._backlog.labels(self.pipeline).set(files)
+
+    def on_query(self, *, running: bool) -> None:
+        """Spark started, ended or ran a trigger of the query, with files or without."""
+        self._running.set(running)
+        self._last_event.labels(self.pipeline).set_to_current_time()

@@ -1,0 +1,19 @@
+"""What a config's section `metrics` may say."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from penstock.durations import Seconds
+
+
+class MetricsConfig(BaseModel):
+    """Where a running stream or backfill shows its numbers: http://host:port/metrics. Without the section, nowhere.
+
+    The numbers hold no data, but whoever reaches the host and port can read them. backlog_every: how often the inbox is
+    listed, beside Spark's own listing, for the number of files that wait.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    port: int = Field(default=9108, ge=1, le=65535)
+    host: str = Field(default="127.0.0.1", min_length=1)
+    backlog_every: Seconds = Field(default=60.0, ge=1)

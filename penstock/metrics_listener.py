@@ -1,0 +1,42 @@
+"""What Spark reports of the streaming query, for the metrics: that it started, runs its triggers, and ended.
+
+Rows, seconds and versions are not taken from Spark's progress but from the batch's own record (penstock.metrics): Spark
+counts files as rows, since the stream is a list of files.
+"""
+
+from uuid import UUID
+
+from pyspark.sql.streaming.listener import (
+    QueryIdleEvent,
+    QueryProgressEvent,
+    QueryStartedEvent,
+    QueryTerminatedEvent,
+    StreamingQueryListener,
+)
+
+from penstock.metrics import PipelineMetrics
+
+
+class QueryListener(StreamingQueryListener):
+    """Listens to the query that bears the pipeline's name, among all of the session."""
+
+    def __init__(self, metrics: PipelineMetrics) -> None:
+        self._metrics = metrics
+        self._run: UUID | None = None
+
+    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802
+        if event.name == self._metrics.pipeline:
+            self._run = event.runId
+            self._metrics.on_query(running=True)
+
+    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
+        if event.progress.runId == self._run:
+            self._metrics.on_query(running=True)
+
+    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802
+        if event.runId == self._run:
+            self._metrics.on_query(running=True)
+
+    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
+        if event.runId == self._run:
+            self._metrics.on_query(running=False)

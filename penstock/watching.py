@@ -1,0 +1,42 @@
+"""Keeps a pipeline's metrics up to date while it runs."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from penstock.accounting import BatchRecord
+from penstock.backlog import Backlog
+from penstock.errors import SPARK_ERRORS
+from penstock.metrics import PipelineMetrics
+from penstock.metrics_config import MetricsConfig
+from penstock.metrics_listener import QueryListener
+from penstock.pipeline import Pipeline
+
+
+@contextmanager
+def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Callable[[BatchRecord], None]]:
+    """What is to be called with each finished micro-batch; it does nothing where there are no metrics."""
+    if metrics is None:
+        yield lambda record: None  # noqa: ARG005
+        return
+    section = pipeline.config.metrics or MetricsConfig()
+    listener = QueryListener(metrics)
+    with Backlog(
+        config=pipeline.config,
+        storage=pipeline.storage,
+        done=pipeline.done,
+        every_seconds=section.backlog_every,
+        show=metrics.on_backlog,
+    ) as backlog:
+
+        def on_record(record: BatchRecord) -> None:
+            metrics.on_record(record)
+            backlog.on_record(record)
+
+        pipeline.spark.streams.addListener(listener)
+        try:
+            yield on_record
+        finally:
+            # Where Spark has died, that is not the error to show.
+            with contextlib.suppress(*SPARK_ERRORS):
+                pipeline.spark.streams.removeListener(listener)

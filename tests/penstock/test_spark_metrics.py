@@ -1,0 +1,17 @@
+from test_metrics import config
+
+from penstock.config import PipelineConfig
+from penstock.s3_settings import settings_of
+
+
+def test_spark_is_told_of_metrics_only_where_they_are_asked_for():
+    assert settings_of(config()) == {}
+    settings = settings_of(config(port=9108))
+    assert settings["spark.metrics.namespace"] == "wine"
+    assert settings["spark.sql.streaming.metricsEnabled"] == "true"
+    assert settings["spark.ui.prometheus.enabled"] == "true"
+
+
+def test_the_pipelines_own_settings_have_the_last_word():
+    asked = config(port=9108).model_dump() | {"spark": {"spark.metrics.namespace": "cellar"}}
+    assert settings_of(PipelineConfig.model_validate(asked))["spark.metrics.namespace"] == "cellar"
