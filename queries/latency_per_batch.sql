@@ -2,12 +2,15 @@
 SELECT
   batch_id,
   started_at,
-  size(files) AS files,
+  files,
   rows_in,
-  round(unix_micros(finished_at) / 1e6 - unix_micros(started_at) / 1e6, 3) AS seconds,
-  seconds['plan'] AS plan_seconds,
-  seconds['quarantine'] AS quarantine_seconds,
-  seconds['predictions'] AS predictions_seconds,
-  seconds['account'] AS account_seconds
-FROM batches
+  seconds,
+  phase_seconds['plan'] AS plan_seconds,
+  phase_seconds['quarantine'] AS quarantine_seconds,
+  phase_seconds['predictions'] AS predictions_seconds,
+  phase_seconds['forecasts'] AS forecasts_seconds,
+  phase_seconds['observations'] AS observations_seconds,
+  phase_seconds['lags'] AS lags_seconds,
+  phase_seconds['account'] AS account_seconds
+FROM batch_health
 ORDER BY started_at

@@ -1,0 +1,39 @@
+"""Answer SQL of BI tools over the tables of pipelines: jobs/serve_sql.py --conf conf/wine.yaml --users FILE
+
+Each --conf is one pipeline. In the foreground, until stopped; make thrift-up starts it as one of this machine's
+servers. See docs/bi.md."""
+
+import contextlib
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from penstock.cli import read_config, run_job
+from penstock.sql_server import serve
+from penstock.thrift_server import PORT, PORT_VARIABLE
+
+FILE = click.Path(path_type=Path)
+PORT_OPTION = click.IntRange(1, 65535)
+
+
+@click.command(help=__doc__)
+@click.option("--conf", "conf", multiple=True, required=True, type=FILE, help="A pipeline's YAML file; one for each.")
+@click.option("--overlay", "overlays", multiple=True, type=FILE, help="A YAML file laid over every pipeline's own.")
+@click.option("--users", required=True, type=FILE, help="The file that jobs/set_sql_password.py writes.")
+@click.option("--port", type=PORT_OPTION, default=PORT, envvar=PORT_VARIABLE, show_default=True)
+@click.option("--directory", type=FILE, default=Path(), help="What relative paths are relative to; default: here.")
+def command(conf: tuple[Path, ...], overlays: tuple[Path, ...], users: Path, port: int, directory: Path) -> None:
+    with contextlib.chdir(directory):
+        configs = [read_config([path, *overlays], ()) for path in conf]
+        users = users.absolute()
+    serve(configs, port=port, users=users)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

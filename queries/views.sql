@@ -1,0 +1,72 @@
+-- Views for BI. penstock/views.py makes those whose tables a pipeline has; {variables} stands for its own variables.
+
+-- What is the newest forecast of each series?
+CREATE OR REPLACE VIEW latest_forecast AS
+SELECT series_id, variable, cutoff, step, ds, forecast, lower, upper, level, model_name, model_version
+FROM forecasts
+QUALIFY rank() OVER (PARTITION BY series_id ORDER BY cutoff DESC, scored_at DESC) = 1;
+
+-- How far was each forecast from what came, and was that within the interval?
+CREATE OR REPLACE VIEW forecast_vs_actual AS
+WITH observed AS (
+  SELECT series_id, ds, {variables}
+  FROM observations
+  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded')
+),
+truth AS (SELECT series_id, ds, variable, actual FROM observed UNPIVOT (actual FOR variable IN ({variables})))
+SELECT
+  series_id,
+  variable,
+  cutoff,
+  step,
+  ds,
+  forecast,
+  lower,
+  upper,
+  level,
+  actual,
+  forecast - actual AS error,
+  actual BETWEEN lower AND upper AS is_within,
+  model_name,
+  model_version
+FROM forecasts
+JOIN truth USING (series_id, ds, variable);
+
+-- Which rows have a prediction, and what is it?
+CREATE OR REPLACE VIEW predictions_ok AS
+SELECT *
+FROM predictions
+WHERE error IS NULL AND prediction IS NOT NULL;
+
+-- Why are rows and files in quarantine? Values are left out, so that equal causes count together; each reason counts.
+CREATE OR REPLACE VIEW quarantine_by_reason AS
+SELECT
+  stage,
+  regexp_replace(reason, "'.*'", "'...'") AS reason,
+  count(*) AS rows_quarantined,
+  count(DISTINCT source_file) AS files,
+  max(quarantined_at) AS last_seen
+FROM quarantine LATERAL VIEW explode(reasons) AS reason
+WHERE replayed_in IS NULL
+GROUP BY ALL;
+
+-- What went in and out of each micro-batch, and how long did it take? Seconds; shares of rows_in and of accepted.
+CREATE OR REPLACE VIEW batch_health AS
+SELECT
+  query_id,
+  batch_id,
+  started_at,
+  finished_at,
+  round(unix_micros(finished_at) / 1e6 - unix_micros(started_at) / 1e6, 3) AS seconds,
+  size(files) AS files,
+  files_refused,
+  rows_in,
+  accepted,
+  quarantined,
+  failed,
+  quarantined / nullif(rows_in, 0) AS share_quarantined,
+  failed / nullif(accepted, 0) AS share_failed,
+  versions['champion'] AS model_version,
+  size(map_keys(refused_versions)) AS versions_refused,
+  seconds AS phase_seconds
+FROM batches;

@@ -1,0 +1,207 @@
+"""The queries and views for BI: Spark and DuckDB give the same rows, and the numbers are those counted by hand."""
+
+import math
+from collections.abc import Iterable
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, wine
+from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, macro, quarters, two_series_model
+
+from penstock.duckdb_queries import connect, run_duckdb_query
+from penstock.errors import ConfigError, EnvironmentCheckError
+from penstock.queries import make_schema, run_query
+from penstock.query_files import query_names
+from penstock.views import views_of
+
+COMMON_QUERIES = ("latency_per_batch", "quarantine_by_reason")
+ROWS_QUERIES = ("predictions_per_hour", "error_rate_by_version", *COMMON_QUERIES)
+SERIES_QUERIES = ("forecast_accuracy", "latest_forecast", "observations_by_outcome", *COMMON_QUERIES)
+COMMON_VIEWS = ("quarantine_by_reason", "batch_health")
+ROWS_VIEWS = ("predictions_ok", *COMMON_VIEWS)
+SERIES_VIEWS = ("latest_forecast", "forecast_vs_actual", *COMMON_VIEWS)
+DATES = macro()["ds"]
+
+
+@pytest.fixture(scope="module")
+def rows(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """Two batches. a.csv: two rows with a score, one that the model fails on, three in quarantine, one of them for two
+    reasons; b.csv is empty. c.csv: one row with a score."""
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("rows"), spark=spark, registry=registry)
+    sandbox.changes = {"model": {"name": registry.wine_model("fussy")}, "pipeline": "red-wine"}
+    bad = [wine(alcohol="abc"), wine(alcohol="xyz"), wine(alcohol="abc", density="thin")]
+    sandbox.drop("a.csv", csv_file(WINE, WINE, wine(alcohol=15), *bad))
+    sandbox.drop("b.csv", b"")
+    sandbox.run()
+    sandbox.drop("c.csv", csv_file(WINE))
+    sandbox.run()
+    return sandbox
+
+
+@pytest.fixture(scope="module")
+def many(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """US: ten quarters, the investment of the last one tenfold. CA: four, then the first again; a line of no series."""
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("many"), spark=spark, registry=registry)
+    series = SeriesSandbox(sandbox, two_series_model(registry))
+    us = quarters(FITTED, FITTED + 10)
+    us.loc[FITTED + 9, "realinv"] *= 10
+    series.drop("a.csv", pd.concat([us, quarters(FITTED, FITTED + 4, "CA")]))
+    sandbox.run()
+    again = quarters(FITTED, FITTED + 1, "CA").assign(realgdp=1.0)
+    series.drop("b.csv", pd.concat([again, quarters(FITTED, FITTED + 1).assign(series_id=None)]))
+    sandbox.run()
+    return sandbox
+
+
+def comparable(value: Any) -> Any:
+    """One spelling of what the two give: moments as UTC without a zone, maps as pairs, structs as values."""
+    if isinstance(value, datetime):
+        return pd.Timestamp(value).tz_localize(None) if value.tzinfo is None else pd.Timestamp(value).tz_convert(None)
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return sorted(value.items())
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
+
+
+def sorted_rows(rows: Iterable[Iterable[Any]]) -> list[list[Any]]:
+    return sorted(([comparable(value) for value in row] for row in rows), key=lambda row: [str(v)[:12] for v in row])
+
+
+def assert_same(found: list[list[Any]], expected: list[list[Any]]) -> None:
+    assert len(found) == len(expected) > 0
+    for mine, theirs in zip(found, expected, strict=True):
+        for one, other in zip(mine, theirs, strict=True):
+            is_number = isinstance(one, float) and isinstance(other, float)
+            assert one == (pytest.approx(other, rel=1e-12) if is_number else other)
+
+
+def spark_rows(frame: Any) -> tuple[list[str], list[list[Any]]]:
+    return frame.columns, sorted_rows(frame.collect())
+
+
+def arrow_rows(table: Any) -> tuple[list[str], list[list[Any]]]:
+    """Maps come as pairs."""
+    rows = table.to_pylist(maps_as_pydicts="strict")
+    return table.column_names, sorted_rows([list(row.values()) for row in rows])
+
+
+def test_every_query_is_tested() -> None:
+    assert query_names() == sorted({*ROWS_QUERIES, *SERIES_QUERIES})
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "name"),
+    [*[("rows", name) for name in ROWS_QUERIES], *[("many", name) for name in SERIES_QUERIES]],
+)
+def test_duckdb_answers_a_query_as_spark_does(request: pytest.FixtureRequest, pipeline: str, name: str) -> None:
+    sandbox: Sandbox = request.getfixturevalue(pipeline)
+    columns, found = arrow_rows(run_duckdb_query(sandbox.config(), name))
+    expected_columns, expected = spark_rows(run_query(sandbox.spark, sandbox.config(), name))
+    assert columns == expected_columns
+    assert_same(found, expected)
+
+
+@pytest.mark.parametrize(("pipeline", "names"), [("rows", ROWS_VIEWS), ("many", SERIES_VIEWS)])
+def test_duckdb_shows_a_view_as_spark_does(
+    request: pytest.FixtureRequest, pipeline: str, names: tuple[str, ...]
+) -> None:
+    sandbox: Sandbox = request.getfixturevalue(pipeline)
+    config = sandbox.config()
+    tables = make_schema(sandbox.spark, config)
+    assert {view.name for view in views_of(config, tables)} == set(names)
+    schema = {"rows": "red_wine", "many": "macro"}[pipeline]
+    with connect(config) as connection:
+        for name in names:
+            columns, found = arrow_rows(connection.sql(f"SELECT * FROM {name}").to_arrow_table())
+            expected_columns, expected = spark_rows(sandbox.spark.table(f"{schema}.{name}"))
+            assert columns == expected_columns
+            assert_same(found, expected)
+
+
+def test_a_schema_is_completed_when_tables_have_come(sandbox: Sandbox) -> None:
+    sandbox.changes = {"pipeline": "grows"}
+    assert make_schema(sandbox.spark, sandbox.config()) == frozenset()
+    # The session's temporary views are told of every schema.
+    assert [row.tableName for row in sandbox.spark.sql("SHOW TABLES IN grows").where("NOT isTemporary").collect()] == []
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    assert make_schema(sandbox.spark, sandbox.config()) == {"predictions", "quarantine", "batches"}
+    [row] = sandbox.spark.table("grows.predictions_ok").collect()
+    assert row.prediction == pytest.approx(WINE_SCORE)
+
+
+def test_the_numbers_of_rows_are_those_counted_by_hand(rows: Sandbox) -> None:
+    config = rows.config()
+    hours = run_duckdb_query(config, "predictions_per_hour").to_pylist()
+    assert (sum(hour["rows_scored"] for hour in hours), sum(hour["rows_failed"] for hour in hours)) == (4, 1)
+    reasons = run_duckdb_query(config, "quarantine_by_reason").to_pylist()
+    assert [(one["stage"], one["reason"], one["rows_quarantined"], one["files"]) for one in reasons] == [
+        ("contract", "alcohol: '...' is not a double", 3, 1),
+        ("contract", "density: '...' is not a double", 1, 1),
+        ("file", "file: is empty (0 bytes)", 1, 1),
+    ]
+    [version] = run_duckdb_query(config, "error_rate_by_version").to_pylist()
+    assert (version["error_rate"], version["most_frequent_error"]) == (0.25, "ValueError: this is no table wine")
+    with connect(config) as connection:
+        scores = connection.execute("SELECT prediction FROM predictions_ok").fetchall()
+        health = connection.execute(
+            "SELECT files, files_refused, rows_in, accepted, quarantined, failed, share_quarantined, share_failed,"
+            " model_version, versions_refused FROM batch_health ORDER BY started_at"
+        ).fetchall()
+    assert scores == [(9.4,)] * 3
+    version_number = version["model_version"]
+    assert health == [
+        (2, 1, 6, 3, 3, 1, 0.5, pytest.approx(1 / 3), version_number, 0),
+        (1, 0, 1, 1, 0, 0, 0.0, 0.0, version_number, 0),
+    ]
+    for batch in run_duckdb_query(config, "latency_per_batch").to_pylist():
+        assert 0 < batch["predictions_seconds"] < batch["seconds"]
+        assert batch["forecasts_seconds"] is None
+
+
+def test_the_numbers_of_series_are_those_counted_by_hand(many: Sandbox) -> None:
+    """Three quarters make a forecast of four: US has cutoffs 2..9, of which 2..5 meet four quarters that came, 6 three,
+    7 two, 8 one; of CA's 2 and 3 one meets one. The tenfold investment was forecast at the cutoffs 5..8."""
+    with connect(many.config()) as connection:
+        compared = connection.execute("SELECT * FROM forecast_vs_actual").df()
+        newest = connection.execute("SELECT DISTINCT series_id, cutoff FROM latest_forecast").df()
+        count = connection.execute("SELECT count(*) FROM latest_forecast").fetchall()
+    assert len(compared) == (4 * 4 + 3 + 2 + 1 + 1) * len(VARIABLES)
+    levels = macro().set_index("ds")
+    levels.loc[DATES[FITTED + 9], "realinv"] *= 10
+    times = compared["ds"].dt.tz_convert(None)
+    truth = [levels.loc[ds, variable] for ds, variable in zip(times, compared["variable"], strict=True)]
+    assert list(compared["actual"]) == truth
+    assert list(compared["error"]) == pytest.approx(list(compared["forecast"] - truth))
+    inside = [low <= one <= high for low, one, high in zip(compared["lower"], truth, compared["upper"], strict=True)]
+    assert list(compared["is_within"]) == inside
+    assert inside.count(False) == 4
+    cutoffs = dict(zip(newest["series_id"], newest["cutoff"].dt.tz_convert(None), strict=True))
+    assert cutoffs == {"US": DATES[FITTED + 9], "CA": DATES[FITTED + 3]}
+    assert count == [(2 * HORIZON * len(VARIABLES),)]
+    outcomes = run_duckdb_query(many.config(), "observations_by_outcome").to_pylist()
+    assert {row["outcome"]: row["observations"] for row in outcomes} == {
+        "forecast made": 10,
+        "warming_up": 4,
+        "revision": 1,
+    }
+
+
+def test_what_can_t_be_asked_is_told_with_what_to_do(sandbox: Sandbox) -> None:
+    config = sandbox.config()
+    with pytest.raises(ConfigError, match="no query 'latest_forcast' in queries/; did you mean 'latest_forecast'"):
+        run_duckdb_query(config, "latest_forcast")
+    with pytest.raises(ConfigError, match="asks for latest_forecast, which a pipeline of rows has not"):
+        run_duckdb_query(config, "latest_forecast")
+    missing = "needs the table quarantine, which is not in .*/tables yet; run the pipeline wine first"
+    with pytest.raises(EnvironmentCheckError, match=missing):
+        run_duckdb_query(config, "quarantine_by_reason")
+    with pytest.raises(EnvironmentCheckError, match=missing):
+        run_query(sandbox.spark, config, "quarantine_by_reason")

@@ -1,0 +1,109 @@
+"""What the views leave out, over tables written by hand; test_queries.py holds DuckDB against Spark."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from dashboard_tables import (
+    MACRO_CONF,
+    START,
+    WINE_CONF,
+    WrittenTables,
+    batch,
+    forecast,
+    minutes,
+    observed,
+    rejected,
+    scored,
+)
+
+from penstock.duckdb_queries import connect, run_duckdb_query
+
+
+@pytest.fixture
+def wine(tmp_path: Path) -> WrittenTables:
+    return WrittenTables(tmp_path, WINE_CONF)
+
+
+@pytest.fixture
+def macro(tmp_path: Path) -> WrittenTables:
+    return WrittenTables(tmp_path, MACRO_CONF)
+
+
+def ask(tables: WrittenTables, sql: str) -> list[Any]:
+    with connect(tables.config) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_only_views_whose_tables_are_there_can_be_asked(wine: WrittenTables) -> None:
+    wine.append("batches", batch(0, at=START, seconds=2.5))
+    assert ask(wine, "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY ALL") == [
+        ("batch_health",),
+        ("batches",),
+    ]
+
+
+def test_what_was_replayed_is_in_quarantine_no_more(wine: WrittenTables) -> None:
+    wine.append(
+        "quarantine",
+        rejected("alcohol: 'a' is not a double", at=START),
+        rejected("alcohol: 'b' is not a double", at=minutes(1), source_file="/inbox/b.csv"),
+        rejected("alcohol: 'c' is not a double", at=minutes(2), replayed_in=0),
+    )
+    rows = run_duckdb_query(wine.config, "quarantine_by_reason").to_pylist()
+    assert rows == [
+        {
+            "stage": "contract",
+            "reason": "alcohol: '...' is not a double",
+            "rows_quarantined": 2,
+            "files": 2,
+            "last_seen": minutes(1),
+        }
+    ]
+
+
+def test_a_row_without_a_prediction_is_not_ok(wine: WrittenTables) -> None:
+    wine.append(
+        "predictions",
+        scored(5.5, at=START),
+        scored(None, at=START),
+        scored(None, at=START, error="no wine"),
+    )
+    assert ask(wine, "SELECT prediction FROM predictions_ok") == [(5.5,)]
+
+
+def test_a_batch_of_no_rows_has_no_shares(wine: WrittenTables) -> None:
+    wine.append("batches", batch(0, at=START, seconds=0.25, rows_in=0, accepted=0, quarantined=0, failed=0))
+    shares = "SELECT seconds, share_quarantined, share_failed FROM batch_health"
+    assert ask(wine, shares) == [(0.25, None, None)]
+
+
+def test_the_truth_is_what_counted_when_it_came(macro: WrittenTables) -> None:
+    """Not what came late or was revised; and what has not come yet is compared with nothing."""
+    macro.append("forecasts", *[forecast(100, cutoff=0, step=step) for step in (1, 2, 3)])
+    macro.append(
+        "observations",
+        observed(101.0, at=1, error="gap"),
+        observed(1.0, at=1, error="revision"),
+        observed(2.0, at=1, error="superseded"),
+        observed(3.0, at=2, error="late"),
+        observed(106.0, at=3),
+        observed(4.0, at=3, series="CA"),
+    )
+    found = ask(macro, "SELECT step, actual, error, is_within FROM forecast_vs_actual ORDER BY step")
+    assert found == [(1, 101.0, -1.0, True), (3, 106.0, -6.0, False)]
+    [_, third] = run_duckdb_query(macro.config, "forecast_accuracy").to_pylist()
+    assert (third["step"], third["forecasts_compared"], third["interval_coverage"]) == (3, 1, 0.0)
+    assert (third["mean_absolute_error"], third["mean_relative_error"]) == (6.0, pytest.approx(6 / 106))
+
+
+def test_of_two_forecasts_of_one_cutoff_the_one_made_last_is_the_newest(macro: WrittenTables) -> None:
+    macro.append(
+        "forecasts",
+        forecast(1.0, cutoff=2, step=1),
+        forecast(2.0, cutoff=2, step=1, scored_at=minutes(60)),
+        forecast(3.0, cutoff=1, step=1, scored_at=minutes(90)),
+        forecast(4.0, cutoff=0, step=1, series="CA"),
+    )
+    rows = run_duckdb_query(macro.config, "latest_forecast").to_pylist()
+    assert [(row["series_id"], row["forecast"]) for row in rows] == [("CA", 4.0), ("US", 2.0)]
