@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import mlflow
-from rows_setup import register_wine_model, rows_config, run_benchmark, session, wines
+from rows_setup import commits, register_wine_model, rows_config, run_benchmark, session, wines
 
 from penstock.accounting import BatchRecord
 from penstock.config import PipelineConfig
@@ -35,10 +35,6 @@ def drop_file(config: PipelineConfig, number: int) -> None:
     hidden.rename(hidden.with_name(hidden.name[1:]))
 
 
-def finished(config: PipelineConfig) -> int:
-    return len(list((Path(config.tables.root) / "batches" / "_delta_log").glob("*.json"))) - 1
-
-
 def stream_with_swaps(config: PipelineConfig, client: mlflow.MlflowClient, *, swaps: int) -> list[BatchRecord]:
     records: list[BatchRecord] = []
     stream = threading.Thread(
@@ -51,7 +47,7 @@ def stream_with_swaps(config: PipelineConfig, client: mlflow.MlflowClient, *, sw
             client.set_registered_model_alias(config.model.name, config.model.alias, version)
         time.sleep(PAUSE_SECONDS)
         drop_file(config, number)
-        while finished(config) <= number:
+        while commits(config, "batches") <= number:
             time.sleep(0.2)
             if not stream.is_alive():
                 raise SystemExit("the stream ended by itself")
@@ -72,12 +68,17 @@ def measure(folder: Path, *, swaps: int) -> dict[str, object]:
     records = stream_with_swaps(config, client, swaps=swaps)
     seconds = [(record.finished_at - record.started_at).total_seconds() for record in records]
     pairs = [
-        {"before": seconds[number - 1], "after": seconds[number], "version": record.plan.champion.version}
+        (seconds[number - 1], seconds[number])
         for number, record in enumerate(records)
         if number and record.plan.champion.version != records[number - 1].plan.champion.version
     ]
-    more = [float(str(pair["after"])) - float(str(pair["before"])) for pair in pairs]
-    return {"rows": ROWS, "swaps": pairs, "more_seconds": {"median": statistics.median(more), "maximum": max(more)}}
+    more = [after - before for before, after in pairs]
+    swaps_seconds = [{"before": before, "after": after} for before, after in pairs]
+    return {
+        "rows": ROWS,
+        "swaps": swaps_seconds,
+        "more_seconds": {"median": statistics.median(more), "maximum": max(more)},
+    }
 
 
 if __name__ == "__main__":

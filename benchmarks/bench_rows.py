@@ -25,7 +25,7 @@ from typing import Any
 import mlflow
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from rows_setup import BatchSeconds, register_wine_model, rows_config, run_benchmark, session, wines
+from rows_setup import TYPED, BatchSeconds, register_wine_model, rows_config, run_benchmark, session, wines
 
 from penstock.config import PipelineConfig
 from penstock.running import run_pipeline
@@ -33,7 +33,6 @@ from schemas.wine import MEASUREMENTS
 
 FILES = 8
 WARM_UP_ROWS = 100_000
-TYPED = ", ".join(f"`{name}` double" for name in MEASUREMENTS)
 
 
 def table_columns() -> list[Column]:
@@ -99,7 +98,7 @@ class Bench:
             [_, record] = run_pipeline(config, job="bench", once=True, resume=False)
             self.phases[kind] = record.seconds
             print({name: round(value, 2) for name, value in record.seconds.items()}, flush=True)
-            return self.last_batch(of=2)
+            return self.listener.take(2)[-1]
 
         return work
 
@@ -125,16 +124,9 @@ class Bench:
             writer = scored.select(*table_columns(), "prediction").writeStream.format("delta")
             writer = writer.option("checkpointLocation", str(folder / "checkpoint")).trigger(availableNow=True)
             writer.start(str(folder / "table")).awaitTermination()
-            return self.last_batch(of=1)
+            return self.listener.take(1)[-1]
 
         return work
-
-    def last_batch(self, *, of: int) -> float:
-        deadline = time.monotonic() + 30
-        while len(self.listener.seconds) < of and time.monotonic() < deadline:
-            time.sleep(0.1)
-        seconds, self.listener.seconds = self.listener.seconds, []
-        return seconds[-1]
 
 
 def measure(folder: Path, *, rows: int, rounds: int) -> dict[str, object]:

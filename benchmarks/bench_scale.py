@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rows_setup import BatchSeconds, register_wine_model, rows_config, session, wines
@@ -76,26 +77,31 @@ def child(folder: Path, *, rows: int, cores: int) -> None:
     write_files(folder / "inbox", rows, prefix="rows-")
     peaks = Peaks()
     run_pipeline(config, job="bench", once=True, resume=False)
-    deadline = time.monotonic() + 30
-    while len(listener.seconds) < 2 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    print(json.dumps({"seconds": listener.seconds[-1], "peak_bytes": peaks.bytes}))
+    print(json.dumps({"seconds": listener.take(2)[-1], "peak_bytes": peaks.bytes}))
 
 
-def backfill(*, rows: int, cores: int) -> dict[str, object]:
+@dataclass(frozen=True, kw_only=True)
+class Backfill:
+    """Seconds of its micro-batch, and the highest memory of each kind of process."""
+
+    seconds: float
+    peak_bytes: dict[str, int]
+
+
+def backfill(*, rows: int, cores: int) -> Backfill:
     with tempfile.TemporaryDirectory() as folder:
         register_wine_model(rows_config(Path(folder)))
         command = [sys.executable, __file__, "--child", folder, "--rows", str(rows), "--cores", str(cores)]
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True).stdout
-    result: dict[str, object] = json.loads(output.splitlines()[-1])
+    result = Backfill(**json.loads(output.splitlines()[-1]))
     print(f"{rows:,} rows, {cores} cores: {result}", flush=True)
     return result
 
 
-def median(results: list[dict[str, object]]) -> dict[str, object]:
-    """The result with the median time."""
-    seconds = statistics.median_low([float(str(result["seconds"])) for result in results])
-    return next(result for result in results if result["seconds"] == seconds)
+def median(results: list[Backfill]) -> Backfill:
+    """The one with the median time."""
+    seconds = statistics.median_low(result.seconds for result in results)
+    return next(result for result in results if result.seconds == seconds)
 
 
 def measure(sizes: list[int], *, rounds: int) -> dict[str, object]:
@@ -103,11 +109,11 @@ def measure(sizes: list[int], *, rounds: int) -> dict[str, object]:
     one_core = median([backfill(rows=sizes[1], cores=1) for _ in range(rounds)])
     return {
         "by_rows": [
-            {"rows": rows, "microseconds_per_row": 1e6 * float(str(result["seconds"])) / rows, **result}
+            {"rows": rows, "microseconds_per_row": 1e6 * result.seconds / rows, **asdict(result)}
             for rows, result in by_rows.items()
         ],
-        "one_core": {"rows": sizes[1], **one_core},
-        "speed_up_of_two_cores": float(str(one_core["seconds"])) / float(str(by_rows[sizes[1]]["seconds"])),
+        "one_core": {"rows": sizes[1], **asdict(one_core)},
+        "speed_up_of_two_cores": one_core.seconds / by_rows[sizes[1]].seconds,
     }
 
 

@@ -9,20 +9,25 @@ Usage: python benchmarks/bench_small_batches.py [--files 200] [--out FILE]
 from __future__ import annotations
 
 import statistics
-import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
-from rows_setup import BatchSeconds, drop_csv_files, register_wine_model, rows_config, run_benchmark, session
+from rows_setup import (
+    TYPED,
+    BatchSeconds,
+    commits,
+    drop_csv_files,
+    register_wine_model,
+    rows_config,
+    run_benchmark,
+    session,
+)
 
-from penstock.config import PipelineConfig
 from penstock.running import run_pipeline
-from schemas.wine import CONTRACT
 
 ROWS = 100
 #: The first batches warm the JVM up.
 WARM_UP = 20
-TYPED = ", ".join(f"`{field.name}` double" for field in CONTRACT.fields)
 
 
 def plain_copy(spark: SparkSession, inbox: Path, folder: Path) -> None:
@@ -32,21 +37,6 @@ def plain_copy(spark: SparkSession, inbox: Path, folder: Path) -> None:
     writer.trigger(availableNow=True).start(str(folder / "table")).awaitTermination()
 
 
-def measured(listener: BatchSeconds, expected: int) -> list[float]:
-    """The batches since the last call; the listener hears of a batch a little later."""
-    deadline = time.monotonic() + 30
-    while len(listener.seconds) < expected and time.monotonic() < deadline:
-        time.sleep(0.2)
-    seconds, listener.seconds = listener.seconds, []
-    return seconds
-
-
-def commits(config: PipelineConfig) -> dict[str, int]:
-    """Commits of each table, less those that made it."""
-    root = Path(config.tables.root)
-    return {log.parent.name: len(list(log.glob("*.json"))) - 1 for log in sorted(root.glob("*/_delta_log"))}
-
-
 def measure(folder: Path, *, files: int) -> dict[str, object]:
     config = rows_config(folder, max_files_per_trigger=1)
     register_wine_model(config)
@@ -54,11 +44,11 @@ def measure(folder: Path, *, files: int) -> dict[str, object]:
     spark, listener = session("bench-small-batches"), BatchSeconds()
     spark.streams.addListener(listener)
     plain_copy(spark, folder / "inbox", folder / "plain")
-    plain = measured(listener, files)
+    plain = listener.take(files)
     records = run_pipeline(config, job="bench", once=True, resume=False)
-    ours = measured(listener, files)
+    ours = listener.take(files)
     plain_copy(spark, folder / "inbox", folder / "plain-again")
-    plain_again = measured(listener, files)
+    plain_again = listener.take(files)
     phases = {
         name: round(statistics.median(record.seconds.get(name, 0.0) for record in records[WARM_UP:]), 3)
         for name in records[-1].seconds
@@ -74,7 +64,7 @@ def measure(folder: Path, *, files: int) -> dict[str, object]:
         "median_seconds": medians,
         "ratio": medians["ours"] / statistics.mean([medians["plain_before"], medians["plain_after"]]),
         "phases_median_seconds": phases,
-        "commits": commits(config),
+        "commits": {table: commits(config, table) for table in ("predictions", "quarantine", "batches")},
     }
 
 

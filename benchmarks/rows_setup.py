@@ -32,6 +32,8 @@ from penstock.training import train
 from schemas.wine import MEASUREMENTS
 
 RESULTS = Path(__file__).parent / "results"
+#: The measurements as one would type them for Spark's reader.
+TYPED = ", ".join(f"`{name}` double" for name in MEASUREMENTS)
 RED_WINE = Path(__file__).parents[1] / "data" / "winequality-red.csv"
 
 
@@ -80,11 +82,24 @@ def drop_csv_files(inbox: Path, *, files: int, rows: int) -> None:
         os.utime(path, (now - 60 - files + number,) * 2)
 
 
+def commits(config: PipelineConfig, table: str) -> int:
+    """Commits of a table, less the one that made it; -1 for one that is not there."""
+    return len(list((Path(config.table_path(table)) / "_delta_log").glob("*.json"))) - 1
+
+
 class BatchSeconds(StreamingQueryListener):
     """Seconds of each micro-batch that had files, as Spark itself measures them (triggerExecution), for any query."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
+
+    def take(self, expected: int) -> list[float]:
+        """The batches since the last call, once they are as many as expected: it hears of a batch a little later."""
+        deadline = time.monotonic() + 30
+        while len(self.seconds) < expected and time.monotonic() < deadline:
+            time.sleep(0.1)
+        taken, self.seconds = self.seconds, []
+        return taken
 
     def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802
         pass
