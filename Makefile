@@ -5,13 +5,13 @@ BIN := $(VENV)/bin
 SITE := $(VENV)/lib/python3.11/site-packages
 JARS := $(SITE)/pyspark/jars
 READY := $(VENV)/.ready
-JAVA := $(wildcard jvm/src/io/penstock/s3/*.java)
-S3_JAR := $(JARS)/penstock-s3.jar
-CODE := jobs schemas udfs penstock tests deploy
+JAVA := $(wildcard jvm/src/io/penstock/*/*.java)
+OWN_JAR := $(JARS)/penstock.jar
+CODE := jobs schemas udfs penstock tests deploy benchmarks
 SERVERS := $(BIN)/python jobs/servers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up down demo demo-s3 test faults bench check format wheel lock clean
+.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up thrift-up down demo demo-s3 test faults bench check format wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -31,7 +31,7 @@ $(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256 $(JAVA
 	@ln -sf "$(CURDIR)/conf/spark-defaults.conf" "$(CURDIR)/conf/log4j2.properties" $(SITE)/pyspark/conf/
 	@touch $@
 
-jars: $(S3_JAR)  ## fetch the jars of Delta and S3 beside Spark's own, check them against conf/jars.sha256, compile jvm/
+jars: $(OWN_JAR)  ## fetch the jars of Delta and S3 beside Spark's own, check them against conf/jars.sha256, compile jvm/
 
 .PHONY: fetched-jars
 fetched-jars:
@@ -41,13 +41,13 @@ fetched-jars:
 	    (cd $(JARS) && sha256sum --check --quiet "$(CURDIR)/conf/jars.sha256"); }
 
 # For a Spark of one's own: spark-submit --jars with this file, or a copy of it in that Spark's jars/, where Delta's are.
-$(S3_JAR): $(JAVA) conf/jars.sha256 | fetched-jars
+$(OWN_JAR): $(JAVA) conf/jars.sha256 | fetched-jars
 	@command -v javac >/dev/null || { echo "javac is needed: install a JDK 17, not just a JRE"; exit 1; }
 	@echo "penstock: compiling jvm/"
 	@rm -rf build/jvm && mkdir -p build/jvm
 	@javac --release 17 -Xlint:all,-classfile,-path -Werror -proc:none -cp "$(JARS)/*" -d build/jvm $(JAVA)
-	@jar --create --file build/penstock-s3.jar --date 2020-01-01T00:00:00Z -C build/jvm .
-	@mv build/penstock-s3.jar $@ && touch $@
+	@jar --create --file build/penstock.jar --date 2020-01-01T00:00:00Z -C build/jvm .
+	@mv build/penstock.jar $@ && touch $@
 
 s3-tools: tools/bin/versitygw  ## compile the S3 server that the tests start (needs Go)
 
@@ -67,6 +67,9 @@ servers-up: env s3-tools  ## start all three, and say what a shell needs to use 
 	@$(SERVERS) up s3 mlflow cluster
 	@echo 'now: eval "$$($(SERVERS) env)"'
 
+thrift-up: env  ## answer SQL over the tables of the demo's pipelines (docs/bi.md)
+	@$(SERVERS) up thrift --conf conf/wine.yaml --conf conf/macro.yaml
+
 down:  ## stop the servers that were started; their data and logs stay in warehouse/servers
 	@test ! -d warehouse/servers || $(SERVERS) down
 
@@ -82,7 +85,7 @@ test: env s3-tools  ## run all the tests, in two processes
 faults: env  ## kill, pause, double and damage the jobs with the full numbers, resumable (hours; SHORT=0.05 takes that part)
 	@PYTHONPATH=tests $(BIN)/python -m faults.run --short $(or $(SHORT),1)
 
-bench: env  ## measure everything beside the plain way of the same work (an hour), and print the README's table
+bench: env  ## measure everything beside the plain way of the same work (an hour), and print the table of docs/speed.md
 	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
 	@$(BIN)/python benchmarks/show_results.py
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
-from penstock.running import run_pipeline
+from penstock.logs import say
+from penstock.s3_settings import settings_of
+from penstock.session import begin_jvm
 
 
 @click.command(help=__doc__)
@@ -15,9 +17,12 @@ from penstock.running import run_pipeline
 @click.option("--resume-from-ledger", is_flag=True, help="Let a new checkpoint go on where the tables are.")
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
     config = read_config(conf, overrides)
+    begin_jvm(settings_of(config))
+    from penstock.running import run_pipeline  # imports MLflow, while the JVM starts
+
     records = run_pipeline(config, job="backfill", once=True, resume=resume_from_ledger)
     rows = sum(record.rows_in for record in records)
-    click.echo(f"done: {len(records)} micro-batches, {rows:,} rows" if records else "done: no new files")
+    say(f"done: {len(records)} micro-batches, {rows:,} rows" if records else "done: no new files")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

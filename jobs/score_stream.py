@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
-from penstock.running import run_pipeline
+from penstock.logs import say
+from penstock.s3_settings import settings_of
+from penstock.session import begin_jvm
 
 
 @click.command(help=__doc__)
@@ -16,8 +18,11 @@ from penstock.running import run_pipeline
 @click.option("--resume-from-ledger", is_flag=True, help="Let a new checkpoint go on where the tables are.")
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
     config = read_config(conf, overrides)
-    records = run_pipeline(config, job="score_stream", once=False, resume=resume_from_ledger)
-    click.echo(f"stopped after {len(records)} micro-batches")
+    begin_jvm(settings_of(config))
+    from penstock.running import run_pipeline  # imports MLflow, while the JVM starts
+
+    run_pipeline(config, job="score_stream", once=False, resume=resume_from_ledger)
+    say("stopped")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""S3, MLflow and a Spark cluster on 127.0.0.1, for demos and tests: make servers-up, make down"""
+"""S3, MLflow, a Spark cluster, SQL over tables on 127.0.0.1, for demos and tests: make servers-up, thrift-up, down"""
 
 import sys
 from collections.abc import Sequence
@@ -13,21 +13,24 @@ PORTS = [
     click.Option([f"--{name}-port"], type=click.IntRange(1, 65535), default=port, envvar=variable, show_default=True)
     for name, (port, variable) in servers.PORTS.items()
 ]
-STARTS = f"Start them, unless they run. mlflow needs s3; {servers.DATABASE_VARIABLE} may name its database."
+FILE = click.Path(path_type=Path)
+Files = tuple[Path, ...]
 
 
 @click.group(help=__doc__)
-@click.option("--state", type=click.Path(path_type=Path), default=servers.STATE, show_default=True)
+@click.option("--state", type=FILE, default=servers.STATE, show_default=True)
 @click.pass_context
 def command(context: click.Context, state: Path) -> None:
     context.obj = state
 
 
-@command.command(help=STARTS, params=PORTS)
-@click.argument("names", nargs=-1, required=True, type=click.Choice(["s3", "mlflow", "cluster"]))
+@command.command(help=servers.NEEDS, params=PORTS)
+@click.argument("names", nargs=-1, required=True, type=click.Choice(["s3", "mlflow", "cluster", "thrift"]))
+@click.option("--conf", multiple=True, type=FILE, help="A pipeline for thrift; one for each.")
+@click.option("--overlay", "overlays", multiple=True, type=FILE, help="Laid over each of these pipelines.")
 @click.pass_obj
-def up(state: Path, /, names: tuple[str, ...], **ports: int) -> None:
-    for line in servers.start(state, names, ports):
+def up(state: Path, /, names: tuple[str, ...], conf: Files, overlays: Files, **ports: int) -> None:
+    for line in servers.start(state, names, ports, conf=conf, overlays=overlays):
         click.echo(line)
 
 

@@ -10,12 +10,14 @@ from typing import Any, TypeVar
 
 import click
 
+from penstock import logs
 from penstock.config import PipelineConfig
 from penstock.config_files import load_config
 from penstock.errors import SPARK_ERRORS, ConfigError, PenstockError
 from penstock.redaction import without_credentials
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+log = logging.getLogger(__name__)
 
 
 def config_options(command: Command) -> Command:
@@ -35,27 +37,25 @@ def config_options(command: Command) -> Command:
 
 
 def read_config(conf: Sequence[Path], overrides: Sequence[str]) -> PipelineConfig:
-    return load_config(list(conf), overrides=overrides)
+    config = load_config(list(conf), overrides=overrides)
+    logs.name_pipeline(config.pipeline)
+    return config
 
 
 def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
     """Run a job's command and return its exit code. PENSTOCK_DEBUG=1 shows the traceback of an error."""
-    logging.basicConfig(
-        stream=sys.stdout,
-        level=logging.INFO,
-        format="%(asctime)s %(message)s",
-        datefmt="%H:%M:%S",
-        force=True,
-    )
-    for name in ("py4j", "mlflow", "alembic", "sqlalchemy", "botocore", "boto3", "smart_open"):
-        logging.getLogger(name).setLevel(logging.WARNING if name != "alembic" else logging.ERROR)
     try:
+        logs.begin()
         code = command.main(args=list(argv) if argv is not None else None, standalone_mode=False)
         return code if isinstance(code, int) else 0
     except click.ClickException as error:
+        if logs.is_json():
+            return fail(error.format_message(), 2)
         error.show()
         return 2
     except (click.Abort, KeyboardInterrupt):
+        if logs.is_json():
+            return fail("aborted", 1)
         print("aborted", file=sys.stderr)
         return 1
     except ConfigError as error:
@@ -76,7 +76,11 @@ def spark_problem(text: str) -> str:
 
 
 def fail(message: str, code: int) -> int:
+    is_debug = bool(os.environ.get("PENSTOCK_DEBUG"))
+    if logs.is_json():
+        log.error("%s", message, exc_info=is_debug)
+        return code
     print(f"error: {without_credentials(message)}", file=sys.stderr)
-    if os.environ.get("PENSTOCK_DEBUG"):
+    if is_debug:
         traceback.print_exc()
     return code

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from penstock.calendar import Calendar
 from penstock.durations import Seconds
 from penstock.location_rules import absolute_location, is_on_s3
+from penstock.metrics_config import MetricsConfig
 from penstock.retention_rules import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
 
 
@@ -127,6 +127,9 @@ class SeriesConfig(Section):
     @field_validator("frequency")
     @classmethod
     def frequency_is_supported(cls, frequency: str) -> str:
+        # It needs pandas, most of a second to import, and pipelines of rows do without.
+        from penstock.calendar import Calendar
+
         Calendar.of(frequency)
         return frequency
 
@@ -246,6 +249,7 @@ class PipelineConfig(Section):
     mlflow: MlflowConfig
     maintenance: MaintenanceConfig = MaintenanceConfig()
     s3: S3Config = S3Config()
+    metrics: MetricsConfig | None = None
     #: More Spark settings, for this pipeline only.
     spark: dict[str, str] = Field(default_factory=dict)
 

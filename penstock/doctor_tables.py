@@ -22,7 +22,7 @@ from udfs.outputs import prediction_type
 def examine_with_spark(spark: SparkSession, config: PipelineConfig) -> Iterator[Finding]:
     yield found("rules", lambda: check_contract_rules(spark, config))
     yield found("schemas", lambda: check_schemas(spark, config))
-    yield found("ledger", lambda: check_checkpoint(spark, config))
+    yield found("ledger", lambda: check_checkpoint(config))
 
 
 def check_contract_rules(spark: SparkSession, config: PipelineConfig) -> str:
@@ -50,9 +50,9 @@ def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
     return ", ".join(lines)
 
 
-def check_checkpoint(spark: SparkSession, config: PipelineConfig) -> str:
+def check_checkpoint(config: PipelineConfig) -> str:
     storage = storage_of(config)
-    state = read_state(spark, config, storage)
+    state = read_state(config, storage)
     check_ledger(state, config, storage)
     if state.query_id is None:
         return "the checkpoint is new"

@@ -1,4 +1,4 @@
-"""The inbox as the stream sees it, and the rows of its files, counted apart from the way they were scored."""
+"""The rows of the inbox's files, counted apart from the way they were scored."""
 
 import re
 from collections.abc import Mapping
@@ -11,42 +11,9 @@ from pyspark.sql import functions as F
 
 from penstock.admission import CSV_ENDINGS, PARQUET_ENDINGS, WORKERS, format_of
 from penstock.config import SourceConfig
-from penstock.errors import EnvironmentCheckError
 from penstock.paths import literal_glob, normal_path_column
 from penstock.rows import has_text
 from penstock.storage import FileStatus, Storage
-
-
-def list_inbox(storage: Storage, source: SourceConfig, *, names: re.Pattern[str] | None) -> dict[str, FileStatus]:
-    """The files that the stream would list, by path. names: what a file's name must match in full.
-
-    Raises EnvironmentCheckError: an inbox that is not mounted is not an empty one.
-    """
-    try:
-        found = storage.files(source.path, is_overlooked=is_overlooked)
-    except (FileNotFoundError, NotADirectoryError):
-        raise EnvironmentCheckError(
-            f"the inbox {source.path} is not a folder; mount it, or correct source.path: nothing was compared"
-        ) from None
-    if names is None:
-        return found
-    return {path: status for path, status in found.items() if names.fullmatch(path.rsplit("/", 1)[-1])}
-
-
-def is_overlooked(name: str) -> bool:
-    """Spark's rule for files and folders (HadoopFSUtils.shouldFilterOutPathName)."""
-    if name.startswith(("_common_metadata", "_metadata")):
-        return False
-    return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith("._COPYING_")
-
-
-def name_pattern(spark: SparkSession, glob: str | None) -> re.Pattern[str] | None:
-    """source.path_glob_filter as Hadoop understands it, which is what Spark asks."""
-    jvm = spark.sparkContext._jvm
-    if glob is None or jvm is None:
-        return None
-    compiled = jvm.org.apache.hadoop.fs.GlobPattern.compile(glob)
-    return re.compile(str(compiled.pattern()), re.DOTALL)
 
 
 def count_rows(

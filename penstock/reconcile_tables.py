@@ -21,9 +21,11 @@ class Difference:
         return f"{self.kind}: {self.subject}: {self.found}; {self.remedy}"
 
 
-PUT_BACK = "find the commit that took them (DESCRIBE HISTORY) and put them back (README, Reconcile)"
-TAKE_OUT = "find the commit that put them there (DESCRIBE HISTORY) and delete the copies (README, Reconcile)"
-MARKER_BACK = "put the marker back into batches from an earlier version of it (README, Reconcile), or delete these rows"
+PUT_BACK = "find the commit that took them (DESCRIBE HISTORY) and put them back (docs/operations.md)"
+TAKE_OUT = "find the commit that put them there (DESCRIBE HISTORY) and delete the copies (docs/operations.md)"
+MARKER_BACK = (
+    "put the marker back into batches from an earlier version of it (docs/operations.md), or delete these rows"
+)
 
 
 def compare_with_tables(

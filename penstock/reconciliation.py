@@ -12,6 +12,7 @@ from pyspark.sql import SparkSession
 
 from penstock.config import PipelineConfig
 from penstock.errors import LeaseError
+from penstock.inbox import list_inbox
 from penstock.lease import Holder, lease_path, read_holder
 from penstock.locations import storage_of
 from penstock.reconcile_balance import Balance, File, Total, balance_of, totals_by_state
@@ -27,7 +28,7 @@ from penstock.reconcile_files import (
     read_unfinished_replays,
 )
 from penstock.reconcile_forecasts import compare_forecasts
-from penstock.reconcile_inbox import count_rows, list_inbox, name_pattern
+from penstock.reconcile_inbox import count_rows
 from penstock.reconcile_tables import Difference, compare_with_tables
 from penstock.reconcile_verdicts import miscounted, misplaced, unaccounted
 from penstock.retention import complete_since
@@ -61,7 +62,7 @@ def reconcile(
     since_milliseconds = int(since.timestamp() * 1000) if since else None
     storage, answers = storage_of(config), workload_of(config).answers
     looked_at, stream = datetime.now(UTC), read_stream(storage, config)
-    inbox = list_inbox(storage, config.source, names=name_pattern(spark, config.source.path_glob_filter))
+    inbox = list_inbox(storage, config.source)
     tables = pinned_tables(spark, config, ("batches", "quarantine", answers, "forecasts"))
     unfinished = read_unfinished_replays(storage, config, stream)
     books = read_books(tables, config, unfinished_replays=unfinished)

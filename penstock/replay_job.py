@@ -61,7 +61,7 @@ def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:
 def check_stream_is_finished(pipeline: Pipeline) -> None:
     """A batch that was cut off runs again from the state that its plan names; a replay must not change it first."""
     config = pipeline.config
-    state = read_state(pipeline.spark, config, pipeline.storage)
+    state = read_state(config, pipeline.storage)
     check_ledger(state, config, pipeline.storage)
     done = state.done.get(state.query_id, -1) if state.query_id else -1
     if state.planned is not None and state.planned > done:

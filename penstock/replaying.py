@@ -16,18 +16,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.accounting import BatchRecord, count_batch
-from penstock.batch import write_marker
+from penstock.batch import write_marker, write_quarantine
 from penstock.checks import ACCEPTED, REASONS
 from penstock.conflicts import commit
 from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile, QuarantineReplay, check_files_unchanged, check_plan_fits
-from penstock.quarantine import quarantined
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.replay_rows import judged_again, waiting_rows
 from penstock.rows import HEADER, RAW, SOURCE_FILE
-from penstock.tables import Transaction, append_once
+from penstock.tables import Transaction
 from penstock.workload import workload_of
 
 #: What tells the rows of the quarantine apart; equal ones are judged alike.
@@ -53,9 +52,7 @@ def run_quarantine_replay(pipeline: Pipeline, plan: Plan, replay: QuarantineRepl
     check_files_unchanged(plan, pipeline.storage)
     with replayed(pipeline, plan.files_with("accepted"), replay) as rows:
         with phases.measure("quarantine"):
-            pipeline.lease.check()
-            frame = quarantined(pipeline.spark, plan, rows.rejected)
-            append_once(frame, pipeline.config.table_path("quarantine"), transaction)
+            write_quarantine(pipeline, plan, rows.rejected, transaction)
         workload_of(pipeline.config).write(pipeline, plan, rows.accepted, transaction, phases)
         with phases.measure("account"):
             counts = count_batch(pipeline, plan, transaction)

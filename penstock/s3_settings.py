@@ -1,11 +1,12 @@
-"""What Spark must be told of S3, from the config's section `s3`."""
+"""What the config tells Spark: of S3, from its section `s3`, of metrics, and what its section `spark` says itself."""
 
 from penstock.config import PipelineConfig, S3Config
+from penstock.spark_metrics import metrics_settings
 
 
 def settings_of(config: PipelineConfig) -> dict[str, str]:
-    """A pipeline's own Spark settings, on top of those for S3 if it uses that."""
-    return {**(s3_settings(config.s3) if config.uses_s3 else {}), **config.spark}
+    """A pipeline's own Spark settings, on top of those for S3 and for metrics if it uses them."""
+    return {**(s3_settings(config.s3) if config.uses_s3 else {}), **metrics_settings(config), **config.spark}
 
 
 def s3_settings(s3: S3Config) -> dict[str, str]:

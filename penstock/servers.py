@@ -1,8 +1,9 @@
-"""The servers of a demo or a test: S3, MLflow, a Spark cluster; real processes on 127.0.0.1.
+"""The servers of a demo or a test: S3, MLflow, a Spark cluster, SQL over tables; real processes on 127.0.0.1.
 
     s3 = start_s3(state)
     mlflow = start_mlflow(state, s3=s3)
     cluster = start_cluster(state)
+    thrift = start_thrift(state, conf=[Path("conf/wine.yaml")])
     ... s3.environment(), s3.client(), mlflow.uri, cluster.url, cluster.workers[0].pids(), mlflow.stop()
     stop_all(state)
 
@@ -14,39 +15,52 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from penstock import mlflow_server, s3_server, spark_cluster
+from penstock import mlflow_server, s3_server, spark_cluster, thrift_server
 from penstock.errors import ServerError
 from penstock.mlflow_server import DATABASE_VARIABLE, MlflowServer, running_mlflow, start_mlflow, without_proxy
 from penstock.s3_server import S3Server, running_s3, start_s3
 from penstock.server_process import ServerProcess, locked
 from penstock.spark_cluster import Cluster, running_cluster, start_cluster
+from penstock.thrift_server import ThriftServer, running_thrift, start_thrift
 
 __all__ = [
     "DATABASE_VARIABLE",
     "Cluster",
     "MlflowServer",
     "S3Server",
+    "ThriftServer",
     "environment",
     "start_cluster",
     "start_mlflow",
     "start_s3",
+    "start_thrift",
     "stop_all",
 ]
 
 STATE = Path("warehouse/servers")
+NEEDS = f"Start them, unless they run. mlflow needs s3; {DATABASE_VARIABLE} may name its database. thrift needs --conf."
 #: Default and environment variable of each port that is fixed.
 PORTS = {
     "s3": (s3_server.PORT, s3_server.PORT_VARIABLE),
     "mlflow": (mlflow_server.PORT, mlflow_server.PORT_VARIABLE),
     "master": (spark_cluster.PORT, spark_cluster.PORT_VARIABLE),
     "master-ui": (spark_cluster.UI_PORT, spark_cluster.UI_PORT_VARIABLE),
+    "thrift": (thrift_server.PORT, thrift_server.PORT_VARIABLE),
 }
 
 
-def start(state: Path, names: Sequence[str], ports: Mapping[str, int]) -> Iterator[str]:
-    """Start those of s3, mlflow and cluster that are named; a line for each that is ready. Raises ServerError.
+def start(
+    state: Path,
+    names: Sequence[str],
+    ports: Mapping[str, int],
+    *,
+    conf: Sequence[Path] = (),
+    overlays: Sequence[Path] = (),
+) -> Iterator[str]:
+    """Start those of s3, mlflow, cluster and thrift that are named; a line for each that is ready.
 
-    ports: s3_port, mlflow_port, master_port, master_ui_port.
+    ports: s3_port, mlflow_port, master_port, master_ui_port, thrift_port. conf, overlays: the pipelines of thrift.
+    Raises ServerError, ConfigError.
     """
     if "s3" in names:
         s3 = start_s3(state, port=ports["s3_port"])
@@ -61,6 +75,9 @@ def start(state: Path, names: Sequence[str], ports: Mapping[str, int]) -> Iterat
     if "cluster" in names:
         cluster = start_cluster(state, port=ports["master_port"], ui_port=ports["master_ui_port"])
         yield f"cluster {told(cluster.started_now)} at {cluster.url}, {len(cluster.workers)} workers, {cluster.ui}"
+    if "thrift" in names:
+        thrift = start_thrift(state, conf=conf, overlays=overlays, port=ports["thrift_port"])
+        yield f"thrift {told(thrift.started_now)} at {thrift.url}, its password is in {thrift.password_file}"
 
 
 def told(started_now: bool) -> str:
@@ -69,7 +86,8 @@ def told(started_now: bool) -> str:
 
 def environment(state: Path) -> Mapping[str, str]:
     """What a person's shell needs to use what runs. Raises ServerError where nothing does."""
-    running = [found for find in (running_s3, running_mlflow, running_cluster) if (found := find(state))]
+    finders = (running_s3, running_mlflow, running_cluster, running_thrift)
+    running = [found for find in finders if (found := find(state))]
     if not running:
         raise ServerError(f"no server runs below {state}; start them with: make servers-up")
     merged = {"NO_PROXY": without_proxy()}
@@ -108,5 +126,5 @@ def stop_all(state: Path) -> list[str]:
 
 def recorded(state: Path) -> list[ServerProcess]:
     """What uses another stands before it, so that none looks for one that is gone."""
-    names = [*sorted(path.name for path in state.glob("worker-*")), "master", "mlflow", "s3"]
+    names = ["thrift", *sorted(path.name for path in state.glob("worker-*")), "master", "mlflow", "s3"]
     return [ServerProcess(folder=state / name) for name in names if (state / name).exists()]

@@ -17,8 +17,8 @@ from test_replay import run_cut_off
 from penstock import reconcile_books, reconciliation
 from penstock.arrivals import file_stream, whole_log
 from penstock.errors import EnvironmentCheckError
+from penstock.inbox import list_inbox
 from penstock.reconcile_files import State
-from penstock.reconcile_inbox import list_inbox, name_pattern
 from penstock.reconcile_report import as_text
 from penstock.reconciliation import Reconciliation, reconcile
 from penstock.storage import LocalStorage
@@ -298,7 +298,7 @@ def test_the_inbox_is_listed_as_the_stream_lists_it(sandbox: Sandbox, glob: str 
     source, checkpoint = sandbox.config().source, str(sandbox.root / "checkpoint")
     writer = file_stream(sandbox.spark, source).writeStream.foreachBatch(lambda frame, number: None)
     writer.option("checkpointLocation", checkpoint).trigger(availableNow=True).start().awaitTermination()
-    listed = list_inbox(LocalStorage(), source, names=name_pattern(sandbox.spark, glob))
+    listed = list_inbox(LocalStorage(), source)
     assert len(listed) > 1
     assert listed.keys() == whole_log(LocalStorage(), checkpoint).keys()
 

@@ -119,7 +119,7 @@ def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, mon
     def cut(*arguments: Any) -> None:
         raise PowerCutError
 
-    for step in ("replaying.append_once", "workload.append_once", "replaying.write_marker", "replaying.mark"):
+    for step in ("replaying.write_quarantine", "workload.append_once", "replaying.write_marker", "replaying.mark"):
         with monkeypatch.context() as patch:
             patch.setattr(f"penstock.{step}", cut)
             with pytest.raises(PowerCutError):

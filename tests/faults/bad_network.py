@@ -11,7 +11,6 @@ from faults.on_s3 import bad_network
 from faults.result import Fault as FaultLine
 from faults.result import Progress, Seen
 
-#: Of this kind is a repetition: the answer to a commit is lost, requests fail all the time, one stalls for 30 s.
 UNAVAILABLE, RESET = 0.2, 0.05
 COMMIT = r"_delta_log/\d{20}\.json"
 STALL_SECONDS = 30
@@ -20,6 +19,7 @@ SECONDS = 600
 
 
 def faults_of(number: int) -> tuple[str, Fault]:
+    """Of which kind a repetition is: the answer to each commit is lost, requests fail all the time, or one stalls."""
     kinds: tuple[tuple[str, Fault], ...] = (
         ("answers of commits lost", once_for_each(drop_answer(COMMIT, times=1_000))),
         ("requests fail", flaky(unavailable=UNAVAILABLE, reset=RESET, seed=number)),

@@ -174,9 +174,16 @@ def run_until(sandbox: Sandbox, batch: int, *, seconds: float = 600) -> None:
 
 
 def wait_for_commit(sandbox: Sandbox, batch: int, check: Callable[[], None], *, seconds: float = 600) -> None:
+    wait_until(lambda: last_commit(sandbox) >= batch, f"batch {batch} finished", check, seconds=seconds)
+
+
+def wait_until(
+    is_so: Callable[[], bool], what: str, check: Callable[[], None] = lambda: None, *, seconds: float = 60
+) -> None:
+    """check: raises if there is nothing to wait for any more."""
     deadline = time.monotonic() + seconds
-    while last_commit(sandbox) < batch:
+    while not is_so():
         check()
         if time.monotonic() > deadline:
-            raise AssertionError(f"batch {batch} was not finished within {seconds} s")
+            raise AssertionError(f"{what}: not within {seconds} s")
         time.sleep(0.2)

@@ -6,6 +6,7 @@ import subprocess
 import time
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from sandbox import Sandbox
 
@@ -93,19 +94,25 @@ def size(path: Path) -> int:
 def judged(progress: Progress, seconds: list[float], *, clean: bool) -> Seen:
     tenth = max(1, len(seconds) // SHARE)
     slower = statistics.median(seconds[-tenth:]) / statistics.median(seconds[tenth : 2 * tenth])
-    first, last = progress.repetitions[progress.done // SHARE + 1], progress.repetitions[-1]
-    larger = last["python_bytes"] / first["python_bytes"]
-    heap = last["heap_bytes"] / first["heap_bytes"]
+    looks, few = progress.repetitions[1:], max(1, progress.done // SHARE)
+    early, late, last = looks[few : 2 * few], looks[-few:], looks[-1]
+    larger = least(late, "python_bytes") / least(early, "python_bytes")
+    heap = least(late, "heap_bytes") / least(early, "heap_bytes")
     counted = ", ".join(
         f"{name} {last[f'{name}_files']:,} files and {last[f'{name}_bytes'] / 1e6:.0f} MB"
         for name in ("checkpoint", "tables")
     )
     return Seen(
         seen=f"batches {slower:.2f} times as long at the end (median {statistics.median(seconds):.1f} s), driver "
-        f"memory {larger:.2f} times, live JVM heap {heap:.2f} times ({last['heap_bytes'] / 1e6:.0f} MB); "
+        f"memory {larger:.2f} times, live JVM heap {heap:.2f} times ({least(late, 'heap_bytes') / 1e6:.0f} MB); "
         f"{counted} after {len(seconds) * FILES_A_BATCH:,} input files",
         passed=clean and slower <= SLOWER and larger <= LARGER and heap <= LARGER,
     )
+
+
+def least(looks: list[dict[str, Any]], what: str) -> int:
+    """A collection in the midst of a batch leaves what the batch is about; the least of some is what stays."""
+    return min(look[what] for look in looks)
 
 
 FAULT = Fault(

@@ -5,14 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import mlflow
 import pytest
+from faults.bench import wait_until
 from processes import PROJECT
 
 from penstock import spark_cluster
@@ -64,13 +64,6 @@ def port_of(server: S3Server) -> int:
 def job(state: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "jobs/servers.py", "--state", str(state), *arguments]
     return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False)
-
-
-def wait_until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 def test_an_object_is_there_after_a_restart(state: Path, s3: S3Server) -> None:
@@ -159,7 +152,7 @@ def test_a_killed_worker_is_not_counted_and_is_brought_back(state: Path, cluster
     assert cluster.alive_workers() == 2
     pids = [process.pids() for process in (cluster.master, *cluster.workers)]
     os.kill(pids[2][0], signal.SIGKILL)
-    wait_until(lambda: cluster.alive_workers() == 1)
+    wait_until(lambda: cluster.alive_workers() == 1, "one worker less")
     assert "worker-2  dead" in job(state, "status").stdout
     master = cluster.master
     again = start_cluster(state, port=master.port("master"), ui_port=master.port("ui"), memory="1g")
@@ -224,7 +217,7 @@ def test_down_ends_what_was_started_and_what_a_crash_left(
     record = tracking.process.record()
     assert record
     os.kill(record.pid, signal.SIGKILL)
-    wait_until(lambda: not tracking.process.is_running)
+    wait_until(lambda: not tracking.process.is_running, "the end of the server")
     assert tracking.process.pids()
     answer = job(state, "down")
     assert answer.stdout == "stopped: worker-1, worker-2, master, mlflow, s3\n", answer.stderr

@@ -1,0 +1,50 @@
+"""Score files as they arrive with models from an MLflow registry: all that a person runs, as one command.
+
+\b
+Exit codes: 0 done, 1 failed, 2 wrong usage, config or contract.
+Completion in bash (zsh, fish): eval "$(_PENSTOCK_COMPLETE=bash_source penstock)"
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from penstock.cli import run_job
+from penstock.command_group import CommandGroup, Listed
+
+COMMANDS = (
+    Listed("init", "jobs.init_pipeline", "write a new pipeline from a sample", "boiler --sample b.csv --target wear"),
+    Listed("doctor", "jobs.doctor", "check before a run what would fail in it", "--conf conf/wine.yaml"),
+    Listed("train", "jobs.train_rows", "train a model of rows", "--conf conf/boiler.yaml --data b.csv --target wear"),
+    Listed("fit", "jobs.fit_var", "fit a VAR to every series", "--conf conf/macro.yaml --promote"),
+    Listed("stream", "jobs.score_stream", "score files as they arrive, until stopped", "--conf conf/wine.yaml"),
+    Listed("backfill", "jobs.backfill", "score all files that are there, and end", "--conf conf/wine.yaml"),
+    Listed("stop", "jobs.stop", "end the running stream after its micro-batch", "--conf conf/wine.yaml"),
+    Listed("status", "jobs.show_status", "how is a pipeline doing?", "--conf conf/wine.yaml --json"),
+    Listed("reconcile", "jobs.reconcile", "prove that no row is lost or doubled", "--conf conf/wine.yaml"),
+    Listed("replay-quarantine", "jobs.replay_quarantine", "put rejected rows through again", "--conf conf/wine.yaml"),
+    Listed("maintain", "jobs.maintain_tables", "compact, vacuum and trim the tables", "--conf conf/wine.yaml"),
+    Listed("dashboard", "jobs.dashboard", "look at a pipeline in the browser", "--conf conf/wine.yaml"),
+    Listed("serve", "jobs.serve", "answer requests by REST", "--conf conf/wine.yaml"),
+    Listed("sql", "jobs.serve_sql", "answer the SQL of BI tools", "--conf conf/wine.yaml --users sql-users"),
+    Listed("sql-password", "jobs.set_sql_password", "let somebody into the SQL server", "anna --users sql-users"),
+    Listed("servers", "jobs.servers", "S3, MLflow and a Spark cluster on this machine", "up s3 mlflow"),
+    Listed("demo", "jobs.run_demo", "the tour: train, register, stream, show", ""),
+)
+
+
+@click.command(cls=CommandGroup, listed=COMMANDS, help=__doc__)
+@click.option("--debug", is_flag=True, help="Show the traceback behind an error.")
+def command(debug: bool) -> None:
+    if debug:
+        os.environ["PENSTOCK_DEBUG"] = "1"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_job(command, argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

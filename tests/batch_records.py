@@ -1,0 +1,42 @@
+"""Finished micro-batches made by hand."""
+
+from datetime import UTC, datetime, timedelta
+
+from penstock.accounting import BatchRecord, FileCount
+from penstock.plan import PinnedModel, Plan, PlannedFile
+
+STARTED = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+
+
+def batch_record(
+    counts: dict[str, FileCount],
+    *,
+    refused_files: tuple[str, ...] = (),
+    version: str = "1",
+    refused_versions: dict[str, str] | None = None,
+    seconds: float = 4.0,
+    phases: dict[str, float] | None = None,
+) -> BatchRecord:
+    """A batch of the files in `counts` and of refused ones; it took `seconds` from noon on."""
+    accepted = tuple(PlannedFile(path=path, verdict="accepted") for path in counts)
+    refused = tuple(PlannedFile(path=path, verdict="refused") for path in refused_files)
+    model = PinnedModel(name="wine-quality", version=version, role="champion", source="", created_milliseconds=0)
+    plan = Plan(
+        query_id="q",
+        batch_id=0,
+        planned_at=STARTED,
+        contract_hash="",
+        config_hash="",
+        files=accepted + refused,
+        models=(model,),
+        refused_versions=refused_versions or {},
+        resolved_at=STARTED,
+    )
+    return BatchRecord(
+        plan=plan,
+        pipeline="wine",
+        counts=counts,
+        started_at=STARTED,
+        finished_at=STARTED + timedelta(seconds=seconds),
+        seconds=phases or {},
+    )
