@@ -35,7 +35,7 @@ class Job:
                 start_new_session=True,
             )
 
-    def wait_for(self, pattern: str, *, seconds: float = 120) -> str:
+    def wait_for(self, pattern: str, *, seconds: float = 600) -> str:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = re.search(pattern, self.output.read_text())
@@ -45,7 +45,7 @@ class Job:
             time.sleep(0.2)
         raise AssertionError(f"no {pattern!r} within {seconds} s:\n{self.output.read_text()}")
 
-    def end(self, *, seconds: float = 60) -> int:
+    def end(self, *, seconds: float = 600) -> int:
         return self.process.wait(timeout=seconds)
 
     def kill(self) -> None:
@@ -63,5 +63,5 @@ def spark_submit(job: str, *options: str) -> list[str]:
 
 def run(sandbox: Sandbox, command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        command, cwd=PROJECT, env=environment(sandbox), capture_output=True, text=True, timeout=180, check=False
+        command, cwd=PROJECT, env=environment(sandbox), capture_output=True, text=True, timeout=600, check=False
     )

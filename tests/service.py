@@ -15,7 +15,7 @@ from penstock.config import PipelineConfig
 from penstock.serving.app import create_app
 from penstock.serving.served import served_models
 
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 600.0
 
 
 def until(condition: Callable[[], Any], what: str) -> Any:

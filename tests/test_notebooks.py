@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def outputs(name: str) -> tuple[str, str]:
     """What a notebook's cells show as text/html, and what they print."""
     notebook = jupytext.read(PROJECT / "notebooks" / f"{name}.py")
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(PROJECT / "notebooks")}}).execute()
+    NotebookClient(notebook, timeout=900, resources={"metadata": {"path": str(PROJECT / "notebooks")}}).execute()
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     html = "".join(output["data"]["text/html"] for output in shown if "text/html" in output.get("data", {}))
     return html, "".join(output.get("text", "") for output in shown)

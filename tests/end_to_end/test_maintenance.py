@@ -235,7 +235,7 @@ def test_a_stream_beside_it_loses_nothing(series: SeriesSandbox) -> None:
             series.drop(f"{number}.csv", quarters(FITTED + 3 * number, FITTED + 3 * number + 3))
             sandbox.run()
         # On a slow machine the first round may take as long as all three batches.
-        wait_until(lambda: beside.rounds >= 2, "two rounds of maintenance", beside.check, seconds=180)
+        wait_until(lambda: beside.rounds >= 2, "two rounds of maintenance", beside.check)
     assert beside.rounds >= 2
     assert sandbox.table("observations").count() == 12
     assert sandbox.table("batches").count() == 4

@@ -53,7 +53,7 @@ def counters(port: int) -> tuple[float, ...]:
     return tuple(found[series(f"{name}_total")] for name in COUNTERS)
 
 
-def wait_until(is_so: Callable[[], bool], check: Callable[[], None], *, seconds: float = 300) -> None:
+def wait_until(is_so: Callable[[], bool], check: Callable[[], None], *, seconds: float = 600) -> None:
     deadline = time.monotonic() + seconds
     while not is_so():
         check()
@@ -153,14 +153,14 @@ def test_a_job_logs_json_and_shows_its_own_metrics_and_sparks(
     assert "metrics_executor_memoryUsed_bytes{" in scrape(job.page, "/metrics/executors/prometheus")
 
     second = start()
-    assert second.process.wait(timeout=120) == 1
+    assert second.process.wait(timeout=400) == 1
     [told] = second.lines
     assert told["level"] == "ERROR"
     assert f"metrics: port {port} of 127.0.0.1 is in use by python" in told["message"]
     assert f"(pid {job.process.pid})" in told["message"]
 
     job.process.send_signal(signal.SIGTERM)
-    assert job.process.wait(timeout=60) == 0
+    assert job.process.wait(timeout=400) == 0
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port))
     messages = {line["message"].split(",")[0]: line for line in job.lines}

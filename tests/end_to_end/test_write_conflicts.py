@@ -37,7 +37,7 @@ def interrupted(frame: DataFrame, folder: Path) -> DataFrame:
         import time
 
         reading.touch()
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not go_on.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         yield from batches

@@ -23,6 +23,8 @@ from penstock.running import run_pipeline
 from penstock.stopping import StopFile
 
 PROJECT = Path(__file__).parents[2]
+#: How long to wait for what must come: only a test that fails waits so long, a slow machine is no failure.
+PATIENCE_SECONDS = 600.0
 #: A job's process starts and plans its small queries faster so. What is written, and in which order, is the same.
 QUICK_SPARK = {
     "spark.sql.codegen.wholeStage": "false",
@@ -90,7 +92,7 @@ class Process:
     def text(self) -> str:
         return self.output.read_text(errors="replace")
 
-    def wait_for(self, pattern: str, *, seconds: float = 180) -> re.Match[str]:
+    def wait_for(self, pattern: str, *, seconds: float = PATIENCE_SECONDS) -> re.Match[str]:
         """Raises AssertionError if the output does not match in time, or the process ends without."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
@@ -103,7 +105,7 @@ class Process:
             time.sleep(0.05)
         raise AssertionError(f"no {pattern!r} within {seconds} s:\n{self.text}")
 
-    def end(self, *, seconds: float = 180) -> int:
+    def end(self, *, seconds: float = PATIENCE_SECONDS) -> int:
         return self.process.wait(timeout=seconds)
 
     def ends_by(self, moment: str) -> None:
@@ -165,7 +167,7 @@ def last_commit(sandbox: Sandbox) -> int:
     return max(batch_numbers(sandbox.storage, f"{sandbox.location}/checkpoint/commits"), default=-1)
 
 
-def run_until(sandbox: Sandbox, batch: int, *, seconds: float = 600) -> None:
+def run_until(sandbox: Sandbox, batch: int, *, seconds: float = PATIENCE_SECONDS) -> None:
     """Stream until the micro-batch of that number is finished."""
     if last_commit(sandbox) >= batch:
         return
@@ -173,12 +175,14 @@ def run_until(sandbox: Sandbox, batch: int, *, seconds: float = 600) -> None:
         wait_for_commit(sandbox, batch, check, seconds=seconds)
 
 
-def wait_for_commit(sandbox: Sandbox, batch: int, check: Callable[[], None], *, seconds: float = 600) -> None:
+def wait_for_commit(
+    sandbox: Sandbox, batch: int, check: Callable[[], None], *, seconds: float = PATIENCE_SECONDS
+) -> None:
     wait_until(lambda: last_commit(sandbox) >= batch, f"batch {batch} finished", check, seconds=seconds)
 
 
 def wait_until(
-    is_so: Callable[[], bool], what: str, check: Callable[[], None] = lambda: None, *, seconds: float = 60
+    is_so: Callable[[], bool], what: str, check: Callable[[], None] = lambda: None, *, seconds: float = PATIENCE_SECONDS
 ) -> None:
     """check: raises if there is nothing to wait for any more."""
     deadline = time.monotonic() + seconds

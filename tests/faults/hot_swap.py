@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from sandbox import Sandbox
 
-from faults.bench import Bench, last_commit, streaming, wait_for_commit
+from faults.bench import PATIENCE_SECONDS, Bench, last_commit, streaming, wait_for_commit
 from faults.feeds import ROWS_FEED, ensure_model
 from faults.result import Fault, Progress, Seen
 from penstock.plan import plan_path, read_plan
@@ -44,11 +44,11 @@ def run(bench: Bench, progress: Progress, times: int) -> Seen:
 
 
 def finish(sandbox: Sandbox, files: int, check: Callable[[], None]) -> None:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while sandbox.table("batches").selectExpr("sum(size(files))").collect()[0][0] != files:
         check()
         if time.monotonic() > deadline:
-            raise AssertionError(f"{files} files were not scored within 300 s")
+            raise AssertionError(f"{files} files were not scored within {PATIENCE_SECONDS:.0f} s")
         time.sleep(0.5)
 
 

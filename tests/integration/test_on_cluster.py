@@ -112,7 +112,7 @@ def test_the_tables_are_those_of_a_local_run(bench: Bench, site: Site, package: 
             feed.deliver(sandbox, number)
     job = submitted(submitted_one, site, package, "backfill")
     here.run()
-    assert job.end(seconds=400) == 0, job.output.read_text()
+    assert job.end(seconds=600) == 0, job.output.read_text()
     assert feed.ledger(submitted_one, range(FILES)).is_clean
     assert feed.contents(submitted_one) == feed.contents(here)
 
@@ -122,25 +122,25 @@ def test_a_stream_outlives_an_executor_a_worker_and_the_registry(bench: Bench, s
     ROWS_FEED.deliver(sandbox, 0)
     job = submitted(sandbox, site, package, "score_stream")
     try:
-        job.wait_for("batch 0: 1 files", seconds=300)
+        job.wait_for("batch 0: 1 files", seconds=600)
         worker = site.cluster.workers[0]
         [executor] = [pid for pid in worker.pids() if "CoarseGrainedExecutorBackend" in command_line(pid)]
         os.kill(executor, signal.SIGKILL)
         ROWS_FEED.deliver(sandbox, 1)
-        job.wait_for("batch 1: 1 files", seconds=300)
+        job.wait_for("batch 1: 1 files", seconds=600)
 
         assert site.cluster.workers[1].stop()
         ROWS_FEED.deliver(sandbox, 2)
-        job.wait_for("batch 2: 1 files", seconds=300)
+        job.wait_for("batch 2: 1 files", seconds=600)
         start_cluster(site.state, port=site.master_port, ui_port=site.cluster.master.port("ui"))
 
         port = site.tracking.process.port("mlflow")
         assert site.tracking.stop()
         ROWS_FEED.deliver(sandbox, 3)
-        job.wait_for("batch 3: 1 files", seconds=300)
+        job.wait_for("batch 3: 1 files", seconds=600)
         start_mlflow(site.state, s3=site.s3, port=port)
         ROWS_FEED.deliver(sandbox, 4)
-        job.wait_for("batch 4: 1 files", seconds=300)
+        job.wait_for("batch 4: 1 files", seconds=600)
     finally:
         job.kill()
     assert ROWS_FEED.ledger(sandbox, range(5)).is_clean
@@ -160,7 +160,7 @@ def test_executors_that_do_not_fit_the_model_are_told_with_both_versions(
     sandbox = ROWS_FEED.sandbox(bench, "misfit")
     ROWS_FEED.deliver(sandbox, 0)
     job = submitted(sandbox, site, package, "backfill")
-    assert job.end(seconds=300) == 1, job.output.read_text()
+    assert job.end(seconds=600) == 1, job.output.read_text()
     assert "needs pandas==" in job.output.read_text()
     assert "here is 1.0.0" in job.output.read_text()
 

@@ -34,7 +34,7 @@ def test_it_serves_until_it_is_told_to_end(sandbox: Sandbox) -> None:
     options = ["--conf", conf_of(sandbox), "--overlay", str(overlay), "--port", str(port)]
     job = Job(sandbox, python("serve", *options))
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300) as client:
             until(lambda: job.process.poll() is not None or is_ready(client), "it is ready")
             assert predict(client, "wine-linear", WINE) == [{"prediction": pytest.approx(WINE_SCORE)}]
         again = run(sandbox, python("serve", *options))

@@ -99,7 +99,7 @@ def run_job(
         input=told,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=600,
         check=False,
     )
 
@@ -236,7 +236,7 @@ def test_tables_that_come_later_are_found(served: Served) -> None:
     def is_there() -> bool:
         return "quarantine_by_reason" in {row["viewName"] for row in served.ask("SHOW VIEWS IN macro")}
 
-    wait_until(is_there, "the view quarantine_by_reason", seconds=120)
+    wait_until(is_there, "the view quarantine_by_reason", seconds=400)
     [row] = served.ask("SELECT reason FROM macro.quarantine_by_reason")
     assert row == {"reason": "ds: '...' is not a timestamp"}
 
@@ -248,7 +248,7 @@ def test_beeline_asks_too(served: Served) -> None:
         env=clean_environment(),
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
         check=True,
     )
     # Before the answer stands the prompt.

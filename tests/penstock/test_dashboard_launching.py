@@ -16,7 +16,7 @@ from penstock.dashboard.launching import PAGE, Dashboard
 from penstock.ports import LOOPBACK, is_free
 
 JOB = Path(dashboard.__file__)
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 300
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def conf(tmp_path):
 
 def answer(port, path):
     try:
-        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=5) as response:
+        with urllib.request.urlopen(f"http://{LOOPBACK}:{port}{path}", timeout=60) as response:
             return response.read().decode()
     except urllib.error.URLError:
         return ""

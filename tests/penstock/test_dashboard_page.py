@@ -12,7 +12,7 @@ from penstock.dashboard.launching import PAGE
 from penstock.lease import Lease, lease_path
 from penstock.locations import storage_of
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 300
 #: In the window of 24 hours, which the page begins with; and before it.
 RECENTLY = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
 LONG_AGO = RECENTLY - timedelta(days=3)

@@ -35,7 +35,7 @@ def opened(server, tmp_path, monkeypatch):
     def open_page():
         conf = WrittenTables(tmp_path, WINE_CONF).conf
         monkeypatch.setattr("sys.argv", [str(PAGE), "--conf", str(conf), "--set", f"tables.root={place}"])
-        page = AppTest.from_file(str(PAGE), default_timeout=60).run()
+        page = AppTest.from_file(str(PAGE), default_timeout=300).run()
         assert not page.exception
         return page
 

@@ -48,7 +48,7 @@ def put(path, number=1, **changed):
 
 
 def wait_until(condition):
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while not condition():
         assert time.monotonic() < until
         time.sleep(0.01)

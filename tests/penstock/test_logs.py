@@ -43,7 +43,7 @@ def run(log_format, then="", **environment):
     command = [sys.executable, "-c", JOB, "--conf", "conf/wine.yaml", "--then", then]
     added = {"PENSTOCK_LOG_FORMAT": log_format, "PENSTOCK_DEBUG": "", **environment}
     kept = {name: value for name, value in (os.environ | added).items() if value is not None}
-    return subprocess.run(command, cwd=PROJECT, env=kept, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run(command, cwd=PROJECT, env=kept, capture_output=True, text=True, timeout=300, check=False)
 
 
 def lines(answer):
@@ -113,7 +113,7 @@ def test_so_are_wrong_options_and_warnings_and_what_mlflow_says():
         env=os.environ | {"PENSTOCK_LOG_FORMAT": "json"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert wrong.returncode == 2

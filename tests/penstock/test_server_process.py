@@ -79,7 +79,7 @@ def test_a_child_that_outlived_its_parent_is_found_and_stopped(server, port):
     up(server, port, WITH_CHILD, SERVE)
     parent = server.record().pid
     os.kill(parent, signal.SIGKILL)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while parent in server.pids():
         assert time.monotonic() < deadline
     assert not server.is_running

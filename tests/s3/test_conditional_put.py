@@ -132,7 +132,7 @@ def test_a_race_has_one_winner(way: Way, direct: Bucket) -> None:
 
     def race(number: int) -> None:
         for name in names:
-            start.wait(timeout=60)
+            start.wait(timeout=300)
             if wins(lambda name=name: write(direct, name, f"from {number}")):
                 won.append((name, number))
 

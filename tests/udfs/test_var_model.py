@@ -331,7 +331,7 @@ def test_mlflow_serve_gives_the_same_numbers(small_fleet, tmp_path):
         until = time.monotonic() + 60
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=10) as response:
+                with urllib.request.urlopen(request, timeout=60) as response:
                     served = pd.DataFrame(json.load(response)["predictions"])
                 break
             except urllib.error.HTTPError as error:
@@ -343,5 +343,5 @@ def test_mlflow_serve_gives_the_same_numbers(small_fleet, tmp_path):
     finally:
         if server.poll() is None:
             os.killpg(server.pid, signal.SIGTERM)
-        server.communicate(timeout=20)
+        server.communicate(timeout=120)
     pd.testing.assert_frame_equal(served.astype(float), direct.astype(float), rtol=1e-12)

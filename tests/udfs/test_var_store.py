@@ -175,7 +175,7 @@ def test_processes_that_open_at_once_share_one_copy(source):
     processes = [context.Process(target=_open_many, args=(str(source), queue)) for _ in range(4)]
     for process in processes:
         process.start()
-    seen = {queue.get(timeout=30) for _ in processes}
+    seen = {queue.get(timeout=300) for _ in processes}
     for process in processes:
         process.join()
     assert len(seen) == 1
