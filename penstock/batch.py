@@ -15,7 +15,6 @@ from pyspark.sql import DataFrame
 
 from penstock.accounting import BatchRecord, count_batch
 from penstock.damage import without_damage
-from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.ledger import announce_query
 from penstock.phases import Phases
@@ -23,6 +22,7 @@ from penstock.pipeline import Pipeline
 from penstock.plan import Plan, check_files_unchanged, plan_path, replace_plan
 from penstock.planning import obtain_plan
 from penstock.quarantine import quarantined
+from penstock.spark_errors import SPARK_ERRORS
 from penstock.tables import Transaction, append_once
 from penstock.workload import workload_of
 

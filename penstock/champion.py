@@ -10,11 +10,12 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import ModelConfig
-from penstock.errors import SPARK_ERRORS, ModelRefusedError, RegistryUnavailableError
+from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import load_failure, named_version
 from penstock.plan import PinnedModel
 from penstock.registry import ModelVersion, Registry
 from penstock.scoring import SCORED, Scorer, build_scorer
+from penstock.spark_errors import SPARK_ERRORS
 from schemas.contract import Contract
 from udfs.outputs import ERROR
 

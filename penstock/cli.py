@@ -13,7 +13,7 @@ import click
 from penstock import logs
 from penstock.config import PipelineConfig
 from penstock.config_files import load_config
-from penstock.errors import SPARK_ERRORS, ConfigError, PenstockError
+from penstock.errors import ConfigError, PenstockError
 from penstock.redaction import without_credentials
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -64,8 +64,15 @@ def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
         return fail(str(error), 1)
     except OSError as error:
         return fail(f"{error.filename or 'a file'}: {error.strerror or error}", 1)
-    except SPARK_ERRORS as error:
+    except spark_errors() as error:
         return fail(f"Spark: {spark_problem(str(error))} (more in the Spark log)", 1)
+
+
+def spark_errors() -> tuple[type[Exception], ...]:
+    """Asked for only when something was raised: commands without Spark need not wait for its import."""
+    from penstock.spark_errors import SPARK_ERRORS
+
+    return SPARK_ERRORS
 
 
 def spark_problem(text: str) -> str:

@@ -1,11 +1,5 @@
 """The errors that a person may meet. Each message says what was found, what was expected, and what to do."""
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
-
-#: What a failed Spark call may raise; the second is for Java exceptions that PySpark has no class for.
-SPARK_ERRORS = (PySparkException, Py4JError)
-
 
 class PenstockError(Exception):
     """The root of all errors of this library; a job that ends with one exits with 1."""

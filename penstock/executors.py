@@ -11,10 +11,11 @@ from pyspark.sql import SparkSession
 
 from penstock.config import PipelineConfig
 from penstock.environment import requirement_lines
-from penstock.errors import SPARK_ERRORS, EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
+from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import named_version
 from penstock.registry import ModelVersion, Registry, model_metadata
 from penstock.session import is_local
+from penstock.spark_errors import SPARK_ERRORS
 from udfs.installed import problems_here
 
 #: What the jobs themselves send their work through; a model's requirements need not name them.

@@ -11,7 +11,6 @@ from penstock.admission import admit_files
 from penstock.arrivals import Arrival, arrivals
 from penstock.champion import Choice
 from penstock.damage import without_damage
-from penstock.errors import SPARK_ERRORS
 from penstock.input import accepted_rows, checked_rows
 from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
@@ -25,6 +24,7 @@ from penstock.plan import (
     plan_path,
     read_plan,
 )
+from penstock.spark_errors import SPARK_ERRORS
 from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)

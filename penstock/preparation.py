@@ -5,9 +5,10 @@ import time
 from dataclasses import dataclass
 
 from penstock.champion import Champion
-from penstock.errors import SPARK_ERRORS, PenstockError
+from penstock.errors import PenstockError
 from penstock.model_trust import named_version
 from penstock.registry import ModelVersion
+from penstock.spark_errors import SPARK_ERRORS
 
 POLL_SECONDS = 10.0
 #: A registry that is away is waited for some seconds at each look.

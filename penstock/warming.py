@@ -9,10 +9,11 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import LongType
 
 from penstock.config import PipelineConfig
-from penstock.errors import SPARK_ERRORS, PenstockError
+from penstock.errors import PenstockError
 from penstock.model_trust import named_version
 from penstock.registry import Registry, model_metadata
 from penstock.session import is_local
+from penstock.spark_errors import SPARK_ERRORS
 from udfs.daemon import PRELOAD_VARIABLE
 
 #: What the workers import beside MLflow, by the module that loads a model.

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 from penstock.accounting import BatchRecord
 from penstock.backlog import Backlog
-from penstock.errors import SPARK_ERRORS
 from penstock.metrics import PipelineMetrics
 from penstock.metrics_config import MetricsConfig
 from penstock.metrics_listener import QueryListener
 from penstock.pipeline import Pipeline
+from penstock.spark_errors import SPARK_ERRORS
 
 
 @contextmanager

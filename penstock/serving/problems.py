@@ -9,11 +9,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from penstock.errors import SPARK_ERRORS, PenstockError
+from penstock.errors import PenstockError
 from penstock.redaction import without_credentials
 from penstock.serving.errors import status_of
 from penstock.serving.schemas import MOST_ROWS
 from penstock.serving.served import Served
+from penstock.spark_errors import SPARK_ERRORS
 
 #: So much JSON holds MOST_ROWS rows of a wide contract.
 MOST_BODY_BYTES = 32 * 1024 * 1024
