@@ -24,8 +24,10 @@ $(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256 $(JAVA
 	@java -version 2>&1 | grep -qE 'version "(17|21)' || { echo "Java 17 is needed on PATH"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
-	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+# Where PYTHONDONTWRITEBYTECODE is set, every process would compile MLflow anew: some seconds of each start.
+	@$(BIN)/python -m compileall -q jobs schemas udfs penstock
 	@$(MAKE) --no-print-directory jars
 	@mkdir -p $(SITE)/pyspark/conf
 	@ln -sf "$(CURDIR)/conf/spark-defaults.conf" "$(CURDIR)/conf/log4j2.properties" $(SITE)/pyspark/conf/
