@@ -8,14 +8,14 @@ import sqlglot
 from sqlglot import ErrorLevel
 
 from penstock.config import PipelineConfig
+from penstock.duckdb_tables import connect_tables
 from penstock.query_files import read_query
-from penstock.table_reader import TableReader
 from penstock.views import View, views_of
 
 
 def connect(config: PipelineConfig) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory with the pipeline's tables and views, each under its name."""
-    connection = TableReader(config=config).connect()
+    connection = connect_tables(config)
     add_views(connection, views_of(config, registered(connection)))
     return connection
 
@@ -23,7 +23,7 @@ def connect(config: PipelineConfig) -> duckdb.DuckDBPyConnection:
 def run_duckdb_query(config: PipelineConfig, name: str) -> Any:
     """The answer of queries/<name>.sql as a pyarrow Table. Raises ConfigError, EnvironmentCheckError."""
     query = read_query(config, name)
-    with TableReader(config=config).connect(sorted(query.tables)) as connection:
+    with connect_tables(config, sorted(query.tables)) as connection:
         query.require(config, registered(connection))
         add_views(connection, query.views)
         return connection.sql(as_duckdb(query.sql)).to_arrow_table()

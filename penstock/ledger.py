@@ -16,10 +16,9 @@ from penstock.replay_plan import REPLAY_QUERY
 from penstock.retention_rules import table_names
 from penstock.series_state import rebuild_lags
 from penstock.storage import Storage
-from penstock.table_reader import READ_ERRORS, TableReader, reason_of
+from penstock.table_reader import READ_ERRORS, open_table, reason_of
 from penstock.tables import close_query, table_exists
 
-LAST_FINISHED = "SELECT query_id, max(batch_id) FROM batches GROUP BY query_id"
 log = logging.getLogger(__name__)
 
 
@@ -53,12 +52,13 @@ def finished_batches(config: PipelineConfig) -> dict[str, int]:
 
     Raises LedgerError.
     """
-    reader = TableReader(config=config)
     try:
-        if reader.table("batches") is None:
+        table = open_table(config, "batches")
+        if table is None:
             return {}
-        with reader.connect(("batches",)) as tables:
-            return dict(tables.execute(LAST_FINISHED).fetchall())
+        finished = table.to_pyarrow_dataset().to_table(["query_id", "batch_id"])
+        last = finished.group_by("query_id").aggregate([("batch_id", "max")])
+        return dict(zip(last["query_id"].to_pylist(), last["batch_id_max"].to_pylist(), strict=True))
     except READ_ERRORS as error:
         path = config.table_path("batches")
         raise LedgerError(

@@ -8,12 +8,13 @@ import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from penstock.config import PipelineConfig
+from penstock.duckdb_tables import QUERY_ERRORS, connect_tables
 from penstock.errors import EnvironmentCheckError
 from penstock.inbox import list_inbox
 from penstock.locations import storage_of
 from penstock.stopping import running_writer
 from penstock.storage import Storage
-from penstock.table_reader import READ_ERRORS, TableReader, reason_of
+from penstock.table_reader import reason_of
 
 QUARANTINE_WINDOW = timedelta(hours=24)
 
@@ -91,7 +92,7 @@ def read_status(config: PipelineConfig) -> Status:
     """Raises EnvironmentCheckError where the inbox is no folder or a table can't be read, LeaseError, OSError."""
     try:
         return status_now(config)
-    except READ_ERRORS as error:
+    except QUERY_ERRORS as error:
         root, reason = config.tables.root, reason_of(error)
         raise EnvironmentCheckError(
             f"the tables in {root} can't be read: {reason}; look for missing or damaged files there"
@@ -101,8 +102,7 @@ def read_status(config: PipelineConfig) -> Status:
 def status_now(config: PipelineConfig) -> Status:
     storage = storage_of(config)
     holder = running_writer(config, storage)
-    reader = TableReader(config=config)
-    tables = reader.connect(("batches", "quarantine"))
+    tables = connect_tables(config, ("batches", "quarantine"))
     names = {name for (name,) in tables.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
     now = datetime.fromtimestamp(time.time(), tz=UTC)
     row = first(tables, LAST_BATCH) if "batches" in names else None

@@ -1,51 +1,28 @@
-"""Reads a pipeline's tables without Spark: Delta's log by deltalake, the rows by Arrow or DuckDB."""
+"""Opens a pipeline's tables without Spark: Delta's log by deltalake, the rows by Arrow."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import duckdb
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from penstock.config import PipelineConfig, S3Config
 from penstock.location_rules import S3_SCHEME, is_on_s3
-from penstock.undeleted import DELETION_VECTORS, register_undeleted
 
 #: What reading may raise beside OSError.
-READ_ERRORS = (DeltaError, duckdb.Error, pa.ArrowException)
-TABLES = ("predictions", "observations", "forecasts", "quarantine", "batches")
+READ_ERRORS = (DeltaError, pa.ArrowException)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TableReader:
-    """The tables as their newest commit has them, without `lags`, the stream's own state."""
+def open_table(config: PipelineConfig, name: str) -> DeltaTable | None:
+    """The table as its newest commit has it, None where it is not there yet.
 
-    config: PipelineConfig
-
-    def table(self, name: str) -> DeltaTable | None:
-        """None where the table is not there yet. Raises OSError, or deltalake's DeltaError where it can't be read."""
-        path = self.config.table_path(name)
-        try:
-            if is_on_s3(path):
-                return DeltaTable(path.replace(S3_SCHEME, "s3://", 1), storage_options=s3_options(self.config.s3))
-            return DeltaTable(path)
-        except TableNotFoundError:
-            return None
-
-    def connect(self, names: Sequence[str] = TABLES) -> duckdb.DuckDBPyConnection:
-        """A DuckDB in memory that knows these tables by their names and pushes filters down into their files."""
-        connection = duckdb.connect()
-        connection.execute("SET TimeZone = 'UTC'")
-        for name in names:
-            table = self.table(name)
-            if table is None:
-                continue
-            if DELETION_VECTORS in (table.protocol().reader_features or ()):
-                register_undeleted(connection, name, table)
-            else:
-                connection.register(name, table.to_pyarrow_dataset())
-        return connection
+    Raises OSError, or deltalake's DeltaError where it can't be read.
+    """
+    path = config.table_path(name)
+    try:
+        if is_on_s3(path):
+            return DeltaTable(path.replace(S3_SCHEME, "s3://", 1), storage_options=s3_options(config.s3))
+        return DeltaTable(path)
+    except TableNotFoundError:
+        return None
 
 
 def reason_of(error: Exception) -> str:

@@ -15,6 +15,8 @@ from penstock.session import build_session
 
 FAST_SPARK = {
     "spark.master": "local[2]",
+    # A session lives through all the tests of its process; in the default of 1 GB it collects garbage in vain.
+    "spark.driver.memory": "2g",
     # Short-lived code: what the second compiler gains it never earns back.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
     # Every query here is new and small: compiling it takes longer than interpreting it, and planning it anew between

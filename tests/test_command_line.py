@@ -62,3 +62,15 @@ def test_an_unknown_command_is_wrong_usage() -> None:
 def test_a_shell_completes_it() -> None:
     told = penstock(_PENSTOCK_COMPLETE="bash_complete", COMP_WORDS="penstock st", COMP_CWORD="1")
     assert told.stdout.split() == ["plain,stream", "plain,stop", "plain,status"]
+
+
+@pytest.mark.parametrize(
+    ("job", "library"),
+    [
+        ("show_status", "pyspark"),  # a second of import
+        ("backfill", "duckdb"),  # complains on stderr of what its own bindings leave, when a process with MLflow ends
+    ],
+)
+def test_a_job_imports_no_library_that_it_does_not_need(job: str, library: str) -> None:
+    script = f"import sys, jobs.{job}; sys.exit({library!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], check=False).returncode == 0

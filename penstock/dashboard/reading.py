@@ -9,17 +9,13 @@ from datetime import UTC, datetime
 from typing import Concatenate, ParamSpec, TypeVar
 
 import duckdb
-import pyarrow as pa
 import streamlit as st
-from deltalake.exceptions import DeltaError
 
 from penstock.config import PipelineConfig
+from penstock.duckdb_tables import QUERY_ERRORS, connect_tables
 from penstock.errors import EnvironmentCheckError, PenstockError
 from penstock.redaction import without_credentials
-from penstock.table_reader import TableReader
 
-#: What opening a table or scanning its files may raise.
-READ_ERRORS = (OSError, DeltaError, duckdb.Error, pa.ArrowException)
 MEMORY_LIMIT = "1GB"
 KEPT_SECONDS = 30
 KEPT_ANSWERS = 100
@@ -70,14 +66,14 @@ def kept(key: tuple[object, ...], _answer: Callable[[], Answer]) -> Answer:  # n
 def connected(config: PipelineConfig, names: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB that knows these tables. What goes wrong with reading comes out as a PenstockError."""
     try:
-        with TableReader(config=config).connect(names) as connection:
+        with connect_tables(config, names) as connection:
             # What does not fit is put down in the system's folder for such files, not in the current one.
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             connection.execute("SET preserve_insertion_order = false")
             connection.execute("SET temp_directory = $folder", {"folder": tempfile.gettempdir()})
             refuse_missing(connection, config, names)
             yield connection
-    except READ_ERRORS as error:
+    except (OSError, *QUERY_ERRORS) as error:
         raise EnvironmentCheckError(
             f"The tables in {config.tables.root} can't be read: {reason(error)}. Look whether the place, its "
             "credentials and tables.root in the config are right; jobs/doctor.py checks them"

@@ -3,7 +3,7 @@
 from delta.tables import DeltaTable
 from sandbox import WINE, Sandbox, csv_file, wine
 
-from penstock.table_reader import TableReader
+from penstock.duckdb_tables import connect_tables
 
 
 def test_deleted_rows_are_not_seen(sandbox: Sandbox) -> None:
@@ -13,7 +13,7 @@ def test_deleted_rows_are_not_seen(sandbox: Sandbox) -> None:
     path = f"{sandbox.location}/tables/predictions"
     sandbox.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = true)")
     DeltaTable.forPath(sandbox.spark, path).delete("alcohol IN (0, 2)")
-    seen = TableReader(config=sandbox.config()).connect().sql("SELECT alcohol FROM predictions ORDER BY 1").fetchall()
+    seen = connect_tables(sandbox.config()).sql("SELECT alcohol FROM predictions ORDER BY 1").fetchall()
     assert [alcohol for (alcohol,) in seen] == [1, 3, 10, 11, 12, 13]
     assert any(path.suffix == ".bin" for path in (sandbox.root / "tables" / "predictions").iterdir())
 
@@ -21,6 +21,6 @@ def test_deleted_rows_are_not_seen(sandbox: Sandbox) -> None:
 def test_a_table_that_is_not_there_has_no_name(sandbox: Sandbox) -> None:
     sandbox.drop("a.csv", csv_file(WINE))
     sandbox.run()
-    tables = TableReader(config=sandbox.config()).connect()
+    tables = connect_tables(sandbox.config())
     names = {name for (name,) in tables.sql("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
     assert names == {"predictions", "quarantine", "batches"}

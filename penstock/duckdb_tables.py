@@ -1,0 +1,32 @@
+"""A pipeline's tables in DuckDB."""
+
+from collections.abc import Sequence
+
+import duckdb
+
+from penstock.config import PipelineConfig
+from penstock.table_reader import READ_ERRORS, open_table
+from penstock.undeleted import DELETION_VECTORS, register_undeleted
+
+#: What connecting and asking may raise beside OSError.
+QUERY_ERRORS = (*READ_ERRORS, duckdb.Error)
+#: All but `lags`, the stream's own state.
+TABLES = ("predictions", "observations", "forecasts", "quarantine", "batches")
+
+
+def connect_tables(config: PipelineConfig, names: Sequence[str] = TABLES) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory that knows those of these tables that are there, by name, as their newest commits have them.
+
+    Filters go down into the tables' files. Raises QUERY_ERRORS, OSError.
+    """
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'")
+    for name in names:
+        table = open_table(config, name)
+        if table is None:
+            continue
+        if DELETION_VECTORS in (table.protocol().reader_features or ()):
+            register_undeleted(connection, name, table)
+        else:
+            connection.register(name, table.to_pyarrow_dataset())
+    return connection
