@@ -117,6 +117,15 @@ def scale_rows(result: dict[str, Any]) -> list[Row]:
     return [*map(row, result["by_rows"]), (f"{result['one_core']['rows']:,} rows on two cores", "", cores, "1.7")]
 
 
+def serving_rows(result: dict[str, Any]) -> list[Row]:
+    def row(load: dict[str, Any]) -> Row:
+        what = f"REST, {load['connections']} connections, rows a request: {load['rows_per_request']}"
+        times = f"p50 {load['p50_milliseconds']:.0f} ms, p99 {load['p99_milliseconds']:.0f} ms"
+        return what, f"{load['requests_per_second']:.1f} requests/s", times, ""
+
+    return list(map(row, result["results"]))
+
+
 MAKERS: dict[str, Callable[[Any], list[Row]]] = {
     "rows": wine_rows,
     "small_batches": small_batch_rows,
@@ -129,6 +138,7 @@ MAKERS: dict[str, Callable[[Any], list[Row]]] = {
     "fleet_model": fleet_rows,
     "series_stream": stream_rows,
     "lags": lags_rows,
+    "serving": serving_rows,
 }
 
 
