@@ -1,4 +1,7 @@
-"""Whole pipelines on a real S3 server: the tables of a local run, and nothing lost or twice where the network fails."""
+"""Whole pipelines on a real S3 server: nothing is lost or twice where processes are killed and the network fails.
+
+That the tables are those of a local run, tests/integration/test_on_cluster.py shows, on S3 too.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,14 +10,12 @@ import pytest
 from faults import crash_at_every_step
 from faults.bad_network import COMMIT
 from faults.bench import Bench
-from faults.feeds import FEEDS, Feed
+from faults.feeds import FEEDS
 from faults.result import Progress
 from pyspark.sql import SparkSession
 from s3_proxy import S3Proxy, drop_answer, flaky
 from s3_server import S3Server
 from sandbox import TestRegistry
-
-FILES = 3
 
 
 def bench_at(endpoint: str, place: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Bench]:
@@ -35,18 +36,6 @@ def bench(s3: S3Server, request: pytest.FixtureRequest, tmp_path: Path) -> Itera
 @pytest.fixture
 def proxied_bench(proxy: S3Proxy, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from bench_at(proxy.endpoint, "s3a://proxied", request, tmp_path)
-
-
-@pytest.mark.parametrize("feed", FEEDS, ids=lambda feed: feed.name)
-def test_a_run_on_s3_gives_the_tables_of_a_local_one(bench: Bench, feed: Feed) -> None:
-    local = Bench(folder=bench.folder, spark=bench.spark, registry=bench.registry)
-    on_s3, here = feed.sandbox(bench, "same"), feed.sandbox(local, "same")
-    for sandbox in (on_s3, here):
-        for number in range(FILES):
-            feed.deliver(sandbox, number)
-        sandbox.run()
-    assert feed.ledger(on_s3, range(FILES)).is_clean
-    assert feed.contents(on_s3) == feed.contents(here)
 
 
 @pytest.mark.integration
