@@ -72,6 +72,8 @@ def begin() -> None:
         )
     for name, level in TALKATIVE.items():
         logging.getLogger(name).setLevel(level)
+    # MLflow sets its own level when it is imported, and has the last word.
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", logging.getLevelName(TALKATIVE["mlflow"]))
 
 
 def take_over_the_rest() -> None:

@@ -159,3 +159,10 @@ def test_a_batch_is_named_in_its_own_thread_and_until_it_ends():
             raise ZeroDivisionError
     seen.append(json.loads(formatted("x")).get("batch_id"))
     assert seen == [0, None, 1, None]
+
+
+def test_mlflow_does_not_tell_of_each_step_once_it_is_imported():
+    then = "import mlflow; logging.getLogger('mlflow.x').info('backend chosen')"
+    told = run("text", then)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert "backend chosen" not in told.stdout
