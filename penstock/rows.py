@@ -29,6 +29,7 @@ SENTINEL = "_end"
 #: The reason against a Parquet row with such text: the bytes can't be had back from what the quarantine keeps.
 DAMAGED_TEXT = "row: text that is not valid UTF-8"
 DAMAGED_BYTES = "row: bytes that are not valid "
+NUL_BYTE = "row: a NUL byte, which no text has"
 MOST_CHARACTERS = 2**31 - 1
 REPLACEMENT_CHARACTER = "\ufffd"
 
@@ -95,11 +96,14 @@ def line_expressions(
     record = F.from_csv(F.concat(LINE, F.lit(f"{dialect.separator}#")), schema, parser_options(dialect))
     is_damaged = has_damaged_text(F.col(LINE))
     broken = F.col(f"_record.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"_record.{SENTINEL}"), F.lit("")) != "#")
+    # Within quotes the CSV parser drops it, and "1<NUL>2" would be 12.
+    has_nul = F.col(LINE).contains("\0")
     parsed = (
         *[F.col(f"_record.c{index}").alias(name) for name, index in positions(contract, layout)],
         F.when(is_damaged, printable(F.col(LINE))).otherwise(F.col(LINE)).alias(RAW),
         F.lit(layout.header_line).alias(HEADER),
         F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{dialect.encoding}"))
+        .when(has_nul, F.lit(NUL_BYTE))
         .when(broken, shape_reason(F.col(LINE), dialect, len(layout.columns)))
         .alias(ROW_REASON),
         (F.col(LINE) == F.lit(layout.header_line)).alias(IS_HEADER),
