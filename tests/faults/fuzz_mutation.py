@@ -55,7 +55,11 @@ def damaged_file(content: bytes, chance: random.Random) -> bytes:
 
 
 def odd_lines(count: int, number: int, first_id: int) -> list[bytes]:
-    """CSV lines of rows whose texts hypothesis makes up; `number` is the seed."""
+    """CSV lines of rows whose texts hypothesis makes up; `number` is the seed.
+
+    Hypothesis also draws from constants of the modules that are imported: a seed gives the same lines only in the same
+    process. The files themselves stay in the inbox of the fault's folder.
+    """
     texts = st.text(max_size=12) | st.sampled_from([text.decode(errors="replace") for text in NASTY])
     numbers = st.floats().map(repr) | st.integers().map(str) | texts
     rows: list[list[str]] = []
