@@ -13,9 +13,11 @@ from faults.bench import Bench
 from faults.feeds import FEEDS
 from faults.result import Progress
 from pyspark.sql import SparkSession
-from s3_proxy import S3Proxy, drop_answer, flaky
+from s3_proxy import S3Proxy, drop_answer, flaky, no_fault
 from s3_server import S3Server
 from sandbox import TestRegistry
+
+from penstock.status import read_status
 
 
 def bench_at(endpoint: str, place: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Bench]:
@@ -53,3 +55,7 @@ def test_lost_answers_and_a_bad_network_are_lived_with(proxied_bench: Bench, pro
         sandbox.run()
     assert len(proxy.requests) > 200
     assert feed.ledger(sandbox, range(2)).is_clean
+    proxy.fault = no_fault
+    status = read_status(sandbox.config())
+    assert status.last_batch is not None
+    assert (status.last_batch.batch_id, status.backlog_files, status.running) == (1, 0, None)
