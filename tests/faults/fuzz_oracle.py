@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 COLUMNS = ("row_id", "name", "x", "n", "note")
+CONTROL = "".join(map(chr, range(33)))
 #: What a row may be in the tables; an empty text and none are the same to the judge.
 Values = tuple[int, str, float, int | None, str]
 
@@ -35,7 +36,9 @@ def judge(content: bytes) -> Judged:
     columns = fields(header, strict=False) or []
     strict = [found for row in rows if (found := values(row, columns, strict=True))]
     loose = [found for row in rows if (found := values(row, columns, strict=False))]
-    return Judged(rows=len(rows), candidates=Counter(strict), loose=Counter(map(without_quotes, loose)))
+    bent = [found for row in rows if fields(row, strict=True) is None and (found := values(row, columns, strict=False))]
+    either_way = Counter(map(without_quotes, loose)) | Counter(map(without_control, bent))
+    return Judged(rows=len(rows), candidates=Counter(strict), loose=either_way)
 
 
 def fields(line: bytes, *, strict: bool) -> list[str] | None:
@@ -66,6 +69,13 @@ def as_values(row: Any) -> Values:
 def without_quotes(row: Values) -> Values:
     row_id, name, x, n, note = row
     return row_id, bare(name), x, n, bare(note)
+
+
+def without_control(row: Values) -> Values:
+    """As a parser reads it that skips blanks and control characters, like DOS's mark of a file's end, behind a quote
+    that closes."""
+    row_id, name, x, n, note = without_quotes(row)
+    return row_id, name.strip(CONTROL), x, n, note.strip(CONTROL)
 
 
 def bare(text: str) -> str:

@@ -58,6 +58,9 @@ def test_the_judge_reads_lines_as_they_stand() -> None:
     stray = judge(header + b'6,a,0.5,1,"b" c"\n')
     assert stray.misplaced(Counter([(6, "a", 0.5, 1, 'b" c"')])) == 0
     assert stray.misplaced(Counter([(6, "a", 0.5, 1, "c")])) == 1
+    ended = judge(header + b'7,a,0.5,1,"b"\x1a\n8,a,0.5,1,"b\x1a"\n')
+    assert ended.misplaced(Counter([(7, "a", 0.5, 1, "b")])) == 0
+    assert ended.misplaced(Counter([(8, "a", 0.5, 1, "b")])) == 1
     swapped = judge(b"x,name,row_id,n,note\n0.5,a,1,2,b\n")
     assert swapped.candidates == Counter([(1, "a", 0.5, 2, "b")])
 
