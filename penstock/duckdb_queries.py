@@ -8,7 +8,7 @@ import sqlglot
 from sqlglot import ErrorLevel
 
 from penstock.config import PipelineConfig
-from penstock.duckdb_tables import connect_tables
+from penstock.duckdb_tables import connect_tables, registered
 from penstock.query_files import read_query
 from penstock.views import View, views_of
 
@@ -33,12 +33,6 @@ def as_duckdb(sql: str) -> str:
     """Spark SQL in DuckDB's dialect. Raises sqlglot's UnsupportedError for what has no counterpart."""
     [statement] = sqlglot.transpile(sql, read="spark", write="duckdb", unsupported_level=ErrorLevel.RAISE)
     return statement
-
-
-def registered(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """The tables that the connection knows."""
-    found = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
-    return frozenset(name for (name,) in found)
 
 
 def add_views(connection: duckdb.DuckDBPyConnection, views: Iterable[View]) -> None:

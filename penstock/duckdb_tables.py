@@ -30,3 +30,9 @@ def connect_tables(config: PipelineConfig, names: Sequence[str] = TABLES) -> duc
         else:
             connection.register(name, table.to_pyarrow_dataset())
     return connection
+
+
+def registered(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The tables that the connection knows."""
+    found = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    return frozenset(name for (name,) in found)

@@ -8,7 +8,7 @@ import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from penstock.config import PipelineConfig
-from penstock.duckdb_tables import QUERY_ERRORS, connect_tables
+from penstock.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 from penstock.errors import EnvironmentCheckError
 from penstock.inbox import list_inbox
 from penstock.locations import storage_of
@@ -103,7 +103,7 @@ def status_now(config: PipelineConfig) -> Status:
     storage = storage_of(config)
     holder = running_writer(config, storage)
     tables = connect_tables(config, ("batches", "quarantine"))
-    names = {name for (name,) in tables.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()}
+    names = registered(tables)
     now = datetime.fromtimestamp(time.time(), tz=UTC)
     row = first(tables, LAST_BATCH) if "batches" in names else None
     done = {path for (path,) in tables.execute(DONE_FILES).fetchall()} if row else set()

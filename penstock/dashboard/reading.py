@@ -12,7 +12,7 @@ import duckdb
 import streamlit as st
 
 from penstock.config import PipelineConfig
-from penstock.duckdb_tables import QUERY_ERRORS, connect_tables
+from penstock.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 from penstock.errors import EnvironmentCheckError, PenstockError
 from penstock.redaction import without_credentials
 
@@ -81,9 +81,9 @@ def connected(config: PipelineConfig, names: Sequence[str]) -> Iterator[duckdb.D
 
 
 def refuse_missing(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, names: Sequence[str]) -> None:
-    known = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+    known = registered(connection)
     for name in names:
-        if (name,) not in known:
+        if name not in known:
             raise MissingTableError(
                 f"There is no table `{name}` at {config.table_path(name)} yet, or this user may not look there. The "
                 "first run of jobs/backfill.py or jobs/score_stream.py makes it"
