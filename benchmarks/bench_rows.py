@@ -133,7 +133,7 @@ def measure(folder: Path, *, rows: int, rounds: int) -> dict[str, object]:
     config = rows_config(folder, max_files_per_trigger=FILES)
     register_wine_model(config)
     # For the bare UDF only: ours loads its model as the config says, whatever the workers' environment.
-    spark = session("bench-rows", **{"spark.executorEnv.MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true"})
+    spark = session("bench-rows", settings={"spark.executorEnv.MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true"})
     listener = BatchSeconds()
     spark.streams.addListener(listener)
     bench = Bench(spark=spark, folder=folder, listener=listener, config=config)

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
@@ -36,6 +37,7 @@ from series_setup import (
 )
 
 from penstock import stream
+from penstock.batch import run_batch
 from penstock.config import PipelineConfig
 from penstock.running import run_pipeline
 
@@ -52,22 +54,21 @@ def run_batches(config: PipelineConfig, inbox: Path, *, n_series: int, n_batches
     """Drop a file, run a micro-batch, n_batches times: the seconds of `run_batch` and the record of each."""
     inbox.mkdir(parents=True)
     seconds: list[float] = []
-    plain_run = stream.run_batch
 
     def measured(*arguments: Any, **options: Any) -> Any:
         before = time.perf_counter()
-        record = plain_run(*arguments, **options)
+        record = run_batch(*arguments, **options)
         seconds.append(time.perf_counter() - before)
         return record
 
-    stream.run_batch = measured
     results = []
     for batch in range(n_batches):
         frame = observations(ids_of(n_series), first=batch * PERIODS_PER_BATCH, n_periods=PERIODS_PER_BATCH)
         path = inbox / f"{batch:03d}.parquet"
         frame.to_parquet(path, index=False, row_group_size=len(frame) // 4)
         os.utime(path, (time.time() - 60, time.time() - 60))
-        [record] = run_pipeline(config, job="bench", once=True, resume=False)
+        with patch.object(stream, "run_batch", measured):
+            [record] = run_pipeline(config, job="bench", once=True, resume=False)
         results.append((seconds[-1], record))
         print(f"batch {batch}: {seconds[-1]:.2f} s", {k: round(v, 2) for k, v in record.seconds.items()}, flush=True)
     return results

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from statsmodels.tsa.api import VAR
@@ -55,15 +56,15 @@ def measure(
     settings = FitSettings(transforms=("none",) * 3, max_lags=max_lags, criterion=criterion)
     pieces = [values[offsets[i] : offsets[i + 1]] for i in range(n_loop)]
 
-    def looped() -> list[object]:
+    def looped() -> list[Any]:
         return [VAR(piece).fit(max_lags, ic=criterion) for piece in pieces]
 
     fit = fit_fleet(values, offsets, settings)
     for position, theirs in enumerate(looped()):
-        order = theirs.k_ar  # type: ignore[attr-defined]
+        order = theirs.k_ar
         assert fit.lag_order[position] == order
-        np.testing.assert_allclose(fit.coefficients[position, :order], theirs.coefs, atol=1e-8)  # type: ignore[attr-defined]
-        np.testing.assert_allclose(fit.sigma_u[position], theirs.sigma_u, atol=1e-8)  # type: ignore[attr-defined]
+        np.testing.assert_allclose(fit.coefficients[position, :order], theirs.coefs, atol=1e-8)
+        np.testing.assert_allclose(fit.sigma_u[position], theirs.sigma_u, atol=1e-8)
     ours_seconds, theirs_seconds = [], []
     for _ in range(rounds):
         ours_seconds.append(seconds_of(lambda: fit_fleet(values, offsets, settings)) / n_series)

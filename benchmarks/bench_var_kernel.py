@@ -63,8 +63,8 @@ def measure(k: int, p: int, horizon: int, *, n_rows: int, n_loop: int, rounds: i
     def looped() -> list[tuple[np.ndarray, ...]]:
         return [tuple(fitted[which[row]].forecast_interval(lags[row, ::-1], horizon)) for row in range(n_loop)]
 
-    for ours, theirs in zip(batched(), map(np.stack, zip(*looped(), strict=True)), strict=True):
-        np.testing.assert_allclose(ours[:n_loop], theirs, rtol=1e-10, atol=1e-10)
+    for kernel, statsmodels in zip(batched(), map(np.stack, zip(*looped(), strict=True)), strict=True):
+        np.testing.assert_allclose(kernel[:n_loop], statsmodels, rtol=1e-10, atol=1e-10)
     batched_seconds, looped_seconds = [], []
     for _ in range(rounds):
         batched_seconds.append(seconds_of(batched) / n_rows)

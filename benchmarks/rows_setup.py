@@ -9,7 +9,7 @@ import os
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,10 @@ TYPED = ", ".join(f"`{name}` double" for name in MEASUREMENTS)
 RED_WINE = Path(__file__).parents[1] / "data" / "winequality-red.csv"
 
 
-def session(name: str, *, cores: int = 2, **settings: str) -> SparkSession:
+def session(name: str, *, cores: int = 2, settings: Mapping[str, str] | None = None) -> SparkSession:
     """The project's own session."""
     fixed = {"spark.master": f"local[{cores}]", "spark.driver.memory": "4g", "spark.ui.enabled": "false"}
-    return build_session(name, settings=fixed | settings)
+    return build_session(name, settings=fixed | dict(settings or {}))
 
 
 def rows_config(folder: Path, **source: Any) -> PipelineConfig:

@@ -26,8 +26,8 @@ import altair as alt
 import pandas as pd
 
 from penstock.config_files import load_config
+from penstock.duckdb_tables import connect_tables
 from penstock.running import run_pipeline
-from penstock.table_reader import TableReader
 from penstock.training import train
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "wine.yaml").exists()))
@@ -74,8 +74,7 @@ inbox = Path(config.source.path)
 inbox.mkdir(parents=True, exist_ok=True)
 measured = wines.drop(columns="quality").astype(object)
 first, second = measured.iloc[:250].copy(), measured.iloc[250:]
-first.iloc[0, first.columns.get_loc("alcohol")] = "strong"
-first.iloc[1, first.columns.get_loc("alcohol")] = -3
+first["alcohol"] = ["strong", -3, *first["alcohol"].iloc[2:]]
 first.to_csv(inbox / "first.csv", index=False)
 second[sorted(second.columns)].to_csv(inbox / "second.csv", index=False)
 print(len(first), "and", len(second), "rows")
@@ -106,7 +105,7 @@ pd.DataFrame(
 # up again after a fix.
 
 # %%
-tables = TableReader(config=config).connect()
+tables = connect_tables(config)
 tables.sql("SELECT reasons, raw FROM quarantine").df().style.hide(axis="index")
 
 # %% [markdown]

@@ -24,7 +24,7 @@ import altair as alt
 
 from penstock.config import PipelineConfig
 from penstock.config_files import load_config
-from penstock.table_reader import TableReader
+from penstock.duckdb_tables import connect_tables
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "wine.yaml").exists()))
 FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absolute()
@@ -35,7 +35,7 @@ def pipeline(name: str) -> PipelineConfig:
     return load_config([Path(f"conf/{name}.yaml")], overrides=[f"tables.root={FOLDER}/{name}/tables"])
 
 
-wine, macro = (TableReader(config=pipeline(name)).connect() for name in ("wine", "macro"))
+wine, macro = (connect_tables(pipeline(name)) for name in ("wine", "macro"))
 
 # %% [markdown]
 # ## What came in, batch by batch

@@ -27,10 +27,10 @@ from statsmodels.tsa.api import VAR
 
 from penstock.config_files import load_config
 from penstock.demo_macro import macro_history
+from penstock.duckdb_tables import connect_tables
 from penstock.fit_registration import fit_and_register
 from penstock.running import run_pipeline
 from penstock.session import build_session
-from penstock.table_reader import TableReader
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "macro.yaml").exists()))
 FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absolute()
@@ -45,7 +45,7 @@ CUTOFF = datetime(2005, 10, 1)
 
 # %%
 history = macro_history(VARIABLES)
-steps = np.log(history.set_index("ds")[list(VARIABLES)]).diff().dropna()
+steps = history.set_index("ds")[list(VARIABLES)].transform(np.log).diff().dropna()
 long = steps.reset_index().melt("ds", var_name="variable", value_name="growth")
 alt.Chart(long).mark_line(strokeWidth=1).encode(
     x=alt.X("ds:T", title=None), y="growth:Q", row=alt.Row("variable:N", title=None)
@@ -107,7 +107,7 @@ print(f"{record.accepted} observations, {record.failed} failed")
 # One row is a series, a cutoff, a step and a variable.
 
 # %%
-tables = TableReader(config=config).connect()
+tables = connect_tables(config)
 fan = tables.execute("SELECT * FROM forecasts WHERE cutoff = $cutoff ORDER BY variable, step", {"cutoff": CUTOFF}).df()
 fan[["variable", "step", "ds", "forecast", "lower", "upper", "model_version"]].head(8)
 
