@@ -31,15 +31,19 @@ def check_rows(rows: DataFrame, contract: Contract) -> DataFrame:
     Columns: the contract's fields with their types (null where the cast failed), `_accepted` (boolean), `reasons`
     (array<string>, null if accepted), `_raw` and `_header` (string, null if accepted), `_is_header`, `source_file`.
     """
-    typed, accepted, verdict = check_expressions(contract, tuple(rows.dtypes))
-    return rows.select(*typed).select("*", accepted).select(*verdict)
+    frame = rows
+    for columns in check_expressions(contract, tuple(rows.dtypes)):
+        frame = frame.select(*columns)
+    return frame
 
 
 @lru_cache(maxsize=32)
 def check_expressions(
     contract: Contract, types: tuple[tuple[str, str], ...]
-) -> tuple[tuple[Column, ...], Column, tuple[Column, ...]]:
-    """The fields with their types and as they came, `_accepted`, and the columns of `check_rows`.
+) -> tuple[tuple[Column, ...], ...]:
+    """The columns of one projection after the other: the fields cast, and as they came; without infinite numbers; with
+    `_accepted`; those of `check_rows`. What a projection uses twice the one before it has made: Spark evaluates an
+    expression anew wherever it stands in a condition.
 
     types: the columns of the rows and their Spark types. Kept, for each part of an expression is a call of the JVM,
     and the next batch has the same.
@@ -47,7 +51,9 @@ def check_expressions(
     given = dict(types)
     names = [F.col(field.name) for field in contract.fields]
     casts = [cast_field(F.col(field.name), given[field.name], field).alias(field.name) for field in contract.fields]
+    finite = [without_infinity(field).alias(field.name) for field in contract.fields]
     texts = [F.col(field.name).alias(TEXT + field.name) for field in contract.fields]
+    kept = [F.col(TEXT + field.name) for field in contract.fields]
     is_rejected = ~F.col(ACCEPTED)
     verdict = [
         F.col(ACCEPTED),
@@ -59,7 +65,8 @@ def check_expressions(
         F.col(SOURCE_FILE),
     ]
     others = [F.col(name) for name in (RAW, HEADER, ROW_REASON, IS_HEADER, SOURCE_FILE)]
-    return (*casts, *texts, *others), is_accepted(contract, given).alias(ACCEPTED), (*names, *verdict)
+    accepted = is_accepted(contract, given).alias(ACCEPTED)
+    return (*casts, *texts, *others), (*finite, *kept, *others), (F.col("*"), accepted), (*names, *verdict)
 
 
 def is_accepted(contract: Contract, given: dict[str, str]) -> Column:
@@ -133,12 +140,17 @@ def reason_against(field: Field) -> Column:
 
 def cast_field(value: Column, given: str, field: Field) -> Column:
     """The value as the field's type; null where it is not one. `given` is the Spark type it comes as."""
-    cast = cast_text(value, field) if given == "string" else value.try_cast(spark_type(field))
+    return cast_text(value, field) if given == "string" else value.try_cast(spark_type(field))
+
+
+def without_infinity(field: Field) -> Column:
+    """The cast value; null where it is infinite, or NaN and the contract does not keep that."""
+    value = F.col(field.name)
     if not field.is_floating:
-        return cast
+        return value
     if field.nan == "keep":
-        return F.when(F.abs(cast) != float("inf"), cast)  # Spark: NaN = NaN, and NaN is greater than any number
-    return F.when(F.abs(cast) < float("inf"), cast)
+        return F.when(F.abs(value) != float("inf"), value)  # Spark: NaN = NaN, and NaN is greater than any number
+    return F.when(F.abs(value) < float("inf"), value)
 
 
 def cast_text(text: Column, field: Field) -> Column:

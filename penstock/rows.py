@@ -164,8 +164,9 @@ def parser_options(dialect: CsvDialect) -> dict[str, str]:
 
 
 def has_text(line: Column) -> Column:
-    """A line that is a row, or the header: one that is not blank."""
-    return F.length(F.btrim(line, F.lit(" \t"))) > 0
+    """A line that is a row, or the header: one that is not blank. Hardly any begins with a blank and has to be trimmed
+    for it."""
+    return (line >= "!") | (F.length(F.btrim(line, F.lit(" \t"))) > 0)
 
 
 def decoded(content: Column, dialect: CsvDialect) -> Column:

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from penstock.checks import cast_field
-from schemas.contract import Field
+from penstock.checks import ACCEPTED, check_rows
+from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON
+from schemas.contract import Contract, Field
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -86,9 +87,12 @@ TEXTS = (
 
 
 def accepted(spark: SparkSession, texts: list[str], kind: str) -> list[str]:
-    field = Field(name="x", type=kind, nullable=True)
-    frame = spark.createDataFrame([(text,) for text in texts], "x string")
-    return [row.x for row in frame.where(cast_field(F.col("x"), "string", field).isNotNull()).select("x").collect()]
+    """Those of the texts that a contract takes. The column of the file's name says which they were."""
+    rows = spark.createDataFrame([(text, text) for text in texts], "x string, source_file string")
+    nothing = {name: F.lit(None).cast("string") for name in (RAW, HEADER, ROW_REASON)}
+    contract = Contract(fields=(Field(name="x", type=kind),))
+    checked = check_rows(rows.withColumns({**nothing, IS_HEADER: F.lit(False)}), contract)
+    return [row.source_file for row in checked.where(ACCEPTED).select("source_file").collect()]
 
 
 def is_finite(text: str) -> bool:
