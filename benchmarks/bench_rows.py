@@ -23,9 +23,18 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from rows_setup import TYPED, BatchSeconds, register_wine_model, rows_config, run_benchmark, session, wines
+from rows_setup import (
+    TYPED,
+    BatchSeconds,
+    register_wine_model,
+    rows_config,
+    run_benchmark,
+    session,
+    table_columns,
+    wines,
+)
 
 from penstock.config import PipelineConfig
 from penstock.running import run_pipeline
@@ -33,11 +42,6 @@ from schemas.wine import MEASUREMENTS
 
 FILES = 8
 WARM_UP_ROWS = 100_000
-
-
-def table_columns() -> list[Column]:
-    """The measurements under names that Delta takes."""
-    return [F.col(f"`{name}`").alias(name.replace(" ", "_")) for name in MEASUREMENTS]
 
 
 @dataclass(kw_only=True)

@@ -21,6 +21,7 @@ from rows_setup import (
     rows_config,
     run_benchmark,
     session,
+    table_columns,
 )
 
 from penstock.running import run_pipeline
@@ -33,8 +34,9 @@ WARM_UP = 20
 def plain_copy(spark: SparkSession, inbox: Path, folder: Path) -> None:
     """What a stream does at the least: read, append, commit."""
     reader = spark.readStream.schema(TYPED).option("header", "true").option("maxFilesPerTrigger", 1)
-    writer = reader.csv(str(inbox)).writeStream.format("delta").option("checkpointLocation", str(folder / "checkpoint"))
-    writer.trigger(availableNow=True).start(str(folder / "table")).awaitTermination()
+    writer = reader.csv(str(inbox)).select(*table_columns()).writeStream.format("delta")
+    writer = writer.option("checkpointLocation", str(folder / "checkpoint")).trigger(availableNow=True)
+    writer.start(str(folder / "table")).awaitTermination()
 
 
 def measure(folder: Path, *, files: int) -> dict[str, object]:

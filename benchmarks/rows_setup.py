@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.streaming.listener import (
     QueryIdleEvent,
     QueryProgressEvent,
@@ -57,6 +58,11 @@ def rows_config(folder: Path, **source: Any) -> PipelineConfig:
             "mlflow": {"tracking_uri": f"sqlite:///{folder / 'mlflow.db'}"},
         }
     )
+
+
+def table_columns() -> list[Column]:
+    """The measurements under names that Delta takes."""
+    return [F.col(f"`{name}`").alias(name.replace(" ", "_")) for name in MEASUREMENTS]
 
 
 def register_wine_model(config: PipelineConfig) -> None:

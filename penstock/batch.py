@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 
 from penstock.accounting import BatchRecord, count_batch
 from penstock.damage import without_damage
-from penstock.input import accepted_rows, checked_rows, rejected_rows
+from penstock.input import accepted_rows, checked_rows, has_rejected, rejected_rows
 from penstock.ledger import announce_query
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
@@ -71,13 +71,20 @@ def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases:
     with checked(pipeline, plan) as rows:
         with phases.measure("quarantine"):
             try:
-                rejected = rejected_rows(rows) if rows is not None else None
-                write_quarantine(pipeline, plan, rejected, transaction)
+                write_quarantine(pipeline, plan, rejected_of(rows, plan), transaction)
             except SPARK_ERRORS as error:
                 raise UnreadableInputError(error) from error
         if rows is not None:
             accepted_only = accepted_rows(rows, pipeline.contract)
             workload_of(pipeline.config).write(pipeline, plan, accepted_only, transaction, phases)
+
+
+def rejected_of(rows: DataFrame | None, plan: Plan) -> DataFrame | None:
+    """The rejected rows; None where there are none, as in most batches, which a count finds out for less."""
+    files = plan.files_with("accepted")
+    if rows is None or not has_rejected(rows, headers=sum(file.csv is not None for file in files)):
+        return None
+    return rejected_rows(rows)
 
 
 def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) -> Plan:
@@ -106,9 +113,9 @@ def checked(pipeline: Pipeline, plan: Plan) -> Iterator[DataFrame | None]:
 
 
 def write_quarantine(pipeline: Pipeline, plan: Plan, rejected: DataFrame | None, transaction: Transaction) -> None:
-    """Nothing is committed where nothing is rejected, as in most batches: a look costs less."""
+    """Nothing is committed where nothing is rejected."""
     pipeline.lease.check()
-    if not plan.files_with("refused") and (rejected is None or rejected.limit(1).count() == 0):
+    if not plan.files_with("refused") and rejected is None:
         return
     append_once(quarantined(pipeline.spark, plan, rejected), pipeline.config.table_path("quarantine"), transaction)
 

@@ -38,9 +38,7 @@ def check_rows(rows: DataFrame, contract: Contract) -> DataFrame:
 
 
 @lru_cache(maxsize=32)
-def check_expressions(
-    contract: Contract, types: tuple[tuple[str, str], ...]
-) -> tuple[tuple[Column, ...], ...]:
+def check_expressions(contract: Contract, types: tuple[tuple[str, str], ...]) -> tuple[tuple[Column, ...], ...]:
     """The columns of one projection after the other: the fields cast, and as they came; without infinite numbers; with
     `_accepted`; those of `check_rows`. What a projection uses twice the one before it has made: Spark evaluates an
     expression anew wherever it stands in a condition.

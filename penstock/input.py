@@ -48,6 +48,16 @@ def accepted_rows(checked: DataFrame, contract: Contract) -> DataFrame:
     return checked.where(ACCEPTED).select(*[field.name for field in contract.fields], SOURCE_FILE)
 
 
+def has_rejected(checked: DataFrame, *, headers: int) -> bool:
+    """Whether `rejected_rows` has any, by one count. headers: how many of the files have a header line among their
+    rows, which is none."""
+    unaccepted = checked.where(~F.col(ACCEPTED))
+    counts = unaccepted.agg(
+        F.count_if(IS_HEADER).alias("headers"), F.count_if(~F.col(IS_HEADER)).alias("others")
+    ).first()
+    return counts is not None and (counts.others > 0 or counts.headers > headers)
+
+
 def rejected_rows(checked: DataFrame) -> DataFrame:
     """`reasons`, `raw`, `header`, `source_file` of the rows that did not pass.
 

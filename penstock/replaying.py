@@ -52,7 +52,8 @@ def run_quarantine_replay(pipeline: Pipeline, plan: Plan, replay: QuarantineRepl
     check_files_unchanged(plan, pipeline.storage)
     with replayed(pipeline, plan.files_with("accepted"), replay) as rows:
         with phases.measure("quarantine"):
-            write_quarantine(pipeline, plan, rows.rejected, transaction)
+            rejected = rows.rejected if rows.rejected.limit(1).count() else None
+            write_quarantine(pipeline, plan, rejected, transaction)
         workload_of(pipeline.config).write(pipeline, plan, rows.accepted, transaction, phases)
         with phases.measure("account"):
             counts = count_batch(pipeline, plan, transaction)
