@@ -117,6 +117,12 @@ def scale_rows(result: dict[str, Any]) -> list[Row]:
     return [*map(row, result["by_rows"]), (f"{result['one_core']['rows']:,} rows on two cores", "", cores, "1.7")]
 
 
+def history_rows(result: dict[str, Any]) -> list[Row]:
+    seconds = result["median_seconds"]
+    text = f"{result['ratio']:.2f} x after 10 ({seconds['after_10']:.1f} s)"
+    return [(f"micro-batch after {result['batches']} batches", f"{seconds['at_the_end']:.1f} s", text, "1.2")]
+
+
 def serving_rows(result: dict[str, Any]) -> list[Row]:
     def row(load: dict[str, Any]) -> Row:
         what = f"REST, {load['connections']} connections, rows a request: {load['rows_per_request']}"
@@ -133,6 +139,7 @@ MAKERS: dict[str, Callable[[Any], list[Row]]] = {
     "hot_swap": hot_swap_rows,
     "many_files": many_files_rows,
     "scale": scale_rows,
+    "history": history_rows,
     "var_kernel": kernel_rows,
     "var_fit": fit_rows,
     "fleet_model": fleet_rows,
