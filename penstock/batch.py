@@ -113,7 +113,7 @@ def checked(pipeline: Pipeline, plan: Plan) -> Iterator[DataFrame | None]:
 
 
 def write_quarantine(pipeline: Pipeline, plan: Plan, rejected: DataFrame | None, transaction: Transaction) -> None:
-    """Nothing is committed where nothing is rejected."""
+    """rejected: None where there are none. Nothing is committed then, unless a file was refused."""
     pipeline.lease.check()
     if not plan.files_with("refused") and rejected is None:
         return

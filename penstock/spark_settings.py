@@ -39,7 +39,7 @@ SETTINGS: dict[str, str] = {
     "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     # Joins here have a small side that follows the batch; a sorted merge of both costs more than sending it.
     "spark.sql.autoBroadcastJoinThreshold": "64m",
-    # What is kept of a batch is read once and dropped: packing it costs more than it saves.
+    # What is kept of a batch is dropped with it: packing it costs more than reading it back saves.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # Models are code; the guard lifts this for the one model that the config trusts, while it is loaded.

@@ -11,13 +11,17 @@ import mlflow
 import pandas as pd
 from mlflow.models import infer_signature
 from pyspark.sql import DataFrame, Row, SparkSession
+from sample_contracts import SMALL
 
 from penstock.accounting import BatchRecord
-from penstock.config import PipelineConfig, S3Config
+from penstock.admission import admit_files
+from penstock.arrivals import Arrival
+from penstock.config import CsvDialect, PipelineConfig, S3Config, SourceConfig
+from penstock.input import checked_rows
 from penstock.locations import LocatedStorage
 from penstock.replay_job import run_replay
 from penstock.running import run_pipeline
-from penstock.storage import Storage
+from penstock.storage import LocalStorage, Storage
 from schemas.wine import MEASUREMENTS
 
 MODELS = Path(__file__).parent / "models"
@@ -156,3 +160,15 @@ class Sandbox:
     def reasons(self, file: str) -> list[list[str]]:
         """The reasons of each quarantined row (or file) of a file, sorted."""
         return sorted(row.reasons for row in self.rows("quarantine", file=file))
+
+
+def checked_files(spark: SparkSession, sandbox: Sandbox, *contents: bytes, **dialect: Any) -> DataFrame:
+    """The checked rows of CSV files under the contract SMALL, admitted as the job admits them."""
+    files = [sandbox.drop(f"{number}.csv", content) for number, content in enumerate(contents)]
+    arrivals = [Arrival(path=str(file), modified_milliseconds=file.stat().st_mtime_ns // 1_000_000) for file in files]
+    source = SourceConfig(path=str(sandbox.inbox), csv=CsvDialect(**dialect))
+    admitted = admit_files(arrivals, storage=LocalStorage(), source=source, contract=SMALL)
+    assert [(file.verdict, file.reasons) for file in admitted] == [("accepted", ())] * len(files)
+    rows = checked_rows(spark, admitted, contract=SMALL, dialect=source.csv)
+    assert rows is not None
+    return rows

@@ -7,13 +7,9 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 from sample_contracts import SMALL
-from sandbox import Sandbox
+from sandbox import Sandbox, checked_files
 
-from penstock.admission import admit_files
-from penstock.arrivals import Arrival
-from penstock.config import CsvDialect, SourceConfig
-from penstock.input import accepted_rows, checked_rows, rejected_rows
-from penstock.storage import LocalStorage
+from penstock.input import accepted_rows, rejected_rows
 
 
 @pytest.mark.parametrize(
@@ -37,13 +33,7 @@ from penstock.storage import LocalStorage
 def test_dialect(
     spark: SparkSession, sandbox: Sandbox, content: bytes, dialect: dict[str, Any], expected: dict[float, str | None]
 ) -> None:
-    file = sandbox.drop("file.csv", content)
-    source = SourceConfig(path=str(sandbox.inbox), csv=CsvDialect(**dialect))
-    arrival = Arrival(path=str(file), modified_milliseconds=file.stat().st_mtime_ns // 1_000_000)
-    [admitted] = admit_files([arrival], storage=LocalStorage(), source=source, contract=SMALL)
-    assert admitted.verdict == "accepted", admitted.reasons
-    rows = checked_rows(spark, [admitted], contract=SMALL, dialect=source.csv)
-    assert rows is not None
+    rows = checked_files(spark, sandbox, content, **dialect)
     assert {row.x: row.note for row in accepted_rows(rows, SMALL).collect()} == expected
     assert rejected_rows(rows).collect() == []
 
