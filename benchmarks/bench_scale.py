@@ -2,7 +2,8 @@
 
 Parquet files of wines, all in one micro-batch, each backfill in a process of its own whose model and JVM are warmed up
 by a batch before. Seconds of the micro-batch as Spark times it; peak memory (VmHWM) of the JVM, of Python's driver and
-of the largest Python worker.
+of the largest Python worker. One core is taken in two ways: Spark's local[1], where Python's worker has the second
+core of the machine to itself, and all processes bound to one processor.
 
 Usage: python benchmarks/bench_scale.py [--rows 100000 --rows 1000000 --rows 10000000] [--rounds 3] [--out FILE]
 """
@@ -67,8 +68,10 @@ class Peaks:
         self.bytes[kind] = max(self.bytes[kind], int(peak[1]) * 1024)
 
 
-def child(folder: Path, *, rows: int, cores: int) -> None:
-    """One backfill, its figures as JSON on the last line."""
+def child(folder: Path, *, rows: int, cores: int, is_bound: bool) -> None:
+    """One backfill, its figures as JSON on the last line. is_bound: to so many processors, with all that it starts."""
+    if is_bound:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     config = rows_config(folder, format="parquet", max_files_per_trigger=10_000)
     write_files(folder / "inbox", WARM_UP_ROWS, prefix="warm-up-")
     spark, listener = session("bench-scale", cores=cores), BatchSeconds()
@@ -88,13 +91,14 @@ class Backfill:
     peak_bytes: dict[str, int]
 
 
-def backfill(*, rows: int, cores: int) -> Backfill:
+def backfill(*, rows: int, cores: int, is_bound: bool = False) -> Backfill:
     with tempfile.TemporaryDirectory() as folder:
         register_wine_model(rows_config(Path(folder)))
         command = [sys.executable, __file__, "--child", folder, "--rows", str(rows), "--cores", str(cores)]
+        command += ["--bound"] if is_bound else []
         output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, start_new_session=True).stdout
     result = Backfill(**json.loads(output.splitlines()[-1]))
-    print(f"{rows:,} rows, {cores} cores: {result}", flush=True)
+    print(f"{rows:,} rows, {cores} cores{', bound' if is_bound else ''}: {result}", flush=True)
     return result
 
 
@@ -106,14 +110,18 @@ def median(results: list[Backfill]) -> Backfill:
 
 def measure(sizes: list[int], *, rounds: int) -> dict[str, object]:
     by_rows = {rows: median([backfill(rows=rows, cores=2) for _ in range(rounds)]) for rows in sizes}
-    one_core = median([backfill(rows=sizes[1], cores=1) for _ in range(rounds)])
+    # Of the largest size: of a smaller one, much of the time does not depend on the rows.
+    one_core = median([backfill(rows=sizes[-1], cores=1) for _ in range(rounds)])
+    one_processor = median([backfill(rows=sizes[-1], cores=1, is_bound=True) for _ in range(rounds)])
     return {
         "by_rows": [
             {"rows": rows, "microseconds_per_row": 1e6 * result.seconds / rows, **asdict(result)}
             for rows, result in by_rows.items()
         ],
-        "one_core": {"rows": sizes[1], **asdict(one_core)},
-        "speed_up_of_two_cores": one_core.seconds / by_rows[sizes[1]].seconds,
+        "one_core": {"rows": sizes[-1], **asdict(one_core)},
+        "one_processor": {"rows": sizes[-1], **asdict(one_processor)},
+        "speed_up_of_two_cores": one_core.seconds / by_rows[sizes[-1]].seconds,
+        "speed_up_of_two_processors": one_processor.seconds / by_rows[sizes[-1]].seconds,
     }
 
 
@@ -122,11 +130,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, action="append")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cores", type=int, default=2, help=argparse.SUPPRESS)
+    parser.add_argument("--bound", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "scale.json")
     options = parser.parse_args()
     if options.child:
-        child(options.child, rows=options.rows[0], cores=options.cores)
+        child(options.child, rows=options.rows[0], cores=options.cores, is_bound=options.bound)
         return
     result = measure(options.rows or [100_000, 1_000_000, 10_000_000], rounds=options.rounds)
     print(json.dumps(result, indent=1))

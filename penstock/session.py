@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 import udfs.daemon
 from penstock.environment import java_command
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import FILE_MANAGER, OWN_JAR, SETTINGS
+from penstock.spark_settings import APPENDER, FILE_MANAGER, OWN_JAR, SETTINGS
 from udfs.pickled import VARIABLE
 
 LOCAL_MASTER = re.compile(r"local(\[.*\])?")
@@ -43,12 +43,13 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
         if key not in given:
             builder = builder.config(key, value)
     session = builder.getOrCreate()
-    require_class(session, FILE_MANAGER)
+    for name in (FILE_MANAGER, APPENDER):
+        require_class(session, name)
     return session
 
 
 def require_class(session: SparkSession, name: str) -> None:
-    """Raises EnvironmentCheckError where Spark can't load the class, which else only its first stream would say."""
+    """Raises EnvironmentCheckError where Spark can't load the class, which else only its first stream or append would say."""
     jvm: Any = session._jvm
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     if loader.getResource(name.replace(".", "/") + ".class") is None:

@@ -9,6 +9,7 @@ DELTA_JAR = f"delta-spark_4.2_2.13-{DELTA_VERSION}.jar"
 #: Compiled from jvm/.
 OWN_JAR = "penstock.jar"
 FILE_MANAGER = "io.penstock.s3.ConditionalCheckpointFileManager"
+APPENDER = "io.penstock.delta.AppendOnce"
 
 SETTINGS: dict[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

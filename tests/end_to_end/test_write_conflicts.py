@@ -11,7 +11,7 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.tables import Transaction, append_once, merge_once, set_properties
+from penstock.tables import Transaction, append_once, close_query, merge_once, set_properties
 
 ROWS = 40
 
@@ -141,3 +141,17 @@ def test_an_append_of_rows_that_depend_on_the_table_is_made_again(
     append_once(frame.join(known, on="id", how="left_anti"), table, transaction())
     thread.join()
     assert sum(contents(spark, table).values()) == 10
+
+
+def test_an_append_whose_query_is_closed_meanwhile_is_dropped(
+    spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A zombie that is in the middle of its write when another one resumes from the ledger."""
+    caplog.set_level(logging.INFO)
+    folder = tmp_path / "signals"
+    frame = interrupted(new_rows(spark).where(F.col("id") >= ROWS), folder)
+    thread = meanwhile(folder, lambda: close_query(spark.newSession(), [table], pipeline="p", query_id="q"))
+    append_once(frame, table, transaction())
+    thread.join()
+    assert sum(contents(spark, table).values()) == 0
+    assert "met with another commit (ConcurrentTransaction), writing again" in caplog.text
