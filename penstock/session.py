@@ -49,7 +49,7 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
 
 
 def require_class(session: SparkSession, name: str) -> None:
-    """Raises EnvironmentCheckError where Spark can't load the class, which else only its first stream or append would say."""
+    """Raises EnvironmentCheckError where Spark can't load the class, which else only its first use would say."""
     jvm: Any = session._jvm
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     if loader.getResource(name.replace(".", "/") + ".class") is None:
