@@ -1,19 +1,17 @@
 """Both workloads as their users run them: submitted to a cluster, data on S3, models from an MLflow server."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 from faults.bench import Bench
-from faults.feeds import FEEDS, ROWS_FEED, Feed, plain
+from faults.feeds import FEEDS, ROWS_FEED, Feed
 from processes import PROJECT, Job
 from pyspark.sql import SparkSession
 from s3_server import free_port
@@ -23,13 +21,6 @@ from penstock.servers import Cluster, MlflowServer, S3Server, start_cluster, sta
 
 pytestmark = pytest.mark.integration
 FILES = 3
-DEMO_TABLES = {
-    "wine": ("predictions", "quarantine", "batches"),
-    "macro": ("forecasts", "observations", "lags", "quarantine", "batches"),
-}
-#: What no two runs share: the clock, the query, and in `batches` what it says of files and seconds.
-OF_THE_RUN = ("query_id", "scored_at", "observed_at", "quarantined_at", "files", "seconds")
-CLOCK_IN_BATCHES = ("started_at", "finished_at", "resolved_at")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,39 +118,6 @@ def test_the_tables_are_those_of_a_local_run(bench: Bench, site: Site, package: 
     assert job.end(seconds=600) == 0, job.output.read_text()
     assert feed.ledger(submitted_one, range(FILES)).is_clean
     assert feed.contents(submitted_one) == feed.contents(here)
-
-
-def test_the_demo_gives_the_tables_of_the_local_one(bench: Bench, site: Site, package: Path, tmp_path: Path) -> None:
-    for name in ("conf", "data", "jobs", "dist"):
-        (tmp_path / name).symlink_to(PROJECT / name)
-    run_demo(tmp_path)
-    run_demo(tmp_path, "--overlay", "conf/s3.yaml", "--master", site.cluster.url)
-    for pipeline, tables in DEMO_TABLES.items():
-        roots = [f"{tmp_path}/warehouse/{pipeline}/tables", f"{bench.place}/{pipeline}/tables"]
-        for table in tables:
-            local, submitted_one = (rows_of_demo(bench.spark, f"{root}/{table}") for root in roots)
-            assert len(local) > 0
-            assert submitted_one == local, table
-
-
-def run_demo(folder: Path, *options: str) -> None:
-    command = [sys.executable, "jobs/run_demo.py", *options]
-    # A person has no tests in their path.
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr + (folder / "logs" / "demo.log").read_text()[-4000:]
-
-
-def rows_of_demo(spark: SparkSession, path: str) -> list[Any]:
-    """A table's rows, sorted; of a file its name, without the time that the demo begins it with."""
-    frame = spark.read.format("delta").load(path).drop(*OF_THE_RUN, *CLOCK_IN_BATCHES)
-    return sorted((tuple(plain(named(value)) for value in row) for row in frame.collect()), key=repr)
-
-
-def named(value: Any) -> Any:
-    return re.sub(r"\S*/\d{8}-\d{6}-", "", value) if isinstance(value, str) else value
 
 
 def test_a_stream_outlives_an_executor_a_worker_and_the_registry(bench: Bench, site: Site, package: Path) -> None:
