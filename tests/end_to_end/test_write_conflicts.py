@@ -59,6 +59,14 @@ def meanwhile(folder: Path, action: Callable[[], object]) -> threading.Thread:
     return thread
 
 
+def append_around(spark: SparkSession, table: str, folder: Path, action: Callable[[], object]) -> None:
+    """Append ten rows with value = 1; `action` comes between read and commit."""
+    frame = interrupted(new_rows(spark).where(F.col("id") >= ROWS), folder)
+    thread = meanwhile(folder, action)
+    append_once(frame, table, transaction())
+    thread.join()
+
+
 def compact(spark: SparkSession, path: str) -> None:
     DeltaTable.forPath(spark.newSession(), path).optimize().executeCompaction()
 
@@ -106,12 +114,8 @@ def test_an_append_that_meets_new_metadata_is_made_again(
     spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    folder = tmp_path / "signals"
-    frame = interrupted(new_rows(spark).where(F.col("id") >= ROWS), folder)
     kept = {"delta.logRetentionDuration": "interval 9 days"}
-    thread = meanwhile(folder, lambda: set_properties(spark.newSession(), table, kept))
-    append_once(frame, table, transaction())
-    thread.join()
+    append_around(spark, table, tmp_path / "signals", lambda: set_properties(spark.newSession(), table, kept))
     assert sum(contents(spark, table).values()) == 10
     assert operations(spark, table)[-2:] == ["SET TBLPROPERTIES", "WRITE"]
     assert "met with another commit (MetadataChanged), writing again" in caplog.text
@@ -121,11 +125,7 @@ def test_an_append_and_a_compaction_do_not_meet(
     spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    folder = tmp_path / "signals"
-    frame = interrupted(new_rows(spark).where(F.col("id") >= ROWS), folder)
-    thread = meanwhile(folder, lambda: compact(spark, table))
-    append_once(frame, table, transaction())
-    thread.join()
+    append_around(spark, table, tmp_path / "signals", lambda: compact(spark, table))
     assert sum(contents(spark, table).values()) == 10
     assert "met with another commit" not in caplog.text
 
@@ -148,10 +148,7 @@ def test_an_append_whose_query_is_closed_meanwhile_is_dropped(
 ) -> None:
     """A zombie that is in the middle of its write when another one resumes from the ledger."""
     caplog.set_level(logging.INFO)
-    folder = tmp_path / "signals"
-    frame = interrupted(new_rows(spark).where(F.col("id") >= ROWS), folder)
-    thread = meanwhile(folder, lambda: close_query(spark.newSession(), [table], pipeline="p", query_id="q"))
-    append_once(frame, table, transaction())
-    thread.join()
+    session = spark.newSession()
+    append_around(spark, table, tmp_path / "signals", lambda: close_query(session, [table], pipeline="p", query_id="q"))
     assert sum(contents(spark, table).values()) == 0
     assert "met with another commit (ConcurrentTransaction), writing again" in caplog.text
