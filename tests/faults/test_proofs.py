@@ -8,6 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 
+from faults import soak
 from faults.bench import Bench
 from faults.canaries import found
 from faults.feeds import FEEDS, Feed, compared
@@ -63,6 +64,29 @@ def test_the_judge_reads_lines_as_they_stand() -> None:
     assert ended.misplaced(Counter([(8, "a", 0.5, 1, "b")])) == 1
     swapped = judge(b"x,name,row_id,n,note\n0.5,a,1,2,b\n")
     assert swapped.candidates == Counter([(1, "a", 0.5, 2, "b")])
+
+
+@pytest.mark.parametrize(
+    ("last", "seconds", "clean", "passed"),
+    [
+        ({}, 2.0, True, True),
+        ({}, 2.0, False, False),
+        ({}, 2.7, True, False),
+        ({"python_bytes": 116}, 2.0, True, False),
+        ({"heap_bytes": 116}, 2.0, True, False),
+        ({"tables_files": 6_001}, 2.0, True, False),
+        ({"checkpoint_bytes": 4_000_001}, 2.0, True, False),
+    ],
+)
+def test_a_soak_that_grows_has_failed(
+    tmp_path: Path, last: dict[str, int], seconds: float, clean: bool, passed: bool
+) -> None:
+    look = {"python_bytes": 100, "heap_bytes": 100}
+    left = {f"{name}_{what}": 0 for name in ("checkpoint", "tables") for what in ("files", "bytes")}
+    progress = Progress.in_file(tmp_path / "soak.json", lambda _: None)
+    for batch in range(10, 201, 10):
+        progress.add(**look | left | {"batch": batch} | (last if batch > 180 else {}))
+    assert soak.judged(progress, [2.0] * 180 + [seconds] * 20, clean=clean).passed is passed
 
 
 def test_a_secret_is_found() -> None:
