@@ -42,7 +42,7 @@ fetched-jars:
 	    java -jar $(JARS)/ivy-*.jar -warn -ivy conf/jars.xml -types jar bundle -retrieve "$(CURDIR)/$(JARS)/[artifact]-[revision].[ext]" && \
 	    (cd $(JARS) && sha256sum --check --quiet "$(CURDIR)/conf/jars.sha256"); }
 
-# For a Spark of one's own: spark-submit --jars with this file, or a copy of it in that Spark's jars/, where Delta's are.
+# For a Spark of one's own: a copy of this file in that Spark's jars/, where Delta's are.
 $(OWN_JAR): $(JAVA) conf/jars.sha256 | fetched-jars
 	@command -v javac >/dev/null || { echo "javac is needed: install a JDK 17, not just a JRE"; exit 1; }
 	@echo "penstock: compiling jvm/"
@@ -75,7 +75,7 @@ thrift-up: env  ## answer SQL over the tables of the demo's pipelines (docs/bi.m
 down:  ## stop the servers that were started; their data and logs stay in warehouse/servers
 	@test ! -d warehouse/servers || $(SERVERS) down
 
-demo: env  ## train, register, stream the wine data through the job and show what came out (about 1 minute)
+demo: env  ## train, register, stream the wine data through the job and show what came out (about 2 minutes)
 	@$(BIN)/python jobs/run_demo.py
 
 demo-s3: servers-up wheel  ## the same demo with all data on that S3, that MLflow, and submitted to that cluster

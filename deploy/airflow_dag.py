@@ -18,7 +18,8 @@ CONF = "--conf conf/macro.yaml --conf conf/s3.yaml"
 
 def submit(job: str, *options: str, hours: float) -> BashOperator:
     """A job as a task. Airflow kills one that takes too long; the next run goes on from where it was."""
-    submitted = f".venv/bin/spark-submit --master {MASTER} --py-files dist/penstock.zip"
+    python = f"PYSPARK_PYTHON={HOME}/.venv/bin/python"
+    submitted = f"{python} .venv/bin/spark-submit --master {MASTER} --py-files dist/penstock.zip"
     return BashOperator(
         task_id=job,
         bash_command=" ".join([submitted, f"jobs/{job}.py", CONF, *options]),

@@ -8,7 +8,9 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
+from penstock.doctor import check_folder
 from penstock.durations import written
+from penstock.locations import storage_of
 from penstock.maintenance import maintain_tables
 from penstock.s3_settings import settings_of
 from penstock.session import build_session
@@ -18,6 +20,7 @@ from penstock.session import build_session
 @config_options
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     config = read_config(conf, overrides)
+    check_folder(storage_of(config), config.tables.root, write=True)
     spark = build_session(f"penstock-maintenance-{config.pipeline}", settings=settings_of(config))
     left = maintain_tables(spark, config)
     click.echo(

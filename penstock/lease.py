@@ -27,12 +27,16 @@ RENEW_SECONDS = 10.0
 #: A reader lists the files and then reads the highest one: the one before is kept that long.
 KEPT_FILES = 2
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+PID_NAMESPACE = Path("/proc/self/ns/pid")
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds the lease. Times are seconds since 1970 on the holder's clock. released: it was given back."""
+    """Who holds the lease. Times are seconds since 1970 on the holder's clock. released: it was given back.
+
+    boot: the boot of the host and the namespace of its pids; a container has one of its own.
+    """
 
     token: str
     host: str
@@ -46,11 +50,10 @@ class Holder:
     @classmethod
     def this_process(cls, job: str) -> "Holder":
         now = time.time()
-        boot = BOOT_ID.read_text().strip() if BOOT_ID.exists() else ""
         return cls(
             token=uuid.uuid4().hex,
             host=socket.gethostname(),
-            boot=boot,
+            boot=this_boot(),
             pid=os.getpid(),
             job=job,
             since=now,
@@ -61,7 +64,7 @@ class Holder:
         return json.dumps(asdict(self)).encode()
 
     def is_alive(self, *, now: float, seen_from: "Holder") -> bool:
-        """A process of this very boot is asked for directly; of another host only its renewals speak."""
+        """A process of this very boot is asked for directly; of another host or container only its renewals speak."""
         if self.released:
             return False
         if (self.host, self.boot) == (seen_from.host, seen_from.boot) and not process_exists(self.pid):
@@ -196,6 +199,13 @@ def file_numbers(storage: Storage, path: str) -> list[int]:
 
 def file_path(path: str, number: int) -> str:
     return f"{path}/{number:010d}.json"
+
+
+def this_boot() -> str:
+    """Among processes that have the same, a pid names one process. Empty where the system does not tell."""
+    if not BOOT_ID.exists():
+        return ""
+    return f"{BOOT_ID.read_text().strip()} {PID_NAMESPACE.readlink()}"
 
 
 def process_exists(pid: int) -> bool:

@@ -55,7 +55,7 @@ def require_class(session: SparkSession, name: str) -> None:
     if loader.getResource(name.replace(".", "/") + ".class") is None:
         raise EnvironmentCheckError(
             f"Spark does not find {name}, expected in {OWN_JAR}: run make jars, and with a Spark of your own copy the "
-            "file into its jars/ or give it with --jars"
+            "file into its jars/"
         )
 
 

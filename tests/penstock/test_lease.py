@@ -19,6 +19,7 @@ from penstock.lease import (
     lease_path,
     process_exists,
     read_holder,
+    this_boot,
 )
 from penstock.storage import LocalStorage
 
@@ -131,20 +132,31 @@ def test_another_host_is_waited_for_until_its_time_is_over(path):
 
 
 @pytest.mark.parametrize(
-    ("here", "exists", "age", "alive"),
+    ("elsewhere", "exists", "age", "alive"),
     [
-        (True, True, 0, True),
-        (True, False, 0, False),
-        (True, True, 46, False),
-        (False, False, 44, True),
-        (False, False, 46, False),
+        ({}, True, 0, True),
+        ({}, False, 0, False),
+        ({}, True, 46, False),
+        ({"host": "elsewhere"}, False, 44, True),
+        ({"host": "elsewhere"}, False, 46, False),
+        ({"boot": "before"}, False, 44, True),
+        ({"boot": "before"}, False, 46, False),
     ],
 )
-def test_who_is_alive(monkeypatch, here, exists, age, alive):
+def test_who_is_alive(monkeypatch, elsewhere, exists, age, alive):
     monkeypatch.setattr(lease_module, "process_exists", lambda pid: exists)
     mine = Holder.this_process("x")
-    other = replace(mine, host=mine.host if here else "elsewhere", renewed=1000.0)
+    other = replace(mine, **elsewhere, renewed=1000.0)
     assert other.is_alive(now=1000.0 + age, seen_from=mine) is alive
+
+
+def test_a_container_is_another_boot(monkeypatch, tmp_path):
+    """Its pids mean nothing here: 1 is another process there."""
+    here = this_boot()
+    inside = tmp_path / "pid"
+    inside.symlink_to("pid:[4026532178]")
+    monkeypatch.setattr(lease_module, "PID_NAMESPACE", inside)
+    assert this_boot() != here
 
 
 @pytest.mark.parametrize("number", [2, 3, 1000])
