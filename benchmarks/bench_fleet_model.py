@@ -103,7 +103,7 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=1_000_000)
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "fleet_model.json")
     arguments = parser.parse_args()
     ids = np.array([f"series-{i:07d}" for i in range(arguments.series)], dtype=object)
     with tempfile.TemporaryDirectory() as scratch:
@@ -136,8 +136,7 @@ def main() -> None:
             "pyfunc_predict_rows_per_second": arguments.rows / whole,
         }
     print(json.dumps(result, indent=1))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(result, indent=1) + "\n")
+    arguments.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":

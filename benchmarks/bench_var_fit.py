@@ -85,14 +85,13 @@ def main() -> None:
     parser.add_argument("--series", type=int, default=3_000)
     parser.add_argument("--loop", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "var_fit.json")
     arguments = parser.parse_args()
     results = [
         measure(*case, n_series=arguments.series, n_loop=arguments.loop, rounds=arguments.rounds) for case in CASES
     ]
     print(json.dumps(results, indent=1))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+    arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

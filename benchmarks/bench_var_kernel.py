@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--loop", type=int, default=300)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "var_kernel.json")
     arguments = parser.parse_args()
     results = [
         measure(
@@ -99,8 +99,7 @@ def main() -> None:
         for case in CASES
     ]
     print(json.dumps(results, indent=1))
-    if arguments.out:
-        arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+    arguments.out.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":
