@@ -15,7 +15,7 @@ SETTINGS: dict[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     # Delta's own asks about every file of a log at each commit.
-    "spark.delta.logStore.file.impl": "io.penstock.local.QuickListingLogStore",
+    "spark.delta.logStore.file.impl": "io.penstock.local.LocalLogStore",
     # Delta's own lets a driver replace a commit of another one; this one leaves it to S3 (jvm/).
     "spark.delta.logStore.s3a.impl": "io.penstock.s3.ConditionalPutLogStore",
     # The same for checkpoints on S3, which Spark writes by renaming; on any other file system it is Spark's own.
