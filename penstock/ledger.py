@@ -16,8 +16,9 @@ from penstock.replay_plan import REPLAY_QUERY
 from penstock.retention_rules import table_names
 from penstock.series_state import rebuild_lags
 from penstock.storage import Storage
-from penstock.table_reader import READ_ERRORS, open_table, reason_of
+from penstock.table_reader import opened_table
 from penstock.tables import close_query, table_exists
+from penstock.transactions import is_closed
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ class LedgerState:
     """What checkpoint and tables say of each other. query_id: the checkpoint's, None if it has not begun.
 
     planned: the highest batch in the checkpoint's offset log. done: the highest finished batch by query id. begun: the
-    queries that have written to the tables, or were about to.
+    queries that have written to the tables, or were about to. closed: another checkpoint was resumed from the ledger,
+    and what this one's query writes is dropped.
     """
 
     query_id: str | None
@@ -35,15 +37,18 @@ class LedgerState:
     committed: bool
     done: dict[str, int]
     begun: frozenset[str] = frozenset()
+    closed: bool = False
 
 
 def read_state(config: PipelineConfig, storage: Storage) -> LedgerState:
+    query_id = query_id_of(storage, config.checkpoint)
     return LedgerState(
-        query_id=query_id_of(storage, config.checkpoint),
+        query_id=query_id,
         planned=max(batch_numbers(storage, f"{config.checkpoint}/offsets"), default=None),
         committed=bool(batch_numbers(storage, f"{config.checkpoint}/commits")),
         done=finished_batches(config),
         begun=frozenset(storage.names(queries_folder(config))),
+        closed=query_id is not None and is_closed(config, query_id),
     )
 
 
@@ -52,18 +57,12 @@ def finished_batches(config: PipelineConfig) -> dict[str, int]:
 
     Raises LedgerError.
     """
-    try:
-        table = open_table(config, "batches")
+    with opened_table(config, "batches") as table:
         if table is None:
             return {}
         finished = table.to_pyarrow_dataset().to_table(["query_id", "batch_id"])
         last = finished.group_by("query_id").aggregate([("batch_id", "max")])
         return dict(zip(last["query_id"].to_pylist(), last["batch_id_max"].to_pylist(), strict=True))
-    except READ_ERRORS as error:
-        path = config.table_path("batches")
-        raise LedgerError(
-            f"the ledger {path} can't be read: {reason_of(error)}; look for missing or damaged files there"
-        ) from None
 
 
 def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:
@@ -83,6 +82,12 @@ def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -
                 "with --resume-from-ledger to score only files that the ledger does not have"
             )
         return
+    if state.closed:
+        raise LedgerError(
+            f"the checkpoint {config.checkpoint} was given up: another one was resumed from the ledger, and what query "
+            f"{state.query_id} writes to {config.tables.root} is dropped since. Point to the checkpoint that went on, "
+            "or to a new one with --resume-from-ledger"
+        )
     done = state.done.get(state.query_id)
     if done is None and state.committed:
         raise LedgerError(

@@ -104,6 +104,14 @@ class Plan(PlanSection):
     def champion(self) -> PinnedModel:
         return self.models[0]
 
+    @property
+    def described(self) -> str:
+        return f"{'replay' if self.replay else 'batch'} {self.batch_id}"
+
+    @property
+    def job_to_finish(self) -> str:
+        return "replay_quarantine" if self.replay else "backfill"
+
 
 def refused_file(*, path: str, status: FileStatus | None, reasons: Sequence[str]) -> PlannedFile:
     return PlannedFile(
@@ -168,8 +176,8 @@ def check_plan_fits(plan: Plan, *, contract_hash: str, config_hash: str) -> None
     ):
         if planned != current:
             raise PlanError(
-                f"batch {plan.batch_id} was planned under another {what} ({planned[:8]}, now {current[:8]}) and is not "
-                "finished; run it once with the earlier one (backfill), then change it"
+                f"{plan.described} was planned under another {what} ({planned[:8]}, now {current[:8]}) and is not "
+                f"finished; run it once with the earlier one ({plan.job_to_finish}), then change it"
             )
 
 
@@ -179,12 +187,12 @@ def check_files_unchanged(plan: Plan, storage: Storage) -> None:
         status = storage.status(file.path)
         if status is None:
             raise PlanError(
-                f"batch {plan.batch_id}: {file.path} was planned and is gone before its rows were committed; "
+                f"{plan.described}: {file.path} was planned and is gone before its rows were committed; "
                 "put it back and start again"
             )
         if status != file.status:
             raise PlanError(
-                f"batch {plan.batch_id}: {file.path} changed after it was planned ({file.length} bytes then, "
+                f"{plan.described}: {file.path} changed after it was planned ({file.length} bytes then, "
                 f"{status.length} now); put the planned content back under the same modification time, and deliver "
                 "the change under a new name"
             )

@@ -24,6 +24,7 @@ from penstock.plan import (
     plan_path,
     read_plan,
 )
+from penstock.replay_plan import REPLAY_QUERY
 from penstock.spark_errors import SPARK_ERRORS
 from penstock.workload import workload_of
 
@@ -100,8 +101,9 @@ def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFi
 
 
 def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival, bool]:
-    """The arrivals that an earlier query has in `batches.files` with the same modification time."""
-    file = ledger_files(pipeline.spark, pipeline.config).where(F.col("query_id").isin(*pipeline.old_queries))
+    """The arrivals that an earlier query, or a replay, has in `batches.files` with the same modification time."""
+    earlier = F.col("query_id").isin(*pipeline.old_queries, REPLAY_QUERY)
+    file = ledger_files(pipeline.spark, pipeline.config).where(earlier)
     known = {
         (row["path"], row["milliseconds"])
         for row in file.select("path", F.unix_millis("modification_time").alias("milliseconds"))

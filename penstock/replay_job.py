@@ -17,6 +17,8 @@ from penstock.running import opened
 from penstock.s3_settings import settings_of
 from penstock.series_late import run_late_replay
 from penstock.session import build_session
+from penstock.tables import Transaction
+from penstock.transactions import has_written
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +37,13 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool) -> list[Batch
     with opened(spark, config, job="replay_quarantine", is_replay=True) as pipeline:
         records = []
         cut_off = unfinished_replay(config, pipeline.storage)
-        if cut_off is not None:
+        if cut_off is not None and has_written(config, Transaction.of(cut_off, pipeline=config.pipeline)):
             log.info("replay %d was cut off: finishing it", cut_off.batch_id)
             records.append(carry_out(pipeline, cut_off))
+        elif cut_off is not None:
+            # What stopped it may stop it for ever: a file that can't be read, another contract since.
+            log.info("replay %d was cut off before it wrote anything: planned anew", cut_off.batch_id)
+            finish(pipeline, cut_off)
         check_stream_is_finished(pipeline)
         plan = plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason)
         if plan is not None:
@@ -54,8 +60,12 @@ def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:
             record = run_late_replay(pipeline, plan, plan.replay)
         case None:
             raise LedgerError(f"{replay_path(pipeline.config, plan.batch_id)}: is not the plan of a replay")
-    pipeline.storage.create(done_path(pipeline.config, plan.batch_id), b"")
+    finish(pipeline, plan)
     return record
+
+
+def finish(pipeline: Pipeline, plan: Plan) -> None:
+    pipeline.storage.create(done_path(pipeline.config, plan.batch_id), b"")
 
 
 def check_stream_is_finished(pipeline: Pipeline) -> None:

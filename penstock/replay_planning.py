@@ -1,6 +1,6 @@
 """What a replay will do, fixed before it does anything; or nothing, where a replay would change nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
 from penstock.champion import Choice
+from penstock.damage import without_damage
 from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, plan_path, planned_batches, read_plan
@@ -15,7 +16,7 @@ from penstock.planning import choice_of, new_plan
 from penstock.replay_plan import REPLAY_QUERY, replay_numbers
 from penstock.replay_rows import waiting
 from penstock.replaying import replayed
-from penstock.series_late import unused_observations
+from penstock.series_late import unused_observations, windows_again
 from penstock.tables import lasting_version
 from penstock.workload import workload_of
 
@@ -32,7 +33,7 @@ def plan_quarantine_replay(pipeline: Pipeline, *, reason: str) -> Plan | None:
         files += [PlannedFile(path=path, verdict="replayed") for path in from_rows]
         if not files:
             return None
-        choice = choose(pipeline, rows.accepted, files)
+        choice = choose(pipeline, lambda: workload_of(pipeline.config).model_rows(pipeline, rows.accepted, files))
     return next_replay(pipeline, files, choice, replay)
 
 
@@ -42,7 +43,8 @@ def plan_late_replay(pipeline: Pipeline) -> Plan | None:
     replay = LateReplay(observations_version=version)
     if unused_observations(pipeline.spark, pipeline.config, replay).isEmpty():
         return None
-    return next_replay(pipeline, [], choose(pipeline, None, []), replay)
+    choice = choose(pipeline, lambda: windows_again(pipeline, replay))
+    return next_replay(pipeline, [], choice, replay)
 
 
 def next_replay(
@@ -62,6 +64,7 @@ def files_again(pipeline: Pipeline, waiting: DataFrame) -> list[PlannedFile]:
     paths = sorted({path for path, _ in reasons} - scored_files(pipeline))
     arrived = [Arrival(path=path, modified_milliseconds=0) for path in paths]
     admitted = admit_files(arrived, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
+    admitted = without_damage(admitted, storage=pipeline.storage, contract=pipeline.contract) or admitted
     return [file for file in admitted if file.verdict == "accepted" or (file.path, file.reasons) not in reasons]
 
 
@@ -71,13 +74,9 @@ def scored_files(pipeline: Pipeline) -> set[str]:
     return {row["path"] for row in read.select("path").distinct().collect()}
 
 
-def choose(pipeline: Pipeline, accepted: DataFrame | None, files: Sequence[PlannedFile]) -> Choice:
+def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> Choice:
     """The version for the replay, as the stream's next batch would have it."""
     config = pipeline.config
-
-    def probe_rows() -> DataFrame | None:
-        return workload_of(config).model_rows(pipeline, accepted, files) if accepted is not None else None
-
     planned = planned_batches(pipeline.storage, config.checkpoint)
     before = read_plan(pipeline.storage, plan_path(config.checkpoint, planned[-1])) if planned else None
     return pipeline.champion.choose(before=choice_of(before), probe_rows=probe_rows)

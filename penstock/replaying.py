@@ -47,7 +47,7 @@ class Replayed:
 def run_quarantine_replay(pipeline: Pipeline, plan: Plan, replay: QuarantineReplay) -> BatchRecord:
     """Run a planned replay to its marker, and mark what it took. Every step may run again. Raises PlanError."""
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
-    transaction = Transaction(pipeline=pipeline.config.pipeline, query_id=REPLAY_QUERY, batch_id=plan.batch_id)
+    transaction = Transaction.of(plan, pipeline=pipeline.config.pipeline)
     phases, started_at = Phases(), datetime.now(UTC)
     check_files_unchanged(plan, pipeline.storage)
     with replayed(pipeline, plan.files_with("accepted"), replay) as rows:

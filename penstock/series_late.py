@@ -17,7 +17,6 @@ from penstock.ledger import ledger_files
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, check_plan_fits
-from penstock.replay_plan import REPLAY_QUERY
 from penstock.series_answers import SUPERSEDED, answered, forecast_rows, observation_rows
 from penstock.series_batch import kept, stamp_of
 from penstock.series_windows import (
@@ -53,10 +52,9 @@ def run_late_replay(pipeline: Pipeline, plan: Plan, late: LateReplay) -> BatchRe
     """Run a planned recomputation to its marker. Every step may run again. Raises PlanError."""
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
     config, series = pipeline.config, pipeline.config.the_series
-    transaction = Transaction(pipeline=config.pipeline, query_id=REPLAY_QUERY, batch_id=plan.batch_id)
+    transaction = Transaction.of(plan, pipeline=config.pipeline)
     phases, started_at = Phases(), datetime.now(UTC)
-    touched = unused_observations(pipeline.spark, config, late)
-    starts = touched.groupBy("series_id").agg(F.min("ds").alias(FROM_DS))
+    starts = touched_from(pipeline, late)
 
     def replace(table: str, rows: DataFrame, *, at: str = "") -> None:
         with phases.measure(table):
@@ -72,6 +70,17 @@ def run_late_replay(pipeline: Pipeline, plan: Plan, late: LateReplay) -> BatchRe
     record = BatchRecord.of(pipeline, plan, {}, started_at=started_at, phases=phases)
     write_marker(pipeline, record, transaction)
     return record
+
+
+def touched_from(pipeline: Pipeline, late: LateReplay) -> DataFrame:
+    """Each touched series with the `_from_ds` of its earliest observation to be put to use."""
+    unused = unused_observations(pipeline.spark, pipeline.config, late)
+    return unused.groupBy("series_id").agg(F.min("ds").alias(FROM_DS))
+
+
+def windows_again(pipeline: Pipeline, late: LateReplay) -> DataFrame:
+    """What the model would be asked about in the recomputation, for a probe."""
+    return winning_windows(pipeline, ranked(pipeline, late, touched_from(pipeline, late)))
 
 
 def ranked(pipeline: Pipeline, late: LateReplay, starts: DataFrame) -> DataFrame:
@@ -106,16 +115,20 @@ def file_times(pipeline: Pipeline) -> DataFrame:
 
 def recomputed(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
     """The winners from the earliest late one on, with the model's answers and the `error` that they have now."""
-    series = pipeline.config.the_series
-    winners = history.where(WINS).withColumnsRenamed(ORIGIN)
-    windows = windowed(winners, series, carried=tuple(ORIGIN.values())).where(F.col(PLACE) == NEW)
     return answered(
-        windows.crossJoin(F.broadcast(stamp_of(pipeline, plan))),
+        winning_windows(pipeline, history).crossJoin(F.broadcast(stamp_of(pipeline, plan))),
         pipeline.champion.scorer(plan.champion),
         pipeline.champion.contract,
-        series,
+        pipeline.config.the_series,
         latest_only=pipeline.config.forecast.at == "latest",
     )
+
+
+def winning_windows(pipeline: Pipeline, history: DataFrame) -> DataFrame:
+    """The windows of the winners from the earliest late one on."""
+    winners = history.where(WINS).withColumnsRenamed(ORIGIN)
+    windows = windowed(winners, pipeline.config.the_series, carried=tuple(ORIGIN.values()))
+    return windows.where(F.col(PLACE) == NEW)
 
 
 def with_origin(answers: DataFrame) -> DataFrame:

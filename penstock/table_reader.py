@@ -1,10 +1,14 @@
 """Opens a pipeline's tables without Spark: Delta's log by deltalake, the rows by Arrow."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from penstock.config import PipelineConfig, S3Config
+from penstock.errors import LedgerError
 from penstock.location_rules import S3_SCHEME, is_on_s3
 
 #: What reading may raise beside OSError.
@@ -23,6 +27,18 @@ def open_table(config: PipelineConfig, name: str) -> DeltaTable | None:
         return DeltaTable(path)
     except TableNotFoundError:
         return None
+
+
+@contextmanager
+def opened_table(config: PipelineConfig, name: str) -> Iterator[DeltaTable | None]:
+    """`open_table`, to be read within. Raises LedgerError where table or rows can't be read."""
+    try:
+        yield open_table(config, name)
+    except READ_ERRORS as error:
+        raise LedgerError(
+            f"the table {config.table_path(name)} can't be read: {reason_of(error)}; look for missing or damaged files "
+            "there"
+        ) from None
 
 
 def reason_of(error: Exception) -> str:

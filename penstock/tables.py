@@ -13,6 +13,7 @@ from pyspark.sql.types import DataType, StructField, StructType
 
 from penstock.conflicts import commit
 from penstock.errors import EnvironmentCheckError
+from penstock.plan import Plan
 from schemas.tables import TableSpec
 
 #: A query's writes are dropped from now on: no later version can be higher.
@@ -30,6 +31,10 @@ class Transaction:
     pipeline: str
     query_id: str
     batch_id: int
+
+    @classmethod
+    def of(cls, plan: Plan, *, pipeline: str) -> "Transaction":
+        return cls(pipeline=pipeline, query_id=plan.query_id, batch_id=plan.batch_id)
 
     @property
     def application(self) -> str:

@@ -49,6 +49,11 @@ def contents(sandbox: Sandbox) -> dict[str, list[Any]]:
     }
 
 
+def scored_files(sandbox: Sandbox) -> list[str]:
+    """The file of each prediction, in their order."""
+    return sorted(row.source_file.rsplit("/", 1)[1] for row in sandbox.rows("predictions"))
+
+
 def fill(sandbox: Sandbox) -> None:
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc"), wine(alcohol=12)))
     sandbox.drop("b.csv", csv_file(WINE, wine(alcohol=-1)), age_seconds=50)
@@ -147,8 +152,7 @@ def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkey
     sandbox.run(resume=True)
     sandbox.drop("d.csv", csv_file(WINE))
     sandbox.run()
-    rows = sorted(row.source_file.rsplit("/", 1)[1] for row in sandbox.rows("predictions"))
-    assert rows == ["a.csv", "a.csv", "b.csv", "c.csv", "d.csv"]
+    assert scored_files(sandbox) == ["a.csv", "a.csv", "b.csv", "c.csv", "d.csv"]
     assert sandbox.reasons("b.csv") == [["alcohol: 'abc' is not a double"]]
 
 
@@ -175,6 +179,38 @@ def test_a_query_that_has_written_nothing_is_closed_too(sandbox: Sandbox, monkey
     sandbox.run(resume=True)
     append_once(*late[0])
     assert sandbox.table("quarantine").count() == 1
+
+
+def test_a_checkpoint_that_was_given_up_is_refused(sandbox: Sandbox) -> None:
+    """All that its query writes is dropped: its batches would be empty, and their files count as done."""
+    checkpoint, given_up, new = (sandbox.root / name for name in ("checkpoint", "given-up", "new"))
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    checkpoint.rename(given_up)
+    sandbox.run(resume=True)
+    checkpoint.rename(new)
+    given_up.rename(checkpoint)
+    sandbox.drop("b.csv", csv_file(WINE))
+    with pytest.raises(
+        LedgerError, match=r"was given up: another one was resumed from the ledger.*--resume-from-ledger"
+    ):
+        sandbox.run()
+    checkpoint.rename(given_up)
+    new.rename(checkpoint)
+    sandbox.run()
+    assert scored_files(sandbox) == ["a.csv", "b.csv"]
+
+
+def test_a_file_that_a_replay_took_is_not_scored_again_after_a_resume(sandbox: Sandbox) -> None:
+    sandbox.drop("a.csv", b"another header\n1\n")
+    sandbox.run()
+    sandbox.drop("a.csv", csv_file(WINE), age_seconds=50)
+    [record] = sandbox.replay()
+    assert record.accepted == 1
+    shutil.rmtree(sandbox.root / "checkpoint")
+    sandbox.drop("b.csv", csv_file(WINE))
+    sandbox.run(resume=True)
+    assert scored_files(sandbox) == ["a.csv", "b.csv"]
 
 
 def test_tables_gone_but_checkpoint_there_is_refused(sandbox: Sandbox) -> None:

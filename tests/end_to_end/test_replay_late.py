@@ -9,11 +9,23 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sandbox import Sandbox, TestRegistry
-from series_sandbox import FITTED, VARIABLES, SeriesSandbox, expected_forecasts, macro, quarters, two_series_model
+from series_sandbox import (
+    FITTED,
+    HORIZON,
+    VARIABLES,
+    SeriesSandbox,
+    expected_forecasts,
+    macro,
+    quarters,
+    register_fleet,
+    two_series_model,
+)
 
 from penstock.reconciliation import reconcile
+from penstock.series_answers import BOUNDS, output
 
 START = FITTED
+STEPS = range(1, HORIZON + 1)
 CALM = quarters(START, START + 8, "CA")
 
 
@@ -109,6 +121,26 @@ def test_late_observations_and_revisions_are_put_to_use(
         np.testing.assert_allclose(mine, expected[:, place], rtol=1e-10)
 
 
+def register_broken_fleet(registry: TestRegistry, model: str) -> str:
+    """A version that fails on every window, with all the outputs that the pipeline asks for."""
+    names = [output(variable, bound, step) for variable in VARIABLES for bound in BOUNDS for step in STEPS]
+    outputs = pd.DataFrame({"lag_order": [2], "needed": [2], **{name: [1.0] for name in names}})
+    return registry.register(model, "broken", example=pd.DataFrame({"series_id": ["US"]}), outputs=outputs)
+
+
+def test_a_version_that_fails_on_the_windows_replaces_no_forecast(
+    spark: SparkSession, registry: TestRegistry, tmp_path: Path, in_order: SeriesSandbox
+) -> None:
+    first = register_fleet(registry, "macro-late", ids=("US", "CA"))
+    series = SeriesSandbox(Sandbox(root=tmp_path, spark=spark, registry=registry), "macro-late")
+    disordered(series)
+    broken = register_broken_fleet(registry, "macro-late")
+    [record] = series.sandbox.replay(late=True)
+    assert record.plan.champion.version == first
+    assert "nothing works here" in record.plan.refused_versions[broken]
+    assert_in_order(series, in_order)
+
+
 def test_a_recomputation_cut_off_before_each_of_its_writes(
     spark: SparkSession,
     registry: TestRegistry,
@@ -116,7 +148,7 @@ def test_a_recomputation_cut_off_before_each_of_its_writes(
     in_order: SeriesSandbox,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Cut off before forecasts, then before observations, lags, batches: each attempt comes one write further."""
+    """Cut off before forecasts (planned anew), then observations, lags, batches: each comes one write further."""
     import penstock.series_late as module
 
     series = new_series(spark, registry, tmp_path)
@@ -138,5 +170,5 @@ def test_a_recomputation_cut_off_before_each_of_its_writes(
             patch.setattr(module, "write_marker", cut_before(number, module.write_marker, writes))
             with pytest.raises(PowerCutError):
                 series.sandbox.replay(late=True)
-    assert [record.plan.batch_id for record in series.sandbox.replay(late=True)] == [0]
+    assert [record.plan.batch_id for record in series.sandbox.replay(late=True)] == [1]
     assert_in_order(series, in_order)

@@ -1,12 +1,16 @@
 """Quarantined rows and files, put through again after a fix."""
 
+import math
+from decimal import Decimal
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
+from sample_contracts import EXACT
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
 from penstock.errors import ConfigError, LedgerError
@@ -15,6 +19,10 @@ from penstock.reconciliation import reconcile
 
 class PowerCutError(Exception):
     """What the tests raise in the middle of a replay."""
+
+
+def cut(*arguments: Any) -> None:
+    raise PowerCutError
 
 
 def fill(sandbox: Sandbox) -> None:
@@ -111,14 +119,10 @@ def test_other_reasons_make_a_new_row(sandbox: Sandbox) -> None:
 
 
 def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut off before each of its writes: each attempt comes one further."""
+    """Cut off before each of its writes: each attempt comes one further. The first, without any, is planned anew."""
     fill(sandbox)
     sandbox.run()
     fix(sandbox)
-
-    def cut(*arguments: Any) -> None:
-        raise PowerCutError
-
     for step in ("replaying.write_quarantine", "workload.append_once", "replaying.write_marker", "replaying.mark"):
         with monkeypatch.context() as patch:
             patch.setattr(f"penstock.{step}", cut)
@@ -127,11 +131,43 @@ def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, mon
         found = reconcile(sandbox.spark, sandbox.config())
         assert [one.kind for one in found.differences] == ["changed"], step  # refused.csv, put right in its place
         assert (found.balance.scored, found.balance.unaccounted) == (2, 2)
-    with pytest.raises(LedgerError, match=r"replay 0 of .* was cut off; run jobs/replay_quarantine\.py"):
+    with pytest.raises(LedgerError, match=r"replay 1 of .* was cut off; run jobs/replay_quarantine\.py"):
         sandbox.run()
-    assert [record.plan.batch_id for record in sandbox.replay()] == [0]
+    assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert scored(sandbox) == FIXED
     assert waiting(sandbox) == STILL_WAITING
+    assert sandbox.run() == []
+
+
+def test_a_replay_that_wrote_nothing_is_planned_anew(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it planned may never go through: here a file is gone since."""
+    fill(sandbox)
+    sandbox.run()
+    fix(sandbox)
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.replaying.write_quarantine", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.replay()
+    (sandbox.inbox / "refused.csv").unlink()
+    assert [record.plan.batch_id for record in sandbox.replay()] == [1]
+    assert scored(sandbox) == [row for row in FIXED if row[0] != "refused.csv"]
+    assert sandbox.run() == []
+
+
+def test_a_damaged_file_stays_refused_and_stops_no_replay(sandbox: Sandbox) -> None:
+    sandbox.registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
+    sandbox.changes = {"contract": "sample_contracts:LIMITED", "model": {"name": "echo"}}
+    whole = sandbox.drop("damaged.parquet", b"")
+    pq.write_table(pa.table({"x": [float(n) for n in range(4000)], "note": [str(n) for n in range(4000)]}), whole)
+    content = whole.read_bytes()
+    sandbox.drop("damaged.parquet", content[:200] + bytes(len(content) // 2) + content[200 + len(content) // 2 :])
+    sandbox.drop("a.csv", b"x,note\n11,large\n")
+    sandbox.run()
+    sandbox.changes |= {"contract": "sample_contracts:SMALL"}
+    [record] = sandbox.replay()
+    assert (record.accepted, record.quarantined) == (1, 0)
+    [(file, reason)] = waiting(sandbox)
+    assert (file, reason.split(": ")[:2]) == ("damaged.parquet", ["file", "its footer is whole, its pages are damaged"])
     assert sandbox.run() == []
 
 
@@ -143,6 +179,58 @@ def test_a_replay_waits_for_the_batch_that_was_cut_off(sandbox: Sandbox, monkeyp
             sandbox.run()
     with pytest.raises(LedgerError, match=r"batch 0 of the stream has begun and is not finished; run jobs/backfill"):
         sandbox.replay()
+
+
+def exact_table() -> pa.Table:
+    """Values that are easily lost in a text. Days and microseconds are since 1970; the last are beyond Python's own."""
+    microseconds = [1_709_208_000_000_001, -62_135_596_800_000_000, 253_402_300_800_123_456, -70_000_000_000_000_001]
+    decimals = {
+        "small": (["0E-8", "0.00000001", "-0.00000120", "1234567890.12345678"], pa.decimal128(18, 8)),
+        "smallest": (["0", "1E-38", "-0.12345678901234567890123456789012345678", "1.20E-7"], pa.decimal128(38, 38)),
+        "large": (["0", "9" * 38, "-" + "9" * 38, "1E+30"], pa.decimal128(38, 0)),
+        "divided": (["0.0000000", "0.0000001", "-922337203685.4775807", "1.1"], pa.decimal128(19, 7)),
+    }
+    return pa.table(
+        {
+            "x": pa.array([0.1, 5e-324, 1.7976931348623157e308, -0.0]),
+            "widened": pa.array([0.1, 1e-45, 3.4028235e38, 16777217.0], pa.float32()),
+            "narrow": pa.array([0.1, 1e-45, 3.4028235e38, 16777217.0], pa.float32()),
+            "kept": pa.array([math.nan, 1 / 3, 1e22, -1e-7]),
+            "emptied": pa.array([math.nan, None, 123456789.123456789, 1e7], pa.float64()),
+            "at": pa.array(microseconds, pa.timestamp("us", tz="UTC")),
+            "local_at": pa.array(microseconds, pa.timestamp("us")),
+            "day": pa.array([19_782, -719_162, 2_932_897, -800_000], pa.int32()).cast(pa.date32()),
+            **{name: pa.array(map(Decimal, texts), kind) for name, (texts, kind) in decimals.items()},
+            "big": pa.array([2**63 - 1, -(2**63), 0, 2**53 + 1]),
+            "note": pa.array(['"\\\n', "", "null \0 \U0001f377", " {1.0} "]),
+            "released": pa.array([False] * 4),
+        }
+    )
+
+
+def test_a_parquet_row_keeps_its_values_through_the_quarantine(sandbox: Sandbox) -> None:
+    """The same file is replayed, and accepted at once under another name."""
+    sandbox.registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
+    sandbox.changes = {"contract": "sample_contracts:EXACT_HELD", "model": {"name": "echo"}}
+    sandbox.inbox.mkdir()
+    pq.write_table(exact_table(), sandbox.inbox / "held.parquet")
+    sandbox.age(sandbox.inbox / "held.parquet")
+    sandbox.run()
+    assert sandbox.reasons("held.parquet") == [["rule hold: not true: released"]] * 4
+    sandbox.changes["contract"] = "sample_contracts:EXACT"
+    [record] = sandbox.replay()
+    assert waiting(sandbox) == []
+    assert (record.accepted, record.quarantined) == (4, 0)
+    sandbox.drop("again.parquet", (sandbox.inbox / "held.parquet").read_bytes())
+    sandbox.run()
+    assert stored(sandbox, "held.parquet") == stored(sandbox, "again.parquet")
+
+
+def stored(sandbox: Sandbox, file: str) -> list[Row]:
+    """A file's values as they are told apart: as text, for Python has no year 10000, and a text is equal to itself."""
+    rows = sandbox.table("predictions").where(F.col("source_file").endswith(f"/{file}"))
+    columns = [F.col(field.name).cast("string").alias(field.name) for field in EXACT.fields]
+    return rows.select(*columns).orderBy("big").collect()
 
 
 def test_late_is_for_series(sandbox: Sandbox) -> None:
