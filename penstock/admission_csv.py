@@ -1,7 +1,8 @@
-"""Admission of a CSV file: its header, its compression, and (multiLine) its quotes."""
+"""Admission of a CSV file: its name, its header, its compression, and (multiLine) its quotes."""
 
 import csv
 import gzip
+import posixpath
 import re
 import zlib
 from collections import Counter
@@ -19,13 +20,21 @@ CHUNK_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20
 LINE_END = re.compile(rb"\r\n|\n|\r")
 UTF8_MARK = b"\xef\xbb\xbf"
+GZIP = ".gz"
+#: Spark unpacks what has one of these endings, or fails with the whole batch where a library for it is missing.
+OTHER_COMPRESSIONS = (".bz2", ".deflate", ".lz4", ".snappy", ".zst")
+#: A name by which Spark reads a file otherwise than here, as a pattern of Python and of Java.
+MISREAD = rf"\.(?!gz$)(?i:{'|'.join(ending[1:] for ending in (GZIP, *OTHER_COMPRESSIONS))})$"
 
 
 def admit_csv(
     path: str, status: FileStatus, *, storage: Storage, dialect: CsvDialect, contract: Contract
 ) -> PlannedFile:
     """Accepted with its header's order, or refused with every reason. Raises OSError if it can't be opened."""
-    compressed = path.lower().endswith(".gz")
+    against_name = name_reasons(path)
+    if against_name:
+        return refused_file(path=path, status=status, reasons=against_name)
+    compressed = path.endswith(GZIP)
     with storage.open(path) as file:
         try:
             content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file
@@ -44,6 +53,19 @@ def admit_csv(
         modified_milliseconds=status.modified_milliseconds,
         csv=layout,
     )
+
+
+def name_reasons(path: str) -> list[str]:
+    """Why a file of this name would be read otherwise by Spark than here: Spark goes by the ending, and case counts."""
+    if not re.search(MISREAD, path):
+        return []
+    _, ending = posixpath.splitext(path)
+    if ending.lower() == GZIP:
+        return [f"file: its name ends in {ending!r}, and only {GZIP!r} is read as gzip; rename it to end in {GZIP!r}"]
+    return [
+        f"file: its name ends in {ending!r}, a compression that is not read; deliver it as plain text, or as gzip "
+        f"under {GZIP!r}"
+    ]
 
 
 def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tuple[list[str], CsvLayout | None]:

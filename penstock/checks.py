@@ -19,20 +19,30 @@ SHOWN_CHARACTERS = 60
 LAST_CHARACTER = "\U0010ffff"
 NOT_A_NUMBER = r"^[nN][aA][nN]$"
 BOOLEAN = r"^(?i)(true|false)$"
-ISO_DATE = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
-ISO_TIMESTAMP = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?$"
-)
+YEAR = "[0-9]{4}"
+#: As Java writes it: with a sign before the year 0 and after 9999.
+ANY_YEAR = r"([0-9]{4}|\+[0-9]{5,7}|-[0-9]{4,7})"
+MONTH_AND_DAY = "-[0-9]{2}-[0-9]{2}"
+TIME_OF_DAY = r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
+ISO_DATE = f"^{YEAR}{MONTH_AND_DAY}$"
+ISO_TIMESTAMP = f"^{YEAR}{MONTH_AND_DAY}{TIME_OF_DAY}$"
+JSON_DATE = f"^{ANY_YEAR}{MONTH_AND_DAY}$"
+JSON_TIMESTAMP = f"^{ANY_YEAR}{MONTH_AND_DAY}{TIME_OF_DAY}$"
+#: A decimal below a millionth as Java writes it: 1.2E-7.
+SMALL_DECIMAL = r"^(-?)([0-9])\.?([0-9]*)E-([0-9]{1,2})$"
+#: In place of a type: a text that the JSON of a Parquet row has for a value.
+JSON_TEXT = "json"
 
 
-def check_rows(rows: DataFrame, contract: Contract) -> DataFrame:
-    """The rows with typed fields and a verdict.
+def check_rows(rows: DataFrame, contract: Contract, *, text_type: str = "string") -> DataFrame:
+    """The rows with typed fields and a verdict. text_type: what columns of text are, "string" or JSON_TEXT.
 
     Columns: the contract's fields with their types (null where the cast failed), `_accepted` (boolean), `reasons`
     (array<string>, null if accepted), `_raw` and `_header` (string, null if accepted), `_is_header`, `source_file`.
     """
     frame = rows
-    for columns in check_expressions(contract, tuple(rows.dtypes)):
+    types = tuple((name, text_type if kind == "string" else kind) for name, kind in rows.dtypes)
+    for columns in check_expressions(contract, types):
         frame = frame.select(*columns)
     return frame
 
@@ -137,7 +147,9 @@ def reason_against(field: Field) -> Column:
 
 
 def cast_field(value: Column, given: str, field: Field) -> Column:
-    """The value as the field's type; null where it is not one. `given` is the Spark type it comes as."""
+    """The value as the field's type; null where it is not one. `given` is the Spark type it comes as, or JSON_TEXT."""
+    if given == JSON_TEXT:
+        return cast_json_text(value, field)
     return cast_text(value, field) if given == "string" else value.try_cast(spark_type(field))
 
 
@@ -155,6 +167,24 @@ def cast_text(text: Column, field: Field) -> Column:
     if field.decimal_precision_scale:
         return cast_decimal(text, field)
     return TEXT_CASTS[field.type](text, field)
+
+
+def cast_json_text(text: Column, field: Field) -> Column:
+    """As `cast_text`, and whatever else Java writes for a value of the type: years of any length, small decimals."""
+    if field.decimal_precision_scale:
+        return cast_decimal(F.when(text.rlike(SMALL_DECIMAL), without_exponent(text)).otherwise(text), field)
+    if field.type == "date":
+        return F.when(text.rlike(JSON_DATE), text.try_cast("date"))
+    if field.type == "timestamp":
+        return F.when(text.rlike(JSON_TIMESTAMP), text.try_cast("timestamp"))
+    return cast_text(text, field)
+
+
+def without_exponent(text: Column) -> Column:
+    """0.00000012 for the SMALL_DECIMAL 1.2E-7."""
+    sign, first, others, exponent = (F.regexp_extract(text, SMALL_DECIMAL, group) for group in range(1, 5))
+    zeros = F.repeat(F.lit("0"), exponent.cast("int") - 1)
+    return F.concat(sign, F.lit("0."), zeros, first, others)
 
 
 def cast_floating(text: Column, field: Field) -> Column:
@@ -186,7 +216,7 @@ def last_character(text: Column) -> Column:
 def cast_decimal(text: Column, field: Field) -> Column:
     """Only texts whose digits all have their place: Spark's own cast would round."""
     _, scale = field.decimal_precision_scale or (0, 0)
-    pattern = rf"^[+-]?([0-9]+(\.[0-9]{{0,{scale}}}0*)?|\.[0-9]{{1,{scale}}}0*)$"
+    pattern = rf"^[+-]?(?=\.?[0-9])[0-9]*(\.[0-9]{{0,{scale}}}0*)?$"
     return F.when(text.rlike(pattern), text.try_cast(spark_type(field)))
 
 

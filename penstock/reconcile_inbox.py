@@ -10,6 +10,7 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.admission import CSV_ENDINGS, PARQUET_ENDINGS, WORKERS, format_of
+from penstock.admission_csv import MISREAD
 from penstock.config import SourceConfig
 from penstock.paths import literal_glob, normal_path_column
 from penstock.rows import has_text
@@ -56,10 +57,11 @@ def count_csv(spark: SparkSession, source: SourceConfig, files: Mapping[str, Fil
 
 
 def is_csv(name: Column, source: SourceConfig) -> Column:
-    """`format_of` as a native expression, so that Spark does not open the other files."""
+    """`format_of`, less what is refused for its name, as a native expression: Spark does not open the other files."""
     endings = PARQUET_ENDINGS if source.format == "csv" else CSV_ENDINGS
     known = F.lower(name).rlike(f"({'|'.join(map(re.escape, endings))})$")
-    return ~known if source.format == "csv" else known
+    # A text under the name of a compression can cost Spark all its memory.
+    return (~known if source.format == "csv" else known) & ~name.rlike(MISREAD)
 
 
 def footer_rows(storage: Storage, path: str) -> int | None:

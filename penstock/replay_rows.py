@@ -1,5 +1,7 @@
 """Rows that the quarantine keeps, judged again under today's contract: CSV from its text, Parquet from its JSON."""
 
+import json
+import re
 from dataclasses import dataclass, replace
 from functools import reduce
 
@@ -7,7 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.admission_csv import header_reasons, split_header
-from penstock.checks import check_rows
+from penstock.checks import JSON_TEXT, check_rows
 from penstock.config import CsvDialect, PipelineConfig
 from penstock.plan import CsvLayout, QuarantineReplay
 from penstock.rows import (
@@ -25,7 +27,7 @@ from penstock.rows import (
     unprintable,
 )
 from penstock.tables import table_at
-from schemas.contract import Contract
+from schemas.contract import Contract, Field
 
 
 def waiting(spark: SparkSession, config: PipelineConfig, replay: QuarantineReplay) -> DataFrame:
@@ -82,11 +84,23 @@ def judge_json(rows: DataFrame, contract: Contract) -> DataFrame:
     schema = ", ".join(f"{quoted(source)} string" for source in contract.sources)
     plain = replace(contract, fields=tuple(replace(field, format=None) for field in contract.fields))
     frame = rows.withColumn("_json", F.from_json("raw", schema)).select(
-        *[F.col(f"_json.{quoted(field.source)}").alias(field.name) for field in contract.fields],
+        *[json_text(field).alias(field.name) for field in contract.fields],
         F.col("raw").alias(RAW),
         F.lit(None).cast("string").alias(HEADER),
         F.lit(None).cast("string").alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),
         SOURCE_FILE,
     )
-    return check_rows(frame, plain)
+    return check_rows(frame, plain, text_type=JSON_TEXT)
+
+
+def json_text(field: Field) -> Column:
+    """The text of a field's value, of the columns `raw` and `_json`."""
+    text = F.col(f"_json.{quoted(field.source)}")
+    if field.decimal_precision_scale is None:
+        return text
+    # `from_json` passes a number through a double, which has too few digits for a decimal. What looks like a key of the
+    # row is one: within a value each quote has a backslash before it.
+    key = re.escape(json.dumps(field.source, ensure_ascii=False))
+    digits = F.regexp_extract("raw", f"[{{,]{key}:(-?[0-9][0-9.E-]*)", 1)
+    return F.coalesce(F.nullif(digits, F.lit("")), text)

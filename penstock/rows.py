@@ -7,7 +7,7 @@ why the row as a whole can't be used, or null), `_is_header` (boolean: the line 
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -32,19 +32,25 @@ DAMAGED_BYTES = "row: bytes that are not valid "
 NUL_BYTE = "row: a NUL byte, which no text has"
 MOST_CHARACTERS = 2**31 - 1
 REPLACEMENT_CHARACTER = "\ufffd"
+#: How a Parquet row is kept as JSON. Spark's own formats end with the milliseconds.
+JSON_OPTIONS = {
+    "ignoreNullFields": "false",
+    "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSSXXX",
+    "timestampNTZFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSSSS",
+}
 
 
 def read_parquet(spark: SparkSession, paths: Sequence[str], *, layout: ParquetLayout, contract: Contract) -> DataFrame:
     """Rows of Parquet files that have the same types. A column keeps its file's type until the contract casts it."""
-    types = dict(layout.types)
-    schema = ", ".join(f"{quoted(source)} {types[source]}" for source in contract.sources)
+    types = {source: dict(layout.types)[source] for source in contract.sources}
+    schema = ", ".join(f"{quoted(source)} {kind}" for source, kind in types.items())
     reader = spark.read.schema(schema).option("recursiveFileLookup", "true")
     frame = reader.parquet(*map(literal_glob, paths))
     damaged = [
         has_damaged_text(F.col(quoted(field.source))) for field in contract.fields if types[field.source] == "string"
     ]
     reason = F.when(any_of(damaged), F.lit(DAMAGED_TEXT)) if damaged else F.lit(None)
-    raw = F.to_json(F.struct(*[F.col(quoted(source)) for source in contract.sources]), {"ignoreNullFields": "false"})
+    raw = as_json(types)
     return frame.select(
         *[F.col(quoted(field.source)).alias(field.name) for field in contract.fields],
         (F.when(any_of(damaged), printable(raw)).otherwise(raw) if damaged else raw).alias(RAW),
@@ -53,6 +59,16 @@ def read_parquet(spark: SparkSession, paths: Sequence[str], *, layout: ParquetLa
         F.lit(False).alias(IS_HEADER),
         normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
     )
+
+
+def as_json(types: Mapping[str, str]) -> Column:
+    """The columns as JSON, from which a replay gets the same values. types: their Spark types, by name."""
+    # A float is written with the digits that tell it from other floats, which as a double are another number.
+    columns = [
+        F.col(quoted(name)).cast("double").alias(name) if kind == "float" else F.col(quoted(name))
+        for name, kind in types.items()
+    ]
+    return F.to_json(F.struct(*columns), JSON_OPTIONS)
 
 
 def read_csv(

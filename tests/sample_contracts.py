@@ -29,6 +29,28 @@ SMALL = Contract(fields=(Field(name="x", type="double"), Field(name="note", type
 LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="small", sql="x < 10"),))
 MORE_LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="tiny", sql="x < 5"),))
 
+#: What a value may lose on its way through the text that the quarantine keeps.
+EXACT = Contract(
+    fields=(
+        Field(name="x", type="double"),
+        Field(name="widened", type="double"),
+        Field(name="narrow", type="float"),
+        Field(name="kept", type="double", nan="keep"),
+        Field(name="emptied", type="double", nan="null", nullable=True),
+        Field(name="at", type="timestamp"),
+        Field(name="local_at", type="timestamp"),
+        Field(name="day", type="date"),
+        Field(name="small", type="decimal(18,8)"),
+        Field(name="smallest", type="decimal(38,38)"),
+        Field(name="large", type="decimal(38,0)"),
+        Field(name="divided", type="double"),
+        Field(name="big", type="long"),
+        Field(name="note", type="string"),
+        Field(name="released", type="boolean"),
+    )
+)
+EXACT_HELD = Contract(fields=EXACT.fields, rules=(Rule(name="hold", sql="released"),))
+
 SMALL_AND_MORE = Contract(fields=(*SMALL.fields, Field(name="more", type="integer", nullable=True)))
 SMALL_CHANGED = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="integer", nullable=True)))
 

@@ -1,5 +1,6 @@
 """Every kind of bad input in one inbox, through the whole job. What each file costs is asserted file by file."""
 
+import bz2
 import gzip
 import io
 import time
@@ -13,6 +14,7 @@ from pyspark.sql import SparkSession
 from sandbox import HEADER, WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, csv_line, wine
 
 from penstock.admission import admit_files
+from penstock.admission_csv import OTHER_COMPRESSIONS
 from penstock.arrivals import Arrival
 from penstock.reconcile_files import State
 from penstock.reconciliation import reconcile
@@ -78,7 +80,14 @@ FILES: dict[str, bytes] = {
     "compressed.csv.gz": gzip.compress(lines(GOOD, with_alcohol("abc"))),
     "cut_off.csv.gz": gzip.compress(lines(*[GOOD] * 500))[:-30],
     "not_gzip.csv.gz": lines(GOOD),
+    "UPPER.CSV": lines(GOOD),
+    "UPPER.CSV.gz": gzip.compress(lines(GOOD)),
+    "UPPER.CSV.GZ": gzip.compress(lines(GOOD, GOOD)),
+    "plain.csv.GZ": lines(GOOD),
+    "packed.csv.bz2": bz2.compress(lines(GOOD)),
+    **{f"plain.csv{ending}": lines(GOOD) for ending in OTHER_COMPRESSIONS},
     "good.parquet": PARQUET,
+    "UPPER.PARQUET": PARQUET,
     "permuted.parquet": parquet(pd.DataFrame([WINE])[list(PERMUTED)]),
     "nulls.parquet": parquet(pd.DataFrame([WINE, wine(alcohol=None)])),
     "integers.parquet": parquet(pd.DataFrame([wine(alcohol=9)]).astype({"alcohol": "int32"})),
@@ -117,7 +126,10 @@ SCORED = {
     "a+b#c&d.csv": 1,
     "back\\slash.csv": 1,
     "compressed.csv.gz": 1,
+    "UPPER.CSV": 1,
+    "UPPER.CSV.gz": 1,
     "good.parquet": 2,
+    "UPPER.PARQUET": 2,
     "permuted.parquet": 1,
     "nulls.parquet": 1,
     "integers.parquet": 1,
@@ -156,6 +168,10 @@ REASONS: dict[str, list[list[str]]] = {
 REFUSED_WITH = {
     "cut_off.csv.gz": "file: is not a whole gzip file",
     "not_gzip.csv.gz": "file: is not a whole gzip file",
+    "UPPER.CSV.GZ": "file: its name ends in '.GZ'",
+    "plain.csv.GZ": "file: its name ends in '.GZ'",
+    "packed.csv.bz2": "file: its name ends in '.bz2'",
+    **{f"plain.csv{ending}": f"file: its name ends in {ending!r}" for ending in OTHER_COMPRESSIONS},
     "cut_off.parquet": "file: is not a readable Parquet file",
     "not_parquet.parquet": "file: is not a readable Parquet file",
     "not_csv.csv": "header: ",
@@ -238,6 +254,15 @@ def test_a_second_run_finds_nothing_new(done: Sandbox) -> None:
     before = done.table("predictions").count(), done.table("quarantine").count()
     assert done.run() == []
     assert (done.table("predictions").count(), done.table("quarantine").count()) == before
+
+
+def test_a_gzip_file_counts_once_it_has_the_right_name(sandbox: Sandbox) -> None:
+    refused = sandbox.drop("UPPER.CSV.GZ", gzip.compress(lines(GOOD, GOOD)))
+    [record] = sandbox.run()
+    assert (record.accepted, record.quarantined, record.files_refused) == (0, 0, 1)
+    refused.rename(sandbox.inbox / "UPPER.CSV.gz")
+    [record] = sandbox.run()
+    assert (record.accepted, record.quarantined, record.files_refused) == (2, 0, 0)
 
 
 def test_a_file_that_vanished_is_in_the_quarantine(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

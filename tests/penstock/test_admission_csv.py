@@ -152,11 +152,35 @@ def test_bytes_of_no_encoding_below_the_header_do_not_cost_the_file(admit):
     assert admit(HEADER + b"1,2,\xff\n").verdict == "accepted"
 
 
-@pytest.mark.parametrize("name", ["a.csv.gz", "A.CSV.GZ"])
+@pytest.mark.parametrize("name", ["a.csv.gz", "A.CSV.gz"])
 def test_a_whole_gzip_is_accepted(admit, name):
     content = gzip.compress(HEADER + ROW)
     file = admit(content, name=name)
     assert (file.verdict, file.length) == ("accepted", len(content))
+
+
+@pytest.mark.parametrize("ending", [".GZ", ".Gz", ".gZ"])
+def test_a_gzip_under_an_ending_that_spark_does_not_know_is_refused(admit, ending):
+    file = admit(gzip.compress(HEADER + ROW), name=f"a.csv{ending}")
+    assert file.verdict == "refused"
+    assert file.reasons == (
+        f"file: its name ends in {ending!r}, and only '.gz' is read as gzip; rename it to end in '.gz'",
+    )
+
+
+@pytest.mark.parametrize("ending", [".bz2", ".deflate", ".lz4", ".snappy", ".zst", ".BZ2"])
+def test_an_ending_that_spark_would_unpack_is_refused(admit, ending):
+    file = admit(HEADER + ROW, name=f"a.csv{ending}")
+    assert file.verdict == "refused"
+    assert file.reasons == (
+        f"file: its name ends in {ending!r}, a compression that is not read; deliver it as plain text, or as gzip "
+        "under '.gz'",
+    )
+
+
+@pytest.mark.parametrize("name", ["A.CSV", "a.gz.csv", "a.bz2.txt", "zst"])
+def test_other_endings_are_plain_text(admit, name):
+    assert admit(HEADER + ROW, name=name).verdict == "accepted"
 
 
 def test_a_gzip_of_several_members_is_accepted(admit):
