@@ -55,7 +55,8 @@ class Champion:
     _building: threading.Lock = field(default_factory=threading.Lock)
 
     def choose(self, *, before: Choice | None, probe_rows: Callable[[], DataFrame | None]) -> Choice:
-        """Resolve the alias and probe a version not used before; keep the one before while the registry is away.
+        """Resolve the alias and probe a version not used before; keep the one before while the registry is away, or
+        there are no rows to probe with.
 
         before: of the batch before. probe_rows: accepted rows of this batch, for the probe. Raises ModelRefusedError
         if the version is unfit and there is none before it, RegistryUnavailableError.
@@ -81,6 +82,8 @@ class Champion:
         refused = before.refused if before else {}
         remembered = refused.get(pinned.version) if pinned in self._judged else None
         reason = remembered or self.unfit(version, probe_rows)
+        if reason is None:
+            return self.untried(version, before=before, now=now)
         self._judged.add(pinned)
         if not reason:
             self._proven.add(pinned)
@@ -104,8 +107,24 @@ class Champion:
         log.warning("version %s goes on, as %.0f s ago: %s", before.pinned.version, age_seconds, error)
         return before
 
-    def unfit(self, version: ModelVersion, probe_rows: Callable[[], DataFrame | None]) -> str:
-        """Why a version can't be used; empty if it can."""
+    def untried(self, version: ModelVersion, *, before: Choice | None, now: datetime) -> Choice:
+        """The choice without rows to probe a version with: the one before, and a batch with rows will judge."""
+        if before is None or not self.is_usable(before.pinned):
+            return Choice(pinned=pinned_model(version), refused={}, resolved_at=now)
+        log.info("model %s waits for rows to be probed with, version %s goes on", version.uri, before.pinned.version)
+        still_refused = {number: reason for number, reason in before.refused.items() if number == version.version}
+        return Choice(pinned=before.pinned, refused=still_refused, resolved_at=now)
+
+    def is_usable(self, pinned: PinnedModel) -> bool:
+        """Whether a version used before can be used still: a batch that pins one that can't would never be finished."""
+        try:
+            self.scorer(pinned)
+        except ModelRefusedError:
+            return False
+        return True
+
+    def unfit(self, version: ModelVersion, probe_rows: Callable[[], DataFrame | None]) -> str | None:
+        """Why a version can't be used; empty if it can, None if it takes rows to tell and there are none."""
         try:
             scorer = self.scorer_of(version)
         except ModelRefusedError as error:
@@ -114,10 +133,10 @@ class Champion:
         if misfit:
             return misfit
         rows = probe_rows()
-        return self.probe(scorer, rows) if rows is not None else ""
+        return self.probe(scorer, rows) if rows is not None else None
 
-    def probe(self, scorer: Scorer, rows: DataFrame) -> str:
-        """Score up to PROBE_ROWS rows; too many failures are a reason."""
+    def probe(self, scorer: Scorer, rows: DataFrame) -> str | None:
+        """Score up to PROBE_ROWS rows; too many failures are a reason. None without a row."""
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
         errors = scorer.answer(rows.limit(PROBE_ROWS), self.contract).select(error.alias("error"))
         try:
@@ -127,7 +146,9 @@ class Champion:
                 raise
             return load_failure(error)
         total, failed, example = answer if answer is not None else (0, 0, None)
-        if total and failed / total > self.model.max_failed_fraction:
+        if not total:
+            return None
+        if failed / total > self.model.max_failed_fraction:
             return (
                 f"it failed on {failed} of {total} probe rows "
                 f"(model.max_failed_fraction is {self.model.max_failed_fraction:g}); the first says: {example}"

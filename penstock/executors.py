@@ -35,20 +35,21 @@ def check_executors(spark: SparkSession, config: PipelineConfig, registry: Regis
     try:
         version = named_version(registry, config.model)
         folder = registry.local_copy(version)
+        python = logged_python(folder)
     except (ModelRefusedError, RegistryUnavailableError) as error:
         log.warning("the executors were not compared with the model: %s", error)
         return
-    compare_executors(spark, version, folder)
+    compare_executors(spark, version, folder, python=python)
 
 
-def compare_executors(spark: SparkSession, version: ModelVersion, folder: Path) -> None:
-    """folder: the local copy of `version`."""
+def compare_executors(spark: SparkSession, version: ModelVersion, folder: Path, *, python: str) -> None:
+    """folder: the local copy of `version`. python: `logged_python` of it."""
     context = spark.sparkContext
     lines = [*requirement_lines(folder / "requirements.txt"), *(f"{name}=={metadata.version(name)}" for name in OURS)]
     slots = max(context.defaultParallelism, 1)
     try:
         found = context.parallelize(range(slots), slots).mapPartitions(
-            partial(problems_here, lines=lines, python=logged_python(folder))
+            partial(problems_here, lines=lines, python=python)
         )
         problems = sorted(set(found.collect()))
     except SPARK_ERRORS as error:
@@ -66,6 +67,9 @@ def compare_executors(spark: SparkSession, version: ModelVersion, folder: Path) 
 
 
 def logged_python(folder: Path) -> str:
-    """Major and minor version of the Python that the model was logged with; empty if it does not say."""
+    """Major and minor version of the Python that the model was logged with; empty if it does not say.
+
+    Raises ModelRefusedError.
+    """
     flavor = model_metadata(folder).flavors.get("python_function", {})
     return ".".join(str(flavor.get("python_version", "")).split(".")[:2])

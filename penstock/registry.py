@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlflow
+import yaml
 from mlflow.exceptions import MlflowException
-from mlflow.models import Model
+from mlflow.models import Model, ModelSignature
 from requests import RequestException
 
 from penstock.config import PipelineConfig
@@ -22,6 +23,18 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 
 #: The error codes of an answer that says: there is no such thing.
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+#: What reading an MLmodel file raises: the first three where there is none or it is no YAML, the others where it is
+#: not the YAML that MLflow expects without looking.
+UNREADABLE = (
+    MlflowException,
+    OSError,
+    yaml.YAMLError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    LookupError,
+    RecursionError,
+)
 CACHE_VARIABLE = "PENSTOCK_MODEL_CACHE"
 
 
@@ -156,5 +169,24 @@ def as_version(found: object) -> ModelVersion:
 
 
 def model_metadata(folder: Path) -> Model:
-    """The MLmodel file of a local copy: signature, flavors, requirements."""
-    return Model.load(str(folder))
+    """The MLmodel file of a local copy: signature, flavors, requirements. Raises ModelRefusedError."""
+    try:
+        model = Model.load(str(folder))
+        check_sections(model)
+    except UNREADABLE as error:
+        reason = without_credentials(" ".join(f"{type(error).__name__}: {error}".split())[:300])
+        raise ModelRefusedError(
+            f"{folder} has no MLmodel file that can be read: {reason}. Expected one as MLflow's log_model writes it; "
+            "log and register the model again, or, if it could be read before, remove that folder: the copy is damaged"
+        ) from None
+    return model
+
+
+def check_sections(model: Model) -> None:
+    """Raises TypeError for a section that MLflow takes over as it stands, and that nobody could use."""
+    if not isinstance(model.flavors, dict) or not all(isinstance(flavor, dict) for flavor in model.flavors.values()):
+        raise TypeError("flavors is no mapping of mappings")
+    if not isinstance(model.signature, ModelSignature | None):
+        raise TypeError("signature is no mapping")
+    if not isinstance(model.metadata, dict | None):
+        raise TypeError("metadata is no mapping")

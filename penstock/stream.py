@@ -16,7 +16,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from penstock.accounting import BatchRecord
 from penstock.arrivals import file_stream, query_id_of
 from penstock.batch import run_batch
-from penstock.errors import LeaseError, PenstockError
+from penstock.errors import PenstockError
 from penstock.logs import in_batch
 from penstock.pipeline import Pipeline
 from penstock.preparation import Preparation
@@ -47,7 +47,8 @@ class StreamRunner:
         """Run until stopped, or (once) until all files that are there are done. Returns the finished batches; of a
         stream, which may run for months, the last KEPT_RECORDS.
 
-        Raises the PenstockError that ended a batch, LeaseError, or Spark's StreamingQueryException.
+        Raises the PenstockError that ended a batch, LeaseError, or Spark's StreamingQueryException; whatever it raises,
+        the query has ended.
         """
         self.records = deque(maxlen=None if once else KEPT_RECORDS)
         self.stop_file.clear()
@@ -55,14 +56,15 @@ class StreamRunner:
         query = self._start(once)
         try:
             self._wait(query, preparation=None if once else Preparation(champion=self.pipeline.champion))
-        except LeaseError:
-            query.stop()
-            raise
         except StreamingQueryException:
             if isinstance(self._batch_error, StopRequested):
                 return list(self.records)
             if self._batch_error is not None:
                 raise self._batch_error from None
+            raise
+        except BaseException:
+            # The lease is given back next, and another process may take it.
+            query.stop()
             raise
         return list(self.records)
 

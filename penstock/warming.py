@@ -25,10 +25,10 @@ def preload_settings(config: PipelineConfig) -> dict[str, str]:
     """What tells the workers' daemon to import the libraries of the model that the config names now."""
     try:
         registry = Registry.of(config)
-        folder = registry.local_copy(named_version(registry, config.model))
+        flavors = model_metadata(registry.local_copy(named_version(registry, config.model))).flavors
     except PenstockError:
         return {}  # micro-batches say what is wrong with it
-    loader = model_metadata(folder).flavors.get("python_function", {}).get("loader_module", "")
+    loader = flavors.get("python_function", {}).get("loader_module", "")
     return {f"spark.executorEnv.{PRELOAD_VARIABLE}": ",".join(LIBRARIES.get(loader, ()))}
 
 

@@ -1,8 +1,9 @@
 """A pipeline in a temporary folder, run through the same function as the jobs run."""
 
 import os
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,15 @@ class TestRegistry:
             )
         version = str(info.registered_model_version)
         self.client.set_registered_model_alias(name, alias, version)
+        return version
+
+    def register_files(self, name: str, files: Mapping[str, str]) -> str:
+        """A new version of `name` of whatever files, by name, under the alias; returns the version."""
+        folder = Path(tempfile.mkdtemp(dir=self.folder, prefix="files-"))
+        for file, content in files.items():
+            (folder / file).write_text(content)
+        version = str(self.client.create_model_version(name, folder.as_uri()).version)
+        self.client.set_registered_model_alias(name, "champion", version)
         return version
 
     def wine_model(self, code: str = "linear", *, outputs: Any = (1.5,)) -> str:

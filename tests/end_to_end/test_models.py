@@ -5,6 +5,7 @@ import pytest
 from sandbox import WINE, WINE_SCORE, Sandbox, csv_file, wine
 
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
+from schemas.wine import MEASUREMENTS
 
 ONE = pd.DataFrame([WINE])
 
@@ -94,6 +95,63 @@ def test_a_moved_alias_takes_effect_at_the_next_batch(sandbox: Sandbox) -> None:
     rows = {row.source_file.rsplit("/", 1)[1]: row for row in sandbox.rows("predictions")}
     assert (rows["a.csv"].model_version, rows["a.csv"].prediction) == (first, pytest.approx(WINE_SCORE))
     assert (rows["b.csv"].model_version, rows["b.csv"].prediction) == (second, 9.4)
+
+
+NO_ROWS = {"header only": csv_file(), "refused": csv_file(WINE, header=MEASUREMENTS[1:])}
+
+
+def swapped_before_a_batch_without_rows(sandbox: Sandbox, name: str, code: str) -> tuple[str, str]:
+    """A batch of one version; then, while the alias points to another, two batches without rows and two of a row."""
+    first = swap(sandbox, name, "linear")
+    sandbox.changes = {"model": {"name": name}, "source": {"max_files_per_trigger": 1}}
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    second = swap(sandbox, name, code)
+    files = [*NO_ROWS.values(), csv_file(WINE), csv_file(WINE)]
+    for number, content in enumerate(files):
+        sandbox.drop(f"{number}.csv", content, age_seconds=50 - number)
+    assert [record.accepted for record in sandbox.run()] == [0, 0, 1, 1]
+    return first, second
+
+
+def champions(sandbox: Sandbox) -> list[str]:
+    return [row.versions["champion"] for row in sorted(sandbox.rows("batches"), key=lambda row: row.batch_id)]
+
+
+def test_a_new_version_is_used_from_the_first_batch_with_rows_on(sandbox: Sandbox) -> None:
+    first, second = swapped_before_a_batch_without_rows(sandbox, "wine-empty-good", "fussy")
+    assert champions(sandbox) == [first, first, first, second, second]
+    assert [row.refused_versions for row in sandbox.rows("batches")] == [{}] * 5
+
+
+def test_a_bad_new_version_is_refused_by_the_first_batch_with_rows(sandbox: Sandbox) -> None:
+    first, bad = swapped_before_a_batch_without_rows(sandbox, "wine-empty-bad", "broken")
+    assert champions(sandbox) == [first] * 5
+    records = sorted(sandbox.rows("batches"), key=lambda row: row.batch_id)
+    assert [set(row.refused_versions) for row in records] == [set(), set(), set(), {bad}, {bad}]
+    assert [row.error for row in sandbox.rows("predictions")] == [None] * 3
+
+
+@pytest.mark.parametrize("content", NO_ROWS.values(), ids=NO_ROWS)
+def test_a_first_version_is_taken_without_rows(sandbox: Sandbox, content: bytes) -> None:
+    sandbox.drop("a.csv", content)
+    [record] = sandbox.run()
+    assert (record.accepted, record.plan.champion.version, record.plan.refused_versions) == (0, "1", {})
+
+
+def test_a_refused_version_is_told_by_a_batch_without_rows_too(sandbox: Sandbox) -> None:
+    """Each run is a process of its own as far as the pipeline knows: this one has not judged the version."""
+    swap(sandbox, "wine-told", "linear")
+    sandbox.changes = {"model": {"name": "wine-told"}}
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    bad = swap(sandbox, "wine-told", "broken")
+    sandbox.drop("b.csv", csv_file(WINE))
+    [refusing] = sandbox.run()
+    sandbox.drop("c.csv", csv_file())
+    [without_rows] = sandbox.run()
+    assert set(refusing.plan.refused_versions) == {bad}
+    assert without_rows.plan.refused_versions == refusing.plan.refused_versions
 
 
 def test_a_bad_new_version_is_refused_and_remembered(sandbox: Sandbox) -> None:

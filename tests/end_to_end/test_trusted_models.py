@@ -66,6 +66,18 @@ def test_a_version_with_another_digest_is_refused_and_the_one_before_goes_on(san
     assert (row.model_version, row.prediction) == (second, 9.4)
 
 
+def test_without_rows_a_version_before_that_is_no_longer_allowed_does_not_go_on(sandbox: Sandbox) -> None:
+    register(sandbox, "wine-no-longer", "linear")
+    use(sandbox, "wine-no-longer")
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    second = register(sandbox, "wine-no-longer", "fussy")
+    use(sandbox, "wine-no-longer", allowed_sha256=[digest(sandbox.config())])
+    sandbox.drop("b.csv", csv_file())
+    [record] = sandbox.run()
+    assert record.plan.champion.version == second
+
+
 def test_with_no_version_before_it_the_job_ends(sandbox: Sandbox) -> None:
     use(sandbox, sandbox.registry.wine_model(), allowed_sha256=["0" * 64])
     sandbox.drop("a.csv", csv_file(WINE))

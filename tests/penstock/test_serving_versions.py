@@ -84,6 +84,16 @@ def test_a_refused_version_leaves_the_one_before(registry: TestRegistry) -> None
     assert not versions.default.problem
 
 
+def test_a_version_that_is_no_model_leaves_the_one_before(registry: TestRegistry) -> None:
+    first = register(registry, "v-unreadable", "linear")
+    versions = versions_of(registry.uri, "v-unreadable")
+    versions.renew_all()
+    registry.register_files("v-unreadable", {"MLmodel": "flavors: ["})
+    versions.renew_all()
+    assert versions.choose().version.version == first
+    assert "has no MLmodel file that can be read: ParserError" in versions.default.problem
+
+
 def test_with_none_before_it_the_reason_is_told(registry: TestRegistry) -> None:
     register(registry, "v-unfit", "echo", outputs=pd.DataFrame({"error": [1.0]}))
     versions = versions_of(registry.uri, "v-unfit")

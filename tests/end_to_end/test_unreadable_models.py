@@ -1,0 +1,59 @@
+"""A registered version that is no MLflow model is refused as any unfit one is: the version before it goes on."""
+
+import logging
+
+import pandas as pd
+import pytest
+from sandbox import WINE, Sandbox, csv_file
+
+from penstock import executors
+from penstock.errors import EnvironmentCheckError
+from penstock.registry import Registry
+from penstock.warming import preload_settings
+
+UNREADABLE = [{"requirements.txt": "mlflow\n"}, {"MLmodel": "flavors: ["}]
+
+
+@pytest.fixture(params=UNREADABLE, ids=["no MLmodel file", "broken YAML"])
+def unreadable(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
+    """A pipeline with one finished batch, of version 1; since then the alias points to version 2."""
+    name = f"wine-{sandbox.root.name}"
+    sandbox.registry.register(name, "linear", example=pd.DataFrame([WINE]), outputs=pd.Series([1.5]))
+    sandbox.changes = {"model": {"name": name}}
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    sandbox.registry.register_files(name, request.param)
+    return sandbox
+
+
+def test_the_version_before_goes_on_after_a_restart(unreadable: Sandbox) -> None:
+    unreadable.drop("b.csv", csv_file(WINE))
+    [record] = unreadable.run()
+    assert (record.accepted, record.failed, record.plan.champion.version) == (1, 0, "1")
+    assert "has no MLmodel file that can be read" in record.plan.refused_versions["2"]
+
+
+def test_the_executors_are_not_compared_with_it(
+    unreadable: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(executors, "is_local", lambda master: False)
+    config = unreadable.config()
+    with caplog.at_level(logging.WARNING, logger="penstock.executors"):
+        executors.check_executors(unreadable.spark, config, Registry.of(config))
+    assert "were not compared with the model" in caplog.text
+    assert "has no MLmodel file that can be read" in caplog.text
+
+
+def test_no_library_is_imported_for_it(unreadable: Sandbox) -> None:
+    assert preload_settings(unreadable.config()) == {}
+
+
+def test_with_no_version_before_it_the_job_says_what_to_do(sandbox: Sandbox) -> None:
+    sandbox.registry.client.create_registered_model("wine-never-readable")
+    sandbox.registry.register_files("wine-never-readable", UNREADABLE[0])
+    sandbox.changes = {"model": {"name": "wine-never-readable"}}
+    said = (
+        r"model: .*/wine-never-readable-1-\w+/model has no MLmodel file that can be read: .*log and register the model"
+    )
+    with pytest.raises(EnvironmentCheckError, match=said):
+        sandbox.run()
