@@ -1,8 +1,10 @@
 """The differences between the inbox and the ledger, in words: what was found and what to do."""
 
+from collections import defaultdict
 from datetime import UTC, datetime
 
 from penstock.reconcile_balance import File
+from penstock.reconcile_books import Batch
 from penstock.reconcile_files import Delivery, State
 from penstock.reconcile_tables import Difference
 from penstock.storage import FileStatus
@@ -64,6 +66,26 @@ def miscounted(file: File, delivery: Delivery) -> Difference:
         subject=file.path,
         found=f"has {file.counted:,} rows, the ledger says {delivery.rows:,} in {delivery.batch}",
         remedy="if the ledger was not edited (DESCRIBE HISTORY of batches), please report this with the file",
+    )
+
+
+def taken_twice(file: File) -> Difference | None:
+    """The same content with rows of it in the tables from two batches; None where there is no such."""
+    batches: dict[FileStatus, set[Batch]] = defaultdict(set)
+    for delivery in file.deliveries:
+        if delivery.status is not None and delivery.rows:
+            batches[delivery.status].add(delivery.batch)
+    doubled = {status: taken for status, taken in batches.items() if len(taken) > 1}
+    if not doubled:
+        return None
+    found = "; ".join(
+        f"{describe(status)} in {' and in '.join(map(str, sorted(taken)))}" for status, taken in doubled.items()
+    )
+    return Difference(
+        kind="taken twice",
+        subject=file.path,
+        found=f"the same content was taken by more than one batch: {found}",
+        remedy="its rows are doubled: delete those of the later batch, and please report how it came",
     )
 
 

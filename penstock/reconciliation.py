@@ -30,7 +30,7 @@ from penstock.reconcile_files import (
 from penstock.reconcile_forecasts import compare_forecasts
 from penstock.reconcile_inbox import count_rows
 from penstock.reconcile_tables import Difference, compare_with_tables
-from penstock.reconcile_verdicts import miscounted, misplaced, unaccounted
+from penstock.reconcile_verdicts import miscounted, misplaced, taken_twice, unaccounted
 from penstock.retention import complete_since
 from penstock.retention_rules import table_names
 from penstock.storage import FileStatus, Storage
@@ -125,6 +125,9 @@ def judge(file: File, books: Books) -> Iterator[Difference]:
     bad = misplaced(file, has_rows=file.path in books.unmarked_paths)
     if bad:
         yield bad
+    doubled = taken_twice(file)
+    if doubled:
+        yield doubled
     delivery = file.placement.delivery
     if file.state is State.SCORED and delivery and file.counted not in (None, delivery.rows):
         yield miscounted(file, delivery)

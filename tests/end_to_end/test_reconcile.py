@@ -276,6 +276,18 @@ def test_files_done_before_a_resume_are_scored(sandbox: Sandbox) -> None:
     assert equation(found) == (6, 2, 6, 2, 0, 0)
 
 
+def test_content_that_was_scored_twice_is_a_difference(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resume that forgets what the ledger has."""
+    sandbox.drop("a.csv", csv_file(WINE, BAD))
+    sandbox.run()
+    shutil.rmtree(sandbox.root / "checkpoint")
+    monkeypatch.setattr("penstock.planning.files_in_ledger", lambda pipeline, arrived: {})
+    sandbox.run(resume=True)
+    found = reconciled(sandbox)
+    assert kinds(found) == [("taken twice", "a.csv")]
+    assert "the same content was taken by more than one batch: " in found.differences[0].found
+
+
 def test_nothing_has_run_yet(sandbox: Sandbox) -> None:
     sandbox.drop("a.csv", csv_file(WINE, WINE))
     found = reconciled(sandbox)
