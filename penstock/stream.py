@@ -61,6 +61,8 @@ class StreamRunner:
                 return list(self.records)
             if self._batch_error is not None:
                 raise self._batch_error from None
+            # Spark meets another process in its checkpoint and knows nothing of the lease, which says who it is.
+            self.pipeline.lease.check()
             raise
         except BaseException:
             # The lease is given back next, and another process may take it.
