@@ -34,5 +34,5 @@ def test_a_jvm_that_spark_submit_started_is_left_as_it_is(monkeypatch: pytest.Mo
 
 def test_a_class_that_spark_does_not_find_is_an_error_with_what_to_do(spark: SparkSession) -> None:
     require_class(spark, FILE_MANAGER)
-    with pytest.raises(EnvironmentCheckError, match=r"org\.example\.Missing.*make jars.*--jars"):
+    with pytest.raises(EnvironmentCheckError, match=r"org\.example\.Missing.*make jars.*copy the file into its jars"):
         require_class(spark, "org.example.Missing")
