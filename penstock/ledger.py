@@ -4,6 +4,7 @@ import json
 import logging
 from dataclasses import dataclass
 
+import deltalake
 from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -41,15 +42,19 @@ class LedgerState:
 
 
 def read_state(config: PipelineConfig, storage: Storage) -> LedgerState:
+    """Raises LedgerError."""
     query_id = query_id_of(storage, config.checkpoint)
-    return LedgerState(
-        query_id=query_id,
-        planned=max(batch_numbers(storage, f"{config.checkpoint}/offsets"), default=None),
-        committed=bool(batch_numbers(storage, f"{config.checkpoint}/commits")),
-        done=finished_batches(config),
-        begun=frozenset(storage.names(queries_folder(config))),
-        closed=query_id is not None and is_closed(config, query_id),
-    )
+    planned = max(batch_numbers(storage, f"{config.checkpoint}/offsets"), default=None)
+    committed = bool(batch_numbers(storage, f"{config.checkpoint}/commits"))
+    with opened_table(config, "batches") as batches:
+        return LedgerState(
+            query_id=query_id,
+            planned=planned,
+            committed=committed,
+            done=last_batches(batches),
+            begun=frozenset(storage.names(queries_folder(config))),
+            closed=query_id is not None and is_closed(batches, pipeline=config.pipeline, query_id=query_id),
+        )
 
 
 def finished_batches(config: PipelineConfig) -> dict[str, int]:
@@ -57,12 +62,16 @@ def finished_batches(config: PipelineConfig) -> dict[str, int]:
 
     Raises LedgerError.
     """
-    with opened_table(config, "batches") as table:
-        if table is None:
-            return {}
-        finished = table.to_pyarrow_dataset().to_table(["query_id", "batch_id"])
-        last = finished.group_by("query_id").aggregate([("batch_id", "max")])
-        return dict(zip(last["query_id"].to_pylist(), last["batch_id_max"].to_pylist(), strict=True))
+    with opened_table(config, "batches") as batches:
+        return last_batches(batches)
+
+
+def last_batches(batches: deltalake.DeltaTable | None) -> dict[str, int]:
+    if batches is None:
+        return {}
+    finished = batches.to_pyarrow_dataset().to_table(["query_id", "batch_id"])
+    last = finished.group_by("query_id").aggregate([("batch_id", "max")])
+    return dict(zip(last["query_id"].to_pylist(), last["batch_id_max"].to_pylist(), strict=True))
 
 
 def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:

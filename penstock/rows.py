@@ -42,7 +42,8 @@ JSON_OPTIONS = {
 
 def read_parquet(spark: SparkSession, paths: Sequence[str], *, layout: ParquetLayout, contract: Contract) -> DataFrame:
     """Rows of Parquet files that have the same types. A column keeps its file's type until the contract casts it."""
-    types = {source: dict(layout.types)[source] for source in contract.sources}
+    of_file = dict(layout.types)
+    types = {source: of_file[source] for source in contract.sources}
     schema = ", ".join(f"{quoted(source)} {kind}" for source, kind in types.items())
     reader = spark.read.schema(schema).option("recursiveFileLookup", "true")
     frame = reader.parquet(*map(literal_glob, paths))

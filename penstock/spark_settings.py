@@ -14,7 +14,7 @@ APPENDER = "io.penstock.delta.AppendOnce"
 SETTINGS: dict[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-    # Delta's own asks about every file of a log at each commit.
+    # Delta's own asks about every file of a log at each commit, and lets a process replace a commit of another one.
     "spark.delta.logStore.file.impl": "io.penstock.local.LocalLogStore",
     # Delta's own lets a driver replace a commit of another one; this one leaves it to S3 (jvm/).
     "spark.delta.logStore.s3a.impl": "io.penstock.s3.ConditionalPutLogStore",

@@ -73,9 +73,8 @@ def test_what_a_pod_refers_to_is_in_the_manifest_or_the_project(pod):
     for volume in pod["volumes"]:
         assert "configMap" not in volume or of_kind("ConfigMap", volume["configMap"]["name"])
     assert {one["name"] for one in container["volumeMounts"]} == {one["name"] for one in pod["volumes"]}
-    *program, job = container["args"][:4]
-    conf = container["args"][4:]
-    assert program == ["/usr/bin/tini", "--", "python"]
+    program, job, *conf = container["args"]
+    assert program == "python"
     assert (ROOT / job).exists()
     for option in conf:
         path = Path(option.removeprefix("--conf="))
@@ -119,6 +118,7 @@ def test_the_image_has_this_spark_and_this_python():
     text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     assert f"FROM apache/spark:{SPARK_VERSION}-" in text
     assert set(re.findall(r"FROM python:([\d.]+)", text)) == {"3.11"}
+    assert 'ENTRYPOINT ["/usr/bin/tini", "--", ' in text
     [uid] = re.findall(r"^USER (\d+)$", text, re.MULTILINE)
     assert f"useradd --uid {uid} " in text
     assert {int(uid)} == {pod["securityContext"]["runAsUser"] for pod in pods()}
