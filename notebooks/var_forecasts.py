@@ -30,6 +30,7 @@ from penstock.demo_macro import macro_history
 from penstock.duckdb_tables import connect_tables
 from penstock.fit_registration import fit_and_register
 from penstock.running import run_pipeline
+from penstock.s3_settings import settings_of
 from penstock.session import build_session
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "macro.yaml").exists()))
@@ -83,7 +84,7 @@ FOLDER.mkdir(parents=True, exist_ok=True)
 data = FOLDER / "macro" / "history.csv"
 data.parent.mkdir(exist_ok=True)
 history.to_csv(data, index=False, date_format="%Y-%m-%d")
-spark = build_session("penstock-notebook", settings=config.spark)
+spark = build_session("penstock-notebook", settings=settings_of(config))
 fitted = fit_and_register(spark, config, data=[str(data)], until=CUTOFF, promote=True)
 print(f"version {fitted.version}: {fitted.outcome}")
 

@@ -30,7 +30,7 @@ def next_steps(written: Written) -> list[str]:
     if written.is_series:
         steps = [("fit a first model and register it", job(written, "fit_var", *conf, *training(written)))]
     elif written.target is None:
-        about = f"register a model with a signature as {written.model!r}, alias champion (README, Your own model)"
+        about = f"register a model with a signature as {written.model!r}, alias champion (docs/pipelines.md)"
         steps = [(about, "")]
     steps += [
         ("see whether all is ready", job(written, "doctor", *conf)),

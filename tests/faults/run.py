@@ -57,6 +57,7 @@ FAULTS: tuple[Fault, ...] = (
 )
 
 
+FULL_RESULTS = PROJECT / "benchmarks" / "results" / "faults.json"
 ON_S3_SUFFIX = ", on S3"
 #: Those that are brought to pipelines on S3, too, and how often.
 ON_S3: tuple[Fault, ...] = (
@@ -112,9 +113,11 @@ def read_results(out: Path) -> list[Result]:
 @click.option("--short", default=1.0, help="This part of the full numbers.")
 @click.option("--on-s3", "is_on_s3", is_flag=True, help="The pipelines' data on a real S3 server, started here.")
 @click.option("--folder", type=click.Path(path_type=Path), default=PROJECT / "logs" / "faults", help="State and data.")
-@click.option("--out", type=click.Path(path_type=Path), default=PROJECT / "benchmarks" / "results" / "faults.json")
+@click.option("--out", type=click.Path(path_type=Path), help="Default: benchmarks/results, or FOLDER if --short.")
 @click.option("--again", is_flag=True, help="Forget what earlier runs have done.")
-def command(names: Sequence[str], short: float, is_on_s3: bool, folder: Path, out: Path, again: bool) -> int:
+def command(names: Sequence[str], short: float, is_on_s3: bool, folder: Path, out: Path | None, again: bool) -> int:
+    out = out or (FULL_RESULTS if short == 1.0 else folder / "short.json")
+    out.parent.mkdir(parents=True, exist_ok=True)
     folder = folder / "s3" if is_on_s3 else folder
     if again:
         shutil.rmtree(folder, ignore_errors=True)
@@ -130,7 +133,6 @@ def command(names: Sequence[str], short: float, is_on_s3: bool, folder: Path, ou
     known = {result.fault: result for result in [*read_results(out), *results]}
     lines = [fault.name for fault in FAULTS] + [fault.name + ON_S3_SUFFIX for fault in ON_S3]
     click.echo(as_table(everything := [known[line] for line in lines if line in known]))
-    out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(as_json(everything))
     return 0 if all(result.passed for result in results) else 1
 
