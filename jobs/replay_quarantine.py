@@ -16,8 +16,9 @@ from penstock.replay_report import report
 @config_options
 @click.option("--reason", default="", help="Only what was rejected for a reason that contains this text.")
 @click.option("--late", is_flag=True, help="Recompute the series of late observations and revisions.")
-def command(conf: tuple[Path, ...], overrides: tuple[str, ...], reason: str, late: bool) -> None:
-    records = run_replay(read_config(conf, overrides), reason=reason, late=late)
+@click.option("--give-up", "gives_up", is_flag=True, help="Take back a replay that was cut off and can't be finished.")
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...], reason: str, late: bool, gives_up: bool) -> None:
+    records = run_replay(read_config(conf, overrides), reason=reason, late=late, gives_up=gives_up)
     for record in records:
         click.echo(report(record))
     if not records:

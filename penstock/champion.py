@@ -3,7 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
@@ -28,12 +28,14 @@ log = logging.getLogger(__name__)
 class Choice:
     """The pinned version, and the versions that were refused and that the alias still points to, with reasons.
 
-    resolved_at: when the registry last said what the alias means.
+    resolved_at: when the registry last said what the alias means. probed: the pinned version has met rows; False where
+    it was the first, and there were none.
     """
 
     pinned: PinnedModel
     refused: dict[str, str]
     resolved_at: datetime
+    probed: bool = True
 
 
 @dataclass(kw_only=True)
@@ -62,6 +64,8 @@ class Champion:
         if the version is unfit and there is none before it, RegistryUnavailableError.
         """
         now = datetime.now(UTC)
+        if before and before.pinned.name != self.model.name:
+            before = None
         try:
             version = named_version(self.registry, self.model)
             return self.judge(version, before=before, probe_rows=probe_rows, now=now)
@@ -77,8 +81,10 @@ class Champion:
         now: datetime,
     ) -> Choice:
         pinned = pinned_model(version)
-        if (before and before.pinned == pinned) or pinned in self._proven:
+        if (before and before.pinned == pinned and before.probed) or pinned in self._proven:
             return Choice(pinned=pinned, refused={}, resolved_at=now)
+        # A version that was taken for want of rows has scored none: it is no version to fall back on.
+        before = before if before and before.probed else None
         refused = before.refused if before else {}
         remembered = refused.get(pinned.version) if pinned in self._judged else None
         reason = remembered or self.unfit(version, probe_rows)
@@ -90,13 +96,18 @@ class Champion:
             return Choice(pinned=pinned, refused={}, resolved_at=now)
         if before is None:
             raise ModelRefusedError(f"model {version.uri} is refused, and no version was used before it: {reason}")
+        if not self.is_usable(before.pinned):
+            raise ModelRefusedError(
+                f"model {version.uri} is refused, and version {before.pinned.version}, used before it, can't be used "
+                f"any more: {reason}"
+            )
         if pinned.version not in refused:
             log.warning("model %s is refused, version %s goes on: %s", version.uri, before.pinned.version, reason)
-        return Choice(pinned=before.pinned, refused={pinned.version: reason}, resolved_at=now)
+        return replace(before, refused={pinned.version: reason}, resolved_at=now)
 
     def without_registry(self, error: RegistryUnavailableError, *, before: Choice | None, now: datetime) -> Choice:
         """The choice before, for `model.max_staleness`; then the error."""
-        if before is None:
+        if before is None or self.model.version not in (None, before.pinned.version):
             raise error
         age_seconds = (now - before.resolved_at).total_seconds()
         if age_seconds > self.model.max_staleness:
@@ -110,10 +121,10 @@ class Champion:
     def untried(self, version: ModelVersion, *, before: Choice | None, now: datetime) -> Choice:
         """The choice without rows to probe a version with: the one before, and a batch with rows will judge."""
         if before is None or not self.is_usable(before.pinned):
-            return Choice(pinned=pinned_model(version), refused={}, resolved_at=now)
+            return Choice(pinned=pinned_model(version), refused={}, resolved_at=now, probed=False)
         log.info("model %s waits for rows to be probed with, version %s goes on", version.uri, before.pinned.version)
         still_refused = {number: reason for number, reason in before.refused.items() if number == version.version}
-        return Choice(pinned=before.pinned, refused=still_refused, resolved_at=now)
+        return replace(before, refused=still_refused, resolved_at=now)
 
     def is_usable(self, pinned: PinnedModel) -> bool:
         """Whether a version used before can be used still: a batch that pins one that can't would never be finished."""

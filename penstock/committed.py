@@ -38,6 +38,21 @@ def committed_groups(
 def committed_files(storage: Storage, table: str, transaction: Transaction) -> list[str] | None:
     """The data files that a transaction's append made, none if it made no append; None where the commits that the log
     still has, or those looked at, do not tell."""
+    actions = committed_actions(storage, table, transaction)
+    if actions is None:
+        return None
+    added = [unquote(action["add"]["path"]) for action in actions if "add" in action]
+    return [path if path.startswith("/") or "://" in path else f"{table}/{path}" for path in added]
+
+
+def has_changed(storage: Storage, table: str, transaction: Transaction) -> bool | None:
+    """Whether a transaction's commit added or removed files; None as for `committed_files`."""
+    actions = committed_actions(storage, table, transaction)
+    return None if actions is None else any({"add", "remove"} & action.keys() for action in actions)
+
+
+def committed_actions(storage: Storage, table: str, transaction: Transaction) -> Actions | None:
+    """What a transaction's commit says, nothing if there is none; None where the log does not tell."""
     for version, actions in newest_commits(storage, f"{table}/_delta_log"):
         batches = [
             action["txn"]["version"]
@@ -45,8 +60,7 @@ def committed_files(storage: Storage, table: str, transaction: Transaction) -> l
             if "txn" in action and action["txn"]["appId"] == transaction.application
         ]
         if transaction.batch_id in batches:
-            added = [unquote(action["add"]["path"]) for action in actions if "add" in action]
-            return [path if path.startswith("/") or "://" in path else f"{table}/{path}" for path in added]
+            return actions
         # A query's batches come in their order.
         if version == 0 or any(batch < transaction.batch_id for batch in batches):
             return []

@@ -140,8 +140,10 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
     # Replays belong to the tables, not to a checkpoint: they go on.
     written = {query for path in paths.values() for query in query_ids(spark, path)}
     old = sorted((state.begun | written) - {REPLAY_QUERY})
+    # The marker's table first: a batch whose rows are dropped must find no marker, and its checkpoint no start.
+    marker_first = sorted(paths, key=lambda name: name != "batches")
     for query in old:
-        close_query(spark, paths.values(), pipeline=config.pipeline, query_id=query)
+        close_query(spark, [paths[name] for name in marker_first], pipeline=config.pipeline, query_id=query)
     for name, path in paths.items():
         if name not in ("batches", "lags"):
             take_back_unfinished(spark, path, config.table_path("batches"))

@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import sys
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from sqlalchemy.engine import make_url
@@ -63,7 +64,7 @@ def start_mlflow(
                     # Eight processes for features (scheduled scorers, traces) that nothing here uses.
                     MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
                     MLFLOW_DISABLE_TELEMETRY="true",
-                    NO_PROXY=without_proxy(),
+                    **without_proxy(),
                 ),
                 ports={"mlflow": port},
                 port_variables={"mlflow": PORT_VARIABLE},
@@ -108,7 +109,11 @@ def problem_of(server: MlflowServer) -> str:
     return problem
 
 
-def without_proxy() -> str:
-    """NO_PROXY with this machine added: requests and boto3 would ask a proxy for 127.0.0.1 otherwise."""
-    present = os.environ.get("NO_PROXY", os.environ.get("no_proxy", ""))
-    return ",".join(dict.fromkeys([*filter(None, present.split(",")), LOOPBACK, "localhost"]))
+def without_proxy() -> dict[str, str]:
+    """NO_PROXY with this machine added: requests and boto3 would ask a proxy for 127.0.0.1 otherwise.
+
+    Under both names: some read the one, some the other, and where both are set, most believe the lower case.
+    """
+    present = [os.environ.get(name, "").split(",") for name in ("no_proxy", "NO_PROXY")]
+    exceptions = ",".join(dict.fromkeys([*filter(None, chain(*present)), LOOPBACK, "localhost"]))
+    return {"NO_PROXY": exceptions, "no_proxy": exceptions}

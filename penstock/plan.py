@@ -82,6 +82,7 @@ class Plan(PlanSection):
     """refused_versions: model versions that failed their probe and that the alias still points to, with the reason.
 
     resolved_at: when the registry last said what the alias means; earlier than planned_at where it did not answer.
+    probed: whether the model version has met rows before, or in this batch's probe.
     """
 
     query_id: str
@@ -95,6 +96,7 @@ class Plan(PlanSection):
     lags_version: int | None = None
     refused_versions: dict[str, str] = {}
     resolved_at: datetime
+    probed: bool = True
     replay: QuarantineReplay | LateReplay | None = None
 
     def files_with(self, *verdicts: Verdict) -> tuple[PlannedFile, ...]:

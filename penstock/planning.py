@@ -11,6 +11,7 @@ from penstock.admission import admit_files
 from penstock.arrivals import Arrival, arrivals
 from penstock.champion import Choice
 from penstock.damage import without_damage
+from penstock.errors import PlanError
 from penstock.input import accepted_rows, checked_rows
 from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
@@ -24,10 +25,12 @@ from penstock.plan import (
     plan_path,
     read_plan,
 )
-from penstock.replay_plan import REPLAY_QUERY
+from penstock.replay_plan import REPLAY_QUERY, replay_numbers
 from penstock.spark_errors import SPARK_ERRORS
 from penstock.workload import workload_of
 
+#: A stream with a `source.max_file_age` from here on has forgotten nothing yet.
+REMEMBERED_SECONDS = 3650 * 86400.0
 log = logging.getLogger(__name__)
 
 
@@ -43,6 +46,11 @@ def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
             "batch %d: runs again from its plan of %s",
             batch_id,
             plan.planned_at.isoformat(timespec="seconds"),
+        )
+    if plan.query_id != query_id:
+        raise PlanError(
+            f"{path}: is a plan of query {plan.query_id}, and the checkpoint is of query {query_id}: was it emptied in "
+            "part only? Start with --resume-from-ledger and a checkpoint folder that does not exist"
         )
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=config.meaning_hash)
     return plan
@@ -84,13 +92,14 @@ def new_plan(
         lags_version=workload_of(config).lags_version(pipeline.spark, config),
         refused_versions=choice.refused,
         resolved_at=choice.resolved_at,
+        probed=choice.probed,
         replay=replay,
     )
 
 
 def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFile]:
-    """A verdict for each file; after a resume, files that the ledger has from an earlier query are done."""
-    done = files_in_ledger(pipeline, arrived) if pipeline.old_queries else {}
+    """A verdict for each file; those that the ledger has from an earlier query, or a replay, are done."""
+    done = files_in_ledger(pipeline, arrived) if others_may_have(pipeline) else {}
     fresh = [arrival for arrival in arrived if arrival not in done]
     admitted = admit_files(fresh, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
     already = [
@@ -98,6 +107,14 @@ def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFi
         for arrival in done
     ]
     return already + admitted
+
+
+def others_may_have(pipeline: Pipeline) -> bool:
+    """Whether a file that is new to the stream may be done: after a resume, or where the stream forgets files, one of
+    which a replay has taken."""
+    config = pipeline.config
+    forgets = config.source.max_file_age < REMEMBERED_SECONDS
+    return bool(pipeline.old_queries) or (forgets and bool(replay_numbers(config, pipeline.storage)))
 
 
 def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival, bool]:
@@ -132,4 +149,4 @@ def choice_of(plan: Plan | None) -> Choice | None:
     """What a batch used and refused, for the one after it."""
     if plan is None:
         return None
-    return Choice(pinned=plan.champion, refused=plan.refused_versions, resolved_at=plan.resolved_at)
+    return Choice(pinned=plan.champion, refused=plan.refused_versions, resolved_at=plan.resolved_at, probed=plan.probed)

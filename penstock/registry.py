@@ -23,11 +23,13 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 
 #: The error codes of an answer that says: there is no such thing.
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-#: What reading an MLmodel file raises: the first three where there is none or it is no YAML, the others where it is
-#: not the YAML that MLflow expects without looking.
+#: What reading an MLmodel file raises: the first five where there is none or it is no YAML, the others where it is
+#: not the YAML that MLflow expects without looking. A disk that fails says nothing about the model.
 UNREADABLE = (
     MlflowException,
-    OSError,
+    FileNotFoundError,
+    IsADirectoryError,
+    NotADirectoryError,
     yaml.YAMLError,
     ValueError,
     TypeError,

@@ -10,6 +10,7 @@ from penstock.errors import ConfigError, LedgerError
 from penstock.ledger import check_ledger, read_state
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, QuarantineReplay, fix_plan
+from penstock.replay_fence import give_up, is_fenced_off
 from penstock.replay_plan import done_path, replay_path, unfinished_replay
 from penstock.replay_planning import plan_late_replay, plan_quarantine_replay
 from penstock.replaying import run_quarantine_replay
@@ -17,17 +18,15 @@ from penstock.running import opened
 from penstock.s3_settings import settings_of
 from penstock.series_late import run_late_replay
 from penstock.session import build_session
-from penstock.tables import Transaction
-from penstock.transactions import has_written
 
 log = logging.getLogger(__name__)
 
 
-def run_replay(config: PipelineConfig, *, reason: str, late: bool) -> list[BatchRecord]:
+def run_replay(config: PipelineConfig, *, reason: str, late: bool, gives_up: bool = False) -> list[BatchRecord]:
     """Replay what waits in the quarantine, or (late) recompute series; returns what was done, a cut-off replay first.
 
-    Raises ConfigError for `late` in a pipeline of rows, LedgerError beside an unfinished batch of the stream, and
-    whatever a batch raises.
+    gives_up: a cut-off replay is taken back instead of finished. Raises ConfigError for `late` in a
+    pipeline of rows, LedgerError beside an unfinished batch of the stream, and whatever a batch raises.
     """
     if late and config.workload != "series":
         raise ConfigError(f"{config.pipeline} is a pipeline of rows: --late is for series")
@@ -35,21 +34,28 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool) -> list[Batch
     check_at_start(config)
     spark = build_session(f"penstock-{config.pipeline}", settings=settings_of(config))
     with opened(spark, config, job="replay_quarantine", is_replay=True) as pipeline:
-        records = []
         cut_off = unfinished_replay(config, pipeline.storage)
-        if cut_off is not None and has_written(config, Transaction.of(cut_off, pipeline=config.pipeline)):
-            log.info("replay %d was cut off: finishing it", cut_off.batch_id)
-            records.append(carry_out(pipeline, cut_off))
-        elif cut_off is not None:
-            # What stopped it may stop it for ever: a file that can't be read, another contract since.
-            log.info("replay %d was cut off before it wrote anything: planned anew", cut_off.batch_id)
-            finish(pipeline, cut_off)
+        records = settle(pipeline, cut_off, gives_up=gives_up) if cut_off else []
         check_stream_is_finished(pipeline)
         plan = plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason)
         if plan is not None:
             plan = fix_plan(pipeline.storage, replay_path(config, plan.batch_id), plan)
             records.append(carry_out(pipeline, plan))
         return records
+
+
+def settle(pipeline: Pipeline, cut_off: Plan, *, gives_up: bool) -> list[BatchRecord]:
+    """Nothing is left to do for the cut-off replay: it is finished, taken back, or had written nothing."""
+    if gives_up:
+        give_up(pipeline, cut_off)
+    elif is_fenced_off(pipeline, cut_off):
+        # What stopped it may stop it for ever: a file that can't be read, another contract since.
+        log.info("replay %d was cut off before it wrote anything: planned anew", cut_off.batch_id)
+    else:
+        log.info("replay %d was cut off: finishing it", cut_off.batch_id)
+        return [carry_out(pipeline, cut_off)]
+    finish(pipeline, cut_off)
+    return []
 
 
 def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:

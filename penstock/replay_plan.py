@@ -42,5 +42,5 @@ def refuse_unfinished_replay(config: PipelineConfig, storage: Storage) -> None:
     if plan is not None:
         raise LedgerError(
             f"replay {plan.batch_id} of {plan.planned_at.isoformat(sep=' ', timespec='seconds')} was cut off; run "
-            "jobs/replay_quarantine.py once more to finish it, then start again"
+            "jobs/replay_quarantine.py once more to finish it (or with --give-up to take it back), then start again"
         )

@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 STATE = Path("warehouse/servers")
+OTHER_CREDENTIALS = ("AWS_SESSION_TOKEN", "AWS_PROFILE")
 NEEDS = f"Start them, unless they run. mlflow needs s3; {DATABASE_VARIABLE} may name its database. thrift needs --conf."
 #: Default and environment variable of each port that is fixed.
 PORTS = {
@@ -90,15 +91,19 @@ def environment(state: Path) -> Mapping[str, str]:
     running = [found for find in finders if (found := find(state))]
     if not running:
         raise ServerError(f"no server runs below {state}; start them with: make servers-up")
-    merged = {"NO_PROXY": without_proxy()}
+    merged = without_proxy()
     for server in running:
         merged |= server.environment()
+    if "AWS_ENDPOINT_URL" in merged:
+        # Of the two the clients believe this one, which the shell may have for another server.
+        merged["AWS_ENDPOINT_URL_S3"] = merged["AWS_ENDPOINT_URL"]
     return merged
 
 
 def exports(state: Path) -> str:
-    """environment() as a shell reads it."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment(state).items())
+    """environment() as a shell reads it, without what would turn its credentials into others."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment(state).items()]
+    return "\n".join([f"unset {' '.join(OTHER_CREDENTIALS)}", *lines])
 
 
 def status(state: Path) -> list[str]:

@@ -20,6 +20,7 @@ from penstock.errors import PenstockError
 from penstock.logs import in_batch
 from penstock.pipeline import Pipeline
 from penstock.preparation import Preparation
+from penstock.spark_errors import SPARK_ERRORS
 from penstock.stopping import StopFile
 
 POLL_SECONDS = 1
@@ -66,7 +67,7 @@ class StreamRunner:
             raise
         except BaseException:
             # The lease is given back next, and another process may take it.
-            query.stop()
+            self._end(query)
             raise
         return list(self.records)
 
@@ -99,6 +100,13 @@ class StreamRunner:
             if self._stop.is_set() and not query.status["isTriggerActive"]:
                 query.stop()
                 return
+
+    def _end(self, query: StreamingQuery) -> None:
+        """Stop the query on the way of an error, which stays the one to be told."""
+        try:
+            query.stop()
+        except SPARK_ERRORS as error:
+            log.error("the query did not end when it was stopped: %s", error)
 
     def _on_batch(self, frame: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - the file log has the list
         if self._stop.is_set():

@@ -175,10 +175,14 @@ def replace_once(frame: DataFrame, path: str, transaction: Transaction, span: Sp
     commit(path, replace)
 
 
+def of_transaction(transaction: Transaction) -> Column:
+    """True for the rows of a micro-batch."""
+    return (F.col("query_id") == transaction.query_id) & (F.col("batch_id") == transaction.batch_id)
+
+
 def batch_rows(spark: SparkSession, path: str, transaction: Transaction) -> DataFrame:
     """What a micro-batch has in a table."""
-    mine = (F.col("query_id") == transaction.query_id) & (F.col("batch_id") == transaction.batch_id)
-    return spark.read.format("delta").load(path).where(mine)
+    return spark.read.format("delta").load(path).where(of_transaction(transaction))
 
 
 def table_exists(spark: SparkSession, path: str) -> bool:

@@ -157,8 +157,8 @@ class Sandbox:
     def run(self, *, resume: bool = False) -> list[BatchRecord]:
         return run_pipeline(self.config(), job="test", once=True, resume=resume)
 
-    def replay(self, *, reason: str = "", late: bool = False) -> list[BatchRecord]:
-        return run_replay(self.config(), reason=reason, late=late)
+    def replay(self, *, reason: str = "", late: bool = False, gives_up: bool = False) -> list[BatchRecord]:
+        return run_replay(self.config(), reason=reason, late=late, gives_up=gives_up)
 
     def table(self, name: str) -> DataFrame:
         return self.spark.read.format("delta").load(f"{self.location}/tables/{name}")

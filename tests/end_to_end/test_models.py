@@ -139,6 +139,32 @@ def test_a_first_version_is_taken_without_rows(sandbox: Sandbox, content: bytes)
     assert (record.accepted, record.plan.champion.version, record.plan.refused_versions) == (0, "1", {})
 
 
+def test_a_first_version_taken_without_rows_is_judged_by_the_first_batch_with_rows(sandbox: Sandbox) -> None:
+    sandbox.changes = {"model": {"name": sandbox.registry.wine_model("broken")}}
+    sandbox.drop("a.csv", csv_file())
+    sandbox.run()
+    sandbox.drop("b.csv", csv_file())
+    sandbox.run()
+    sandbox.drop("c.csv", csv_file(WINE))
+    with pytest.raises(ModelRefusedError, match=r"no version was used before it.*nothing works here"):
+        sandbox.run()
+    sandbox.changes = {"model": {"name": "wine-broken"}}
+    version = swap(sandbox, "wine-broken", "linear")
+    [record] = sandbox.run()
+    sandbox.registry.made.discard("wine-broken")
+    assert (record.accepted, record.failed, record.plan.champion.version) == (1, 0, version)
+
+
+def test_a_model_of_another_name_is_none_to_fall_back_on(sandbox: Sandbox) -> None:
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    swap(sandbox, "wine-renamed", "broken")
+    sandbox.changes = {"model": {"name": "wine-renamed"}}
+    sandbox.drop("b.csv", csv_file(WINE))
+    with pytest.raises(ModelRefusedError, match=r"no version was used before it.*nothing works here"):
+        sandbox.run()
+
+
 def test_a_refused_version_is_told_by_a_batch_without_rows_too(sandbox: Sandbox) -> None:
     """Each run is a process of its own as far as the pipeline knows: this one has not judged the version."""
     swap(sandbox, "wine-told", "linear")

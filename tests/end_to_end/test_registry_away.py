@@ -36,6 +36,13 @@ def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox,
     told = {row.batch_id: row.resolved_at for row in sandbox.rows("batches")}
     assert told[1] == told[0]
 
+    for other in ({"name": "wine-served", "version": "7"}, {"name": "wine-other"}):
+        sandbox.changes = {"model": other}
+        sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
+        with pytest.raises(RegistryUnavailableError, match="did not answer"):
+            sandbox.run()
+    assert sandbox.table("predictions").count() == 3
+
     sandbox.changes = {"model": {"name": "wine-served", "max_staleness": 1}}
     sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
     with pytest.raises(RegistryUnavailableError, match=r"version 1, and model\.max_staleness allows 1 s"):

@@ -13,7 +13,7 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from penstock.errors import EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.lease import Lease
 from penstock.storage import LocalStorage
-from penstock.tables import append_once
+from penstock.tables import append_once, commit_nothing
 
 
 class PowerCutError(Exception):
@@ -197,6 +197,62 @@ def test_a_checkpoint_that_was_given_up_is_refused(sandbox: Sandbox) -> None:
         sandbox.run()
     checkpoint.rename(given_up)
     new.rename(checkpoint)
+    sandbox.run()
+    assert scored_files(sandbox) == ["a.csv", "b.csv"]
+
+
+def test_a_checkpoint_is_given_up_as_soon_as_a_resume_has_begun(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The resume is cut off when it has closed the first table, and the old checkpoint is put back."""
+    checkpoint, old = sandbox.root / "checkpoint", sandbox.root / "old"
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    checkpoint.rename(old)
+    closed: list[Any] = []
+
+    def first_only(*arguments: Any) -> None:
+        cut_off() if closed else closed.append(commit_nothing(*arguments))
+
+    monkeypatch.setattr("penstock.tables.commit_nothing", first_only)
+    with pytest.raises(PowerCutError):
+        sandbox.run(resume=True)
+    monkeypatch.undo()
+    shutil.rmtree(checkpoint)
+    old.rename(checkpoint)
+    sandbox.drop("b.csv", csv_file(WINE))
+    with pytest.raises(LedgerError, match="was given up"):
+        sandbox.run()
+    shutil.rmtree(checkpoint)
+    sandbox.run(resume=True)
+    assert scored_files(sandbox) == ["a.csv", "b.csv"]
+
+
+def test_a_checkpoint_emptied_in_part_is_refused(sandbox: Sandbox) -> None:
+    """What Spark keeps is removed, the plans are not: the first would be obeyed, and its file scored once more."""
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    for name in ("metadata", ".metadata.crc"):
+        (sandbox.root / "checkpoint" / name).unlink(missing_ok=True)
+    for name in ("offsets", "commits", "sources"):
+        shutil.rmtree(sandbox.root / "checkpoint" / name)
+    with pytest.raises(PlanError, match=r"is a plan of query .* is of query .*emptied in part only"):
+        sandbox.run(resume=True)
+    shutil.rmtree(sandbox.root / "checkpoint")
+    sandbox.run(resume=True)
+    assert scored_files(sandbox) == ["a.csv"]
+
+
+def test_a_file_that_a_replay_took_is_not_scored_again_when_the_stream_forgets_it(sandbox: Sandbox) -> None:
+    """It is so much older than the newest file that Spark forgets it, and takes it for new when it is put right."""
+    sandbox.changes = {"source": {"max_file_age": 3600}}
+    sandbox.drop("a.csv", b"another header\n1\n", age_seconds=10_000)
+    sandbox.run()
+    sandbox.drop("a.csv", csv_file(WINE), age_seconds=50)
+    [record] = sandbox.replay()
+    assert record.accepted == 1
+    sandbox.drop("b.csv", csv_file(WINE), age_seconds=40)
+    sandbox.run()
     sandbox.run()
     assert scored_files(sandbox) == ["a.csv", "b.csv"]
 

@@ -13,15 +13,16 @@ from pyspark.sql import functions as F
 from sample_contracts import EXACT
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
-from penstock.errors import ConfigError, LedgerError
+from penstock.errors import ConfigError, LedgerError, PlanError
 from penstock.reconciliation import reconcile
+from penstock.tables import append_once
 
 
 class PowerCutError(Exception):
     """What the tests raise in the middle of a replay."""
 
 
-def cut(*arguments: Any) -> None:
+def cut(*arguments: Any, **options: Any) -> None:
     raise PowerCutError
 
 
@@ -152,6 +153,77 @@ def test_a_replay_that_wrote_nothing_is_planned_anew(sandbox: Sandbox, monkeypat
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert scored(sandbox) == [row for row in FIXED if row[0] != "refused.csv"]
     assert sandbox.run() == []
+
+
+def one_waiting_row(sandbox: Sandbox) -> None:
+    """Nothing is rejected when it is replayed: the first write is that of the predictions."""
+    sandbox.registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
+    sandbox.changes = {"contract": "sample_contracts:LIMITED", "model": {"name": "echo"}}
+    sandbox.drop("a.csv", b"x,note\n11,large\n")
+    sandbox.run()
+    sandbox.changes |= {"contract": "sample_contracts:SMALL"}
+
+
+def test_what_a_paused_replay_still_writes_is_dropped(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is about to, when another one finds that it has written nothing, and replays the same row."""
+    one_waiting_row(sandbox)
+    late: list[Any] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.workload.append_once", lambda *write: late.append(write) or cut())
+        with pytest.raises(PowerCutError):
+            sandbox.replay()
+    assert [record.plan.batch_id for record in sandbox.replay()] == [1]
+    append_once(*late[0])
+    assert [(row.x, row.batch_id) for row in sandbox.rows("predictions")] == [(11.0, 1)]
+
+
+def test_a_replay_whose_first_write_was_of_predictions_is_finished(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_waiting_row(sandbox)
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.replaying.write_marker", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.replay()
+    assert [record.plan.batch_id for record in sandbox.replay()] == [0]
+    assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
+
+
+def test_a_replay_that_can_not_be_finished_is_taken_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a planned file is gone, when some of the replay is in the tables already."""
+    fill(sandbox)
+    sandbox.run()
+    before = scored(sandbox)
+    fix(sandbox)
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.replaying.write_marker", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.replay()
+    (sandbox.inbox / "refused.csv").unlink()
+    with pytest.raises(PlanError, match=r"replay 0: .*refused\.csv was planned and is gone"):
+        sandbox.replay()
+    with pytest.raises(LedgerError, match=r"or with --give-up to take it back"):
+        sandbox.run()
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.replay_job.plan_quarantine_replay", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.replay(gives_up=True)
+    assert (scored(sandbox), len(waiting(sandbox))) == (before, 8)
+    assert [record.plan.batch_id for record in sandbox.replay()] == [1]
+    assert scored(sandbox) == [row for row in FIXED if row[0] != "refused.csv"]
+    assert sandbox.run() == []
+
+
+def test_a_replay_with_its_marker_is_not_taken_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    one_waiting_row(sandbox)
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.replaying.mark", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.replay()
+    with pytest.raises(LedgerError, match="replay 0 has its marker, and its rows are there to stay"):
+        sandbox.replay(gives_up=True)
+    assert [record.plan.batch_id for record in sandbox.replay()] == [0]
+    assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
 
 
 def test_a_damaged_file_stays_refused_and_stops_no_replay(sandbox: Sandbox) -> None:

@@ -66,6 +66,28 @@ def test_a_version_with_another_digest_is_refused_and_the_one_before_goes_on(san
     assert (row.model_version, row.prediction) == (second, 9.4)
 
 
+def test_nothing_is_planned_where_neither_the_new_version_nor_the_one_before_can_be_used(sandbox: Sandbox) -> None:
+    """A batch planned with the one before could never be finished, whatever is registered later."""
+    name = "wine-none-left"
+    register(sandbox, name, "linear")
+    use(sandbox, name)
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    register(sandbox, name, "broken")
+    allowed = [digest(sandbox.config())]
+    use(sandbox, name, allowed_sha256=allowed)
+    sandbox.drop("b.csv", csv_file(WINE))
+    with pytest.raises(
+        ModelRefusedError, match=r"version 1, used before it, can't be used any more: it failed on 1 of"
+    ):
+        sandbox.run()
+    third = register(sandbox, name, "fussy")
+    use(sandbox, name)
+    use(sandbox, name, allowed_sha256=[*allowed, digest(sandbox.config())])
+    [record] = sandbox.run()
+    assert (record.accepted, record.plan.champion.version) == (1, third)
+
+
 def test_without_rows_a_version_before_that_is_no_longer_allowed_does_not_go_on(sandbox: Sandbox) -> None:
     register(sandbox, "wine-no-longer", "linear")
     use(sandbox, "wine-no-longer")

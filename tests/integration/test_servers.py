@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import requests
 from faults.bench import wait_until
 from processes import PROJECT
 
@@ -19,9 +20,28 @@ from penstock import spark_cluster
 from penstock.errors import ServerError
 from penstock.ports import LOOPBACK, listeners_of, running_pids
 from penstock.server_process import get
-from penstock.servers import Cluster, MlflowServer, S3Server, recorded, start_cluster, start_mlflow, start_s3, stop_all
+from penstock.servers import (
+    Cluster,
+    MlflowServer,
+    S3Server,
+    environment,
+    recorded,
+    start_cluster,
+    start_mlflow,
+    start_s3,
+    stop_all,
+)
 
 pytestmark = pytest.mark.integration
+
+#: What a person's shell may have.
+OF_ANOTHER = {
+    "http_proxy": "http://proxy.corp.example:3128",
+    "no_proxy": ".corp.example",
+    "AWS_ENDPOINT_URL_S3": "http://other.example:9000",
+    "AWS_SESSION_TOKEN": "of-another-login",
+    "AWS_PROFILE": "work",
+}
 
 
 def free_ports(count: int) -> list[int]:
@@ -203,11 +223,25 @@ def test_a_shell_takes_over_what_it_needs(state: Path, s3: S3Server, tracking: M
     exports = f"{sys.executable} jobs/servers.py --state '{state}' env"
     shell = ["bash", "-c", f'eval "$({exports})" && env']
     told = subprocess.run(
-        shell, cwd=PROJECT, capture_output=True, text=True, timeout=300, check=True
+        shell, cwd=PROJECT, env=os.environ | OF_ANOTHER, capture_output=True, text=True, timeout=300, check=True
     ).stdout.splitlines()
     for server in (s3, tracking, cluster):
         assert {f"{name}={value}" for name, value in server.environment().items()} <= set(told)
     assert f"PENSTOCK_MASTER={cluster.url}" in told
+    assert f"AWS_ENDPOINT_URL_S3={s3.endpoint}" in told
+    assert not [line for line in told if line.startswith(("AWS_SESSION_TOKEN", "AWS_PROFILE"))]
+
+
+def test_no_proxy_is_asked_for_a_server_of_this_machine(
+    state: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in OF_ANOTHER.items():
+        monkeypatch.setenv(name, value)
+    for name, value in environment(state).items():
+        monkeypatch.setenv(name, value)
+    assert not requests.utils.get_environ_proxies(s3.endpoint)
+    assert requests.utils.get_environ_proxies("http://elsewhere.example") == {"http": OF_ANOTHER["http_proxy"]}
+    assert not requests.utils.get_environ_proxies("http://in.corp.example")
 
 
 def test_down_ends_what_was_started_and_what_a_crash_left(

@@ -5,11 +5,12 @@ from pathlib import Path
 import pytest
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from penstock import committed
-from penstock.committed import committed_files, committed_groups, groups_in_table
+from penstock.committed import committed_files, committed_groups, groups_in_table, has_changed
 from penstock.storage import LocalStorage
-from penstock.tables import Transaction, append_once, close_query, merge_once
+from penstock.tables import Span, Transaction, append_once, close_query, commit_nothing, merge_once, replace_once
 
 ROWS = [("/in/a b.csv", None), ("/in/a b.csv", None), ("/in/a b.csv", "boom"), ("/in/ü%20.csv", "boom")]
 STORAGE = LocalStorage()
@@ -54,6 +55,19 @@ def test_a_batch_is_found_behind_checkpoints_and_other_commits(spark: SparkSessi
     for number in (4, 2, 0):
         assert committed_files(STORAGE, table, batch(number))
         assert sum(groups(spark, table, number).values()) == len(ROWS)
+
+
+def test_a_commit_that_only_removes_rows_has_changed_the_table(spark: SparkSession, table: str) -> None:
+    append_once(rows(spark), table, batch(0))
+    every_row = Span(rows(spark).select(F.lit("q").alias("series_id")).distinct())
+    of_series = spark.read.format("delta").load(table).withColumn("series_id", F.lit("q"))
+    replaced = f"{table}-of-series"
+    of_series.write.format("delta").save(replaced)
+    replace_once(of_series.limit(0), replaced, batch(1), every_row)
+    assert (committed_files(STORAGE, replaced, batch(1)), has_changed(STORAGE, replaced, batch(1))) == ([], True)
+    commit_nothing(spark, replaced, batch(2))
+    assert has_changed(STORAGE, replaced, batch(2)) is False
+    assert has_changed(STORAGE, replaced, batch(3)) is False
 
 
 def test_a_batch_that_appended_nothing_has_no_files(spark: SparkSession, table: str) -> None:

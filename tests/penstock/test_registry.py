@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from penstock.errors import ModelRefusedError
@@ -26,6 +28,15 @@ def test_a_folder_without_one_is_no_model(tmp_path):
 def test_nor_is_one_with_a_folder_of_that_name(tmp_path):
     (tmp_path / "MLmodel").mkdir()
     with pytest.raises(ModelRefusedError, match="IsADirectoryError"):
+        model_metadata(tmp_path)
+
+
+def test_a_disk_that_fails_says_nothing_about_the_model(tmp_path, monkeypatch):
+    def fail(path):
+        raise OSError(errno.EIO, "Input/output error", path)
+
+    monkeypatch.setattr("penstock.registry.Model.load", fail)
+    with pytest.raises(OSError, match="Input/output error"):
         model_metadata(tmp_path)
 
 

@@ -1,0 +1,66 @@
+"""What became of a replay that was cut off: nothing was written, and nothing will be; or some of it is in the tables.
+
+The process that began it may be paused, not dead, with one write before it: each write asks for the lease first, which
+is another's now. Delta drops that write if its transaction is in the table already.
+"""
+
+import logging
+
+from penstock.committed import has_changed
+from penstock.errors import LedgerError
+from penstock.ledger import take_back
+from penstock.pipeline import Pipeline
+from penstock.plan import LateReplay, Plan
+from penstock.replay_plan import REPLAY_QUERY, replay_path
+from penstock.retention_rules import TABLES_OF
+from penstock.series_state import rebuild_lags
+from penstock.tables import Transaction, batch_rows, commit_nothing, of_transaction
+
+log = logging.getLogger(__name__)
+
+
+def is_fenced_off(pipeline: Pipeline, plan: Plan) -> bool:
+    """Whether the replay has written nothing; from now on it can't. False: it has, and must be finished.
+
+    Table by table in the order of its writes: where one is found, the later ones are still open to it.
+    """
+    return not any(was_written(pipeline, name, plan) for name in writes_of(pipeline))
+
+
+def writes_of(pipeline: Pipeline) -> tuple[str, ...]:
+    """The tables in the order in which a replay writes them."""
+    return ("quarantine", *TABLES_OF[pipeline.config.workload], "batches")
+
+
+def was_written(pipeline: Pipeline, name: str, plan: Plan) -> bool:
+    """Whether the replay's write of a table was there before this one, which says nothing and stands in its place."""
+    path, transaction = pipeline.config.table_path(name), Transaction.of(plan, pipeline=pipeline.config.pipeline)
+    commit_nothing(pipeline.spark, path, transaction)
+    changed = has_changed(pipeline.storage, path, transaction)
+    return not batch_rows(pipeline.spark, path, transaction).isEmpty() if changed is None else changed
+
+
+def give_up(pipeline: Pipeline, plan: Plan) -> None:
+    """Take back what a replay of the quarantine has written: what it took waits again.
+
+    May be cut off and run again. Raises LedgerError for a replay of late observations, and for one with its marker.
+    """
+    if isinstance(plan.replay, LateReplay):
+        raise LedgerError(
+            f"{plan.described} of late observations can't be taken back, for it may have replaced rows: make whole "
+            f"what its plan names ({replay_path(pipeline.config, plan.batch_id)}) and run it without --give-up"
+        )
+    if pipeline.done.get(REPLAY_QUERY, -1) >= plan.batch_id:
+        raise LedgerError(
+            f"{plan.described} has its marker, and its rows are there to stay: run it without --give-up, to mark "
+            "what it took"
+        )
+    transaction = Transaction.of(plan, pipeline=pipeline.config.pipeline)
+    for name in reversed(writes_of(pipeline)):
+        commit_nothing(pipeline.spark, pipeline.config.table_path(name), transaction)
+    for name in writes_of(pipeline):
+        if name not in ("batches", "lags"):
+            take_back(pipeline.spark, pipeline.config.table_path(name), of_transaction(transaction))
+    if pipeline.config.workload == "series":
+        rebuild_lags(pipeline.spark, pipeline.config)
+    log.warning("%s was given up: what it has written is taken back", plan.described)
