@@ -12,7 +12,7 @@ import pyspark
 
 from penstock.errors import EnvironmentCheckError
 from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, OWN_JAR, SPARK_VERSION
-from udfs.installed import requirement_problem
+from udfs.installed import requirement_lines, requirement_problem
 
 PYTHON = (3, 11)
 JAVA = (17, 21)
@@ -76,11 +76,3 @@ def requirement_problems(file: Path) -> tuple[list[str], int]:
     """The unmet requirements of a pip requirements file, as `needs X, here is Y`, and how many lines were checked."""
     lines = requirement_lines(file)
     return [problem for line in lines if (problem := requirement_problem(line))], len(lines)
-
-
-def requirement_lines(file: Path) -> list[str]:
-    """Without comments and options; none where there is no such file."""
-    if not file.exists():
-        return []
-    lines = [line.split("#")[0].strip() for line in file.read_text().splitlines()]
-    return [line for line in lines if line and not line.startswith("-")]

@@ -10,13 +10,12 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from penstock.config import PipelineConfig
-from penstock.environment import requirement_lines
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import named_version
 from penstock.registry import ModelVersion, Registry, model_metadata
 from penstock.session import is_local
 from penstock.spark_errors import SPARK_ERRORS
-from udfs.installed import problems_here
+from udfs.installed import logged_python, problems_here, requirement_lines
 
 #: What the jobs themselves send their work through; a model's requirements need not name them.
 OURS = ("mlflow", "pandas", "pyarrow", "numpy")
@@ -35,7 +34,7 @@ def check_executors(spark: SparkSession, config: PipelineConfig, registry: Regis
     try:
         version = named_version(registry, config.model)
         folder = registry.local_copy(version)
-        python = logged_python(folder)
+        python = logged_python(model_metadata(folder).flavors)
     except (ModelRefusedError, RegistryUnavailableError) as error:
         log.warning("the executors were not compared with the model: %s", error)
         return
@@ -64,12 +63,3 @@ def compare_executors(spark: SparkSession, version: ModelVersion, folder: Path, 
             f"executors are not what {version.uri} was logged with: {'; '.join(problems)}; install those versions "
             "there, or train and register the model with theirs"
         )
-
-
-def logged_python(folder: Path) -> str:
-    """Major and minor version of the Python that the model was logged with; empty if it does not say.
-
-    Raises ModelRefusedError.
-    """
-    flavor = model_metadata(folder).flavors.get("python_function", {})
-    return ".".join(str(flavor.get("python_version", "")).split(".")[:2])

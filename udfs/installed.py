@@ -2,10 +2,15 @@
 
 import platform
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
+from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+
+#: Of an MLmodel file, by name.
+Flavors = Mapping[str, Mapping[str, Any]]
 
 
 def problems_here(_: Iterable[int], *, lines: list[str], python: str) -> Iterator[str]:
@@ -19,6 +24,25 @@ def problems_here(_: Iterable[int], *, lines: list[str], python: str) -> Iterato
     for line in lines:
         if problem := requirement_problem(line):
             yield f"{host} {problem}"
+
+
+def model_problems(folder: Path, flavors: Flavors) -> list[str]:
+    """What the model in `folder` was logged with and is not installed here. flavors: of its MLmodel file."""
+    return list(problems_here((), lines=requirement_lines(folder / "requirements.txt"), python=logged_python(flavors)))
+
+
+def logged_python(flavors: Flavors) -> str:
+    """Major and minor version of the Python that a model was logged with; empty if it does not say."""
+    version = flavors.get("python_function", {}).get("python_version", "")
+    return ".".join(str(version).split(".")[:2])
+
+
+def requirement_lines(file: Path) -> list[str]:
+    """Without comments and options; none where there is no such file."""
+    if not file.exists():
+        return []
+    lines = [line.split("#")[0].strip() for line in file.read_text().splitlines()]
+    return [line for line in lines if line and not line.startswith("-")]
 
 
 def requirement_problem(line: str) -> str | None:

@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 from mlflow.models import Model
 
+from udfs.installed import model_problems
 from udfs.outputs import Port, input_ports, output_ports
 from udfs.pickled import is_safe_skops, pickle_allowed
 
@@ -32,9 +34,14 @@ class GuardedModel:
 def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
     """The pyfunc in the folder `path`, with its signature's ports. Raises ModelLoadError."""
     try:
-        allowed = allow_pickle or is_safe_skops(Model.load(path).flavors)
-        with pickle_allowed(allowed):
+        logged = Model.load(path)
+        if problems := model_problems(Path(path), logged.flavors):
+            # Executors come and go: which host this is nobody could ask before.
+            raise ModelLoadError("; ".join(problems))
+        with pickle_allowed(allow_pickle or is_safe_skops(logged.flavors)):
             model = mlflow.pyfunc.load_model(path)
+    except ModelLoadError:
+        raise
     except Exception as error:  # the model is foreign code, and may raise anything
         raise ModelLoadError(" ".join(f"{type(error).__name__}: {error}".split())) from error
     signature = model.metadata.signature
