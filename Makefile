@@ -11,7 +11,7 @@ CODE := jobs schemas udfs penstock tests deploy benchmarks
 SERVERS := $(BIN)/python jobs/servers.py
 
 .DEFAULT_GOAL := help
-.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up thrift-up down demo demo-s3 test faults bench check format wheel lock clean
+.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up thrift-up down demo demo-s3 test faults faults-s3 bench check format wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -86,6 +86,9 @@ test: env s3-tools  ## run all the tests, in two processes
 
 faults: env  ## kill, pause, double and damage the jobs with the full numbers, resumable (hours; SHORT=0.05 takes that part)
 	@PYTHONPATH=tests $(BIN)/python -m faults.run --short $(or $(SHORT),1)
+
+faults-s3: env s3-tools  ## the same for pipelines on S3, with a network that fails (hours; SHORT=0.05 takes that part)
+	@PYTHONPATH=tests $(BIN)/python -m faults.run --on-s3 --short $(or $(SHORT),1)
 
 bench: env  ## measure everything beside the plain way of the same work (an hour), and print the table of docs/speed.md
 	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done

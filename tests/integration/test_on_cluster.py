@@ -4,7 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pyspark.sql import SparkSession
 from s3_server import free_port
 from sandbox import Sandbox, TestRegistry
 
+from penstock.server_process import ServerProcess
 from penstock.servers import Cluster, MlflowServer, S3Server, start_cluster, start_mlflow, start_s3, stop_all
 
 pytestmark = pytest.mark.integration
@@ -126,19 +128,19 @@ def test_a_stream_outlives_an_executor_a_worker_and_the_registry(bench: Bench, s
     job = submitted(sandbox, site, package, "score_stream")
     try:
         job.wait_for("batch 0: 1 files", seconds=600)
-        worker = site.cluster.workers[0]
-        [executor] = [pid for pid in worker.pids() if "CoarseGrainedExecutorBackend" in command_line(pid)]
-        os.kill(executor, signal.SIGKILL)
         ROWS_FEED.deliver(sandbox, 1)
+        job.wait_for("batch 1: 1 of 1 files accepted, scoring", seconds=600)
+        kill(executors_of(site.cluster.workers[0]))
         job.wait_for("batch 1: 1 files", seconds=600)
 
-        assert site.cluster.workers[1].stop()
         ROWS_FEED.deliver(sandbox, 2)
+        job.wait_for("batch 2: 1 of 1 files accepted, scoring", seconds=600)
+        kill(site.cluster.workers[1].pids())
         job.wait_for("batch 2: 1 files", seconds=600)
         start_cluster(site.state, port=site.master_port, ui_port=site.cluster.master.port("ui"))
 
         port = site.tracking.process.port("mlflow")
-        assert site.tracking.stop()
+        kill(site.tracking.process.pids())
         ROWS_FEED.deliver(sandbox, 3)
         job.wait_for("batch 3: 1 files", seconds=600)
         start_mlflow(site.state, s3=site.s3, port=port)
@@ -166,6 +168,18 @@ def test_executors_that_do_not_fit_the_model_are_told_with_both_versions(
     assert job.end(seconds=600) == 1, job.output.read_text()
     assert "needs pandas==" in job.output.read_text()
     assert "here is 1.0.0" in job.output.read_text()
+
+
+def executors_of(worker: ServerProcess) -> list[int]:
+    found = [pid for pid in worker.pids() if "CoarseGrainedExecutorBackend" in command_line(pid)]
+    assert found
+    return found
+
+
+def kill(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def command_line(pid: int) -> str:
