@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -32,14 +32,19 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
+    """sent: so many bytes of the body are sent before the connection ends; None is all of them."""
+
     status: int
     headers: list[tuple[str, str]]
     body: bytes
+    sent: int | None = None
 
 
 Forward = Callable[[Request], Answer]
 #: Gives the answer, or None where the connection is to break without one.
 Fault = Callable[[Request, Forward], Answer | None]
+#: What servers say that can't answer now: AWS with any of them, others with the first two.
+UNAVAILABLE = ((500, "InternalError"), (503, "ServiceUnavailable"), (503, "SlowDown"))
 
 
 def no_fault(request: Request, forward: Forward) -> Answer | None:
@@ -81,19 +86,43 @@ def refuse(pattern: str, *, status: int, code: str, method: str = "PUT", times: 
 
 
 def flaky(*, unavailable: float, reset: float, seed: int = 0) -> Fault:
-    """503 to that part of the requests; of another part the connection breaks, for half of them after the server did
-    as asked."""
+    """500 or 503 to that part of the requests; of another part the connection breaks, for half of them after the
+    server did as asked."""
     dice = random.Random(seed)
 
     def fault(request: Request, forward: Forward) -> Answer | None:
         thrown = dice.random()
         if thrown < unavailable:
-            return error(503, "SlowDown")
+            return error(*dice.choice(UNAVAILABLE))
         if thrown < unavailable + reset:
             if thrown < unavailable + reset / 2:
                 forward(request)
             return None
         return forward(request)
+
+    return fault
+
+
+def break_off(pattern: str, *, method: str = "GET", times: int = 1) -> Fault:
+    """Half of the answer's body comes, then the connection ends."""
+    due = Countdown(times)
+
+    def fault(request: Request, forward: Forward) -> Answer | None:
+        answer = forward(request)
+        is_due = request.matches(method, pattern) and due()
+        return replace(answer, sent=len(answer.body) // 2) if is_due else answer
+
+    return fault
+
+
+def outage(seconds: float, status: int | None = None, code: str = "") -> Fault:
+    """From now on, so long, no request reaches the server: its connection breaks, or an S3 error answers it."""
+    end = time.monotonic() + seconds
+
+    def fault(request: Request, forward: Forward) -> Answer | None:
+        if time.monotonic() >= end:
+            return forward(request)
+        return None if status is None else error(status, code)
 
     return fault
 
@@ -116,13 +145,16 @@ def error(status: int, code: str) -> Answer:
 
 
 class S3Proxy:
-    """`fault` may be exchanged at any time; `requests` are those that came, in order, until `forget`."""
+    """`fault` may be exchanged at any time; `requests` are those that came, in order, until `forget`.
 
-    def __init__(self, address: str) -> None:
+    port: 0 is any free one. Before the proxy is made, and after `stop`, connections to it are refused.
+    """
+
+    def __init__(self, address: str, port: int = 0) -> None:
         self.address = address
         self.fault: Fault = no_fault
         self.requests: list[Request] = []
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), handler_of(self))
         self.server.daemon_threads = True
         self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True, name="s3-proxy").start()
@@ -179,7 +211,8 @@ def handler_of(proxy: S3Proxy) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             # The answer to a HEAD has no body, not even an error's: the client would take it for the next answer.
             if self.command != "HEAD":
-                self.wfile.write(answer.body)
+                self.wfile.write(answer.body[: answer.sent])
+            self.close_connection = self.close_connection or answer.sent is not None
 
         def reset(self) -> None:
             self.close_connection = True

@@ -82,7 +82,7 @@ def one_stream(feed: Feed, sandbox: Sandbox, fault: Fault) -> dict[str, object]:
 
 FAULT = FaultLine(
     name="bad network",
-    done="streams through a proxy that loses answers of commits; answers 503 to 20% of requests and resets 5%; "
+    done="streams through a proxy that loses answers of commits; answers 500 or 503 to 20% of requests and resets 5%; "
     "stalls for 30 s",
     must="0 lost, 0 twice, no manual step",
     times=12,
