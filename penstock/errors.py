@@ -47,3 +47,13 @@ class FitError(PenstockError):
 
 class ServerError(PenstockError):
     """A server of this machine (penstock.servers) can't be started, or stopped."""
+
+
+class StorageError(PenstockError, OSError):
+    """The store of a file did not do as it was asked, which says nothing about the file: S3, a disk or a mount.
+
+    Made like any OSError, of a number, words and the path.
+    """
+
+    def __str__(self) -> str:
+        return f"{self.filename}: {self.strerror}"

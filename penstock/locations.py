@@ -6,26 +6,29 @@ from typing import BinaryIO
 
 from penstock.config import PipelineConfig, S3Config
 from penstock.location_rules import is_on_s3
-from penstock.storage import FileStatus, LocalStorage, Storage
+from penstock.storage import PATIENCE_SECONDS, FileStatus, LocalStorage, Storage
 
 
-def storage_of(config: PipelineConfig) -> Storage:
-    """The one store for all of a pipeline's locations, wherever each of them is."""
-    return LocatedStorage(config.s3)
+def storage_of(config: PipelineConfig, *, patience_seconds: float = PATIENCE_SECONDS) -> Storage:
+    """The one store for all of a pipeline's locations, wherever each of them is.
+
+    patience_seconds: how long an S3 that is away is asked again before an error says so.
+    """
+    return LocatedStorage(config.s3, patience_seconds)
 
 
 class LocatedStorage:
     """Each path goes to the store that it is in."""
 
-    def __init__(self, s3: S3Config) -> None:
-        self._config, self._local = s3, LocalStorage()
+    def __init__(self, s3: S3Config, patience_seconds: float) -> None:
+        self._config, self._patience_seconds, self._local = s3, patience_seconds, LocalStorage()
 
     @cached_property
     def _s3(self) -> Storage:
         # The AWS SDK takes most of a second to import, and most pipelines of one machine never need it.
         from penstock.s3_storage import S3Storage
 
-        return S3Storage(self._config)
+        return S3Storage(self._config, self._patience_seconds)
 
     def at(self, path: str) -> Storage:
         return self._s3 if is_on_s3(path) else self._local

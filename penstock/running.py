@@ -28,6 +28,7 @@ from penstock.scoring import checked_ports
 from penstock.series_state import adapt_lags, check_frequency
 from penstock.session import build_session
 from penstock.stopping import StopFile
+from penstock.storage import BATCH_PATIENCE_SECONDS
 from penstock.stream import StreamRunner
 from penstock.tables import column_type, prepare_table
 from penstock.warming import begin_workers, preload_settings
@@ -49,7 +50,8 @@ def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) 
         spark = build_session(f"penstock-{config.pipeline}", settings=preload_settings(config) | settings_of(config))
         begin_workers(spark)
         with opened(spark, config, job=job, resume=resume) as pipeline, watched(pipeline, metrics) as on_record:
-            stop_file = StopFile.of(config, pipeline.storage)
+            # Each look at it holds up the answer to a signal for as long as the storage is asked again.
+            stop_file = StopFile.of(config, storage_of(config))
             log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
             return StreamRunner(pipeline=pipeline, stop_file=stop_file, on_record=on_record).run(once=once)
 
@@ -64,8 +66,9 @@ def opened(
     """
     contract = load_contract(config)
     check_rules(spark, contract)
-    storage = storage_of(config)
-    with Lease(storage=storage, path=lease_path(config.tables.root), job=job) as lease:
+    storage = storage_of(config, patience_seconds=BATCH_PATIENCE_SECONDS)
+    # A renewal has the time at which it began, so a new one soon is worth more than a long attempt.
+    with Lease(storage=storage_of(config), path=lease_path(config.tables.root), job=job) as lease:
         state = read_state(config, storage)
         if not is_replay:
             refuse_unfinished_replay(config, storage)

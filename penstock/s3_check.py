@@ -13,10 +13,7 @@ def check_s3_folder(storage: Storage, folder: str, *, write: bool) -> str:
         if write:
             check_conditional_writes(storage, folder)
     except OSError as error:
-        raise EnvironmentCheckError(
-            f"{folder} can't be used: {error.strerror}; check s3.endpoint, the bucket and the credentials in the "
-            "environment"
-        ) from None
+        raise EnvironmentCheckError(f"{folder} can't be used: {error.strerror}") from None
     return f"{folder} is {'writable, and takes each name once' if write else 'readable'}"
 
 

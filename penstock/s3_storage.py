@@ -1,50 +1,61 @@
 """Single files on S3 and what speaks its protocol, by boto3. What must happen once is a PUT with If-None-Match."""
 
 import errno
+import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import boto3
-import smart_open.s3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
+from urllib3.exceptions import HTTPError
 
 from penstock.config import S3Config
+from penstock.errors import StorageError
 from penstock.location_rules import S3_SCHEME
-from penstock.storage import FileStatus
+from penstock.s3_errors import as_os_errors, code_of, os_error
+from penstock.s3_patience import Patience, pause_seconds
+from penstock.s3_reading import open_s3
+from penstock.storage import PATIENCE_SECONDS, FileStatus
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-NOT_THERE = ("NoSuchKey", "NoSuchBucket", "404")
-NOT_ALLOWED = ("AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "403")
 #: 412: there is such a key. 409: another conditional PUT of it is under way, and may still fail.
 EXISTS, UNDER_WAY = "PreconditionFailed", "ConditionalRequestConflict"
 ATTEMPTS = 10
+#: Ten times as long after the tenth attempt: some seconds in all.
+CONFLICT_PAUSE_SECONDS = 0.1
+BODY_ATTEMPTS = 7
+BROKEN_BODY = (HTTPClientError, IncompleteReadError, HTTPError)
+#: The answer to a HEAD has no body that would tell what was not found.
+NOT_FOUND = "404"
 MARK = "penstock-writer"
 
 
 class S3Storage:
-    """Buckets at one endpoint. Paths are s3a://bucket/key. Raises OSError (FileNotFoundError, PermissionError)."""
+    """Buckets at one endpoint. Paths are s3a://bucket/key. Raises StorageError, and FileNotFoundError for no such key.
 
-    def __init__(self, config: S3Config) -> None:
-        self.config = config
+    patience_seconds: how long a request is sent again where S3 does not answer, or can't just now.
+    """
+
+    def __init__(self, config: S3Config, patience_seconds: float = PATIENCE_SECONDS) -> None:
+        self.config, self.patience_seconds = config, patience_seconds
 
     @cached_property
     def client(self) -> "S3Client":
         """Safe to share between threads. The credentials come from boto3's chain: environment, profile, role."""
-        return boto3.session.Session().client(
+        client = boto3.session.Session().client(
             "s3",
             endpoint_url=self.config.the_endpoint,
             region_name=self.config.the_region,
             config=Config(
                 connect_timeout=5,
                 read_timeout=20,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+                retries={"mode": "standard", "total_max_attempts": 1},
                 max_pool_connections=32,
                 s3={"addressing_style": "path" if self.config.is_path_style else "auto"},
                 # Servers other than AWS don't all know the newer checksums.
@@ -52,6 +63,8 @@ class S3Storage:
                 response_checksum_validation="when_required",
             ),
         )
+        client.meta.events.register("needs-retry.s3", cast(Any, Patience(seconds=self.patience_seconds)))
+        return client
 
     def status(self, path: str) -> FileStatus | None:
         """By a listing, as Spark's file source sees it: a HEAD has the time in whole seconds only."""
@@ -65,22 +78,31 @@ class S3Storage:
 
     def open(self, path: str) -> BinaryIO:
         bucket, key = split(path)
-        with as_os_errors(path):
-            return cast(BinaryIO, smart_open.s3.open(bucket, key, "rb", client=self.client))
+        return open_s3(self.client, bucket, key, path=path)
 
     def read(self, path: str) -> bytes | None:
         bucket, key = split(path)
         try:
             with as_os_errors(path):
-                return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+                return self._whole(bucket, key)
         except FileNotFoundError:
             return None
+
+    def _whole(self, bucket: str, key: str) -> bytes:
+        """A body may break off when botocore has long counted its request as answered."""
+        for attempt in range(1, BODY_ATTEMPTS):
+            body = self.client.get_object(Bucket=bucket, Key=key)["Body"]
+            try:
+                return body.read()
+            except BROKEN_BODY:
+                time.sleep(pause_seconds(attempt))
+        return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def create(self, path: str, content: bytes) -> bool:
         """Whoever is refused may have been refused by a PUT of their own whose answer was lost: each has its mark."""
         bucket, key = split(path)
         mark = uuid.uuid4().hex
-        for _ in range(ATTEMPTS):
+        for attempt in range(1, ATTEMPTS + 1):
             try:
                 self.client.put_object(Bucket=bucket, Key=key, Body=content, IfNoneMatch="*", Metadata={MARK: mark})
                 return True
@@ -91,15 +113,26 @@ class S3Storage:
                     raise os_error(error, path) from None
             except BotoCoreError as error:
                 raise os_error(error, path) from None
-        raise OSError(errno.EAGAIN, f"others kept writing it through {ATTEMPTS} attempts", path)
+            time.sleep(attempt * CONFLICT_PAUSE_SECONDS)
+        return self._is_made_after_conflicts(path, mark)
+
+    def _is_made_after_conflicts(self, path: str, mark: str) -> bool:
+        """A conflict does not say how it ended: one of these PUTs may have made the object, or another's has."""
+        found = self._mark_of(path)
+        if found is None:
+            told = f"others kept writing it through {ATTEMPTS} attempts; find out who writes there, then start again"
+            raise StorageError(errno.EAGAIN, told, path)
+        return found == mark
 
     def _mark_of(self, path: str) -> str | None:
+        """None where there is no such object, or one that was not created here."""
         bucket, key = split(path)
         try:
-            with as_os_errors(path):
-                return self.client.head_object(Bucket=bucket, Key=key)["Metadata"].get(MARK)
-        except FileNotFoundError:
-            return None
+            return self.client.head_object(Bucket=bucket, Key=key)["Metadata"].get(MARK)
+        except (ClientError, BotoCoreError) as error:
+            if isinstance(error, ClientError) and code_of(error) == NOT_FOUND:
+                return None
+            raise os_error(error, path) from None
 
     def replace(self, path: str, content: bytes) -> None:
         bucket, key = split(path)
@@ -114,16 +147,11 @@ class S3Storage:
     def names(self, folder: str) -> list[str]:
         bucket, prefix = split(f"{folder}/")
         found: set[str] = set()
-        try:
-            with as_os_errors(folder):
-                pages = self.client.get_paginator("list_objects_v2").paginate(
-                    Bucket=bucket, Prefix=prefix, Delimiter="/"
-                )
-                for page in pages:
-                    found.update(entry["Key"].removeprefix(prefix) for entry in page.get("Contents", []))
-                    found.update(entry["Prefix"].removeprefix(prefix) for entry in page.get("CommonPrefixes", []))
-        except FileNotFoundError:
-            return []
+        with as_os_errors(folder):
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix, Delimiter="/")
+            for page in pages:
+                found.update(entry["Key"].removeprefix(prefix) for entry in page.get("Contents", []))
+                found.update(entry["Prefix"].removeprefix(prefix) for entry in page.get("CommonPrefixes", []))
         return sorted({name.rstrip("/") for name in found} - {""})
 
     def make_folder(self, folder: str) -> None:
@@ -157,27 +185,3 @@ def split(path: str) -> tuple[str, str]:
 
 def as_status(length: int, modified: datetime) -> FileStatus:
     return FileStatus(length=length, modified_milliseconds=round(modified.timestamp() * 1000))
-
-
-@contextmanager
-def as_os_errors(path: str) -> Iterator[None]:
-    """boto3's errors as those that a local file would give."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise os_error(error, path) from None
-
-
-def os_error(error: ClientError | BotoCoreError, path: str) -> OSError:
-    if not isinstance(error, ClientError):
-        return OSError(errno.EIO, " ".join(str(error).split()), path)
-    code, message = code_of(error), error.response["Error"].get("Message", "")
-    if code in NOT_THERE:
-        return FileNotFoundError(errno.ENOENT, f"S3 has no such thing ({code})", path)
-    if code in NOT_ALLOWED:
-        return PermissionError(errno.EACCES, f"S3 refused it ({code}): {message}", path)
-    return OSError(errno.EIO, f"S3 answered {code}: {message}", path)
-
-
-def code_of(error: ClientError) -> str:
-    return error.response["Error"]["Code"]

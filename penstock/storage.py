@@ -11,6 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+#: How long S3 is asked again where it does not answer; somebody waits for it, or looks again later anyway.
+PATIENCE_SECONDS = 10.0
+#: The same for a micro-batch, whose work until then would be lost.
+BATCH_PATIENCE_SECONDS = 60.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileStatus:

@@ -1,5 +1,6 @@
 """A real S3 server, reached by the tests' Spark session directly and through a proxy with faults."""
 
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,9 @@ from pyspark.sql import SparkSession
 from s3_proxy import S3Proxy, no_fault
 from s3_server import S3Server, s3a_settings, start_s3_server
 from s3_store import Bucket
+
+from penstock.config import S3Config
+from penstock.s3_storage import S3Storage
 
 DIRECT = "direct"
 PROXIED = "proxied"
@@ -55,3 +59,23 @@ def direct(s3_spark: SparkSession, s3: S3Server) -> Bucket:
 @pytest.fixture
 def proxied(s3_spark: SparkSession, s3: S3Server, proxy: S3Proxy) -> Bucket:
     return Bucket(spark=s3_spark, server=s3, name=PROXIED)
+
+
+@pytest.fixture
+def storage(s3: S3Server, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch) -> S3Storage:
+    """Through the proxy."""
+    for name, value in s3.environment().items():
+        monkeypatch.setenv(name, value)
+    return S3Storage(S3Config(endpoint=proxy.endpoint))
+
+
+@pytest.fixture
+def hasty(storage: S3Storage) -> S3Storage:
+    """Waits for half a second at most."""
+    return S3Storage(storage.config, patience_seconds=0.5)
+
+
+@pytest.fixture
+def path(storage: S3Storage) -> str:
+    """A name that no other test has."""
+    return f"s3a://{PROXIED}/files/{uuid.uuid4().hex}"
