@@ -8,19 +8,25 @@ from penstock.admission_parquet import admit_parquet
 from penstock.arrivals import Arrival
 from penstock.config import SourceConfig
 from penstock.plan import PlannedFile, refused_file
-from penstock.settling import Settled, settle
-from penstock.storage import Storage
+from penstock.settling import VANISHED, Settled, settle
+from penstock.storage import Storage, is_of_content, trouble_with
 from schemas.contract import Contract
 
 WORKERS = 16
 CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
 PARQUET_ENDINGS = (".parquet", ".pq")
+#: What a local disk raises of one file while the others can be read. S3 raises neither: a right that is missing there
+#: may be that of the whole bucket, or of its KMS key.
+OF_ONE_FILE = (PermissionError, IsADirectoryError)
 
 
 def admit_files(
     arrived: Sequence[Arrival], *, storage: Storage, source: SourceConfig, contract: Contract
 ) -> list[PlannedFile]:
-    """A verdict for each arrival, in the same order; accepted, or refused with all reasons found."""
+    """A verdict for each arrival, in the same order; accepted, or refused with all reasons found.
+
+    Raises StorageError: a store in trouble says nothing about its files, and a refusal is for ever.
+    """
     settled = settle(arrived, storage=storage, settle_seconds=source.settle)
 
     def admit(arrival: Arrival) -> PlannedFile:
@@ -42,8 +48,19 @@ def admit_file(
         if format_of(path, default=source.format) == "parquet":
             return admit_parquet(path, status, storage=storage, contract=contract)
         return admit_csv(path, status, storage=storage, dialect=source.csv, contract=contract)
+    except FileNotFoundError as error:
+        return refused_as_gone(path, error, storage=storage)
     except OSError as error:
+        if not is_of_content(error) and not isinstance(error, OF_ONE_FILE):
+            raise trouble_with(path, error) from None
         return refused_file(path=path, status=status, reasons=[f"file: can't be read: {error.strerror or error}"])
+
+
+def refused_as_gone(path: str, error: FileNotFoundError, *, storage: Storage) -> PlannedFile:
+    """Raises StorageError where a second look finds the file that was not there."""
+    if storage.status(path) is not None:
+        raise trouble_with(path, error) from None
+    return refused_file(path=path, status=None, reasons=[VANISHED])
 
 
 def format_of(path: str, *, default: str) -> str:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.plan import ParquetLayout, PlannedFile, refused_file
-from penstock.storage import FileStatus, Storage
+from penstock.storage import FileStatus, Storage, is_of_content
 from schemas.contract import Contract, Field
 
 INTEGER_BITS = {"integer": 32, "long": 64}
@@ -22,7 +22,9 @@ def admit_parquet(path: str, status: FileStatus, *, storage: Storage, contract: 
         try:
             parquet = pq.ParquetFile(file)
             schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
-        except pa.ArrowException as error:
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and not is_of_content(error):
+                raise
             # Arrow's words name its own options; what matters to a reader is that the file has no valid footer.
             reason = f"file: is not a readable Parquet file: {str(error).splitlines()[0]}"
             return refused_file(path=path, status=status, reasons=[reason])

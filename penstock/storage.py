@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from penstock.errors import StorageError
+
 #: How long S3 is asked again where it does not answer; somebody waits for it, or looks again later anyway.
 PATIENCE_SECONDS = 10.0
 #: The same for a micro-batch, whose work until then would be lost.
@@ -60,6 +62,19 @@ class Storage(Protocol):
 
         Raises FileNotFoundError or NotADirectoryError where there is no such folder.
         """
+
+
+def is_of_content(error: OSError) -> bool:
+    """Whether it was raised on a file's bytes, by Arrow or gzip: what a system or a store raises has a number."""
+    return error.errno is None
+
+
+def trouble_with(path: str, error: OSError) -> StorageError:
+    """What was raised by a system or a store, with the path and what to do."""
+    if isinstance(error, StorageError):
+        return error
+    told = f"can't be read: {error.strerror}; check the disk or mount, then start again"
+    return StorageError(error.errno, told, path)
 
 
 class LocalStorage:

@@ -1,3 +1,4 @@
+import errno
 import gzip
 import os
 import time
@@ -9,6 +10,7 @@ import pytest
 from penstock.admission import admit_files, format_of
 from penstock.arrivals import Arrival
 from penstock.config import SourceConfig
+from penstock.errors import StorageError
 from penstock.storage import LocalStorage
 from schemas.contract import Contract, Field
 
@@ -51,6 +53,9 @@ def inbox(tmp_path):
             else:
                 pq.write_table(content, path)
             os.utime(path, (EARLIER, EARLIER))
+
+        def path(self, name):
+            return tmp_path / name
 
         def admit(self, *names, storage=None, **source):
             arrived = [Arrival(path=str(tmp_path / name), modified_milliseconds=int(EARLIER * 1000)) for name in names]
@@ -118,6 +123,66 @@ def test_a_file_that_can_not_be_opened_is_refused_with_the_systems_words(inbox):
     locked, other = inbox.admit("locked.csv", "b.csv", storage=Storage())
     assert locked.reasons == ("file: can't be read: Permission denied",)
     assert other.verdict == "accepted"
+
+
+class Troubled(LocalStorage):
+    """Opens files, and fails to read those whose name says so."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def open(self, path):
+        if path.rsplit("/", 1)[1].startswith("trouble"):
+            raise self.error
+        return super().open(path)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENFILE, errno.EMFILE, errno.ENOMEM, errno.ETIMEDOUT])
+@pytest.mark.parametrize("name", ["trouble.csv", "trouble.parquet"])
+def test_trouble_with_the_disk_is_no_verdict_on_a_file(inbox, name, number):
+    inbox.put(name, b"x\n1\n")
+    inbox.put("b.csv", b"x\n1\n")
+    storage = Troubled(OSError(number, os.strerror(number)))
+    with pytest.raises(StorageError, match=f"/{name}: can't be read: {os.strerror(number)}; check the disk or mount"):
+        inbox.admit("b.csv", name, storage=storage)
+
+
+def test_trouble_with_the_store_goes_on_as_it_is(inbox):
+    inbox.put("trouble.csv", b"x\n1\n")
+    error = StorageError(errno.EACCES, "S3 refused it (AccessDenied)", "s3a://bucket/trouble.csv")
+    with pytest.raises(StorageError) as raised:
+        inbox.admit("trouble.csv", storage=Troubled(error))
+    assert raised.value is error
+
+
+def test_a_file_that_vanishes_before_it_is_opened_is_refused_as_one(inbox):
+    inbox.put("trouble.csv", b"x\n1\n")
+
+    class Vanishing(LocalStorage):
+        def open(self, path):
+            inbox.path("trouble.csv").unlink()
+            return super().open(path)
+
+    [file] = inbox.admit("trouble.csv", storage=Vanishing())
+    assert file.reasons == ("file: vanished between listing and reading",)
+
+
+def test_a_file_that_is_there_and_can_not_be_found_is_trouble(inbox):
+    """A gateway before the store that has lost it, say."""
+    inbox.put("trouble.csv", b"x\n1\n")
+    with pytest.raises(StorageError, match=r"trouble\.csv: can't be read"):
+        inbox.admit("trouble.csv", storage=Troubled(FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))))
+
+
+def test_a_footer_that_arrow_calls_an_io_error_is_the_files_own(inbox):
+    inbox.put("a.parquet", pa.table({"x": [1.0]}))
+    path = inbox.path("a.parquet")
+    whole = path.read_bytes()
+    length = int.from_bytes(whole[-8:-4], "little")
+    path.write_bytes(whole[: -8 - length] + b"\xff" * length + whole[-8:])
+    [file] = inbox.admit("a.parquet")
+    assert file.verdict == "refused"
+    assert file.reasons[0].startswith("file: is not a readable Parquet file: ")
 
 
 @pytest.mark.parametrize("name", ["a b.csv", "a[1].csv", "é+%20.csv", "a{1,2}?.csv"])
