@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecord | None:
     """Run a micro-batch to its marker; None if it has its marker already.
 
-    Raises PlanError, AccountingError, LeaseError, ModelRefusedError, RegistryUnavailableError.
+    Raises PlanError, AccountingError, LeaseError, ModelRefusedError, RegistryUnavailableError, StorageError.
     """
     transaction = Transaction(pipeline=pipeline.config.pipeline, query_id=query_id, batch_id=batch_id)
     if batch_id <= pipeline.done.get(query_id, -1):
@@ -43,11 +43,7 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
         plan = obtain_plan(pipeline, query_id=query_id, batch_id=batch_id)
         check_files_unchanged(plan, pipeline.storage)
     announce_query(pipeline.config, pipeline.storage, query_id)
-    try:
-        write_rows(pipeline, plan, transaction, phases)
-    except UnreadableInputError as failure:
-        plan = amended_plan(pipeline, plan, failure)
-        write_rows(pipeline, plan, transaction, phases)
+    plan = write_readable_rows(pipeline, plan, transaction, phases)
     with phases.measure("account"):
         check_files_unchanged(plan, pipeline.storage)
         counts = count_batch(pipeline, plan, transaction)
@@ -62,6 +58,19 @@ class UnreadableInputError(Exception):
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
         self.cause = cause
+
+
+def write_readable_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases: Phases) -> Plan:
+    """Returns the plan by which the rows were written: without files whose damage was met meanwhile."""
+    try:
+        write_rows(pipeline, plan, transaction, phases)
+    except UnreadableInputError as failure:
+        plan = amended_plan(pipeline, plan, failure)
+        try:
+            write_rows(pipeline, plan, transaction, phases)
+        except UnreadableInputError as again:
+            raise again.cause from None
+    return plan
 
 
 def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases: Phases) -> None:
@@ -88,8 +97,12 @@ def rejected_of(rows: DataFrame | None, plan: Plan) -> DataFrame | None:
 
 
 def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) -> Plan:
-    """The plan without the damaged files that made the batch fail; raises the cause if there is none."""
+    """The plan without the damaged files that made the batch fail; raises the cause if there is none.
+
+    Raises PlanError for a file that is gone or changed, StorageError: neither is damage, and the plan stays.
+    """
     files = without_damage(plan.files, storage=pipeline.storage, contract=pipeline.contract)
+    check_files_unchanged(plan, pipeline.storage)
     if files is None:
         raise failure.cause
     amended = plan.model_copy(update={"files": tuple(files)})

@@ -10,15 +10,19 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from penstock.admission import refused_as_gone
 from penstock.plan import PlannedFile, refused_file
-from penstock.storage import Storage
+from penstock.storage import Storage, is_of_content, trouble_with
 from schemas.contract import Contract
 
 log = logging.getLogger(__name__)
 
 
 def without_damage(files: Sequence[PlannedFile], *, storage: Storage, contract: Contract) -> list[PlannedFile] | None:
-    """The files with the damaged Parquet files among them refused; None if none is damaged."""
+    """The files with the damaged Parquet files among them refused, and those that are gone; None if there are none.
+
+    Raises StorageError: what a store in trouble does not give is no damage.
+    """
     judged = [judge(file, storage=storage, contract=contract) for file in files]
     return None if judged == list(files) else judged
 
@@ -30,7 +34,11 @@ def judge(file: PlannedFile, *, storage: Storage, contract: Contract) -> Planned
         with storage.open(file.path) as content:
             for _ in pq.ParquetFile(content).iter_batches(columns=list(contract.sources)):
                 pass
+    except FileNotFoundError as error:
+        return refused_as_gone(file.path, error, storage=storage)
     except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and not is_of_content(error):
+            raise trouble_with(file.path, error) from None
         reason = f"file: its footer is whole, its pages are damaged: {str(error).splitlines()[0]}"
         log.warning("%s: %s", file.path, reason)
         return refused_file(path=file.path, status=file.status, reasons=[reason])
