@@ -39,7 +39,7 @@ class Preparation:
                 self._tried = version
                 self.champion.warm_up(version)
                 log.info("model %s is ready for the next batch", version.uri)
-        except (PenstockError, *SPARK_ERRORS) as error:
+        except (PenstockError, OSError, *SPARK_ERRORS) as error:
             log.debug("a new model could not be made ready: %s", error)
             pause_seconds = POLL_AFTER_ERROR_SECONDS
         self._next_look = time.monotonic() + pause_seconds

@@ -43,6 +43,7 @@ class StreamRunner:
     records: deque[BatchRecord] = field(default_factory=deque)
     _stop: threading.Event = field(default_factory=threading.Event)
     _batch_error: Exception | None = None
+    _is_storage_away: bool = False
 
     def run(self, *, once: bool) -> list[BatchRecord]:
         """Run until stopped, or (once) until all files that are there are done. Returns the finished batches; of a
@@ -94,7 +95,7 @@ class StreamRunner:
                 self.pipeline.lease.check()
                 if preparation:
                     preparation.look()
-            if not self._stop.is_set() and self.stop_file.is_there():
+            if not self._stop.is_set() and self._sees_stop_file():
                 log.info("stop file found")
                 self._stop.set()
             if self._stop.is_set() and not query.status["isTriggerActive"]:
@@ -107,6 +108,17 @@ class StreamRunner:
             query.stop()
         except SPARK_ERRORS as error:
             log.error("the query did not end when it was stopped: %s", error)
+
+    def _sees_stop_file(self) -> bool:
+        """A storage that is away is said once and asked again: a stream without files has nothing to lose by it."""
+        was_away, self._is_storage_away = self._is_storage_away, False
+        try:
+            return self.stop_file.is_there()
+        except OSError as error:
+            self._is_storage_away = True
+            if not was_away:
+                log.warning("the stop file can't be looked for: %s; the stream goes on and looks again", error)
+            return False
 
     def _on_batch(self, frame: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - the file log has the list
         if self._stop.is_set():

@@ -13,7 +13,7 @@ from penstock.batch import run_batch
 from penstock.errors import LeaseError
 from penstock.lease import Holder, Lease, file_path, lease_path, read_holder
 from penstock.pipeline import Pipeline
-from penstock.stopping import StopFile
+from penstock.preparation import Preparation
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def out_of_reach(thing: object) -> bool:
     raise OSError("the storage is out of reach")
 
 
-@pytest.mark.parametrize(("asked", "method"), [(StopFile, "is_there"), (Lease, "check")])
+@pytest.mark.parametrize(("asked", "method"), [(Preparation, "look"), (Lease, "check")])
 def test_an_error_beside_the_batches_stops_the_query(
     quiet: Sandbox, monkeypatch: pytest.MonkeyPatch, asked: type, method: str
 ) -> None:
