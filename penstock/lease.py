@@ -150,7 +150,9 @@ class Lease:
         return True
 
     def _keep_renewing(self) -> None:
-        while not self._stop.wait(RENEW_SECONDS) and not self._lost:
+        pause_seconds = RENEW_SECONDS
+        while not self._stop.wait(pause_seconds) and not self._lost:
+            began = time.monotonic()
             try:
                 self._renew()
             except LeaseError as error:
@@ -158,6 +160,8 @@ class Lease:
             except OSError as error:
                 # The next round may succeed; if none does, check() sees that the time to live is over.
                 log.warning("the lease could not be renewed: %s", error)
+            # The lease is as old as the beginning of its renewal, which may have waited for the storage.
+            pause_seconds = max(0.0, RENEW_SECONDS - (time.monotonic() - began))
 
     def _renew(self) -> None:
         if self._holder and not self._make(self._number + 1, replace(self._holder, renewed=time.time())):

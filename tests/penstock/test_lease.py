@@ -5,6 +5,7 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -234,6 +235,37 @@ def test_failed_renewals_do_not_lose_the_lease(path, monkeypatch, made_first):
         wait_until(lambda: not storage.failures and lease._holder.renewed > first.renewed)
         wait_until(lambda: read_holder(STORAGE, path).renewed > first.renewed)
         lease.check()
+
+
+class SlowStorage(LocalStorage):
+    """Each file takes `seconds` to be made, as on a store that is asked again until it answers."""
+
+    def __init__(self, seconds):
+        self.seconds, self.stamps = seconds, []
+
+    def create(self, path, content):
+        self.stamps.append(json.loads(content)["renewed"])
+        time.sleep(self.seconds)
+        return super().create(path, content)
+
+
+def test_a_renewal_that_took_long_is_followed_by_the_next_at_once(path, monkeypatch):
+    """The lease is as old as the beginning of its renewal: the time it took is gone."""
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 1.0)
+    storage = SlowStorage(1.0)
+    with Lease(storage=storage, path=path, job="x"):
+        wait_until(lambda: len(storage.stamps) >= 4)
+    renewals = storage.stamps[1:4]
+    assert max(after - before for before, after in pairwise(renewals)) < 1.7
+
+
+def test_renewals_that_fail_at_once_are_not_made_all_the_time(path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.2)
+    storage = FailingStorage([], made_first=False)
+    with Lease(storage=storage, path=path, job="x"):
+        storage.failures += [True] * 100
+        time.sleep(1.0)
+    assert len(storage.failures) >= 100 - 1 - 5 - 1  # the last is the one that gives the lease back
 
 
 def test_leaving_ends_the_renewals(path):
