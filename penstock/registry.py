@@ -9,6 +9,7 @@ from pathlib import Path
 
 import mlflow
 import yaml
+from botocore.exceptions import BotoCoreError, ClientError
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from requests import RequestException
@@ -23,6 +24,9 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 
 #: The error codes of an answer that says: there is no such thing.
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+#: What MLflow lets through of boto3, by which it reads a model's files on S3.
+STORE_ERRORS = (BotoCoreError, ClientError)
+NOT_IN_STORE = ("NoSuchKey", "NoSuchBucket", "404")
 #: What reading an MLmodel file raises: the first five where there is none or it is no YAML, the others where it is
 #: not the YAML that MLflow expects without looking. A disk that fails says nothing about the model.
 UNREADABLE = (
@@ -116,7 +120,7 @@ class Registry:
             mlflow.set_registry_uri(self.tracking_uri)
             copied = mlflow.artifacts.download_artifacts(artifact_uri=version.uri, dst_path=str(fetched / "model"))
             move_into_place(Path(copied), folder)
-        except (MlflowException, OSError) as error:
+        except (MlflowException, OSError, *STORE_ERRORS) as error:
             if is_away(error):
                 raise self.unavailable(error) from None
             reason = without_credentials(" ".join(str(error).split())[:300])
@@ -137,10 +141,12 @@ class Registry:
         return model_cache() / f"{version.name}-{version.version}-{key}"
 
 
-def is_away(error: MlflowException | OSError) -> bool:
+def is_away(error: Exception) -> bool:
     """No answer, in contrast to the answer that there is nothing."""
     if isinstance(error, MlflowException):
         return error.error_code not in NOT_THERE
+    if isinstance(error, STORE_ERRORS):
+        return not isinstance(error, ClientError) or error.response["Error"]["Code"] not in NOT_IN_STORE
     return isinstance(error, RequestException | ConnectionError | TimeoutError)
 
 

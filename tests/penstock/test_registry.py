@@ -1,9 +1,10 @@
 import errno
 
 import pytest
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
-from penstock.errors import ModelRefusedError
-from penstock.registry import model_metadata
+from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.registry import ModelVersion, Registry, model_metadata
 
 SIGNATURE = """flavors: {}
 signature:
@@ -64,3 +65,31 @@ def test_what_is_no_mlmodel_file_is_refused_with_the_reason(tmp_path, content, r
     (tmp_path / "MLmodel").write_bytes(content)
     with pytest.raises(ModelRefusedError, match=f"no MLmodel file that can be read: {reason}"):
         model_metadata(tmp_path)
+
+
+def answered(code):
+    return ClientError({"Error": {"Code": code, "Message": ""}, "ResponseMetadata": {"HTTPStatusCode": 500}}, "List")
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (EndpointConnectionError(endpoint_url="http://s3"), RegistryUnavailableError),
+        (NoCredentialsError(), RegistryUnavailableError),
+        (answered("ServiceUnavailable"), RegistryUnavailableError),
+        (answered("AccessDenied"), RegistryUnavailableError),
+        (answered("NoSuchKey"), ModelRefusedError),
+        (answered("NoSuchBucket"), ModelRefusedError),
+    ],
+)
+def test_what_the_sdk_of_the_artifacts_store_raises_is_told(tmp_path, monkeypatch, raised, error):
+    """MLflow lists a model's files on S3 with boto3, and lets its errors through."""
+
+    def fail(**_):
+        raise raised
+
+    monkeypatch.setenv("PENSTOCK_MODEL_CACHE", str(tmp_path))
+    monkeypatch.setattr("mlflow.artifacts.download_artifacts", fail)
+    version = ModelVersion(name="wine", version="1", source="s3://bucket/model", created_milliseconds=0)
+    with pytest.raises(error):
+        Registry(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db").local_copy(version)
