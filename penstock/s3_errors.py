@@ -28,7 +28,7 @@ def as_os_errors(path: str) -> Iterator[None]:
 
 def os_error(error: Exception, path: str) -> OSError:
     if not isinstance(error, ClientError):
-        problem = " ".join(str(error).split())
+        problem = " ".join(str(error).split()).rstrip(".")
         told = f"S3 was not reached: {problem}; check s3.endpoint, network and credentials, then start again"
         return StorageError(errno.EIO, told, path)
     code, message = code_of(error), error.response["Error"].get("Message", "")

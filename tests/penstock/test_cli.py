@@ -1,4 +1,8 @@
-from penstock.cli import spark_problem
+import click
+import pytest
+
+from penstock.cli import run_job, spark_problem
+from penstock.errors import StorageError
 
 FULL_DISK = """An error occurred while calling o1.save.
 : org.apache.spark.SparkException: Task failed while writing rows to file:/tables/quarantine.
@@ -19,3 +23,15 @@ def test_the_cause_of_a_java_error_is_in_its_one_line() -> None:
 
 def test_an_error_without_a_trace_is_itself() -> None:
     assert spark_problem("[TABLE_NOT_FOUND] no\ntable") == "[TABLE_NOT_FOUND] no table"
+
+
+@pytest.mark.parametrize("folder", ["s3a://bucket/checkpoint", "/mnt/checkpoint"])
+def test_trouble_with_the_storage_is_one_line_and_no_usage_error(
+    capsys: pytest.CaptureFixture[str], folder: str
+) -> None:
+    @click.command()
+    def command() -> None:
+        raise StorageError(5, "S3 was not reached: refused; check s3.endpoint", f"{folder}/plan/3.json")
+
+    assert run_job(command, []) == 1
+    assert capsys.readouterr().err == f"error: {folder}/plan/3.json: S3 was not reached: refused; check s3.endpoint\n"
