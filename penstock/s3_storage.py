@@ -55,6 +55,7 @@ class S3Storage:
             config=Config(
                 connect_timeout=5,
                 read_timeout=20,
+                # Patience, below, is what sends again.
                 retries={"mode": "standard", "total_max_attempts": 1},
                 max_pool_connections=32,
                 s3={"addressing_style": "path" if self.config.is_path_style else "auto"},
