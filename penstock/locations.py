@@ -20,7 +20,7 @@ def storage_of(config: PipelineConfig, *, patience_seconds: float = PATIENCE_SEC
 class LocatedStorage:
     """Each path goes to the store that it is in."""
 
-    def __init__(self, s3: S3Config, patience_seconds: float) -> None:
+    def __init__(self, s3: S3Config, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._config, self._patience_seconds, self._local = s3, patience_seconds, LocalStorage()
 
     @cached_property
