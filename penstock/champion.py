@@ -81,10 +81,11 @@ class Champion:
         now: datetime,
     ) -> Choice:
         pinned = pinned_model(version)
-        if (before and before.pinned == pinned and before.probed) or pinned in self._proven:
+        is_in_use = before is not None and before.pinned == pinned and before.probed
+        if (is_in_use or pinned in self._proven) and self.is_usable(pinned):
             return Choice(pinned=pinned, refused={}, resolved_at=now)
         # A version that was taken for want of rows has scored none: it is no version to fall back on.
-        before = before if before and before.probed else None
+        before = before if before and before.probed and not is_in_use else None
         refused = before.refused if before else {}
         remembered = refused.get(pinned.version) if pinned in self._judged else None
         reason = remembered or self.unfit(version, probe_rows)
@@ -107,7 +108,7 @@ class Champion:
 
     def without_registry(self, error: RegistryUnavailableError, *, before: Choice | None, now: datetime) -> Choice:
         """The choice before, for `model.max_staleness`; then the error."""
-        if before is None or self.model.version not in (None, before.pinned.version):
+        if before is None or not before.probed or self.model.version not in (None, before.pinned.version):
             raise error
         age_seconds = (now - before.resolved_at).total_seconds()
         if age_seconds > self.model.max_staleness:

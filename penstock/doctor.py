@@ -8,20 +8,21 @@ from pathlib import Path
 
 from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
-from penstock.environment import check_jars, check_java, check_packages, check_python, requirement_problems
+from penstock.environment import check_jars, check_java, check_packages, check_python
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.fleet_check import fleet_misfit, volume
 from penstock.location_rules import is_on_s3
 from penstock.locations import storage_of
 from penstock.model_trust import artifact_digest, named_version, trusted_copy
-from penstock.plan import planned_batches
 from penstock.redaction import without_credentials
 from penstock.registry import Registry, model_metadata
 from penstock.s3_check import check_s3_folder
 from penstock.scoring import checked_ports
 from penstock.series_contract import check_series_contract
 from penstock.storage import Storage
+from penstock.version_before import has_other_before, version_before
 from penstock.workload import workload_of
+from udfs.installed import logged_python, requirement_lines, unmet
 
 #: The checks whose failure only a first start can't live with.
 OF_MODEL = ("model", "requirements")
@@ -74,19 +75,14 @@ def check_at_start(config: PipelineConfig) -> None:
     """
     bad = [finding for finding in examine(config, with_digest=False) if not finding.ok]
     fatal = bad
-    if all(finding.check in OF_MODEL for finding in bad) and has_version_before(config):
+    if all(finding.check in OF_MODEL for finding in bad):
         is_refused = any(isinstance(finding.error, ModelRefusedError) for finding in bad)
         is_away = all(isinstance(finding.error, RegistryUnavailableError) for finding in bad)
-        fatal = [] if is_refused or is_away else bad
+        fatal = [] if (is_away and version_before(config)) or (is_refused and has_other_before(config)) else bad
     if fatal:
         raise EnvironmentCheckError("; ".join(f"{finding.check}: {finding.detail}" for finding in fatal))
     for finding in bad:
         log.warning("not fit at start: %s: %s", finding.check, finding.detail)
-
-
-def has_version_before(config: PipelineConfig) -> bool:
-    """Whether a batch of this checkpoint has been planned, with a version that was fit."""
-    return bool(planned_batches(storage_of(config), config.checkpoint))
 
 
 def describe_contract(config: PipelineConfig) -> str:
@@ -137,10 +133,12 @@ def check_requirements(config: PipelineConfig) -> str:
     """The packages that the model was logged with against those here. Raises PenstockError."""
     registry = Registry.of(config)
     version = named_version(registry, config.model)
-    problems, total = requirement_problems(registry.local_copy(version) / "requirements.txt")
+    folder = registry.local_copy(version)
+    lines = requirement_lines(folder / "requirements.txt")
+    problems = list(unmet(lines, python=logged_python(model_metadata(folder).flavors)))
     if problems:
-        raise EnvironmentCheckError(
+        raise ModelRefusedError(
             f"{version.uri} was logged with other packages: {'; '.join(problems)}; "
             "install those, or train and register the model here again"
         )
-    return f"all {total} requirements of {version.uri} are met here"
+    return f"all {len(lines)} requirements of {version.uri} are met here"

@@ -12,7 +12,6 @@ import pyspark
 
 from penstock.errors import EnvironmentCheckError
 from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, OWN_JAR, SPARK_VERSION
-from udfs.installed import requirement_lines, requirement_problem
 
 PYTHON = (3, 11)
 JAVA = (17, 21)
@@ -70,9 +69,3 @@ def check_jars() -> str:
             f"{folder} has no {OWN_JAR}, with which tables and checkpoints are written: run make jars"
         )
     return f"{DELTA_JAR}, {OWN_JAR}"
-
-
-def requirement_problems(file: Path) -> tuple[list[str], int]:
-    """The unmet requirements of a pip requirements file, as `needs X, here is Y`, and how many lines were checked."""
-    lines = requirement_lines(file)
-    return [problem for line in lines if (problem := requirement_problem(line))], len(lines)

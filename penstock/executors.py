@@ -5,16 +5,16 @@ import platform
 import re
 from functools import partial
 from importlib import metadata
-from pathlib import Path
 
 from pyspark.sql import SparkSession
 
 from penstock.config import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import named_version
-from penstock.registry import ModelVersion, Registry, model_metadata
+from penstock.registry import Registry, model_metadata
 from penstock.session import is_local
 from penstock.spark_errors import SPARK_ERRORS
+from penstock.version_before import has_other_before
 from udfs.installed import logged_python, problems_here, requirement_lines
 
 #: What the jobs themselves send their work through; a model's requirements need not name them.
@@ -38,19 +38,31 @@ def check_executors(spark: SparkSession, config: PipelineConfig, registry: Regis
     except (ModelRefusedError, RegistryUnavailableError) as error:
         log.warning("the executors were not compared with the model: %s", error)
         return
-    compare_executors(spark, version, folder, python=python)
+    ours = [f"{name}=={metadata.version(name)}" for name in OURS]
+    if problems := problems_of_executors(spark, ours, python=""):
+        raise EnvironmentCheckError(
+            f"executors are not what this driver is: {'; '.join(problems)}; install those versions there"
+        )
+    if problems := problems_of_executors(spark, requirement_lines(folder / "requirements.txt"), python=python):
+        told = (
+            f"executors are not what {version.uri} was logged with: {'; '.join(problems)}; install those versions "
+            "there, or train and register the model with theirs"
+        )
+        if not has_other_before(config):
+            raise EnvironmentCheckError(told)
+        # The workers refuse it when they load it, and micro-batches go on with the version before.
+        log.warning("not fit at start: %s", told)
 
 
-def compare_executors(spark: SparkSession, version: ModelVersion, folder: Path, *, python: str) -> None:
-    """folder: the local copy of `version`. python: `logged_python` of it."""
+def problems_of_executors(spark: SparkSession, lines: list[str], *, python: str) -> list[str]:
+    """What `problems_here` says on the executors. Raises EnvironmentCheckError where their Python can't run it."""
     context = spark.sparkContext
-    lines = [*requirement_lines(folder / "requirements.txt"), *(f"{name}=={metadata.version(name)}" for name in OURS)]
     slots = max(context.defaultParallelism, 1)
     try:
         found = context.parallelize(range(slots), slots).mapPartitions(
             partial(problems_here, lines=lines, python=python)
         )
-        problems = sorted(set(found.collect()))
+        return sorted(set(found.collect()))
     except SPARK_ERRORS as error:
         mismatch = PYTHON_MISMATCH.search(str(error))
         if not mismatch:
@@ -58,8 +70,3 @@ def compare_executors(spark: SparkSession, version: ModelVersion, folder: Path, 
         raise EnvironmentCheckError(
             f"{mismatch[1].strip()[:300]}; set PYSPARK_PYTHON to a Python {platform.python_version()} on the executors"
         ) from None
-    if problems:
-        raise EnvironmentCheckError(
-            f"executors are not what {version.uri} was logged with: {'; '.join(problems)}; install those versions "
-            "there, or train and register the model with theirs"
-        )

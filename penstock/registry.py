@@ -17,6 +17,7 @@ from requests import RequestException
 from penstock.config import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.redaction import without_credentials
+from penstock.storage import trouble_with
 
 # MLflow's own retries hold a batch up for 246 s when the server is away.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -177,7 +178,7 @@ def as_version(found: object) -> ModelVersion:
 
 
 def model_metadata(folder: Path) -> Model:
-    """The MLmodel file of a local copy: signature, flavors, requirements. Raises ModelRefusedError."""
+    """The MLmodel file of a local copy: signature, flavors, requirements. Raises ModelRefusedError, StorageError."""
     try:
         model = Model.load(str(folder))
         check_sections(model)
@@ -187,6 +188,8 @@ def model_metadata(folder: Path) -> Model:
             f"{folder} has no MLmodel file that can be read: {reason}. Expected one as MLflow's log_model writes it; "
             "log and register the model again, or, if it could be read before, remove that folder: the copy is damaged"
         ) from None
+    except OSError as error:
+        raise trouble_with(str(folder), error) from None
     return model
 
 

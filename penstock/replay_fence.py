@@ -11,7 +11,7 @@ from penstock.errors import LedgerError
 from penstock.ledger import take_back
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan
-from penstock.replay_plan import REPLAY_QUERY, replay_path
+from penstock.replay_plan import given_up_path, replay_path
 from penstock.retention_rules import TABLES_OF
 from penstock.series_state import rebuild_lags
 from penstock.tables import Transaction, batch_rows, commit_nothing, of_transaction
@@ -40,27 +40,39 @@ def was_written(pipeline: Pipeline, name: str, plan: Plan) -> bool:
     return not batch_rows(pipeline.spark, path, transaction).isEmpty() if changed is None else changed
 
 
+def is_given_up(pipeline: Pipeline, plan: Plan) -> bool:
+    """Whether a run has begun to take the replay back: from then on it can't be finished."""
+    return pipeline.storage.status(given_up_path(pipeline.config, plan.batch_id)) is not None
+
+
 def give_up(pipeline: Pipeline, plan: Plan) -> None:
     """Take back what a replay of the quarantine has written: what it took waits again.
 
     May be cut off and run again. Raises LedgerError for a replay of late observations, and for one with its marker.
     """
+    config, storage = pipeline.config, pipeline.storage
     if isinstance(plan.replay, LateReplay):
         raise LedgerError(
             f"{plan.described} of late observations can't be taken back, for it may have replaced rows: make whole "
-            f"what its plan names ({replay_path(pipeline.config, plan.batch_id)}) and run it without --give-up"
+            f"what its plan names ({replay_path(config, plan.batch_id)}) and run it without --give-up"
         )
-    if pipeline.done.get(REPLAY_QUERY, -1) >= plan.batch_id:
+    note = given_up_path(config, plan.batch_id)
+    storage.create(note, b"")
+    # A paused process may be about to write the marker: only the table itself says that it can't any more.
+    if was_written(pipeline, "batches", plan):
+        storage.delete(note)
         raise LedgerError(
             f"{plan.described} has its marker, and its rows are there to stay: run it without --give-up, to mark "
             "what it took"
         )
-    transaction = Transaction.of(plan, pipeline=pipeline.config.pipeline)
-    for name in reversed(writes_of(pipeline)):
-        commit_nothing(pipeline.spark, pipeline.config.table_path(name), transaction)
-    for name in writes_of(pipeline):
-        if name not in ("batches", "lags"):
-            take_back(pipeline.spark, pipeline.config.table_path(name), of_transaction(transaction))
-    if pipeline.config.workload == "series":
-        rebuild_lags(pipeline.spark, pipeline.config)
+    tables = [name for name in writes_of(pipeline) if name != "batches"]
+    transaction = Transaction.of(plan, pipeline=config.pipeline)
+    for name in reversed(tables):
+        commit_nothing(pipeline.spark, config.table_path(name), transaction)
+    for name in tables:
+        pipeline.lease.check()
+        if name == "lags":
+            rebuild_lags(pipeline.spark, config)
+        else:
+            take_back(pipeline.spark, config.table_path(name), of_transaction(transaction))
     log.warning("%s was given up: what it has written is taken back", plan.described)

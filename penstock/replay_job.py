@@ -10,7 +10,7 @@ from penstock.errors import ConfigError, LedgerError
 from penstock.ledger import check_ledger, read_state
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, QuarantineReplay, fix_plan
-from penstock.replay_fence import give_up, is_fenced_off
+from penstock.replay_fence import give_up, is_fenced_off, is_given_up
 from penstock.replay_plan import done_path, replay_path, unfinished_replay
 from penstock.replay_planning import plan_late_replay, plan_quarantine_replay
 from penstock.replaying import run_quarantine_replay
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 def run_replay(config: PipelineConfig, *, reason: str, late: bool, gives_up: bool = False) -> list[BatchRecord]:
     """Replay what waits in the quarantine, or (late) recompute series; returns what was done, a cut-off replay first.
 
-    gives_up: a cut-off replay is taken back instead of finished. Raises ConfigError for `late` in a
+    gives_up: a cut-off replay is taken back instead of finished, and none is begun. Raises ConfigError for `late` in a
     pipeline of rows, LedgerError beside an unfinished batch of the stream, and whatever a batch raises.
     """
     if late and config.workload != "series":
@@ -36,6 +36,8 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, gives_up: boo
     with opened(spark, config, job="replay_quarantine", is_replay=True) as pipeline:
         cut_off = unfinished_replay(config, pipeline.storage)
         records = settle(pipeline, cut_off, gives_up=gives_up) if cut_off else []
+        if gives_up:
+            return records
         check_stream_is_finished(pipeline)
         plan = plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason)
         if plan is not None:
@@ -46,7 +48,7 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, gives_up: boo
 
 def settle(pipeline: Pipeline, cut_off: Plan, *, gives_up: bool) -> list[BatchRecord]:
     """Nothing is left to do for the cut-off replay: it is finished, taken back, or had written nothing."""
-    if gives_up:
+    if gives_up or is_given_up(pipeline, cut_off):
         give_up(pipeline, cut_off)
     elif is_fenced_off(pipeline, cut_off):
         # What stopped it may stop it for ever: a file that can't be read, another contract since.

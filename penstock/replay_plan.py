@@ -1,7 +1,8 @@
 """The plans of replays. They lie beside the tables: a replay is about tables, whatever checkpoint the stream has.
 
 A replay is a batch of the query REPLAY_QUERY, numbered from 0. Its file `<n>.json` is its plan, `<n>.done` says that
-nothing of it is left to do; a replay that was cut off is finished by the next one.
+nothing of it is left to do; a replay that was cut off is finished by the next one, or taken back by it if there is
+`<n>.given-up`.
 """
 
 from penstock.config import PipelineConfig
@@ -22,6 +23,10 @@ def replay_path(config: PipelineConfig, number: int) -> str:
 
 def done_path(config: PipelineConfig, number: int) -> str:
     return f"{replay_folder(config)}/{number}.done"
+
+
+def given_up_path(config: PipelineConfig, number: int) -> str:
+    return f"{replay_folder(config)}/{number}.given-up"
 
 
 def replay_numbers(config: PipelineConfig, storage: Storage) -> list[int]:

@@ -102,8 +102,9 @@ def environment(state: Path) -> Mapping[str, str]:
 
 def exports(state: Path) -> str:
     """environment() as a shell reads it, without what would turn its credentials into others."""
-    lines = [f"export {name}={shlex.quote(value)}" for name, value in environment(state).items()]
-    return "\n".join([f"unset {' '.join(OTHER_CREDENTIALS)}", *lines])
+    given = environment(state)
+    unset = [f"unset {' '.join(OTHER_CREDENTIALS)}"] if "AWS_ACCESS_KEY_ID" in given else []
+    return "\n".join([*unset, *(f"export {name}={shlex.quote(value)}" for name, value in given.items())])
 
 
 def status(state: Path) -> list[str]:

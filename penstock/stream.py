@@ -128,12 +128,11 @@ class StreamRunner:
             self._run_batch(batch_id)
 
     def _run_batch(self, batch_id: int) -> None:
-        pipeline = self.pipeline
-        query_id = query_id_of(pipeline.storage, pipeline.config.checkpoint)
-        if query_id is None:
-            raise PenstockError(f"{pipeline.config.checkpoint}/metadata vanished; restore the checkpoint")
-        started = time.monotonic()
+        pipeline, started = self.pipeline, time.monotonic()
         try:
+            query_id = query_id_of(pipeline.storage, pipeline.config.checkpoint)
+            if query_id is None:
+                raise PenstockError(f"{pipeline.config.checkpoint}/metadata vanished; restore the checkpoint")
             record = run_batch(pipeline, query_id=query_id, batch_id=batch_id)
         except Exception as error:
             # Spark wraps what is raised here in a text; the error itself is kept for `run`.

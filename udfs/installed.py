@@ -13,22 +13,26 @@ from packaging.requirements import InvalidRequirement, Requirement
 Flavors = Mapping[str, Mapping[str, Any]]
 
 
-def problems_here(_: Iterable[int], *, lines: list[str], python: str) -> Iterator[str]:
-    """A text for each requirement that is not met, beginning with this host's name.
-
-    lines: of a pip requirements file. python: major and minor version; empty if any will do.
-    """
-    host, here = socket.gethostname(), ".".join(platform.python_version_tuple()[:2])
-    if python and python != here:
-        yield f"{host} needs Python {python}, there is {here}"
-    for line in lines:
-        if problem := requirement_problem(line):
-            yield f"{host} {problem}"
+def problems_here(_: Iterable[int], *, lines: Iterable[str], python: str) -> Iterator[str]:
+    """What `unmet` says, each text beginning with this host's name."""
+    host = socket.gethostname()
+    return (f"{host} {problem}" for problem in unmet(lines, python=python))
 
 
 def model_problems(folder: Path, flavors: Flavors) -> list[str]:
     """What the model in `folder` was logged with and is not installed here. flavors: of its MLmodel file."""
     return list(problems_here((), lines=requirement_lines(folder / "requirements.txt"), python=logged_python(flavors)))
+
+
+def unmet(lines: Iterable[str], *, python: str) -> Iterator[str]:
+    """A text for each requirement that is not met, as `needs X, here is Y`.
+
+    lines: of a pip requirements file. python: major and minor version; empty if any will do.
+    """
+    here = ".".join(platform.python_version_tuple()[:2])
+    if python and python != here:
+        yield f"needs Python {python}, here is {here}"
+    yield from filter(None, map(requirement_problem, lines))
 
 
 def logged_python(flavors: Flavors) -> str:

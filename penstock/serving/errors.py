@@ -1,6 +1,6 @@
 """What goes wrong with a request, and the HTTP status that says so."""
 
-from penstock.errors import ModelRefusedError, PenstockError, RegistryUnavailableError
+from penstock.errors import ModelRefusedError, PenstockError, RegistryUnavailableError, StorageError
 
 
 class UnknownNameError(PenstockError):
@@ -21,6 +21,7 @@ STATUS: dict[type[PenstockError], int] = {
     ModelRefusedError: 409,
     NotReadyError: 503,
     RegistryUnavailableError: 503,
+    StorageError: 503,
 }
 
 

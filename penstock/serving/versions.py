@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from penstock.config import ModelConfig
-from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.errors import ModelRefusedError, RegistryUnavailableError, StorageError
 from penstock.model_trust import named_version
 from penstock.registry import ModelVersion, Registry
 from penstock.serving.errors import NotReadyError, UnknownNameError
@@ -15,6 +15,8 @@ from penstock.serving.loading import LoadedModel
 
 #: So many aliases or versions beside the configured one stay loaded; the one not asked for longest goes first.
 MOST_OTHERS = 3
+#: What says nothing of a version: no answer, or a disk that does not give it.
+AWAY = (RegistryUnavailableError, StorageError)
 log = logging.getLogger(__name__)
 
 
@@ -108,7 +110,7 @@ class Versions:
         for name in [self.model, *(standing.name for standing in self.all() if standing.name != self.model)]:
             try:
                 self.renew(name)
-            except (UnknownNameError, RegistryUnavailableError) as error:
+            except (UnknownNameError, *AWAY) as error:
                 log.debug("%s: %s", name.described, error)
 
     def renew(self, name: ModelConfig) -> Standing:
@@ -117,7 +119,7 @@ class Versions:
             before = next((standing for standing in self.all() if standing.name == name), Standing(name=name))
             try:
                 after = self.resolved(before)
-            except (UnknownNameError, RegistryUnavailableError) as error:
+            except (UnknownNameError, *AWAY) as error:
                 self.without_answer(before, error)
                 raise
             self.put(after)
@@ -146,7 +148,7 @@ class Versions:
 
     def without_answer(self, before: Standing, error: Exception) -> None:
         """The configured name keeps what it has; another one that means nothing now is forgotten."""
-        is_away = isinstance(error, RegistryUnavailableError)
+        is_away = isinstance(error, AWAY)
         if before.name == self.model or (is_away and before.model is not None):
             if before.trouble != str(error):
                 log.warning("%s: %s", before.name.described, error)

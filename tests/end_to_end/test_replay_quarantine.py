@@ -209,14 +209,32 @@ def test_a_replay_that_can_not_be_finished_is_taken_back(sandbox: Sandbox, monke
         sandbox.replay()
     with pytest.raises(LedgerError, match=r"or with --give-up to take it back"):
         sandbox.run()
-    with monkeypatch.context() as patch:
-        patch.setattr("penstock.replay_job.plan_quarantine_replay", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.replay(gives_up=True)
+    assert sandbox.replay(gives_up=True) == []
     assert (scored(sandbox), len(waiting(sandbox))) == (before, 8)
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert scored(sandbox) == [row for row in FIXED if row[0] != "refused.csv"]
     assert sandbox.run() == []
+
+
+GIVING_UP = ("commit_nothing", "take_back", "log.warning")
+
+
+@pytest.mark.parametrize("step", GIVING_UP)
+def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Its writes would be dropped, and what it took be marked as scored."""
+    one_waiting_row(sandbox)
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.replaying.write_marker", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.replay()
+        patch.setattr(f"penstock.replay_fence.{step}", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.replay(gives_up=True)
+    assert [record.plan.batch_id for record in sandbox.replay()] == [1]
+    assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
+    assert sorted(row.batch_id for row in sandbox.rows("batches")) == [0, 1]
 
 
 def test_a_replay_with_its_marker_is_not_taken_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,7 +240,7 @@ def test_no_proxy_is_asked_for_a_server_of_this_machine(
     for name, value in environment(state).items():
         monkeypatch.setenv(name, value)
     assert not requests.utils.get_environ_proxies(s3.endpoint)
-    assert requests.utils.get_environ_proxies("http://elsewhere.example") == {"http": OF_ANOTHER["http_proxy"]}
+    assert requests.utils.get_environ_proxies("http://elsewhere.example")["http"] == OF_ANOTHER["http_proxy"]
     assert not requests.utils.get_environ_proxies("http://in.corp.example")
 
 

@@ -9,11 +9,10 @@ from penstock.environment import (
     check_java,
     check_packages,
     check_python,
-    requirement_problems,
 )
 from penstock.errors import EnvironmentCheckError
 from penstock.spark_settings import DELTA_JAR, OWN_JAR
-from udfs.installed import requirement_problem
+from udfs.installed import requirement_lines, requirement_problem, unmet
 
 
 @pytest.fixture
@@ -137,8 +136,10 @@ def test_a_requirement_that_is_not_met_is_told(installed, line, said):
 def test_a_requirements_file_is_checked_line_by_line(installed, tmp_path):
     file = tmp_path / "requirements.txt"
     file.write_text("# made by mlflow\n--index-url x\n\nnumpy==2.1.0  # exact\nabsent\nnumpy<2\n")
-    assert requirement_problems(file) == (["needs absent, not installed here", "needs numpy<2, here is 2.1.0"], 3)
+    lines = requirement_lines(file)
+    assert lines == ["numpy==2.1.0", "absent", "numpy<2"]
+    assert list(unmet(lines, python="")) == ["needs absent, not installed here", "needs numpy<2, here is 2.1.0"]
 
 
 def test_without_a_requirements_file_nothing_is_needed(tmp_path):
-    assert requirement_problems(tmp_path / "requirements.txt") == ([], 0)
+    assert requirement_lines(tmp_path / "requirements.txt") == []

@@ -44,7 +44,7 @@ def test_a_file_is_not_judged_by_an_answer_that_is_not_about_it(
     hasty.replace(good, b"x\n1\n" if ending == "csv" else parquet_bytes())
     hasty.replace(other, b"x\n1\n")
     # Listings, by which files are looked at, go on.
-    proxy.fault = refuse(good.rsplit("/", 1)[1], status=status, code=code, method="GET", times=10_000)
+    proxy.fault = refuse(f"{good.rsplit('/', 1)[1]}$", status=status, code=code, method="GET", times=10_000)
     with pytest.raises(StorageError, match=f"^{good}: S3 .*{code}"):
         admit(hasty, other, good)
 

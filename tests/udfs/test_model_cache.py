@@ -42,5 +42,5 @@ def test_and_one_with_another_python(save):
     text = (folder / "MLmodel").read_text()
     version = next(line for line in text.splitlines() if "python_version:" in line)
     (folder / "MLmodel").write_text(text.replace(version, "    python_version: 3.8.1"))
-    with pytest.raises(ModelLoadError, match=r"needs Python 3\.8, there is 3\.11$"):
+    with pytest.raises(ModelLoadError, match=r"needs Python 3\.8, here is 3\.11$"):
         open_model(str(folder), allow_pickle=False)

@@ -1,0 +1,26 @@
+"""Is there a model version to fall back on? The plans of the checkpoint say which was used last."""
+
+from penstock.config import PipelineConfig
+from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.locations import storage_of
+from penstock.model_trust import named_version
+from penstock.plan import PinnedModel, plan_path, planned_batches, read_plan
+from penstock.registry import Registry
+
+
+def version_before(config: PipelineConfig) -> PinnedModel | None:
+    """The version of the newest plan. Raises PlanError."""
+    storage = storage_of(config)
+    planned = planned_batches(storage, config.checkpoint)
+    plan = read_plan(storage, plan_path(config.checkpoint, planned[-1])) if planned else None
+    return plan.champion if plan else None
+
+
+def has_other_before(config: PipelineConfig) -> bool:
+    """Whether there is a version before, and it is not the one that the config names now. Raises PlanError."""
+    before = version_before(config)
+    try:
+        named = named_version(Registry.of(config), config.model)
+    except (ModelRefusedError, RegistryUnavailableError):
+        return before is not None
+    return before is not None and (before.name, before.version) != (named.name, named.version)
