@@ -120,13 +120,28 @@ def test_a_cached_copy_that_was_changed_is_seen(sandbox: Sandbox) -> None:
     code = folder / "linear.py"
     code.write_text(code.read_text().replace("10 *", "1000 *"))
     sandbox.drop("b.csv", csv_file(WINE))
-    with pytest.raises(ModelRefusedError, match=f"the copy in {folder} was changed: remove that folder"):
+    with pytest.raises(EnvironmentCheckError, match=f"the copy in {folder} was changed: remove that folder"):
         sandbox.run()
     assert not sandbox.rows("predictions", file="b.csv")
 
     folder.rename(folder.with_name("changed"))
     sandbox.run()
     assert [row.prediction for row in sandbox.rows("predictions")] == pytest.approx([WINE_SCORE] * 2)
+
+
+def test_a_version_logged_with_other_packages_is_refused_at_a_restart_too(sandbox: Sandbox) -> None:
+    first = register(sandbox, "wine-packages", "linear")
+    use(sandbox, "wine-packages")
+    sandbox.drop("a.csv", csv_file(WINE))
+    sandbox.run()
+    second = register(sandbox, "wine-packages", "fussy")
+    with (local_copy(sandbox.config()) / "requirements.txt").open("a") as requirements:
+        requirements.write("absent-package==1\n")
+    for name in ("b.csv", "c.csv"):
+        sandbox.drop(name, csv_file(WINE))
+        [record] = sandbox.run()
+        assert record.plan.champion.version == first
+        assert "needs absent-package==1, not installed here" in record.plan.refused_versions[second]
 
 
 def log_sklearn(**options: Any) -> Any:
