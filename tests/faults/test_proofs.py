@@ -75,7 +75,7 @@ def test_the_judge_reads_lines_as_they_stand() -> None:
         ({"python_bytes": 116}, 2.0, True, False),
         ({"heap_bytes": 116}, 2.0, True, False),
         ({"tables_files": 6_001}, 2.0, True, False),
-        # 200 batches of 8,000 bytes, and a line of 200 for each of 2,000 files in 40 logs: of 100 batches and 10 minutes.
+        # 200 batches of 8,000 bytes, and a line of 200 for each of 2,000 files in 40 logs (100 batches, 10 minutes).
         ({"checkpoint_bytes": 17_600_000}, 2.0, True, True),
         ({"checkpoint_bytes": 17_600_001}, 2.0, True, False),
     ],
