@@ -26,6 +26,14 @@ def cut(*arguments: Any, **options: Any) -> None:
     raise PowerCutError
 
 
+def replay_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str, gives_up: bool = False) -> None:
+    """Replay, and let the power go just before a step."""
+    with monkeypatch.context() as patch:
+        patch.setattr(f"penstock.{before}", cut)
+        with pytest.raises(PowerCutError):
+            sandbox.replay(gives_up=gives_up)
+
+
 def fill(sandbox: Sandbox) -> None:
     """Under LIMITED two rows are accepted, five rejected, and a file is refused."""
     sandbox.registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
@@ -125,10 +133,7 @@ def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, mon
     sandbox.run()
     fix(sandbox)
     for step in ("replaying.write_quarantine", "workload.append_once", "replaying.write_marker", "replaying.mark"):
-        with monkeypatch.context() as patch:
-            patch.setattr(f"penstock.{step}", cut)
-            with pytest.raises(PowerCutError):
-                sandbox.replay()
+        replay_cut_off(sandbox, monkeypatch, before=step)
         found = reconcile(sandbox.spark, sandbox.config())
         assert [one.kind for one in found.differences] == ["changed"], step  # refused.csv, put right in its place
         assert (found.balance.scored, found.balance.unaccounted) == (2, 2)
@@ -145,10 +150,7 @@ def test_a_replay_that_wrote_nothing_is_planned_anew(sandbox: Sandbox, monkeypat
     fill(sandbox)
     sandbox.run()
     fix(sandbox)
-    with monkeypatch.context() as patch:
-        patch.setattr("penstock.replaying.write_quarantine", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.replay()
+    replay_cut_off(sandbox, monkeypatch, before="replaying.write_quarantine")
     (sandbox.inbox / "refused.csv").unlink()
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert scored(sandbox) == [row for row in FIXED if row[0] != "refused.csv"]
@@ -186,10 +188,7 @@ def test_a_replay_whose_first_write_was_of_predictions_is_finished(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_waiting_row(sandbox)
-    with monkeypatch.context() as patch:
-        patch.setattr("penstock.replaying.write_marker", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.replay()
+    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
 
@@ -200,10 +199,7 @@ def test_a_replay_that_can_not_be_finished_is_taken_back(sandbox: Sandbox, monke
     sandbox.run()
     before = scored(sandbox)
     fix(sandbox)
-    with monkeypatch.context() as patch:
-        patch.setattr("penstock.replaying.write_marker", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.replay()
+    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
     (sandbox.inbox / "refused.csv").unlink()
     with pytest.raises(PlanError, match=r"replay 0: .*refused\.csv was planned and is gone"):
         sandbox.replay()
@@ -225,13 +221,8 @@ def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
 ) -> None:
     """Its writes would be dropped, and what it took be marked as scored."""
     one_waiting_row(sandbox)
-    with monkeypatch.context() as patch:
-        patch.setattr("penstock.replaying.write_marker", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.replay()
-        patch.setattr(f"penstock.replay_fence.{step}", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.replay(gives_up=True)
+    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
+    replay_cut_off(sandbox, monkeypatch, before=f"replay_fence.{step}", gives_up=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
     assert sorted(row.batch_id for row in sandbox.rows("batches")) == [0, 1]
@@ -239,10 +230,7 @@ def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
 
 def test_a_replay_with_its_marker_is_not_taken_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     one_waiting_row(sandbox)
-    with monkeypatch.context() as patch:
-        patch.setattr("penstock.replaying.mark", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.replay()
+    replay_cut_off(sandbox, monkeypatch, before="replaying.mark")
     with pytest.raises(LedgerError, match="replay 0 has its marker, and its rows are there to stay"):
         sandbox.replay(gives_up=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]
