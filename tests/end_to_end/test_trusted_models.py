@@ -136,7 +136,7 @@ def test_a_version_logged_with_other_packages_is_refused_at_a_restart_too(sandbo
     sandbox.run()
     second = register(sandbox, "wine-packages", "fussy")
     with (local_copy(sandbox.config()) / "requirements.txt").open("a") as requirements:
-        requirements.write("absent-package==1\n")
+        requirements.write("\nabsent-package==1\n")
     for name in ("b.csv", "c.csv"):
         sandbox.drop(name, csv_file(WINE))
         [record] = sandbox.run()
