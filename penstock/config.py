@@ -23,6 +23,9 @@ def ascii_character(character: str) -> str:
 AsciiCharacter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(ascii_character)]
 Location = Annotated[str, AfterValidator(absolute_location)]
 
+#: The default of `source.max_file_age`: so long that a stream has forgotten no file yet.
+MAX_FILE_AGE_SECONDS = 3650 * 86400.0
+
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True)
@@ -48,7 +51,7 @@ class SourceConfig(Section):
     max_files_per_trigger: int = Field(default=100, ge=1)
     path_glob_filter: str | None = None
     #: The file stream silently forgets files older than this behind the newest one: so, about ten years.
-    max_file_age: Seconds = 3650 * 86400.0
+    max_file_age: Seconds = MAX_FILE_AGE_SECONDS
     clean_source: Literal["off", "archive", "delete"] = "off"
     source_archive_dir: Location | None = None
     #: How long a file that is still changing is waited for before it is refused.

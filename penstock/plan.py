@@ -155,6 +155,12 @@ def read_plan(storage: Storage, path: str) -> Plan | None:
         raise PlanError(f"{path}: is not a plan that this version can read: {error.errors()[0]['msg']}") from None
 
 
+def newest_plan(storage: Storage, checkpoint: str) -> Plan | None:
+    """The plan of the last batch that has one. Raises PlanError."""
+    planned = planned_batches(storage, checkpoint)
+    return read_plan(storage, plan_path(checkpoint, planned[-1])) if planned else None
+
+
 def fix_plan(storage: Storage, path: str, plan: Plan) -> Plan:
     """Make `plan` the batch's plan, or return the one that another process made first."""
     if storage.create(path, plan.model_dump_json(indent=1).encode()):

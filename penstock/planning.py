@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival, arrivals
 from penstock.champion import Choice
+from penstock.config import MAX_FILE_AGE_SECONDS
 from penstock.damage import without_damage
 from penstock.errors import PlanError
 from penstock.input import accepted_rows, checked_rows
@@ -29,8 +30,6 @@ from penstock.replay_plan import REPLAY_QUERY, replay_numbers
 from penstock.spark_errors import SPARK_ERRORS
 from penstock.workload import workload_of
 
-#: A stream with a `source.max_file_age` from here on has forgotten nothing yet.
-REMEMBERED_SECONDS = 3650 * 86400.0
 log = logging.getLogger(__name__)
 
 
@@ -113,7 +112,7 @@ def others_may_have(pipeline: Pipeline) -> bool:
     """Whether a file that is new to the stream may be done: after a resume, or where the stream forgets files, one of
     which a replay has taken."""
     config = pipeline.config
-    forgets = config.source.max_file_age < REMEMBERED_SECONDS
+    forgets = config.source.max_file_age < MAX_FILE_AGE_SECONDS
     return bool(pipeline.old_queries) or (forgets and bool(replay_numbers(config, pipeline.storage)))
 
 

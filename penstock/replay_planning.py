@@ -11,7 +11,7 @@ from penstock.champion import Choice
 from penstock.damage import without_damage
 from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
-from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, plan_path, planned_batches, read_plan
+from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, newest_plan
 from penstock.planning import choice_of, new_plan
 from penstock.replay_plan import REPLAY_QUERY, replay_numbers
 from penstock.replay_rows import waiting
@@ -76,7 +76,5 @@ def scored_files(pipeline: Pipeline) -> set[str]:
 
 def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> Choice:
     """The version for the replay, as the stream's next batch would have it."""
-    config = pipeline.config
-    planned = planned_batches(pipeline.storage, config.checkpoint)
-    before = read_plan(pipeline.storage, plan_path(config.checkpoint, planned[-1])) if planned else None
+    before = newest_plan(pipeline.storage, pipeline.config.checkpoint)
     return pipeline.champion.choose(before=choice_of(before), probe_rows=probe_rows)

@@ -4,15 +4,13 @@ from penstock.config import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.locations import storage_of
 from penstock.model_trust import named_version
-from penstock.plan import PinnedModel, plan_path, planned_batches, read_plan
+from penstock.plan import PinnedModel, newest_plan
 from penstock.registry import Registry
 
 
 def version_before(config: PipelineConfig) -> PinnedModel | None:
     """The version of the newest plan. Raises PlanError."""
-    storage = storage_of(config)
-    planned = planned_batches(storage, config.checkpoint)
-    plan = read_plan(storage, plan_path(config.checkpoint, planned[-1])) if planned else None
+    plan = newest_plan(storage_of(config), config.checkpoint)
     return plan.champion if plan else None
 
 
