@@ -39,6 +39,7 @@ jars: $(OWN_JAR)  ## fetch the jars of Delta and S3 beside Spark's own, check th
 fetched-jars:
 	@(cd $(JARS) && sha256sum --check --status "$(CURDIR)/conf/jars.sha256" 2>/dev/null) || \
 	  { echo "penstock: fetching the jars of Delta and S3"; \
+	    (cd $(JARS) && touch .fetched && xargs -r rm -f < .fetched && sed "s/.* //" "$(CURDIR)/conf/jars.sha256" > .fetched) && \
 	    java -jar $(JARS)/ivy-*.jar -warn -ivy conf/jars.xml -types jar bundle -retrieve "$(CURDIR)/$(JARS)/[artifact]-[revision].[ext]" && \
 	    (cd $(JARS) && sha256sum --check --quiet "$(CURDIR)/conf/jars.sha256"); }
 

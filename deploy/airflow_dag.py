@@ -18,7 +18,8 @@ CONF = "--conf conf/macro.yaml --conf conf/s3.yaml"
 
 def submit(job: str, *options: str, hours: float) -> BashOperator:
     """A job as a task. Airflow kills one that takes too long; the next run goes on from where it was."""
-    python = f"PYSPARK_PYTHON={HOME}/.venv/bin/python"
+    # Without a SPARK_HOME: another Spark lacks the jars.
+    python = f"env --unset=SPARK_HOME PYSPARK_PYTHON={HOME}/.venv/bin/python"
     submitted = f"{python} .venv/bin/spark-submit --master {MASTER} --py-files dist/penstock.zip"
     return BashOperator(
         task_id=job,

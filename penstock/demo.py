@@ -91,6 +91,7 @@ class DemoJobs:
         command = [*program, *files, *options]
         Path("logs").mkdir(exist_ok=True)
         environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
+        environment.pop("SPARK_HOME", None)  # another Spark than this one, which has the jars
         with Path("logs/demo.log").open("ab") as noise:
             code = subprocess.run(command, check=False, stderr=noise, env=environment).returncode
         if code:

@@ -58,14 +58,16 @@ def check_packages() -> str:
 
 
 def check_jars() -> str:
-    folder = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent) / "jars"
+    own = Path(pyspark.__file__).parent
+    folder = Path(os.environ.get("SPARK_HOME") or own) / "jars"
+    remedy = "run make jars"
+    if folder != own / "jars":
+        remedy = "SPARK_HOME names this Spark; unset it, or copy the jars of conf/jars.xml and penstock.jar there"
     found = sorted(path.name for path in folder.glob("delta-spark_*.jar"))
     if found != [DELTA_JAR]:
-        raise EnvironmentCheckError(
-            f"{folder} has {found or 'no delta-spark jar'}; expected {DELTA_JAR}: run make jars"
-        )
+        raise EnvironmentCheckError(f"{folder} has {found or 'no delta-spark jar'}; expected {DELTA_JAR}: {remedy}")
     if not (folder / OWN_JAR).exists():
         raise EnvironmentCheckError(
-            f"{folder} has no {OWN_JAR}, with which tables and checkpoints are written: run make jars"
+            f"{folder} has no {OWN_JAR}, with which tables and checkpoints are written: {remedy}"
         )
     return f"{DELTA_JAR}, {OWN_JAR}"

@@ -138,8 +138,12 @@ class Lease:
             if there is None or there.token != holder.token:
                 return False
             # An attempt that seemed to have failed had made it.
+            if there.released != holder.released:
+                return self._make(number + 1, holder)
             holder = there
         numbers = file_numbers(self.storage, self.path)
+        if number not in numbers:
+            raise LeaseError(f"{file} is gone: was the folder removed?")
         if numbers[-1] != number:
             # Another holder has gone on, and had tidied up where this was made.
             self.storage.delete(file)

@@ -68,6 +68,7 @@ def start_mlflow(
                 ),
                 ports={"mlflow": port},
                 port_variables={"mlflow": PORT_VARIABLE},
+                settings={"database": database, "S3 server": f"{s3.endpoint}/{s3.bucket}"},
             )
         )
         server = MlflowServer(process=process, uri=f"http://{LOOPBACK}:{port}", started_now=started)

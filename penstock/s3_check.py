@@ -24,7 +24,12 @@ def check_conditional_writes(storage: Storage, folder: str) -> None:
     """
     scratch = f"{folder}/_penstock_probe_{uuid.uuid4().hex}"
     try:
-        if storage.create(scratch, b"first") and not storage.create(scratch, b"second"):
+        if not storage.create(scratch, b"first"):
+            raise EnvironmentCheckError(
+                f"{folder}: this S3 server refused a conditional PUT of a new key, so it can't be told whether it "
+                "keeps If-None-Match; start again, and use another server if it stays so"
+            )
+        if not storage.create(scratch, b"second"):
             return
     finally:
         storage.delete(scratch)

@@ -7,6 +7,7 @@ server left behind is found.
 
 import contextlib
 import fcntl
+import hashlib
 import http.client
 import json
 import os
@@ -16,7 +17,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from penstock.errors import ServerError
@@ -32,21 +33,28 @@ LOG_LINES = 15
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """What is known of a start. `pid` is 0 between the record and the process."""
+    """What is known of a start. `pid` is 0 between the record and the process. settings: the program's, as digests."""
 
     token: str
     pid: int
     ports: dict[str, int]
+    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What to start. ports: those it will listen on, by what they are for, each with the variable that changes it."""
+    """What to start. ports: those it will listen on, by what they are for, each with the variable that changes it.
+    settings: what else it was told and can't be told while it runs, by what it is."""
 
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)
     ports: Mapping[str, int] = field(default_factory=dict)
     port_variables: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    def digests(self) -> dict[str, str]:
+        """A URL may have a password in it, and the record is for comparing only."""
+        return {name: hashlib.sha256(value.encode()).hexdigest() for name, value in self.settings.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +113,12 @@ class ServerProcess:
                         f"{self.name}: runs already (pid {record.pid}) on port {record.ports.get(purpose)}, and "
                         f"{port} was asked for; stop it first (make down) or leave the port as it is"
                     )
+            changed = [name for name, digest in program.digests().items() if record.settings.get(name) != digest]
+            if changed:
+                raise ServerError(
+                    f"{self.name}: runs already (pid {record.pid}), with another {' and another '.join(changed)} than "
+                    "asked for now; stop it first (make down)"
+                )
             return False
         self.stop()
         for purpose, port in program.ports.items():
@@ -124,7 +138,8 @@ class ServerProcess:
             self.log.replace(self.log.with_suffix(".log.before"))
         token = secrets.token_hex(16)
         # Recorded before it lives: a crash in between leaves nothing that could not be found and stopped.
-        self._write(Record(token=token, pid=0, ports=dict(program.ports)))
+        record = Record(token=token, pid=0, ports=dict(program.ports), settings=program.digests())
+        self._write(record)
         try:
             with self.log.open("wb") as log:
                 process = subprocess.Popen(
@@ -140,7 +155,7 @@ class ServerProcess:
         except OSError as error:
             self.record_path.unlink()
             raise ServerError(f"{self.name}: can't be started: {program.command[0]}: {error.strerror}") from None
-        record = Record(token=token, pid=process.pid, ports=dict(program.ports))
+        record = replace(record, pid=process.pid)
         self._write(record)
         # A process has no environment to look at for a moment after its program was loaded.
         while process.poll() is None and not belongs(process.pid, record):

@@ -39,6 +39,7 @@ __all__ = [
 
 STATE = Path("warehouse/servers")
 OTHER_CREDENTIALS = ("AWS_SESSION_TOKEN", "AWS_PROFILE")
+OTHER_SPARK = "SPARK_HOME"
 NEEDS = f"Start them, unless they run. mlflow needs s3; {DATABASE_VARIABLE} may name its database. thrift needs --conf."
 #: Default and environment variable of each port that is fixed.
 PORTS = {
@@ -101,10 +102,12 @@ def environment(state: Path) -> Mapping[str, str]:
 
 
 def exports(state: Path) -> str:
-    """environment() as a shell reads it, without what would turn its credentials into others."""
+    """environment() as a shell reads it, without what leads to other credentials or to another Spark, whose jars and
+    version are not those of the cluster."""
     given = environment(state)
-    unset = [f"unset {' '.join(OTHER_CREDENTIALS)}"] if "AWS_ACCESS_KEY_ID" in given else []
-    return "\n".join([*unset, *(f"export {name}={shlex.quote(value)}" for name, value in given.items())])
+    misleading = [*(OTHER_CREDENTIALS if "AWS_ACCESS_KEY_ID" in given else ()), OTHER_SPARK]
+    exported = [f"export {name}={shlex.quote(value)}" for name, value in given.items()]
+    return "\n".join([f"unset {' '.join(misleading)}", *exported])
 
 
 def status(state: Path) -> list[str]:

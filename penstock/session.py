@@ -26,8 +26,10 @@ SECRET_NAMES = re.compile(r"(?i)secret|password|token|access[.]?key")
 def build_session(name: str, *, settings: dict[str, str] | None = None) -> SparkSession:
     """A session for the job `name`, with the project's settings and then `settings` on top.
 
-    Under spark-submit the JVM runs already: what was given there (`--conf`, spark-defaults.conf) is kept, and only
-    what it leaves open is filled in.
+    Under spark-submit the JVM runs already: what was given there (`--conf`, a spark-defaults.conf of one's own) is
+    kept, and only what it leaves open is filled in.
+
+    Raises EnvironmentCheckError where it was given another master than `settings`.
     """
     # Without it the workers start the system's python3, which lacks pandas.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -36,11 +38,13 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
     builder = SparkSession.builder.appName(name)
     start_jvm(settings)
     given = submitted_settings()
+    check_master(given, settings or {})
     # Whoever watches a terminal sees how far a long step is.
     shown = {"spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower()}
     wanted = {**SETTINGS, **shown, **worker_settings(settings or {}), **(settings or {})}
     for key, value in wanted.items():
-        if key not in given:
+        # The project's own default is there too, by conf/spark-defaults.conf: nobody asked for it.
+        if given.get(key) in (None, SETTINGS.get(key)):
             builder = builder.config(key, value)
     session = builder.getOrCreate()
     for name in (FILE_MANAGER, APPENDER):
@@ -54,8 +58,8 @@ def require_class(session: SparkSession, name: str) -> None:
     loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
     if loader.getResource(name.replace(".", "/") + ".class") is None:
         raise EnvironmentCheckError(
-            f"Spark does not find {name}, expected in {OWN_JAR}: run make jars, and with a Spark of your own copy the "
-            "file into its jars/"
+            f"Spark does not find {name}, expected in {OWN_JAR}: run make jars, and with a Spark of your own "
+            "(SPARK_HOME) copy the file into its jars/"
         )
 
 
@@ -92,9 +96,19 @@ def start_jvm(settings: Mapping[str, str] | None) -> None:
     SparkContext._ensure_initialized(conf=public)
 
 
-def submitted_settings() -> set[str]:
-    """The keys that spark-submit was given; empty where python itself starts the JVM."""
+def submitted_settings() -> dict[str, str]:
+    """What spark-submit was given; empty where python itself starts the JVM."""
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
-        return set()
+        return {}
     SparkContext._ensure_initialized()  # connects to the JVM that spark-submit started
-    return {key for key, _ in SparkConf().getAll()}
+    return dict(SparkConf().getAll())
+
+
+def check_master(given: Mapping[str, str], settings: Mapping[str, str]) -> None:
+    """spark-submit always has a master, and it can't be changed any more. Raises EnvironmentCheckError."""
+    submitted, wanted = given.get("spark.master"), settings.get("spark.master")
+    if submitted and wanted and submitted != wanted:
+        raise EnvironmentCheckError(
+            f"spark.master is {wanted} in the config, and spark-submit runs with {submitted} (local[*] if it was not "
+            f"told): submit with --master '{wanted}', or remove it from the config"
+        )

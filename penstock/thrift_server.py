@@ -95,6 +95,7 @@ def start_thrift(
             environment=environment_for(server.process),
             ports={"thrift": port},
             port_variables={"thrift": PORT_VARIABLE},
+            settings={"list of pipelines": " ".join([*options, *places])},
         )
         server = ThriftServer(process=server.process, started_now=server.process.start(program))
         server.process.wait_until(lambda: problem_of(server), seconds=seconds, started=server.started_now)

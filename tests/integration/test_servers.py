@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import mlflow
@@ -117,6 +118,21 @@ def test_a_second_up_says_that_it_runs(state: Path, s3: S3Server) -> None:
     other = job(state, "up", "s3", "--s3-port", "1")
     assert (other.returncode, other.stdout) == (1, "")
     assert f"runs already (pid {pids[0]}) on port {port_of(s3)}, and 1 was asked for" in other.stderr
+
+
+def test_a_server_that_runs_with_other_settings_is_not_taken_for_what_was_asked(
+    state: Path, s3: S3Server, tracking: MlflowServer
+) -> None:
+    port = tracking.process.port("mlflow")
+    with pytest.raises(
+        ServerError, match=r"mlflow: runs already \(pid \d+\), with another database than asked"
+    ) as told:
+        start_mlflow(state, s3=s3, port=port, database="sqlite:////tmp/c4n4ry.db")
+    assert "c4n4ry" not in str(told.value)
+    assert not start_mlflow(state, s3=s3, port=port).started_now
+    moved = replace(s3, endpoint="http://127.0.0.1:1")
+    with pytest.raises(ServerError, match=r"with another S3 server than asked for now; stop it first \(make down\)"):
+        start_mlflow(state, s3=moved, port=port)
 
 
 def test_a_port_in_use_is_an_error_that_names_who(tmp_path: Path, s3: S3Server) -> None:
@@ -229,7 +245,7 @@ def test_a_shell_takes_over_what_it_needs(state: Path, s3: S3Server, tracking: M
         assert {f"{name}={value}" for name, value in server.environment().items()} <= set(told)
     assert f"PENSTOCK_MASTER={cluster.url}" in told
     assert f"AWS_ENDPOINT_URL_S3={s3.endpoint}" in told
-    assert not [line for line in told if line.startswith(("AWS_SESSION_TOKEN", "AWS_PROFILE"))]
+    assert not [line for line in told if line.startswith(("AWS_SESSION_TOKEN", "AWS_PROFILE", "SPARK_HOME"))]
 
 
 def test_no_proxy_is_asked_for_a_server_of_this_machine(

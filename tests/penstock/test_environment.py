@@ -100,7 +100,7 @@ def test_the_delta_jar_is_found(tmp_path, monkeypatch):
 
 def test_a_missing_jar_of_ours_is_named(tmp_path, monkeypatch):
     spark_home(tmp_path, monkeypatch, DELTA_JAR)
-    with pytest.raises(EnvironmentCheckError, match=rf"no {OWN_JAR}.*make jars"):
+    with pytest.raises(EnvironmentCheckError, match=rf"no {OWN_JAR}.*SPARK_HOME names this Spark; unset it"):
         check_jars()
 
 

@@ -237,6 +237,35 @@ def test_failed_renewals_do_not_lose_the_lease(path, monkeypatch, made_first):
         lease.check()
 
 
+@pytest.mark.parametrize("made_first", [False, True])
+def test_a_lease_whose_last_renewal_failed_is_given_back(path, monkeypatch, made_first):
+    """The file that it left behind says that the lease is held."""
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 3600)
+    storage = FailingStorage([], made_first=made_first)
+    with Lease(storage=storage, path=path, job="x") as lease:
+        storage.failures.append(True)
+        with pytest.raises(OSError, match="full"):
+            lease._renew()
+    assert read_holder(STORAGE, path) is None
+
+
+def test_a_removed_folder_is_a_lost_lease(path, monkeypatch):
+    monkeypatch.setattr(lease_module, "RENEW_SECONDS", 0.02)
+
+    class Gone(LocalStorage):
+        is_gone = False
+
+        def names(self, folder):
+            return [] if self.is_gone else super().names(folder)
+
+    storage = Gone()
+    with Lease(storage=storage, path=path, job="x") as lease:
+        storage.is_gone = True
+        wait_until(lambda: lease._lost)
+        with pytest.raises(LeaseError, match="is gone: was the folder removed"):
+            lease.check()
+
+
 class SlowStorage(LocalStorage):
     """Each file takes `seconds` to be made, as on a store that is asked again until it answers."""
 

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -59,6 +60,17 @@ def test_a_second_start_finds_the_first(server, port):
     assert not up(server, port)
     assert server.pids() == pids
     assert len(pids) == 1
+
+
+def test_a_start_with_other_settings_is_refused(server, port):
+    def start(place):
+        return server.start(replace(program(SERVE, port, web=port), settings={"place": place}))
+
+    assert start("here:pass-word")
+    assert not start("here:pass-word")
+    with pytest.raises(ServerError, match="with another place than asked for now; stop it first"):
+        start("there")
+    assert "pass-word" not in server.record_path.read_text()
 
 
 def test_stop_ends_it_and_says_whether_there_was_anything(server, port):

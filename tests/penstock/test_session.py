@@ -3,7 +3,7 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from penstock.errors import EnvironmentCheckError
-from penstock.session import require_class, start_jvm
+from penstock.session import check_master, require_class, start_jvm
 from penstock.spark_settings import FILE_MANAGER
 
 
@@ -36,3 +36,14 @@ def test_a_class_that_spark_does_not_find_is_an_error_with_what_to_do(spark: Spa
     require_class(spark, FILE_MANAGER)
     with pytest.raises(EnvironmentCheckError, match=r"org\.example\.Missing.*make jars.*copy the file into its jars"):
         require_class(spark, "org.example.Missing")
+
+
+@pytest.mark.parametrize("wanted", [{}, {"spark.master": "spark://a:7077"}])
+def test_the_master_of_the_config_is_that_of_spark_submit(wanted: dict[str, str]) -> None:
+    check_master({"spark.master": "spark://a:7077"}, wanted)
+    check_master({}, wanted)
+
+
+def test_another_master_than_that_of_spark_submit_is_refused() -> None:
+    with pytest.raises(EnvironmentCheckError, match=r"spark://a:7077 in the config.*local\[\*\].*--master"):
+        check_master({"spark.master": "local[*]"}, {"spark.master": "spark://a:7077"})

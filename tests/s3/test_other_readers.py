@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from deltalake import DeltaTable
-from faults.bench import Bench, streaming, wait_for_commit
+from faults.bench import Bench, last_commit, streaming, wait_for_commit
 from faults.feeds import ROWS_FEED
 from pyspark.sql import SparkSession
 from s3_server import S3Server
@@ -13,7 +13,8 @@ from sandbox import Sandbox, TestRegistry
 
 from penstock.tables import table_at
 
-FILES = 3
+FILES = 6
+TABLES = ("predictions", "quarantine", "batches")
 
 
 @pytest.fixture
@@ -27,20 +28,28 @@ def on_s3(
 
 
 def test_the_counts_are_sparks_at_the_same_version(on_s3: Sandbox, s3: S3Server) -> None:
-    counted = 0
+    """Read while the stream writes batch after batch, until the last one is done."""
+    for number in range(FILES):
+        ROWS_FEED.deliver(on_s3, number)
+    versions: dict[str, set[int]] = {name: set() for name in TABLES}
     with streaming(on_s3) as check:
-        for number in range(FILES):
-            ROWS_FEED.deliver(on_s3, number)
-            wait_for_commit(on_s3, number, check)
-            for name in ("predictions", "quarantine", "batches"):
-                path = f"{on_s3.location}/tables/{name}"
-                table = DeltaTable(path.replace("s3a://", "s3://"), storage_options=options(s3))
-                rows = table.to_pyarrow_dataset()
-                [[by_duckdb]] = duckdb.connect().from_arrow(rows).count("*").fetchall()
-                by_spark = table_at(on_s3.spark, path, table.version()).count()
-                assert (rows.count_rows(), by_duckdb) == (by_spark, by_spark), (name, table.version())
-                counted += by_spark
-    assert counted > FILES * 8
+        wait_for_commit(on_s3, 0, check)
+        while last_commit(on_s3) < FILES - 1:
+            check()
+            for name in TABLES:
+                versions[name].add(compare_newest(on_s3, s3, name))
+    assert all(len(found) > 1 for found in versions.values()), versions
+
+
+def compare_newest(sandbox: Sandbox, s3: S3Server, name: str) -> int:
+    """The version of the table at which all three counted the same."""
+    path = f"{sandbox.location}/tables/{name}"
+    table = DeltaTable(path.replace("s3a://", "s3://"), storage_options=options(s3))
+    rows = table.to_pyarrow_dataset()
+    [[by_duckdb]] = duckdb.connect().from_arrow(rows).count("*").fetchall()
+    by_spark = table_at(sandbox.spark, path, table.version()).count()
+    assert (rows.count_rows(), by_duckdb) == (by_spark, by_spark), (name, table.version())
+    return table.version()
 
 
 def options(s3: S3Server) -> dict[str, str]:

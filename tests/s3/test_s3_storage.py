@@ -139,3 +139,12 @@ def test_a_server_that_takes_a_name_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentCheckError, match="ignores If-None-Match"):
         check_conditional_writes(Careless(), str(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_refuses_a_new_name_is_refused(tmp_path: Path) -> None:
+    class Refusing(LocalStorage):
+        def create(self, path: str, content: bytes) -> bool:
+            return False
+
+    with pytest.raises(EnvironmentCheckError, match="refused a conditional PUT of a new key"):
+        check_conditional_writes(Refusing(), str(tmp_path))
