@@ -12,9 +12,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import mlflow
+import psycopg
 import pytest
 import requests
 from faults.bench import wait_until
+from postgres_server import postgres_server
 from processes import PROJECT
 
 from penstock import spark_cluster
@@ -163,6 +165,23 @@ def test_a_database_that_can_t_be_used_is_told_at_once_without_its_password(
     with pytest.raises(ServerError, match=problem) as error:
         start_mlflow(state, s3=s3, port=1, database=url)
     assert "hush" not in str(error.value)
+
+
+def test_mlflow_keeps_its_runs_in_postgresql(tmp_path: Path, s3: S3Server) -> None:
+    with postgres_server(free_ports(1)[0]) as url:
+        server = start_mlflow(tmp_path, s3=s3, port=free_ports(1)[0], database=url)
+        try:
+            client = mlflow.MlflowClient(tracking_uri=server.uri, registry_uri=server.uri)
+            run = client.create_run(client.create_experiment("in PostgreSQL"))
+            client.create_registered_model("wine")
+            with psycopg.connect(url) as database:
+                assert database.execute("SELECT run_uuid FROM runs").fetchall() == [(run.info.run_id,)]
+                assert database.execute("SELECT name FROM registered_models").fetchall() == [("wine",)]
+            password = url.split(":")[2].split("@")[0].encode()
+            assert not [pid for pid in server.process.pids() if password in Path(f"/proc/{pid}/cmdline").read_bytes()]
+            assert [path for path in tmp_path.rglob("*") if path.is_file() and password in path.read_bytes()] == []
+        finally:
+            server.stop()
 
 
 def test_mlflow_keeps_its_artifacts_on_that_s3(s3: S3Server, tracking: MlflowServer) -> None:
