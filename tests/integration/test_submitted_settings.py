@@ -22,7 +22,12 @@ def test_they_take_the_place_of_our_own_and_not_of_what_was_given(tmp_path: Path
     told = subprocess.run(
         [*submit, *given, str(tmp_path / "script.py")],
         cwd=PROJECT,
-        env=os.environ | {"PYTHONPATH": str(PROJECT), "PENSTOCK_SPARK_LOG": str(tmp_path / "spark.log")},
+        env=os.environ
+        | {
+            "PYSPARK_PYTHON": sys.executable,
+            "PYTHONPATH": str(PROJECT),
+            "PENSTOCK_SPARK_LOG": str(tmp_path / "spark.log"),
+        },
         capture_output=True,
         text=True,
         timeout=300,
