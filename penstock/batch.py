@@ -24,6 +24,7 @@ from penstock.planning import obtain_plan
 from penstock.quarantine import quarantined
 from penstock.spark_errors import SPARK_ERRORS
 from penstock.tables import Transaction, append_once
+from penstock.transactions import has_written
 from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
@@ -53,7 +54,7 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
 
 
 class UnreadableInputError(Exception):
-    """The first write of a batch, which reads all its rows, failed: nothing of the batch is written."""
+    """The first write of a batch, which reads all its rows, failed: this run has written nothing of it."""
 
     def __init__(self, cause: Exception) -> None:
         super().__init__(str(cause))
@@ -97,13 +98,14 @@ def rejected_of(rows: DataFrame | None, plan: Plan) -> DataFrame | None:
 
 
 def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) -> Plan:
-    """The plan without the damaged files that made the batch fail; raises the cause if there is none.
+    """The plan without the damaged files that made the batch fail; raises the cause if there is none, or if a run
+    before has written by the plan as it is: rows of a file that is refused now may be among it.
 
     Raises PlanError for a file that is gone or changed, StorageError: neither is damage, and the plan stays.
     """
     files = without_damage(plan.files, storage=pipeline.storage, contract=pipeline.contract)
     check_files_unchanged(plan, pipeline.storage)
-    if files is None:
+    if files is None or has_written(pipeline.config, Transaction.of(plan, pipeline=pipeline.config.pipeline)):
         raise failure.cause
     amended = plan.model_copy(update={"files": tuple(files)})
     replace_plan(pipeline.storage, plan_path(pipeline.config.checkpoint, plan.batch_id), amended)

@@ -1,7 +1,9 @@
 """Are a contract's rules conditions that Spark understands over the contract's columns?"""
 
+from typing import Any
+
 from pyspark.errors import AnalysisException, ParseException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructType
 
@@ -24,5 +26,18 @@ def check_rules(spark: SparkSession, contract: Contract) -> None:
             continue
         if kind != BooleanType():
             problems.append(f"rule {rule.name!r} ({rule.sql}): is {kind.simpleString()}, expected a condition")
+        elif is_fickle(empty, rule.sql):
+            problems.append(
+                f"rule {rule.name!r} ({rule.sql}): depends on the clock, on chance or on who asks, so a batch that "
+                "runs again would judge a row otherwise; compare with columns and constants"
+            )
     if problems:
         raise ConfigError("contract: " + "; ".join(problems))
+
+
+def is_fickle(empty: DataFrame, sql: str) -> bool:
+    """Whether the same row may be judged otherwise tomorrow, by rand() or current_timestamp() and their like."""
+    jvm: Any = empty.sparkSession._jvm
+    plan: Any = empty.select(F.expr(sql))._jdf.queryExecution().analyzed()
+    of_the_moment = jvm.org.apache.spark.sql.catalyst.trees.TreePattern.CURRENT_LIKE()
+    return bool(plan.containsPattern(of_the_moment)) or not plan.deterministic()

@@ -36,6 +36,8 @@ def judge(file: PlannedFile, *, storage: Storage, contract: Contract) -> Planned
                 pass
     except FileNotFoundError as error:
         return refused_as_gone(file.path, error, storage=storage)
+    except MemoryError:
+        raise  # Arrow's own is among its exceptions, and no fault of the file
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and not is_of_content(error):
             raise trouble_with(file.path, error) from None

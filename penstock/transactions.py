@@ -2,6 +2,9 @@
 
 from deltalake import DeltaTable
 
+from penstock.config import PipelineConfig
+from penstock.retention_rules import TABLES_OF
+from penstock.table_reader import opened_table
 from penstock.tables import LAST_VERSION, Transaction
 
 
@@ -9,3 +12,14 @@ def is_closed(batches: DeltaTable | None, *, pipeline: str, query_id: str) -> bo
     """Whether all that this query would write is dropped, since another one was resumed from the ledger."""
     application = Transaction(pipeline=pipeline, query_id=query_id, batch_id=0).application
     return batches is not None and batches.transaction_version(application) == LAST_VERSION
+
+
+def has_written(config: PipelineConfig, transaction: Transaction) -> bool:
+    """Whether a batch has a write in any of its tables. Raises LedgerError where one can't be read."""
+    return any(is_there(config, name, transaction) for name in ("quarantine", *TABLES_OF[config.workload]))
+
+
+def is_there(config: PipelineConfig, name: str, transaction: Transaction) -> bool:
+    with opened_table(config, name) as table:
+        version = table.transaction_version(transaction.application) if table else None
+    return version is not None and version >= transaction.batch_id

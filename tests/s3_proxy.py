@@ -127,6 +127,12 @@ def outage(seconds: float, status: int | None = None, code: str = "") -> Fault:
     return fault
 
 
+def careless(request: Request, forward: Forward) -> Answer:
+    """As a server that knows no If-None-Match answers: every PUT is taken."""
+    answer = forward(request)
+    return replace(answer, status=200, body=b"") if request.method == "PUT" and answer.status == 412 else answer
+
+
 def stall(seconds: float, pattern: str = "", *, method: str = "PUT", times: int = 1) -> Fault:
     """The request waits in the proxy before it goes on."""
     due = Countdown(times)

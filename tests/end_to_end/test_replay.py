@@ -12,6 +12,7 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 
 from penstock.errors import EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.lease import Lease
+from penstock.spark_errors import SPARK_ERRORS
 from penstock.storage import LocalStorage
 from penstock.tables import append_once, commit_nothing
 
@@ -120,6 +121,28 @@ def test_a_planned_file_that_vanished_fails_loudly(sandbox: Sandbox, monkeypatch
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     sandbox.run()
     assert sandbox.table("predictions").count() == 1
+
+
+def test_a_file_damaged_after_a_part_of_its_batch_was_written_is_not_refused(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its refusal could not be told any more: the quarantine has the batch's rows already."""
+    frame = pd.DataFrame([wine(alcohol=9 + number / 1000) for number in range(2000)])
+    file = sandbox.drop("late.parquet", frame.to_parquet(index=False))
+    sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
+    run_cut_off(sandbox, monkeypatch, before="workload.append_once")
+    assert sandbox.table("quarantine").count() == 1
+    content, times = file.read_bytes(), file.stat()
+    middle = len(content) // 2
+    for damaged, goes_on in ((content[:200] + bytes(middle) + content[200 + middle :], False), (content, True)):
+        file.write_bytes(damaged)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        if not goes_on:
+            with pytest.raises(SPARK_ERRORS):
+                sandbox.run()
+    sandbox.run()
+    [batch] = sandbox.rows("batches")
+    assert (batch.accepted, batch.quarantined, batch.files_refused) == (2001, 1, 0)
 
 
 def test_a_contract_changed_between_crash_and_replay_is_refused(

@@ -97,6 +97,12 @@ def test_what_the_storage_raises_is_no_damage(files, storage, number):
         judged(files, storage)
 
 
+def test_want_of_memory_is_no_damage(files, storage):
+    storage.error = pa.ArrowMemoryError("malloc of size 9000000 failed")
+    with pytest.raises(MemoryError, match="malloc"):
+        judged(files, storage)
+
+
 def test_trouble_that_has_its_type_goes_on_as_it_is(files, storage):
     storage.error = StorageError(5, "S3 was not reached", "s3a://bucket/key")
     with pytest.raises(StorageError) as raised:
@@ -106,7 +112,12 @@ def test_trouble_that_has_its_type_goes_on_as_it_is(files, storage):
 
 @pytest.fixture
 def pipeline(tmp_path, storage):
-    config = SimpleNamespace(checkpoint=str(tmp_path / "checkpoint"))
+    config = SimpleNamespace(
+        checkpoint=str(tmp_path / "checkpoint"),
+        pipeline="p",
+        workload="rows",
+        table_path=lambda name: str(tmp_path / "tables" / name),
+    )
     return SimpleNamespace(storage=storage, contract=CONTRACT, config=config)
 
 

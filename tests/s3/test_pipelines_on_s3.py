@@ -13,10 +13,11 @@ from faults.bench import Bench
 from faults.feeds import FEEDS
 from faults.result import Progress
 from pyspark.sql import SparkSession
-from s3_proxy import S3Proxy, drop_answer, flaky, no_fault
+from s3_proxy import S3Proxy, careless, drop_answer, flaky, no_fault
 from s3_server import S3Server
 from sandbox import TestRegistry
 
+from penstock.errors import EnvironmentCheckError
 from penstock.status import read_status
 
 
@@ -38,6 +39,19 @@ def bench(s3: S3Server, request: pytest.FixtureRequest, tmp_path: Path) -> Itera
 @pytest.fixture
 def proxied_bench(proxy: S3Proxy, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     yield from bench_at(proxy.endpoint, "s3a://proxied", request, tmp_path)
+
+
+def test_a_server_that_ignores_conditions_is_refused_before_anything_is_written(
+    proxied_bench: Bench, proxy: S3Proxy
+) -> None:
+    [feed, *_] = FEEDS
+    sandbox = feed.sandbox(proxied_bench, "careless")
+    feed.deliver(sandbox, 0)
+    proxy.fault = careless
+    with pytest.raises(EnvironmentCheckError, match="ignores If-None-Match: it took two conditional PUTs of one key"):
+        sandbox.run()
+    proxy.fault = no_fault
+    assert sandbox.storage.names(f"{sandbox.location}/tables") == []
 
 
 @pytest.mark.integration
