@@ -22,10 +22,11 @@ from pyspark.sql import functions as F
 from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_config, session, spread, timed
 
 from penstock.config import PipelineConfig
+from penstock.merges import merge_once
 from penstock.plan import PlannedFile
 from penstock.series_batch import kept
 from penstock.series_windows import OLD, PLACE, arrange, new_lags, windowed
-from penstock.tables import Transaction, merge_once, prepare_table
+from penstock.tables import Transaction, prepare_table
 from schemas.tables import lags
 
 FILE = PlannedFile(path="bench.parquet", verdict="accepted", length=1, modified_milliseconds=0)

@@ -1,6 +1,6 @@
 """One micro-batch, from the files that arrived to the row in `batches` that marks it as done.
 
-The order of the writes is fixed: quarantine (if anything was rejected), the answers (rows: predictions; series:
+The order of the commits is fixed: quarantine (if anything was rejected), the answers (rows: predictions; series:
 forecasts, observations, lags), batches. Each is idempotent, so a batch that was cut off anywhere runs again from its
 plan, and what is there already is left as it is.
 """
@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
-from pyspark import StorageLevel
+from pyspark.errors import PythonException
 from pyspark.sql import DataFrame
 
 from penstock.accounting import BatchRecord, count_batch
 from penstock.damage import without_damage
-from penstock.input import accepted_rows, checked_rows, has_rejected, rejected_rows
+from penstock.errors import AccountingError
+from penstock.input import accepted_rows, checked_rows
+from penstock.judging import JudgedRows, judged_and_kept, judged_by_count, judged_in_passing
 from penstock.ledger import announce_query
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
@@ -23,9 +25,9 @@ from penstock.plan import Plan, check_files_unchanged, plan_path, replace_plan
 from penstock.planning import obtain_plan
 from penstock.quarantine import quarantined
 from penstock.spark_errors import SPARK_ERRORS
-from penstock.tables import Transaction, append_once
+from penstock.tables import Transaction, append_once, prepare_append
 from penstock.transactions import has_written
-from penstock.workload import workload_of
+from penstock.workload import Answers, workload_of
 
 log = logging.getLogger(__name__)
 
@@ -76,25 +78,30 @@ def write_readable_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction
 
 def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases: Phases) -> None:
     """Quarantine, then the workload's answers."""
-    accepted = len(plan.files_with("accepted"))
-    log.info("batch %d: %d of %d files accepted, scoring", plan.batch_id, accepted, len(plan.files))
-    with checked(pipeline, plan) as rows:
-        with phases.measure("quarantine"):
-            try:
-                write_quarantine(pipeline, plan, rejected_of(rows, plan), transaction)
-            except SPARK_ERRORS as error:
-                raise UnreadableInputError(error) from error
-        if rows is not None:
-            accepted_only = accepted_rows(rows, pipeline.contract)
-            workload_of(pipeline.config).write(pipeline, plan, accepted_only, transaction, phases)
+    log.info(
+        "batch %d: %d of %d files accepted, scoring", plan.batch_id, len(plan.files_with("accepted")), len(plan.files)
+    )
+    with judged(pipeline, plan) as rows:
+        try:
+            answers = prepared_answers(pipeline, plan, rows, transaction, phases)
+            with phases.measure("quarantine"):
+                verdicts = rows.count(answers.rows) if rows else None
+                rejected = rows.rejected(verdicts) if rows and verdicts else None
+                write_quarantine(pipeline, plan, rejected, transaction, expected=verdicts.rejected if verdicts else 0)
+        except PythonException:
+            raise  # the model's; reading has failed in none of these
+        except SPARK_ERRORS as error:
+            raise UnreadableInputError(error) from error
+        answers.write()
 
 
-def rejected_of(rows: DataFrame | None, plan: Plan) -> DataFrame | None:
-    """The rejected rows; None where there are none, as in most batches, which a count finds out for less."""
-    files = plan.files_with("accepted")
-    if rows is None or not has_rejected(rows, headers=sum(file.csv is not None for file in files)):
-        return None
-    return rejected_rows(rows)
+def prepared_answers(
+    pipeline: Pipeline, plan: Plan, rows: JudgedRows | None, transaction: Transaction, phases: Phases
+) -> Answers:
+    if rows is None:
+        return Answers(write=lambda: None)
+    accepted = accepted_rows(rows.in_passing, pipeline.contract)
+    return workload_of(pipeline.config).prepare(pipeline, plan, accepted, transaction, phases)
 
 
 def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) -> Plan:
@@ -113,26 +120,49 @@ def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) 
 
 
 @contextmanager
-def checked(pipeline: Pipeline, plan: Plan) -> Iterator[DataFrame | None]:
-    """The batch's checked rows. CSV is kept, for two tables come from it and parsing costs more than keeping."""
+def judged(pipeline: Pipeline, plan: Plan) -> Iterator[JudgedRows | None]:
+    """The batch's checked rows; None where no file is accepted."""
     config, files = pipeline.config, plan.files_with("accepted")
+    headers = sum(file.csv is not None for file in files)
     rows = checked_rows(pipeline.spark, files, contract=pipeline.contract, dialect=config.source.csv)
-    if rows is None or not any(file.csv for file in files):
-        yield rows
-        return
-    kept = rows.persist(StorageLevel.MEMORY_AND_DISK)
-    try:
-        yield kept
-    finally:
-        kept.unpersist()
+    if rows is None:
+        yield None
+    elif workload_of(config).reads_once:
+        yield judged_in_passing(rows, headers=headers)
+    elif not headers:
+        yield judged_by_count(rows, headers=headers)
+    else:
+        with judged_and_kept(rows, headers=headers) as kept:
+            yield kept
 
 
-def write_quarantine(pipeline: Pipeline, plan: Plan, rejected: DataFrame | None, transaction: Transaction) -> None:
-    """rejected: None where there are none. Nothing is committed then, unless a file was refused."""
+def write_quarantine(
+    pipeline: Pipeline,
+    plan: Plan,
+    rejected: DataFrame | None,
+    transaction: Transaction,
+    *,
+    expected: int | None = None,
+) -> None:
+    """rejected: None where there are none. Nothing is committed then, unless a file was refused. expected: how many
+    they are, counted when the accepted ones were written.
+
+    Raises AccountingError, with nothing committed, where they are not as many.
+    """
     pipeline.lease.check()
-    if not plan.files_with("refused") and rejected is None:
+    refused = len(plan.files_with("refused"))
+    if not refused and rejected is None:
         return
-    append_once(quarantined(pipeline.spark, plan, rejected), pipeline.config.table_path("quarantine"), transaction)
+    frame = quarantined(pipeline.spark, plan, rejected)
+    append = prepare_append(frame, pipeline.config.table_path("quarantine"), transaction)
+    if None not in (expected, append.rows) and append.rows != (expected or 0) + refused:
+        raise AccountingError(
+            f"batch {plan.batch_id}: {expected} rows were rejected when the others were scored, and "
+            f"{(append.rows or 0) - refused} when they were read again for the quarantine; nothing of it is committed. "
+            "Do its files change in place? If not, please report this with them"
+        )
+    pipeline.lease.check()
+    append.commit()
 
 
 def write_marker(pipeline: Pipeline, record: BatchRecord, transaction: Transaction) -> None:

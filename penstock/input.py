@@ -48,26 +48,18 @@ def accepted_rows(checked: DataFrame, contract: Contract) -> DataFrame:
     return checked.where(ACCEPTED).select(*[field.name for field in contract.fields], SOURCE_FILE)
 
 
-def has_rejected(checked: DataFrame, *, headers: int) -> bool:
-    """Whether `rejected_rows` has any, by one count. headers: how many of the files have a header line among their
-    rows, which is none."""
-    unaccepted = checked.where(~F.col(ACCEPTED))
-    counts = unaccepted.agg(
-        F.count_if(IS_HEADER).alias("headers"), F.count_if(~F.col(IS_HEADER)).alias("others")
-    ).first()
-    return counts is not None and (counts.others > 0 or counts.headers > headers)
-
-
-def rejected_rows(checked: DataFrame) -> DataFrame:
+def rejected_rows(checked: DataFrame, *, has_repeated_headers: bool = True) -> DataFrame:
     """`reasons`, `raw`, `header`, `source_file` of the rows that did not pass.
 
     One line equal to the header text is each file's header. Any further one is a row, and rejected: which of the
-    equal lines is the header makes no difference.
+    equal lines is the header makes no difference. has_repeated_headers: whether to look for them.
     """
     rejected = checked.where(~F.col(ACCEPTED)).select(
         REASONS, F.col(RAW).alias("raw"), F.col(HEADER).alias("header"), SOURCE_FILE, IS_HEADER
     )
+    others = rejected.where(~F.col(IS_HEADER)).drop(IS_HEADER)
+    if not has_repeated_headers:
+        return others
     headers = rejected.where(IS_HEADER)
     numbered = headers.withColumn(OCCURRENCE, F.row_number().over(Window.partitionBy(SOURCE_FILE).orderBy(SOURCE_FILE)))
-    repeated = numbered.where(F.col(OCCURRENCE) > 1).drop(OCCURRENCE)
-    return rejected.where(~F.col(IS_HEADER)).unionByName(repeated).drop(IS_HEADER)
+    return others.unionByName(numbered.where(F.col(OCCURRENCE) > 1).drop(OCCURRENCE, IS_HEADER))

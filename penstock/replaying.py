@@ -54,7 +54,7 @@ def run_quarantine_replay(pipeline: Pipeline, plan: Plan, replay: QuarantineRepl
         with phases.measure("quarantine"):
             rejected = rows.rejected if rows.rejected.limit(1).count() else None
             write_quarantine(pipeline, plan, rejected, transaction)
-        workload_of(pipeline.config).write(pipeline, plan, rows.accepted, transaction, phases)
+        workload_of(pipeline.config).prepare(pipeline, plan, rows.accepted, transaction, phases).write()
         with phases.measure("account"):
             counts = count_batch(pipeline, plan, transaction)
         record = BatchRecord.of(pipeline, plan, counts, started_at=started_at, phases=phases)

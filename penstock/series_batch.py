@@ -7,12 +7,13 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from penstock.merges import merge_once
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
 from penstock.series_answers import answered, forecast_rows, observation_rows
 from penstock.series_windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arrange, new_lags, observations_of, windowed
-from penstock.tables import Transaction, append_once, merge_once, table_at
+from penstock.tables import Transaction, append_once, table_at
 
 
 def write_series(pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases) -> None:

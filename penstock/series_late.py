@@ -14,6 +14,7 @@ from penstock.accounting import BatchRecord
 from penstock.batch import write_marker
 from penstock.config import PipelineConfig, SeriesConfig
 from penstock.ledger import ledger_files
+from penstock.merges import Span, replace_once
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, check_plan_fits
@@ -32,7 +33,7 @@ from penstock.series_windows import (
     whole_lags,
     windowed,
 )
-from penstock.tables import Span, Transaction, replace_once, table_at
+from penstock.tables import Transaction, table_at
 
 FROM_DS = "_from_ds"
 WINS = "_wins"

@@ -1,9 +1,9 @@
 """The Delta tables of a pipeline: made, checked and appended to, each append at most once per micro-batch."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 from delta.tables import DeltaTable
@@ -60,10 +60,46 @@ def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
 
     Raises TableConflictError.
     """
+    once, *arguments = appending(frame, path, transaction)
+    commit(path, lambda: once.append(*arguments))
+
+
+def prepare_append(frame: DataFrame, path: str, transaction: Transaction) -> "PreparedAppend":
+    """Write the files of an append, which are no part of the table before they are committed."""
+    once, *arguments = appending(frame, path, transaction)
+    return PreparedAppend(frame=frame, path=path, transaction=transaction, files=once.prepare(*arguments))
+
+
+def appending(frame: DataFrame, path: str, transaction: Transaction) -> tuple[Any, ...]:
+    """The JVM's class, and what its methods are given."""
     rows: Any = stamped(frame, transaction)
     jvm: Any = frame.sparkSession._jvm
-    once = jvm.io.penstock.delta.AppendOnce
-    commit(path, lambda: once.append(rows._jdf, path, transaction.application, transaction.batch_id))
+    return jvm.io.penstock.delta.AppendOnce, rows._jdf, path, transaction.application, transaction.batch_id
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreparedAppend:
+    """An append whose files are written. Left uncommitted, they are removed by maintenance (VACUUM)."""
+
+    frame: DataFrame
+    path: str
+    transaction: Transaction
+    files: Any
+
+    @property
+    def rows(self) -> int | None:
+        """How many rows are written; None where the table had the transaction already, so that none are."""
+        rows = int(self.files.rows())
+        return rows if rows >= 0 else None
+
+    def commit(self) -> None:
+        """At most once per transaction. Where another commit forbids these files, the append is made anew.
+
+        Raises TableConflictError.
+        """
+        once, *arguments = appending(self.frame, self.path, self.transaction)
+        attempts = chain([self.files.commit], repeat(lambda: once.append(*arguments)))
+        commit(self.path, lambda: next(attempts)())
 
 
 def table_version(spark: SparkSession, path: str) -> int:
@@ -113,66 +149,6 @@ def set_properties(spark: SparkSession, path: str, properties: Mapping[str, str]
     """Raises TableConflictError."""
     pairs = ", ".join(f"'{key}' = '{value}'" for key, value in properties.items())
     commit(path, lambda: spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ({pairs})"))
-
-
-def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:
-    """Update the rows of a table that have the keys of `frame`, insert the others, at most once per transaction.
-
-    Raises TableConflictError.
-    """
-    same = " AND ".join(f"old.`{key}` = new.`{key}`" for key in keys)
-    new = stamped(frame, transaction).alias("new")
-
-    def merge() -> None:
-        table = DeltaTable.forPath(frame.sparkSession, path).alias("old")
-        with transaction_of_merge(frame.sparkSession, transaction):
-            table.merge(new, same).whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
-
-    commit(path, merge)
-
-
-@contextmanager
-def transaction_of_merge(spark: SparkSession, transaction: Transaction) -> Iterator[None]:
-    """A merge takes its transaction from the session, not from options."""
-    settings = {
-        "spark.databricks.delta.write.txnAppId": transaction.application,
-        "spark.databricks.delta.write.txnVersion": str(transaction.batch_id),
-    }
-    for key, value in settings.items():
-        spark.conf.set(key, value)
-    try:
-        yield
-    finally:
-        for key in settings:
-            spark.conf.unset(key)
-
-
-@dataclass(frozen=True)
-class Span:
-    """What of a table is replaced: all of the series in `series` (its column series_id); where a time column `at` is
-    named, only what begins with each series' `start` (a column of `series`)."""
-
-    series: DataFrame
-    at: str = ""
-    start: str = ""
-
-
-def replace_once(frame: DataFrame, path: str, transaction: Transaction, span: Span) -> None:
-    """Put `frame` in the place of a span of the table, in one commit, at most once per transaction."""
-    columns = frame.columns
-    limit = F.col(span.start) if span.at else F.lit(None).cast("timestamp")
-    spans = span.series.select(F.col("series_id").alias("_span"), limit.alias("_start"))
-    source = frame.withColumns({"_span": F.lit(None).cast("string"), "_start": F.lit(None).cast("timestamp")})
-    source = source.unionByName(spans, allowMissingColumns=True)
-    is_inside = "old.series_id = new._span" + (f" AND old.`{span.at}` >= new._start" if span.at else "")
-    inserted: dict[str, str | Column] = {column: F.col(f"new.`{column}`") for column in columns}
-
-    def replace() -> None:
-        table = DeltaTable.forPath(frame.sparkSession, path).alias("old").merge(source.alias("new"), is_inside)
-        with transaction_of_merge(frame.sparkSession, transaction):
-            table.whenMatchedDelete().whenNotMatchedInsert("new._span IS NULL", values=inserted).execute()
-
-    commit(path, replace)
 
 
 def of_transaction(transaction: Transaction) -> Column:

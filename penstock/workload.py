@@ -16,9 +16,18 @@ from penstock.plan import Plan, PlannedFile
 from penstock.scoring import Scorer
 from penstock.series_answers import REASONS, window_contract
 from penstock.series_batch import new_windows, write_series
-from penstock.tables import Transaction, append_once, column_type, lasting_version
+from penstock.tables import Transaction, column_type, lasting_version, prepare_append
 from schemas.contract import Contract
 from schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Those of a batch, none of them in a table yet. write: put them there, each append and merge at most once.
+    rows: how many accepted rows were read for it; None: none yet, or not known."""
+
+    write: Callable[[], None]
+    rows: int | None = None
 
 
 class Workload(Protocol):
@@ -45,15 +54,21 @@ class Workload(Protocol):
     def model_rows(self, pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
         """What the model would be asked about, for a probe."""
 
-    def write(
+    @property
+    def reads_once(self) -> bool:
+        """Whether the answers are made in one pass over the accepted rows."""
+
+    def prepare(
         self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases
-    ) -> None: ...
+    ) -> Answers:
+        """All that can be done before the batch's first commit."""
 
 
 @dataclass(frozen=True)
 class Rows:
     answers: str = "predictions"
     no_failures: tuple[str, ...] = ()
+    reads_once: bool = True
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return contract
@@ -75,31 +90,47 @@ class Rows:
     def model_rows(self, pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
         return accepted
 
-    def write(
+    def prepare(
         self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases
-    ) -> None:
-        pipeline.lease.check()
-        pinned = plan.champion
-        with phases.measure("predictions"):
-            scored = pipeline.champion.scorer(pinned).score(accepted, pipeline.contract)
-            frame = scored.select(
-                *[field.name for field in pipeline.contract.fields],
-                "prediction",
-                F.lit(pinned.name).alias("model_name"),
-                F.lit(pinned.version).alias("model_version"),
-                F.lit(pinned.role).alias("role"),
-                "error",
-                "source_file",
-                # The plan's time, not the clock's: a replay gives the same row.
-                F.lit(plan.planned_at).alias("scored_at"),
-            )
-            append_once(frame, pipeline.config.table_path(self.answers), transaction)
+    ) -> Answers:
+        """The rows are scored and written here; what is left is the commit."""
+        frame = prediction_rows(pipeline, plan, accepted)
+        with phases.measure(self.answers):
+            append = prepare_append(frame, pipeline.config.table_path(self.answers), transaction)
+
+        def write() -> None:
+            pipeline.lease.check()
+            with phases.measure(self.answers):
+                append.commit()
+
+        return Answers(write=write, rows=append.rows)
+
+
+def prediction_rows(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> DataFrame:
+    """The columns of `predictions`, without query_id and batch_id."""
+    pinned = plan.champion
+    return (
+        pipeline.champion.scorer(pinned)
+        .score(accepted, pipeline.contract)
+        .select(
+            *[field.name for field in pipeline.contract.fields],
+            "prediction",
+            F.lit(pinned.name).alias("model_name"),
+            F.lit(pinned.version).alias("model_version"),
+            F.lit(pinned.role).alias("role"),
+            "error",
+            "source_file",
+            # The plan's time, not the clock's: a replay gives the same row.
+            F.lit(plan.planned_at).alias("scored_at"),
+        )
+    )
 
 
 @dataclass(frozen=True)
 class Series:
     answers: str = "observations"
     no_failures: tuple[str, ...] = REASONS
+    reads_once: bool = False
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return window_contract(contract, config.the_series)
@@ -118,10 +149,10 @@ class Series:
     def model_rows(self, pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
         return new_windows(pipeline, accepted, files)
 
-    def write(
+    def prepare(
         self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases
-    ) -> None:
-        write_series(pipeline, plan, accepted, transaction, phases)
+    ) -> Answers:
+        return Answers(write=lambda: write_series(pipeline, plan, accepted, transaction, phases))
 
 
 def workload_of(config: PipelineConfig) -> Workload:

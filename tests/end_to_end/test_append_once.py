@@ -8,7 +8,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StructField, StructType
 
-from penstock.tables import Transaction, append_once, create_table
+from penstock.tables import Transaction, append_once, close_query, create_table, prepare_append, set_properties
 from schemas.tables import BATCH_COLUMNS, TableSpec
 
 SPEC = TableSpec(
@@ -81,3 +81,36 @@ def test_rows_that_do_not_fit_the_table_are_refused(spark: SparkSession, table: 
         append_once(row(spark, 1).selectExpr("id", "id as more"), table, transaction(1))
     append_once(row(spark, 1), table, transaction(1))
     assert rows(spark, table) == [("q", 0, 0), ("q", 1, 1)]
+
+
+def test_what_is_prepared_is_there_once_it_is_committed(spark: SparkSession, table: str) -> None:
+    append = prepare_append(spark.range(3), table, transaction(0))
+    assert (append.rows, rows(spark, table)) == (3, [])
+    append.commit()
+    assert rows(spark, table) == [("q", 0, 0), ("q", 0, 1), ("q", 0, 2)]
+    again = prepare_append(spark.range(3), table, transaction(0))
+    assert again.rows is None
+    again.commit()
+    assert len(rows(spark, table)) == 3
+
+
+def test_of_two_that_were_prepared_for_one_batch_one_is_there(spark: SparkSession, table: str) -> None:
+    appends = [prepare_append(row(spark, number), table, transaction(0)) for number in (1, 2)]
+    for append in appends:
+        append.commit()
+    assert rows(spark, table) == [("q", 0, 1)]
+
+
+def test_what_was_prepared_before_its_query_was_closed_is_dropped(spark: SparkSession, table: str) -> None:
+    append = prepare_append(row(spark, 1), table, transaction(0))
+    close_query(spark, [table], pipeline="p", query_id="q")
+    append.commit()
+    assert rows(spark, table) == []
+
+
+def test_what_another_commit_forbids_is_written_anew(spark: SparkSession, table: str) -> None:
+    append = prepare_append(row(spark, 1), table, transaction(0))
+    append_once(row(spark, 7), table, transaction(0, query_id="another"))
+    set_properties(spark, table, {"delta.logRetentionDuration": "interval 60 days"})
+    append.commit()
+    assert rows(spark, table) == [("another", 0, 7), ("q", 0, 1)]

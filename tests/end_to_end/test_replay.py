@@ -10,11 +10,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 
-from penstock.errors import EnvironmentCheckError, LeaseError, LedgerError, PlanError
+import penstock.workload
+from penstock.errors import AccountingError, EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.lease import Lease
 from penstock.spark_errors import SPARK_ERRORS
 from penstock.storage import LocalStorage
-from penstock.tables import append_once, commit_nothing
+from penstock.tables import PreparedAppend, commit_nothing
 
 
 class PowerCutError(Exception):
@@ -26,13 +27,20 @@ def cut_off() -> None:
 
 
 def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str) -> None:
-    """Run, and let the power go just before a step of the micro-batch."""
+    """Run, and let the power go just before a step of the micro-batch, or before the commit of what is prepared for a
+    table."""
+    commit = PreparedAppend.commit
 
-    def cut(*arguments: Any) -> None:
+    def cut(*arguments: Any, **options: Any) -> None:
         raise PowerCutError
 
+    def commit_others(append: PreparedAppend) -> None:
+        cut() if append.path.endswith(f"/{before}") else commit(append)
+
     with monkeypatch.context() as patch:
-        patch.setattr(f"penstock.{before}", cut)
+        patch.setattr(PreparedAppend, "commit", commit_others)
+        if "." in before:
+            patch.setattr(f"penstock.{before}", cut)
         with pytest.raises(PowerCutError):
             sandbox.run()
 
@@ -73,7 +81,14 @@ def expected(
 
 @pytest.mark.parametrize(
     "step",
-    ["batch.write_quarantine", "workload.append_once", "batch.count_batch", "batch.write_marker"],
+    [
+        "workload.prepare_append",
+        "batch.write_quarantine",
+        "quarantine",
+        "predictions",
+        "batch.count_batch",
+        "batch.write_marker",
+    ],
     ids=lambda step: f"before {step}",
 )
 def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
@@ -104,7 +119,7 @@ def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.
     sandbox.changes = {"model": {"name": "wine-replay"}}
     sandbox.drop("a.csv", csv_file(WINE))
 
-    run_cut_off(sandbox, monkeypatch, before="workload.append_once")
+    run_cut_off(sandbox, monkeypatch, before="predictions")
     sandbox.registry.register("wine-replay", "fussy", example=one, outputs=pd.Series([1.5]))
     sandbox.run()
     assert [row.model_version for row in sandbox.rows("predictions")] == [first]
@@ -112,7 +127,7 @@ def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.
 
 def test_a_planned_file_that_vanished_fails_loudly(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     file = sandbox.drop("a.csv", csv_file(WINE))
-    run_cut_off(sandbox, monkeypatch, before="workload.append_once")
+    run_cut_off(sandbox, monkeypatch, before="predictions")
     content, times = file.read_bytes(), file.stat()
     file.unlink()
     with pytest.raises(PlanError, match=r"a\.csv was planned and is gone"):
@@ -130,7 +145,7 @@ def test_a_file_damaged_after_a_part_of_its_batch_was_written_is_not_refused(
     frame = pd.DataFrame([wine(alcohol=9 + number / 1000) for number in range(2000)])
     file = sandbox.drop("late.parquet", frame.to_parquet(index=False))
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
-    run_cut_off(sandbox, monkeypatch, before="workload.append_once")
+    run_cut_off(sandbox, monkeypatch, before="predictions")
     assert sandbox.table("quarantine").count() == 1
     content, times = file.read_bytes(), file.stat()
     middle = len(content) // 2
@@ -145,11 +160,34 @@ def test_a_file_damaged_after_a_part_of_its_batch_was_written_is_not_refused(
     assert (batch.accepted, batch.quarantined, batch.files_refused) == (2001, 1, 0)
 
 
+def test_rows_that_change_between_two_looks_at_them_are_in_no_table(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rejected row is a good one when it is read for the quarantine; neither size nor time of its file tell."""
+    file = sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
+    content, times = file.read_bytes(), file.stat()
+    prepare = penstock.workload.prepare_append
+
+    def prepare_then_change(*write: Any) -> PreparedAppend:
+        append = prepare(*write)
+        file.write_bytes(content.replace(b"abc", b"9.5"))
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        return append
+
+    with monkeypatch.context() as patch:
+        patch.setattr("penstock.workload.prepare_append", prepare_then_change)
+        with pytest.raises(AccountingError, match=r"1 rows were rejected when the others were scored, and 0 when"):
+            sandbox.run()
+    assert (sandbox.table("predictions").count(), sandbox.table("quarantine").count()) == (0, 0)
+    sandbox.run()
+    assert (sandbox.table("predictions").count(), sandbox.table("quarantine").count()) == (2, 0)
+
+
 def test_a_contract_changed_between_crash_and_replay_is_refused(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.drop("a.csv", csv_file(WINE))
-    run_cut_off(sandbox, monkeypatch, before="workload.append_once")
+    run_cut_off(sandbox, monkeypatch, before="predictions")
     sandbox.changes = {"source": {"csv": {"null_marker": "NA"}}}
     with pytest.raises(PlanError, match="planned under another config"):
         sandbox.run()
@@ -193,14 +231,14 @@ def test_a_first_batch_without_marker_counts_as_begun(sandbox: Sandbox, monkeypa
 def test_a_query_that_has_written_nothing_is_closed_too(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """It was about to: the first write of its first batch comes after another query went on from the ledger."""
     sandbox.drop("a.csv", csv_file(wine(alcohol="abc")))
-    late: list[Any] = []
-    monkeypatch.setattr("penstock.batch.append_once", lambda *write: late.append(write) or cut_off())
+    late: list[PreparedAppend] = []
+    monkeypatch.setattr(PreparedAppend, "commit", lambda append: late.append(append) or cut_off())
     with pytest.raises(PowerCutError):
         sandbox.run()
     monkeypatch.undo()
     shutil.rmtree(sandbox.root / "checkpoint")
     sandbox.run(resume=True)
-    append_once(*late[0])
+    late[0].commit()
     assert sandbox.table("quarantine").count() == 1
 
 

@@ -15,7 +15,7 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
 from penstock.errors import ConfigError, LedgerError, PlanError
 from penstock.reconciliation import reconcile
-from penstock.tables import append_once
+from penstock.tables import PreparedAppend
 
 
 class PowerCutError(Exception):
@@ -132,7 +132,7 @@ def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, mon
     fill(sandbox)
     sandbox.run()
     fix(sandbox)
-    for step in ("replaying.write_quarantine", "workload.append_once", "replaying.write_marker", "replaying.mark"):
+    for step in ("replaying.write_quarantine", "workload.prepare_append", "replaying.write_marker", "replaying.mark"):
         replay_cut_off(sandbox, monkeypatch, before=step)
         found = reconcile(sandbox.spark, sandbox.config())
         assert [one.kind for one in found.differences] == ["changed"], step  # refused.csv, put right in its place
@@ -169,17 +169,18 @@ def one_waiting_row(sandbox: Sandbox) -> None:
 def test_what_a_paused_replay_still_writes_is_dropped(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """It goes on after another one found that it had written nothing, and before that one has written the same row."""
     one_waiting_row(sandbox)
-    late: list[Any] = []
+    late: list[PreparedAppend] = []
+    commit = PreparedAppend.commit
 
-    def after_the_late_one(*write: Any) -> None:
-        append_once(*late[0])
-        append_once(*write)
+    def after_the_late_one(append: PreparedAppend) -> None:
+        commit(late[0])
+        commit(append)
 
     with monkeypatch.context() as patch:
-        patch.setattr("penstock.workload.append_once", lambda *write: late.append(write) or cut())
+        patch.setattr(PreparedAppend, "commit", lambda append: late.append(append) or cut())
         with pytest.raises(PowerCutError):
             sandbox.replay()
-        patch.setattr("penstock.workload.append_once", after_the_late_one)
+        patch.setattr(PreparedAppend, "commit", after_the_late_one)
         assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert [(row.x, row.batch_id) for row in sandbox.rows("predictions")] == [(11.0, 1)]
 

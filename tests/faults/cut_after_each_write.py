@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import penstock.merges
 import penstock.tables
 from faults.bench import Bench
 from faults.feeds import SERIES_FEED
@@ -22,7 +23,7 @@ class PowerCutError(Exception):
 def cut_after(table: str) -> Iterator[None]:
     """Let the writes up to that into `table` happen, and raise then."""
     replaced = []
-    for original in (penstock.tables.append_once, penstock.tables.merge_once):
+    for original in (penstock.tables.append_once, penstock.merges.merge_once):
 
         def write_then_cut(frame: Any, path: str, transaction: Any, original: Any = original, **options: Any) -> None:
             original(frame, path, transaction, **options)
@@ -31,9 +32,18 @@ def cut_after(table: str) -> Iterator[None]:
 
         replace_everywhere(original, write_then_cut)
         replaced.append((write_then_cut, original))
+    commit = penstock.tables.PreparedAppend.commit
+
+    def commit_then_cut(append: penstock.tables.PreparedAppend) -> None:
+        commit(append)
+        if Path(append.path).name == table:
+            raise PowerCutError
+
+    penstock.tables.PreparedAppend.commit = commit_then_cut  # type: ignore[method-assign]
     try:
         yield
     finally:
+        penstock.tables.PreparedAppend.commit = commit  # type: ignore[method-assign]
         for replacement, original in replaced:
             replace_everywhere(replacement, original)
 

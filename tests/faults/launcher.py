@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 import penstock.lease
+import penstock.merges
 import penstock.plan
 import penstock.running
 import penstock.tables
@@ -92,7 +93,16 @@ def build_in(moment: Moment) -> None:
         here = moment.write == "plan" and plan.batch_id == moment.batch_id
         return moment.around(fix, checkpoint) if here else fix()
 
-    for write in (penstock.tables.append_once, penstock.tables.merge_once):
+    prepare_append, commit = penstock.tables.prepare_append, penstock.tables.PreparedAppend.commit
+    writes = [penstock.tables.append_once, penstock.merges.merge_once]
+    if moment.when == "within":
+        writes.append(prepare_append)
+    else:
+        # What was prepared is written when it is committed.
+        penstock.tables.PreparedAppend.commit = lambda append: wrapped(lambda *_: commit(append))(  # type: ignore[method-assign]
+            append.frame, append.path, append.transaction
+        )
+    for write in writes:
         replace_everywhere(write, wrapped(write))
     replace_everywhere(fix_plan, fix_plan_or_strike)
 

@@ -9,9 +9,11 @@ import org.apache.spark.sql.delta.DeltaOperations;
 import org.apache.spark.sql.delta.DeltaOptions;
 import org.apache.spark.sql.delta.OptimisticTransaction;
 import org.apache.spark.sql.delta.actions.Action;
+import org.apache.spark.sql.delta.actions.AddFile;
 import org.apache.spark.sql.delta.actions.SetTransaction;
 import org.apache.spark.sql.delta.commands.DMLUtils.TaggedCommitData;
 import org.apache.spark.sql.delta.commands.WriteIntoDelta;
+import scala.Function0;
 import scala.Option;
 import scala.collection.immutable.List$;
 import scala.collection.immutable.Map;
@@ -28,6 +30,8 @@ import scala.runtime.BoxedUnit;
  * half of a small append. The checksum beside a commit (Delta's PROTOCOL.md, "Version Checksum File") has the table's
  * transactions as of that commit. Where it lacks them, Delta's way is gone. All else is Delta's append: the
  * transaction is part of the commit, and a commit of the same application in between makes it fail.
+ *
+ * <p>Writing the files and committing them are two steps for whom something else has to be committed in between.
  */
 public final class AppendOnce {
     private final SparkSession spark;
@@ -36,6 +40,9 @@ public final class AppendOnce {
     private final WriteIntoDelta write;
     private final String application;
     private final long version;
+    private final OptimisticTransaction transaction;
+    /** Null where there is nothing to commit, since the table has the transaction already. */
+    private TaggedCommitData<Action> written;
 
     private AppendOnce(Dataset<Row> data, String path, String application, long version) {
         this.spark = (SparkSession) data.sparkSession();
@@ -47,23 +54,54 @@ public final class AppendOnce {
         this.options = new DeltaOptions(transaction, spark.sessionState().conf());
         this.write = new WriteIntoDelta(table, SaveMode.Append, options, List$.MODULE$.empty(), Map$.MODULE$.empty(),
                 data, Option.empty(), Option.empty(), false);
+        this.transaction = table.startTransaction(Option.empty(), Option.empty());
     }
 
     /** Append to the table at {@code path}, unless it has this version of the application, or a later one. */
     public static void append(Dataset<Row> data, String path, String application, long version) {
+        prepare(data, path, application, version).commit();
+    }
+
+    /** Write the files of that append, which are no part of the table before {@link #commit}. */
+    public static AppendOnce prepare(Dataset<Row> data, String path, String application, long version) {
         AppendOnce once = new AppendOnce(data, path, application, version);
-        once.spark.withActive(() -> once.table.withNewTransaction(Option.empty(), Option.empty(), once::commit));
+        once.inTransaction(once::writeFiles);
+        return once;
     }
 
-    private BoxedUnit commit(OptimisticTransaction transaction) {
-        if (!isThere(transaction)) {
-            TaggedCommitData<Action> data = write.writeAndReturnCommitData(transaction, spark, Option.empty(), false);
-            transaction.commitIfNeeded(data.actions(), operation(), data.stringTags());
+    /** Make the files that were written part of the table. To be called once. */
+    public void commit() {
+        if (written != null) {
+            inTransaction(() -> transaction.commitIfNeeded(written.actions(), operation(), written.stringTags()));
         }
-        return BoxedUnit.UNIT;
     }
 
-    private boolean isThere(OptimisticTransaction transaction) {
+    /** How many rows the files have; -1 where nothing was written, or where files have no statistics. */
+    public long rows() {
+        return written == null ? -1 : CollectionConverters.asJava(written.actions()).stream()
+                .filter(AddFile.class::isInstance).map(AddFile.class::cast)
+                .mapToLong(AppendOnce::rowsOf).reduce(0, (sum, rows) -> rows < 0 || sum < 0 ? -1 : sum + rows);
+    }
+
+    private static long rowsOf(AddFile file) {
+        return file.numPhysicalRecords().isDefined() ? (Long) file.numPhysicalRecords().get() : -1;
+    }
+
+    private void inTransaction(Runnable work) {
+        Function0<BoxedUnit> active = () -> {
+            work.run();
+            return BoxedUnit.UNIT;
+        };
+        spark.withActive(() -> OptimisticTransaction.withActive(transaction, false, active));
+    }
+
+    private void writeFiles() {
+        if (!isThere()) {
+            written = write.writeAndReturnCommitData(transaction, spark, Option.empty(), false);
+        }
+    }
+
+    private boolean isThere() {
         Option<Seq<SetTransaction>> known =
                 transaction.snapshot().checksumOpt().flatMap(checksum -> checksum.setTransactions());
         if (known.isEmpty()) {

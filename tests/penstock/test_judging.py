@@ -1,0 +1,74 @@
+"""Whether files have anything for the quarantine: what a count says is what is in it."""
+
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+from sample_contracts import SMALL
+from sandbox import Sandbox, checked_files
+
+from penstock import judging
+from penstock.input import accepted_rows, rejected_rows
+from penstock.judging import JudgedRows, Verdicts, judged_and_kept, judged_in_passing
+from penstock.tables import Transaction, create_table, prepare_append
+from schemas.tables import BATCH_COLUMNS, TableSpec, contract_columns
+
+GOOD, REPEATED, BAD = b"x,note\n1,a\n\n2,b\n", b"x,note\n1,a\nx,note\n", b"x,note\n1,a\none,b\n"
+
+
+@pytest.mark.parametrize(
+    ("contents", "dialect", "reasons"),
+    [
+        ([GOOD], {}, []),
+        ([GOOD, GOOD, GOOD], {}, []),
+        ([REPEATED], {}, ["row: is the header line again"]),
+        ([GOOD, REPEATED, b"note,x\na,1\n"], {}, ["row: is the header line again"]),
+        ([BAD], {}, ["x: 'one' is not a double"]),
+        ([GOOD, BAD], {"multi_line": True}, ["x: 'one' is not a double"]),
+        ([GOOD, GOOD], {"multi_line": True}, []),
+    ],
+    ids=str,
+)
+def test_files(
+    spark: SparkSession, sandbox: Sandbox, contents: list[bytes], dialect: dict[str, bool], reasons: list[str]
+) -> None:
+    rows = checked_files(spark, sandbox, *contents, **dialect)
+    assert reasons_of(rejected_rows(rows)) == reasons
+    judged = judged_in_passing(rows, headers=len(contents))
+    accepted = pass_over(judged)
+    assert reasons_of(judged.rejected(judged.count(accepted))) == reasons
+    with judged_and_kept(rows, headers=len(contents)) as kept:
+        assert reasons_of(kept.rejected(kept.count(None))) == reasons
+
+
+def test_only_a_pass_over_all_rows_is_taken_at_its_word(spark: SparkSession, sandbox: Sandbox) -> None:
+    """One that ended early saw no rejected row, and one that was not made saw none at all."""
+    rows = checked_files(spark, sandbox, GOOD + b"one,b\n", REPEATED)
+    expected = Verdicts(accepted=3, repeated_headers=1, others=1)
+    partial = judged_in_passing(rows, headers=2)
+    assert partial.in_passing.limit(1).count() == 1
+    assert partial.count(3) == expected
+    assert judged_in_passing(rows, headers=2).count(3) == expected
+
+
+def test_a_pass_that_saw_all_rows_is_not_made_again(
+    spark: SparkSession, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Here the one that writes the files of a Delta table."""
+    judged = judged_in_passing(checked_files(spark, sandbox, GOOD, BAD), headers=2)
+    spec = TableSpec(name="t", schema=StructType([*BATCH_COLUMNS, *contract_columns(SMALL)]), cluster_by=("batch_id",))
+    create_table(spark, str(tmp_path / "table"), spec)
+    rows = accepted_rows(judged.in_passing, SMALL).drop("source_file")
+    append = prepare_append(rows, str(tmp_path / "table"), Transaction(pipeline="p", query_id="q", batch_id=0))
+    monkeypatch.setattr(judging, "counted", lambda *_, **__: pytest.fail("counted"))
+    assert append.rows == 3
+    assert judged.count(append.rows) == Verdicts(accepted=3, repeated_headers=0, others=1)
+
+
+def pass_over(judged: JudgedRows) -> int:
+    return len(accepted_rows(judged.in_passing, SMALL).collect())
+
+
+def reasons_of(rejected: DataFrame | None) -> list[str]:
+    return [reason for row in rejected.collect() for reason in row.reasons] if rejected else []
