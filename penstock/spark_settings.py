@@ -42,8 +42,8 @@ SETTINGS: dict[str, str] = {
     "spark.sql.autoBroadcastJoinThreshold": "64m",
     # What is kept of a batch is dropped with it: packing it costs more than reading it back saves.
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
-    # Java compiles no method of more bytes than this, and interprets it; Spark then writes many short ones in its place.
-    # The checks of a contract with eleven fields are such a method.
+    # Java compiles no method of more bytes than this, and interprets it; Spark then writes many short ones in its
+    # place. The checks of a contract with eleven fields are such a method.
     "spark.sql.codegen.hugeMethodLimit": "8000",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     # Models are code; the guard lifts this for the one model that the config trusts, while it is loaded.
