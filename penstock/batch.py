@@ -27,7 +27,7 @@ from penstock.quarantine import quarantined
 from penstock.spark_errors import SPARK_ERRORS
 from penstock.tables import Transaction, append_once, prepare_append
 from penstock.transactions import has_written
-from penstock.workload import Answers, workload_of
+from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
 
@@ -82,26 +82,21 @@ def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases:
         "batch %d: %d of %d files accepted, scoring", plan.batch_id, len(plan.files_with("accepted")), len(plan.files)
     )
     with judged(pipeline, plan) as rows:
-        try:
-            answers = prepared_answers(pipeline, plan, rows, transaction, phases)
+        if rows is None:
             with phases.measure("quarantine"):
-                verdicts = rows.count(answers.rows) if rows else None
-                rejected = rows.rejected(verdicts) if rows and verdicts else None
-                write_quarantine(pipeline, plan, rejected, transaction, expected=verdicts.rejected if verdicts else 0)
+                write_quarantine(pipeline, plan, None, transaction, expected=0)
+            return
+        accepted = accepted_rows(rows.in_passing, pipeline.contract)
+        try:
+            answers = workload_of(pipeline.config).prepare(pipeline, plan, accepted, transaction, phases)
+            with phases.measure("quarantine"):
+                verdicts = rows.count(answers.rows)
+                write_quarantine(pipeline, plan, rows.rejected(verdicts), transaction, expected=verdicts.rejected)
         except PythonException:
             raise  # the model's; reading has failed in none of these
         except SPARK_ERRORS as error:
             raise UnreadableInputError(error) from error
         answers.write()
-
-
-def prepared_answers(
-    pipeline: Pipeline, plan: Plan, rows: JudgedRows | None, transaction: Transaction, phases: Phases
-) -> Answers:
-    if rows is None:
-        return Answers(write=lambda: None)
-    accepted = accepted_rows(rows.in_passing, pipeline.contract)
-    return workload_of(pipeline.config).prepare(pipeline, plan, accepted, transaction, phases)
 
 
 def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) -> Plan:
@@ -155,10 +150,10 @@ def write_quarantine(
         return
     frame = quarantined(pipeline.spark, plan, rejected)
     append = prepare_append(frame, pipeline.config.table_path("quarantine"), transaction)
-    if None not in (expected, append.rows) and append.rows != (expected or 0) + refused:
+    if expected is not None and append.rows is not None and append.rows != expected + refused:
         raise AccountingError(
             f"batch {plan.batch_id}: {expected} rows were rejected when the others were scored, and "
-            f"{(append.rows or 0) - refused} when they were read again for the quarantine; nothing of it is committed. "
+            f"{append.rows - refused} when they were read again for the quarantine; nothing of it is committed. "
             "Do its files change in place? If not, please report this with them"
         )
     pipeline.lease.check()

@@ -97,9 +97,12 @@ class PreparedAppend:
 
         Raises TableConflictError.
         """
-        once, *arguments = appending(self.frame, self.path, self.transaction)
-        attempts = chain([self.files.commit], repeat(lambda: once.append(*arguments)))
+        attempts = chain([self.files.commit], repeat(self._append_anew))
         commit(self.path, lambda: next(attempts)())
+
+    def _append_anew(self) -> None:
+        once, *arguments = appending(self.frame, self.path, self.transaction)
+        once.append(*arguments)
 
 
 def table_version(spark: SparkSession, path: str) -> int:

@@ -3,7 +3,7 @@
 from deltalake import DeltaTable
 
 from penstock.config import PipelineConfig
-from penstock.retention_rules import TABLES_OF
+from penstock.retention_rules import table_names
 from penstock.table_reader import opened_table
 from penstock.tables import LAST_VERSION, Transaction
 
@@ -16,7 +16,7 @@ def is_closed(batches: DeltaTable | None, *, pipeline: str, query_id: str) -> bo
 
 def has_written(config: PipelineConfig, transaction: Transaction) -> bool:
     """Whether a batch has a write in any of its tables. Raises LedgerError where one can't be read."""
-    return any(is_there(config, name, transaction) for name in ("quarantine", *TABLES_OF[config.workload]))
+    return any(is_there(config, name, transaction) for name in table_names(config.workload))
 
 
 def is_there(config: PipelineConfig, name: str, transaction: Transaction) -> bool:

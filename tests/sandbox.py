@@ -45,6 +45,12 @@ def csv_file(*rows: dict[str, Any], header: Sequence[str] = MEASUREMENTS, end: s
     return (end.join(lines) + end).encode()
 
 
+def with_damaged_pages(parquet: bytes) -> bytes:
+    """As long as before, and with its footer."""
+    middle = len(parquet) // 2
+    return parquet[:200] + bytes(middle) + parquet[200 + middle :]
+
+
 @dataclass
 class TestRegistry:
     """A local MLflow registry. Models are made from the files in tests/models."""

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
-from sandbox import HEADER, WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, csv_line, wine
+from sandbox import HEADER, WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, csv_line, wine, with_damaged_pages
 
 from penstock.admission import admit_files
 from penstock.admission_csv import OTHER_COMPRESSIONS
@@ -302,7 +302,7 @@ def test_a_parquet_file_with_damaged_pages_costs_itself(sandbox: Sandbox) -> Non
     frame = pd.DataFrame([wine(alcohol=9 + number / 1000) for number in range(2000)])
     whole = parquet(frame)
     sandbox.drop("whole.parquet", whole)
-    sandbox.drop("damaged.parquet", whole[:200] + bytes(len(whole) // 2) + whole[200 + len(whole) // 2 :])
+    sandbox.drop("damaged.parquet", with_damaged_pages(whole))
     sandbox.drop("good.csv", lines(GOOD))
     [record] = sandbox.run()
     assert (record.accepted, record.files_refused) == (2001, 1)
@@ -315,7 +315,7 @@ def test_damage_is_found_before_the_first_write_too(sandbox: Sandbox) -> None:
     sandbox.drop("first.csv", lines(GOOD))
     sandbox.run()
     whole = parquet(pd.DataFrame([wine(alcohol=9 + number / 1000) for number in range(2000)]))
-    sandbox.drop("damaged.parquet", whole[:200] + bytes(len(whole) // 2) + whole[200 + len(whole) // 2 :])
+    sandbox.drop("damaged.parquet", with_damaged_pages(whole))
     sandbox.drop("second.csv", lines(GOOD))
     [record] = sandbox.run()
     assert (record.accepted, record.files_refused) == (1, 1)

@@ -2,13 +2,14 @@
 
 import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
+from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine, with_damaged_pages
 
 import penstock.workload
 from penstock.errors import AccountingError, EnvironmentCheckError, LeaseError, LedgerError, PlanError
@@ -61,6 +62,13 @@ def contents(sandbox: Sandbox) -> dict[str, list[Any]]:
 def scored_files(sandbox: Sandbox) -> list[str]:
     """The file of each prediction, in their order."""
     return sorted(row.source_file.rsplit("/", 1)[1] for row in sandbox.rows("predictions"))
+
+
+def rewrite(file: Path, content: bytes) -> None:
+    """In place, with the time that it had."""
+    times = file.stat()
+    file.write_bytes(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
 def fill(sandbox: Sandbox) -> None:
@@ -147,14 +155,11 @@ def test_a_file_damaged_after_a_part_of_its_batch_was_written_is_not_refused(
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
     run_cut_off(sandbox, monkeypatch, before="predictions")
     assert sandbox.table("quarantine").count() == 1
-    content, times = file.read_bytes(), file.stat()
-    middle = len(content) // 2
-    for damaged, goes_on in ((content[:200] + bytes(middle) + content[200 + middle :], False), (content, True)):
-        file.write_bytes(damaged)
-        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
-        if not goes_on:
-            with pytest.raises(SPARK_ERRORS):
-                sandbox.run()
+    content = file.read_bytes()
+    rewrite(file, with_damaged_pages(content))
+    with pytest.raises(SPARK_ERRORS):
+        sandbox.run()
+    rewrite(file, content)
     sandbox.run()
     [batch] = sandbox.rows("batches")
     assert (batch.accepted, batch.quarantined, batch.files_refused) == (2001, 1, 0)
@@ -165,13 +170,12 @@ def test_rows_that_change_between_two_looks_at_them_are_in_no_table(
 ) -> None:
     """The rejected row is a good one when it is read for the quarantine; neither size nor time of its file tell."""
     file = sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
-    content, times = file.read_bytes(), file.stat()
+    content = file.read_bytes()
     prepare = penstock.workload.prepare_append
 
     def prepare_then_change(*write: Any) -> PreparedAppend:
         append = prepare(*write)
-        file.write_bytes(content.replace(b"abc", b"9.5"))
-        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+        rewrite(file, content.replace(b"abc", b"9.5"))
         return append
 
     with monkeypatch.context() as patch:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sandbox import with_damaged_pages
 
 from penstock import batch
 from penstock.admission import admit_files
@@ -66,9 +67,8 @@ def files(tmp_path, storage):
     """Three planned files; the pages of the second are damaged."""
     for name in ("a", "damaged", "z"):
         pq.write_table(pa.table({"x": [number / 7 for number in range(20_000)]}), tmp_path / f"{name}.parquet")
-    content = (tmp_path / "damaged.parquet").read_bytes()
-    middle = len(content) // 2
-    (tmp_path / "damaged.parquet").write_bytes(content[:200] + bytes(middle) + content[200 + middle :])
+    damaged = tmp_path / "damaged.parquet"
+    damaged.write_bytes(with_damaged_pages(damaged.read_bytes()))
     paths = sorted(str(path) for path in tmp_path.glob("*.parquet"))
     return admit_files(
         [Arrival(path=path, modified_milliseconds=0) for path in paths],
