@@ -69,6 +69,11 @@ class Served:
     def job(self, name: str, *arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
         return run_job(name, *arguments, told=told, environment=self.s3.environment())
 
+    def up(self, *confs: Path) -> subprocess.CompletedProcess[str]:
+        files = [text for conf in confs for text in ("--conf", str(conf))]
+        options = ("--thrift-port", str(self.server.port), *files)
+        return self.job("servers", "--state", str(self.state), "up", "thrift", *options)
+
     def connect(self, user: str = "", password: str = "", *, schema: str = "default") -> hive.Connection:
         """As the user of the first start, unless another one is given."""
         told = self.server.environment()
@@ -135,9 +140,14 @@ def test_up_says_where_it_is_once_it_has_answered(served: Served) -> None:
     server = served.server
     ready = f"jdbc:hive2://127.0.0.1:{server.port}, its password is in {server.password_file}\n"
     assert served.started.stdout == f"thrift is ready at {ready}"
-    files = ("--conf", str(served.wine.conf), "--thrift-port", str(server.port))
-    again = served.job("servers", "--state", str(served.state), "up", "thrift", *files)
+    again = served.up(served.wine.conf, served.macro.conf)
     assert again.stdout == f"thrift is running already at {ready}", again.stderr
+
+
+def test_one_that_serves_other_pipelines_is_not_the_one_asked_for(served: Served) -> None:
+    fewer = served.up(served.wine.conf)
+    assert fewer.returncode == 1
+    assert "with another list of pipelines than asked for now; stop it first (make down)" in fewer.stderr
 
 
 def test_each_pipeline_is_a_schema_with_its_views(served: Served) -> None:
