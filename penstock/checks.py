@@ -6,6 +6,7 @@ from functools import lru_cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from penstock.jvm_columns import parse_number
 from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from schemas.contract import Contract, Field, Rule
 from schemas.tables import spark_type
@@ -15,8 +16,6 @@ REASONS = "reasons"
 TEXT = "_text_"
 SHOWN_CHARACTERS = 60
 
-#: Sorts behind every text that begins with the same character.
-LAST_CHARACTER = "\U0010ffff"
 NOT_A_NUMBER = r"^[nN][aA][nN]$"
 BOOLEAN = r"^(?i)(true|false)$"
 YEAR = "[0-9]{4}"
@@ -187,30 +186,12 @@ def without_exponent(text: Column) -> Column:
     return F.concat(sign, F.lit("0."), zeros, first, others)
 
 
-def cast_floating(text: Column, field: Field) -> Column:
-    """Digits, a point, an exponent, signs. The cast alone also takes `7.4f`, `0x1p3`, `Infinity` and blanks around."""
-    is_hexadecimal = text.contains("x") | text.contains("X")
-    may_be_number = begins_as_number(text) & last_character(text).between(".", "9") & ~is_hexadecimal
-    if field.nan == "keep":
-        may_be_number = may_be_number | text.rlike(NOT_A_NUMBER)
-    return F.when(may_be_number, text.try_cast(spark_type(field)))
-
-
-def cast_integer(text: Column, field: Field) -> Column:
-    """Digits, perhaps after a sign."""
-    may_be_integer = begins_as_number(text) & last_character(text).between("0", "9")
-    return F.when(may_be_integer, text.try_cast(spark_type(field)))
-
-
-# A pattern would say what a number looks like in one line. It costs more than the cast itself, for every field of every
-# row; a look at both ends leaves to the cast only what it is as strict about.
-def begins_as_number(text: Column) -> Column:
-    """With a sign, a digit or a point (or with ',' or '/', which no cast takes): no blank and no letter."""
-    return text.between("+", "9" + LAST_CHARACTER)
-
-
-def last_character(text: Column) -> Column:
-    return F.substring(text, -1, 1)
+def cast_number(text: Column, field: Field) -> Column:
+    """Digits, in floating numbers a point and an exponent, signs. Spark's cast takes `7.4f` and `Infinity` too."""
+    number = parse_number(text, spark_type(field).simpleString())
+    if field.nan == "keep" and field.is_floating:
+        return F.coalesce(number, F.when(text.rlike(NOT_A_NUMBER), float("nan")))
+    return number
 
 
 def cast_decimal(text: Column, field: Field) -> Column:
@@ -242,10 +223,10 @@ def as_is(text: Column, field: Field) -> Column:
 
 
 TEXT_CASTS: dict[str, Callable[[Column, Field], Column]] = {
-    "double": cast_floating,
-    "float": cast_floating,
-    "integer": cast_integer,
-    "long": cast_integer,
+    "double": cast_number,
+    "float": cast_number,
+    "integer": cast_number,
+    "long": cast_number,
     "boolean": cast_boolean,
     "date": cast_date,
     "timestamp": cast_timestamp,

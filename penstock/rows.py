@@ -14,6 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config import CsvDialect
+from penstock.jvm_columns import split_plain_line
 from penstock.paths import literal_glob, normal_path_column
 from penstock.plan import CsvLayout, ParquetLayout
 from schemas.contract import Contract
@@ -24,6 +25,8 @@ ROW_REASON = "_row_reason"
 IS_HEADER = "_is_header"
 SOURCE_FILE = "source_file"
 LINE = "_line"
+PLAIN = "_plain"
+RECORD = "_record"
 CORRUPT = "_corrupt"
 SENTINEL = "_end"
 #: The reason against a Parquet row with such text: the bytes can't be had back from what the quarantine keeps.
@@ -98,35 +101,44 @@ def parse_lines(lines: DataFrame, *, layout: CsvLayout, contract: Contract, dial
     A sentinel field is put behind each line: a quote that is never closed swallows it, and so is seen even in the
     last column, where the CSV parser takes it for a value. The header is a line like any other, marked `_is_header`.
     """
-    is_row, record, parsed = line_expressions(layout, contract, dialect)
-    return lines.where(is_row).select(LINE, SOURCE_FILE, record).select(*parsed)
+    is_row, plain, record, parsed = line_expressions(layout, contract, dialect)
+    return lines.where(is_row).select(LINE, SOURCE_FILE, plain).select("*", record).select(*parsed)
 
 
 @lru_cache(maxsize=32)
 def line_expressions(
     layout: CsvLayout, contract: Contract, dialect: CsvDialect
-) -> tuple[Column, Column, tuple[Column, ...]]:
-    """Whether a line counts, the line as a record, and the columns of `parse_lines`; kept, as the next batch has the
-    same."""
+) -> tuple[Column, Column, Column, tuple[Column, ...]]:
+    """Whether a line counts, the line as a record if it is plain, as a record, and the columns of `parse_lines`; kept,
+    as the next batch has the same.
+
+    What Spark is asked of a line it is asked of those only that are not plain.
+    """
+    line = F.col(LINE)
     columns = [f"c{number}" for number in range(len(layout.columns))]
     schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
-    record = F.from_csv(F.concat(LINE, F.lit(f"{dialect.separator}#")), schema, parser_options(dialect))
-    is_damaged = has_damaged_text(F.col(LINE))
-    broken = F.col(f"_record.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"_record.{SENTINEL}"), F.lit("")) != "#")
+    plain = split_plain_line(line, schema, fields=len(columns), dialect=dialect)
+    with_sentinel = F.concat(line, F.lit(f"{dialect.separator}#"))
+    record = F.coalesce(PLAIN, F.from_csv(with_sentinel, schema, parser_options(dialect)))
+    is_other = F.col(PLAIN).isNull()
+    is_damaged = is_other & has_damaged_text(line)
     # Within quotes the CSV parser drops it, and "1<NUL>2" would be 12.
-    has_nul = F.col(LINE).contains("\0")
+    has_nul = is_other & line.contains("\0")
+    broken = is_other & (
+        F.col(f"{RECORD}.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"{RECORD}.{SENTINEL}"), F.lit("")) != "#")
+    )
     parsed = (
-        *[F.col(f"_record.c{index}").alias(name) for name, index in positions(contract, layout)],
-        F.when(is_damaged, printable(F.col(LINE))).otherwise(F.col(LINE)).alias(RAW),
+        *[F.col(f"{RECORD}.c{index}").alias(name) for name, index in positions(contract, layout)],
+        F.when(is_damaged, printable(line)).otherwise(line).alias(RAW),
         F.lit(layout.header_line).alias(HEADER),
         F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{dialect.encoding}"))
         .when(has_nul, F.lit(NUL_BYTE))
-        .when(broken, shape_reason(F.col(LINE), dialect, len(layout.columns)))
+        .when(broken, shape_reason(line, dialect, len(columns)))
         .alias(ROW_REASON),
-        (F.col(LINE) == F.lit(layout.header_line)).alias(IS_HEADER),
+        (line == F.lit(layout.header_line)).alias(IS_HEADER),
         F.col(SOURCE_FILE),
     )
-    return has_text(F.col(LINE)), record.alias("_record"), parsed
+    return has_text(line), plain.alias(PLAIN), record.alias(RECORD), parsed
 
 
 def read_csv_records(

@@ -15,7 +15,7 @@ from pyspark.sql import SparkSession
 import udfs.daemon
 from penstock.environment import java_command
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import APPENDER, FILE_MANAGER, OWN_JAR, SETTINGS
+from penstock.spark_settings import APPENDER, FILE_MANAGER, LINE_SPLITTER, OWN_JAR, SETTINGS
 from udfs.pickled import VARIABLE
 
 LOCAL_MASTER = re.compile(r"local(\[.*\])?")
@@ -47,7 +47,7 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
         if given.get(key) in (None, SETTINGS.get(key)):
             builder = builder.config(key, value)
     session = builder.getOrCreate()
-    for name in (FILE_MANAGER, APPENDER):
+    for name in (FILE_MANAGER, APPENDER, LINE_SPLITTER):
         require_class(session, name)
     return session
 

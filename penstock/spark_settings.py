@@ -10,6 +10,7 @@ DELTA_JAR = f"delta-spark_4.2_2.13-{DELTA_VERSION}.jar"
 OWN_JAR = "penstock.jar"
 FILE_MANAGER = "io.penstock.s3.ConditionalCheckpointFileManager"
 APPENDER = "io.penstock.delta.AppendOnce"
+LINE_SPLITTER = "io.penstock.rows.PlainLine"
 
 SETTINGS: dict[str, str] = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

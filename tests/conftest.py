@@ -30,6 +30,8 @@ FAST_SPARK = {
     "spark.sql.warehouse.dir": str(Path(tempfile.gettempdir()) / "penstock-tests-warehouse"),
 }
 
+COMPILING = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "CODEGEN_ONLY"}
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
@@ -37,6 +39,20 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session = build_session("penstock-tests", settings=FAST_SPARK)
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module", params=["interpreted", "compiled"])
+def either_session(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[SparkSession]:
+    """As the other tests run it, and as pipelines do: for what each of the two calls in its own way."""
+    if request.param == "interpreted":
+        yield spark
+        return
+    before = {name: spark.conf.get(name) for name in COMPILING}
+    for name, value in COMPILING.items():
+        spark.conf.set(name, value)
+    yield spark
+    for name, value in before.items():
+        spark.conf.set(name, value)
 
 
 @pytest.fixture(scope="session")

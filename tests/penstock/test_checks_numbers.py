@@ -1,7 +1,10 @@
-"""Which texts are numbers: the look at both ends and the cast, against the patterns of what a number is."""
+"""Which texts are numbers, and which ones: against patterns of what a number is, and the numbers of Python."""
 
 import re
+from random import Random
+from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
@@ -86,13 +89,14 @@ TEXTS = (
 )
 
 
-def accepted(spark: SparkSession, texts: list[str], kind: str) -> list[str]:
-    """Those of the texts that a contract takes. The column of the file's name says which they were."""
+def accepted(spark: SparkSession, texts: list[str], kind: str, nan: str = "reject") -> dict[str, Any]:
+    """Those of the texts that a contract takes, as what."""
     rows = spark.createDataFrame([(text, text) for text in texts], "x string, source_file string")
+    rows = rows.repartition(2)  # of a local relation, the optimizer would compute it
     nothing = {name: F.lit(None).cast("string") for name in (RAW, HEADER, ROW_REASON)}
-    contract = Contract(fields=(Field(name="x", type=kind),))
+    contract = Contract(fields=(Field(name="x", type=kind, nan=nan),))
     checked = check_rows(rows.withColumns({**nothing, IS_HEADER: F.lit(False)}), contract)
-    return [row.source_file for row in checked.where(ACCEPTED).select("source_file").collect()]
+    return {row.source_file: row.x for row in checked.where(ACCEPTED).select("source_file", "x").collect()}
 
 
 def is_finite(text: str) -> bool:
@@ -103,17 +107,54 @@ def fits(text: str, bits: int) -> bool:
     return INTEGER.fullmatch(text) is not None and -(2 ** (bits - 1)) <= int(text) < 2 ** (bits - 1)
 
 
-def test_odd_texts(spark: SparkSession) -> None:
-    check(spark, ODD)
+def test_odd_texts(either_session: SparkSession) -> None:
+    check(either_session, ODD)
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(texts=st.lists(TEXTS, min_size=100, max_size=300))
-def test_any_texts(spark: SparkSession, texts: list[str]) -> None:
-    check(spark, texts)
+def test_any_texts(either_session: SparkSession, texts: list[str]) -> None:
+    check(either_session, texts)
 
 
 def check(spark: SparkSession, texts: list[str]) -> None:
-    assert accepted(spark, texts, "double") == [text for text in texts if is_finite(text)]
-    assert accepted(spark, texts, "integer") == [text for text in texts if fits(text, 32)]
-    assert accepted(spark, texts, "long") == [text for text in texts if fits(text, 64)]
+    doubles = accepted(spark, texts, "double")
+    # Their texts tell -0.0 from 0.0, and each double from the next.
+    assert {text: repr(value) for text, value in doubles.items()} == {
+        text: repr(float(text)) for text in texts if is_finite(text)
+    }
+    assert accepted(spark, texts, "integer") == {text: int(text) for text in texts if fits(text, 32)}
+    assert accepted(spark, texts, "long") == {text: int(text) for text in texts if fits(text, 64)}
+
+
+def test_the_nearest_double(either_session: SparkSession) -> None:
+    """Where digits and scale come to what a double still holds exactly, and beyond."""
+    draw = Random(20261128)
+    digits = [draw.randrange(10**length) for length in range(1, 20) for _ in range(60)]
+    texts = [f"{'-' * draw.randrange(2)}{number}.{'0' * draw.randrange(5)}{draw.randrange(10**9)}" for number in digits]
+    texts += [f"0.{'0' * zeros}{number}" for zeros in range(28) for number in (1, 3, 7, 9007199254740993)]
+    texts += [str(2**53 + step) for step in range(-3, 4)] + [f"{2**53 + step}.0" for step in range(-3, 4)]
+    found = accepted(either_session, texts, "double")
+    assert [found[text].hex() for text in texts] == [float(text).hex() for text in texts]
+
+
+def test_the_nearest_float(either_session: SparkSession) -> None:
+    """By way of the nearest double, which is half way between two floats, the first would be 1.0."""
+    found = accepted(either_session, ["1.00000005960464477539062501", "0.1", "1e-46", "1e39", "16777217"], "float")
+    assert found == {
+        "1.00000005960464477539062501": 1.00000011920928955078125,
+        "0.1": 0.100000001490116119384765625,
+        "1e-46": 0.0,
+        "16777217": 16777216.0,
+    }
+
+
+@pytest.mark.parametrize("kind", ["double", "float"])
+def test_no_number_where_it_is_kept(either_session: SparkSession, kind: str) -> None:
+    found = accepted(either_session, ["NaN", "nan", "NAN", "-NaN", "1.5", "Infinity", "NaN "], kind, nan="keep")
+    assert {text: repr(value) for text, value in found.items()} == {
+        "NaN": "nan",
+        "nan": "nan",
+        "NAN": "nan",
+        "1.5": "1.5",
+    }

@@ -1,0 +1,95 @@
+"""Lines that are cut at their separators, against Spark's CSV parser: the same fields, or none."""
+
+from random import Random
+
+import pytest
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from penstock.config import CsvDialect
+from penstock.jvm_columns import split_plain_line
+from penstock.rows import parser_options
+
+FIELDS = 3
+ROW = "a string, b string, c string, extra string"
+DIALECTS = [
+    CsvDialect(),
+    CsvDialect(separator=";", quote="'", escape="\\", null_marker="NA"),
+    CsvDialect(separator="\t", trim=True),
+    CsvDialect(trim=True, null_marker="-"),
+    CsvDialect(separator=" ", null_marker="a b"),
+    CsvDialect(separator="|", escape="|"),
+]
+#: Characters that some dialect, some CSV parser or a terminal takes for something else than text.
+CHARACTERS = ",;\t |'\"\\#NA-ab1.\0\r\x7f\x1f\u00a0ü\u2028😀"
+
+
+def split(spark: SparkSession, lines: list[str], dialect: CsvDialect) -> list[tuple[str | None, ...] | None]:
+    """The fields of each line; None for one that is not plain."""
+    frame = spark.createDataFrame(list(enumerate(lines)), "number int, line string").repartition(2)
+    fields = split_plain_line(F.col("line"), ROW, fields=FIELDS, dialect=dialect)
+    rows = frame.select("number", fields.alias("fields")).orderBy("number").collect()
+    return [tuple(row.fields) if row.fields is not None else None for row in rows]
+
+
+def parsed(spark: SparkSession, lines: list[str], dialect: CsvDialect) -> list[tuple[str | None, ...]]:
+    frame = spark.createDataFrame(list(enumerate(lines)), "number int, line string")
+    options = {**parser_options(dialect), "columnNameOfCorruptRecord": "broken"}
+    fields = F.from_csv(F.col("line"), "a string, b string, c string, broken string", options)
+    return [tuple(row.fields) for row in frame.select(fields.alias("fields")).collect()]
+
+
+@pytest.mark.parametrize(
+    ("line", "dialect", "expected"),
+    [
+        ("1,two words,.", CsvDialect(), ("1", "two words", ".", None)),
+        (",,", CsvDialect(), (None, None, None, None)),
+        (" 1 ,a,", CsvDialect(), (" 1 ", "a", None, None)),
+        ("NA;a;NAN", CsvDialect(separator=";", null_marker="NA"), (None, "a", "NAN", None)),
+        ("a b\t1\t2", CsvDialect(separator="\t", trim=True), ("a b", "1", "2", None)),
+        ("a,b", CsvDialect(), None),
+        ("a,b,c,d", CsvDialect(), None),
+        ('a,"b",c', CsvDialect(), None),
+        ("a,b\\,c", CsvDialect(escape="\\"), None),
+        ("a, b,c", CsvDialect(trim=True), None),
+        ("a,b ,c", CsvDialect(trim=True), None),
+        ("a,b,ü", CsvDialect(), None),
+        ("a,b\0,c", CsvDialect(), None),
+        ("a,b,c\x7f", CsvDialect(), None),
+        ("", CsvDialect(), None),
+    ],
+)
+def test_which_lines_are_plain(
+    either_session: SparkSession, line: str, dialect: CsvDialect, expected: tuple[str | None, ...] | None
+) -> None:
+    assert split(either_session, [line], dialect) == [expected]
+
+
+def test_null_is_no_line(either_session: SparkSession) -> None:
+    fields = split_plain_line(F.lit(None).cast("string"), ROW, fields=FIELDS, dialect=CsvDialect())
+    assert either_session.range(1).select(fields.isNull().alias("is_null")).collect() == [(True,)]
+
+
+@pytest.mark.parametrize("dialect", DIALECTS, ids=str)
+def test_the_parser_makes_the_same_of_them(either_session: SparkSession, dialect: CsvDialect) -> None:
+    lines = drawn_lines(dialect.separator, count=4000)
+    fields, expected = split(either_session, lines, dialect), parsed(either_session, lines, dialect)
+    plain = [number for number, found in enumerate(fields) if found is not None]
+    assert len(plain) > 100
+    found = [(lines[number], fields[number]) for number in plain]
+    assert found == [(lines[number], expected[number]) for number in plain]
+
+
+def drawn_lines(separator: str, *, count: int) -> list[str]:
+    """Mostly with the right number of fields, each short enough to be of few kinds of characters."""
+    draw = Random(20261128)
+
+    def text() -> str:
+        if draw.random() < 0.4:
+            return draw.choice(["", "NA", "-", "a b", " a", "1.5", "-7e3"])
+        return "".join(draw.choices(CHARACTERS, k=draw.randrange(4)))
+
+    return [
+        separator.join(text() for _ in range(draw.choice([FIELDS - 1, FIELDS, FIELDS, FIELDS, FIELDS + 1])))
+        for _ in range(count)
+    ]
