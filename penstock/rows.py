@@ -118,14 +118,15 @@ def line_expressions(
     columns = [f"c{number}" for number in range(len(layout.columns))]
     schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
     plain = split_plain_line(line, schema, fields=len(columns), dialect=dialect)
-    with_sentinel = F.concat(line, F.lit(f"{dialect.separator}#"))
+    sentinel = sentinel_of(dialect)
+    with_sentinel = F.concat(line, F.lit(dialect.separator + sentinel))
     record = F.coalesce(PLAIN, F.from_csv(with_sentinel, schema, parser_options(dialect)))
     is_other = F.col(PLAIN).isNull()
     is_damaged = is_other & has_damaged_text(line)
     # Within quotes the CSV parser drops it, and "1<NUL>2" would be 12.
     has_nul = is_other & line.contains("\0")
     broken = is_other & (
-        F.col(f"{RECORD}.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"{RECORD}.{SENTINEL}"), F.lit("")) != "#")
+        F.col(f"{RECORD}.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"{RECORD}.{SENTINEL}"), F.lit("")) != sentinel)
     )
     parsed = (
         *[F.col(f"{RECORD}.c{index}").alias(name) for name, index in positions(contract, layout)],
@@ -190,6 +191,12 @@ def parser_options(dialect: CsvDialect) -> dict[str, str]:
         "ignoreLeadingWhiteSpace": trim,
         "ignoreTrailingWhiteSpace": trim,
     }
+
+
+def sentinel_of(dialect: CsvDialect) -> str:
+    """A character that the dialect has no use for."""
+    taken = (dialect.separator, dialect.quote, dialect.escape, dialect.null_marker)
+    return next(character for character in "#~^!_" if character not in taken)
 
 
 def has_text(line: Column) -> Column:

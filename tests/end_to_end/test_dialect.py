@@ -17,6 +17,9 @@ from penstock.input import accepted_rows, rejected_rows
     [
         (b"x;note\n1;a,b\n", {"separator": ";"}, {1.0: "a,b"}),
         (b"x\tnote\n1\ta\n", {"separator": "\t"}, {1.0: "a"}),
+        (b'x#note\n1#a,b\n2#"a#b"\n', {"separator": "#"}, {1.0: "a,b", 2.0: "a#b"}),
+        (b'x,note\n1,#\n2,"#"\n3,"a"\n', {"null_marker": "#"}, {1.0: None, 2.0: None, 3.0: "a"}),
+        (b"x,note\n1,#a,b#\n", {"quote": "#", "escape": "#"}, {1.0: "a,b"}),
         (b"x,note\n1,'a,b'\n", {"quote": "'", "escape": "'"}, {1.0: "a,b"}),
         (b'x,note\n1,"a \\" b"\n', {"escape": "\\"}, {1.0: 'a " b'}),
         (b'x,note\n1,"a "" b"\n', {}, {1.0: 'a " b'}),
