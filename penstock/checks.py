@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from penstock.jvm_columns import parse_number
-from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
+from penstock.rows import HEADER, IS_HEADER, NUMBER, RAW, ROW_REASON, SOURCE_FILE
 from schemas.contract import Contract, Field, Rule
 from schemas.tables import spark_type
 
@@ -57,7 +57,7 @@ def check_expressions(contract: Contract, types: tuple[tuple[str, str], ...]) ->
     """
     given = dict(types)
     names = [F.col(field.name) for field in contract.fields]
-    casts = [cast_field(F.col(field.name), given[field.name], field).alias(field.name) for field in contract.fields]
+    casts = [typed(field, given).alias(field.name) for field in contract.fields]
     finite = [without_infinity(field).alias(field.name) for field in contract.fields]
     texts = [F.col(field.name).alias(TEXT + field.name) for field in contract.fields]
     kept = [F.col(TEXT + field.name) for field in contract.fields]
@@ -143,6 +143,13 @@ def reason_against(field: Field) -> Column:
             F.lit(f"' is not {article} {field.type}{in_format}"),
         )
     )
+
+
+def typed(field: Field, given: dict[str, str]) -> Column:
+    """The field's value: read as a number with its line, or cast."""
+    cast = cast_field(F.col(field.name), given[field.name], field)
+    number = NUMBER + field.name
+    return F.coalesce(F.col(number), cast) if number in given else cast
 
 
 def cast_field(value: Column, given: str, field: Field) -> Column:

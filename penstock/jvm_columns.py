@@ -1,5 +1,6 @@
 """Columns that our own classes in the JVM compute (jvm/src/io/penstock/rows)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from pyspark import SparkContext
@@ -9,15 +10,16 @@ from pyspark.sql.classic.column import Column as ClassicColumn
 from penstock.config import CsvDialect
 
 
-def split_plain_line(line: Column, row_type: str, *, fields: int, dialect: CsvDialect) -> Column:
-    """`line` cut at its separators, as a struct of `row_type`: what the CSV parser makes of it, at a third of the cost.
-    Null for a line with quotes, with another number of fields, or otherwise not plain.
+def split_plain_line(line: Column, types: Mapping[str, str], *, dialect: CsvDialect) -> Column:
+    """`line` cut at its separators, as a struct of `types`: what the CSV parser makes of it, at a fraction of the cost.
+    Null for a line with quotes, another number of fields, no finite number where one belongs, or otherwise not plain.
 
-    row_type: in SQL; its first `fields` fields, strings, are the line's, and the others null.
+    types: of all fields of the line, by name: string, double, or void for one that is not asked for.
     """
+    struct = ", ".join(f"{name} {kind}" for name, kind in types.items())
     splitter = rows_package().PlainLine
     characters = dialect.separator, dialect.quote, dialect.escape
-    return column(splitter.split(line._jc, row_type, fields, *characters, dialect.null_marker, dialect.trim))
+    return column(splitter.split(line._jc, struct, *characters, dialect.null_marker, dialect.trim))
 
 
 def parse_number(text: Column, number_type: str) -> Column:

@@ -25,6 +25,8 @@ ROW_REASON = "_row_reason"
 IS_HEADER = "_is_header"
 SOURCE_FILE = "source_file"
 LINE = "_line"
+#: Before the name of a field: its value, where the line was plain, and has not its text.
+NUMBER = "_number_"
 PLAIN = "_plain"
 RECORD = "_record"
 CORRUPT = "_corrupt"
@@ -117,10 +119,13 @@ def line_expressions(
     line = F.col(LINE)
     columns = [f"c{number}" for number in range(len(layout.columns))]
     schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
-    plain = split_plain_line(line, schema, fields=len(columns), dialect=dialect)
+    doubles = {layout.columns.index(field.source) for field in contract.fields if field.type == "double"}
+    others = {at for _, at in positions(contract, layout)} - doubles
+    types = ["double" if at in doubles else "string" if at in others else "void" for at in range(len(columns))]
+    plain = split_plain_line(line, dict(zip(columns, types, strict=True)), dialect=dialect)
     sentinel = sentinel_of(dialect)
     with_sentinel = F.concat(line, F.lit(dialect.separator + sentinel))
-    record = F.coalesce(PLAIN, F.from_csv(with_sentinel, schema, parser_options(dialect)))
+    record = F.when(F.col(PLAIN).isNull(), F.from_csv(with_sentinel, schema, parser_options(dialect)))
     is_other = F.col(PLAIN).isNull()
     is_damaged = is_other & has_damaged_text(line)
     # Within quotes the CSV parser drops it, and "1<NUL>2" would be 12.
@@ -129,7 +134,11 @@ def line_expressions(
         F.col(f"{RECORD}.{CORRUPT}").isNotNull() | (F.coalesce(F.col(f"{RECORD}.{SENTINEL}"), F.lit("")) != sentinel)
     )
     parsed = (
-        *[F.col(f"{RECORD}.c{index}").alias(name) for name, index in positions(contract, layout)],
+        *[
+            (F.col(f"{RECORD}.c{at}") if at in doubles else F.coalesce(f"{PLAIN}.c{at}", f"{RECORD}.c{at}")).alias(name)
+            for name, at in positions(contract, layout)
+        ],
+        *[F.col(f"{PLAIN}.c{at}").alias(NUMBER + name) for name, at in positions(contract, layout) if at in doubles],
         F.when(is_damaged, printable(line)).otherwise(line).alias(RAW),
         F.lit(layout.header_line).alias(HEADER),
         F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{dialect.encoding}"))

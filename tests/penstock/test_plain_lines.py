@@ -1,6 +1,8 @@
 """Lines that are cut at their separators, against Spark's CSV parser: the same fields, or none."""
 
+from collections.abc import Callable
 from random import Random
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
@@ -10,8 +12,9 @@ from penstock.config import CsvDialect
 from penstock.jvm_columns import split_plain_line
 from penstock.rows import parser_options
 
-FIELDS = 3
-ROW = "a string, b string, c string, extra string"
+TEXTS = {"a": "string", "b": "string", "c": "string"}
+WITH_NUMBER = {"a": "string", "b": "double", "c": "void"}
+FIELDS = len(TEXTS)
 DIALECTS = [
     CsvDialect(),
     CsvDialect(separator=";", quote="'", escape="\\", null_marker="NA"),
@@ -24,15 +27,18 @@ DIALECTS = [
 CHARACTERS = ",;\t |'\"\\#NA-ab1.\0\r\x7f\x1f\u00a0ü\u2028😀"
 
 
-def split(spark: SparkSession, lines: list[str], dialect: CsvDialect) -> list[tuple[str | None, ...] | None]:
+def split(
+    spark: SparkSession, lines: list[str], types: dict[str, str], dialect: CsvDialect
+) -> list[tuple[Any, ...] | None]:
     """The fields of each line; None for one that is not plain."""
     frame = spark.createDataFrame(list(enumerate(lines)), "number int, line string").repartition(2)
-    fields = split_plain_line(F.col("line"), ROW, fields=FIELDS, dialect=dialect)
+    fields = split_plain_line(F.col("line"), types, dialect=dialect)
     rows = frame.select("number", fields.alias("fields")).orderBy("number").collect()
     return [tuple(row.fields) if row.fields is not None else None for row in rows]
 
 
 def parsed(spark: SparkSession, lines: list[str], dialect: CsvDialect) -> list[tuple[str | None, ...]]:
+    """The fields of each line, and the line once more where it has not as many."""
     frame = spark.createDataFrame(list(enumerate(lines)), "number int, line string")
     options = {**parser_options(dialect), "columnNameOfCorruptRecord": "broken"}
     fields = F.from_csv(F.col("line"), "a string, b string, c string, broken string", options)
@@ -42,11 +48,11 @@ def parsed(spark: SparkSession, lines: list[str], dialect: CsvDialect) -> list[t
 @pytest.mark.parametrize(
     ("line", "dialect", "expected"),
     [
-        ("1,two words,.", CsvDialect(), ("1", "two words", ".", None)),
-        (",,", CsvDialect(), (None, None, None, None)),
-        (" 1 ,a,", CsvDialect(), (" 1 ", "a", None, None)),
-        ("NA;a;NAN", CsvDialect(separator=";", null_marker="NA"), (None, "a", "NAN", None)),
-        ("a b\t1\t2", CsvDialect(separator="\t", trim=True), ("a b", "1", "2", None)),
+        ("1,two words,.", CsvDialect(), ("1", "two words", ".")),
+        (",,", CsvDialect(), (None, None, None)),
+        (" 1 ,a,", CsvDialect(), (" 1 ", "a", None)),
+        ("NA;a;NAN", CsvDialect(separator=";", null_marker="NA"), (None, "a", "NAN")),
+        ("a b\t1\t2", CsvDialect(separator="\t", trim=True), ("a b", "1", "2")),
         ("a,b", CsvDialect(), None),
         ("a,b,c,d", CsvDialect(), None),
         ('a,"b",c', CsvDialect(), None),
@@ -62,22 +68,41 @@ def parsed(spark: SparkSession, lines: list[str], dialect: CsvDialect) -> list[t
 def test_which_lines_are_plain(
     either_session: SparkSession, line: str, dialect: CsvDialect, expected: tuple[str | None, ...] | None
 ) -> None:
-    assert split(either_session, [line], dialect) == [expected]
+    assert split(either_session, [line], TEXTS, dialect) == [expected]
+
+
+def test_numbers_belong_where_they_are_asked_for(either_session: SparkSession) -> None:
+    lines = ["a,1.5,b", "a,,b", "a,NA,b", "a,1e400,b", "a,NaN,b", "a, 1,b", "a,b,1", "1,2,3"]
+    found = split(either_session, lines, WITH_NUMBER, CsvDialect(null_marker="NA"))
+    missing = ("a", None, None)
+    assert found == [("a", 1.5, None), missing, missing, None, None, None, None, ("1", 2.0, None)]
 
 
 def test_null_is_no_line(either_session: SparkSession) -> None:
-    fields = split_plain_line(F.lit(None).cast("string"), ROW, fields=FIELDS, dialect=CsvDialect())
+    fields = split_plain_line(F.lit(None).cast("string"), TEXTS, dialect=CsvDialect())
     assert either_session.range(1).select(fields.isNull().alias("is_null")).collect() == [(True,)]
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
-def test_the_parser_makes_the_same_of_them(either_session: SparkSession, dialect: CsvDialect) -> None:
+@pytest.mark.parametrize("types", [TEXTS, WITH_NUMBER], ids=["texts", "with a number"])
+def test_the_parser_makes_the_same_of_them(
+    either_session: SparkSession, types: dict[str, str], dialect: CsvDialect
+) -> None:
     lines = drawn_lines(dialect.separator, count=4000)
-    fields, expected = split(either_session, lines, dialect), parsed(either_session, lines, dialect)
+    fields, expected = split(either_session, lines, types, dialect), parsed(either_session, lines, dialect)
     plain = [number for number, found in enumerate(fields) if found is not None]
     assert len(plain) > 100
     found = [(lines[number], fields[number]) for number in plain]
-    assert found == [(lines[number], expected[number]) for number in plain]
+    assert found == [(lines[number], as_types(expected[number], types)) for number in plain]
+
+
+def as_types(fields: tuple[str | None, ...], types: dict[str, str]) -> tuple[Any, ...]:
+    readers: dict[str, Callable[[str], Any]] = {"string": str, "double": float, "void": lambda _: None}
+    *texts, broken = fields
+    assert broken is None
+    return tuple(
+        None if text is None else readers[kind](text) for text, kind in zip(texts, types.values(), strict=True)
+    )
 
 
 def drawn_lines(separator: str, *, count: int) -> list[str]:

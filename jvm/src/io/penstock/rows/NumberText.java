@@ -40,9 +40,11 @@ public final class NumberText {
      * Clinger, How to Read Floating Point Numbers Accurately, 1990). Longer ones are left to Java.
      */
     public static Double toDouble(UTF8String text) {
-        Object base = text.getBaseObject();
         long begin = text.getBaseOffset();
-        long end = begin + text.numBytes();
+        return toDouble(text.getBaseObject(), begin, begin + text.numBytes());
+    }
+
+    static Double toDouble(Object base, long begin, long end) {
         long at = skipSign(base, begin, end);
         long digits = 0;
         int scale = 0;
@@ -66,7 +68,7 @@ public final class NumberText {
             return null;
         }
         if (at < end || !isExact || scale >= POWERS_OF_TEN.length) {
-            return Double.parseDouble(text.toString());
+            return Double.parseDouble(UTF8String.fromAddress(base, begin, (int) (end - begin)).toString());
         }
         double value = digits / POWERS_OF_TEN[scale];
         return Platform.getByte(base, begin) == '-' ? -value : value;

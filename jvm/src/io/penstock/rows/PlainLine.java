@@ -4,13 +4,16 @@ import java.io.Serializable;
 import org.apache.spark.sql.Column;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.catalyst.expressions.GenericInternalRow;
+import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
  * Cuts a line of CSV at its separators, where that is all there is to do: printable ASCII, no quote, no escape, the
- * expected number of fields. Any other line is left to the CSV parser, which takes three times as long.
+ * expected number of fields, numbers where they belong. Any other line is left to the CSV parser and Spark's casts, which
+ * take several times as long.
  */
 public final class PlainLine implements Serializable {
     private static final long serialVersionUID = 1L;
@@ -18,16 +21,19 @@ public final class PlainLine implements Serializable {
     private static final byte LAST_PRINTABLE = '~';
 
     private final int fields;
-    private final int rowSize;
+    private final DataType[] types;
     private final byte separator;
     private final byte quote;
     private final byte escape;
     private final byte[] nullMarker;
     private final boolean trim;
 
-    private PlainLine(int fields, int rowSize, char separator, char quote, char escape, String nullMarker, boolean trim) {
-        this.fields = fields;
-        this.rowSize = rowSize;
+    private PlainLine(StructType type, char separator, char quote, char escape, String nullMarker, boolean trim) {
+        this.fields = type.length();
+        this.types = new DataType[fields];
+        for (int field = 0; field < fields; field++) {
+            types[field] = type.apply(field).dataType();
+        }
         this.separator = (byte) separator;
         this.quote = (byte) quote;
         this.escape = (byte) escape;
@@ -36,17 +42,16 @@ public final class PlainLine implements Serializable {
     }
 
     /**
-     * A struct of {@code type} whose first fields are the line's, the others null; null for a line that is not plain.
+     * A struct of the line's fields; null for a line that is not plain.
      *
-     * @param type in SQL: strings, as {@code a string, b string}
+     * @param types in SQL, of all fields: string, double, or void for one that is not asked for, as {@code a double, b void}
      * @param trim whether blanks around a value are to go: a line that has such is not plain
      */
     public static Column split(
-            Column line, String type, int fields, String separator, String quote, String escape, String nullMarker,
-            boolean trim) {
-        StructType struct = StructType.fromDDL(type);
-        PlainLine splitter = new PlainLine(fields, struct.length(), separator.charAt(0), quote.charAt(0),
-                escape.charAt(0), nullMarker, trim);
+            Column line, String types, String separator, String quote, String escape, String nullMarker, boolean trim) {
+        StructType struct = StructType.fromDDL(types);
+        PlainLine splitter = new PlainLine(
+                struct, separator.charAt(0), quote.charAt(0), escape.charAt(0), nullMarker, trim);
         return Calls.of(splitter, "cut", struct, line);
     }
 
@@ -54,41 +59,43 @@ public final class PlainLine implements Serializable {
         Object base = line.getBaseObject();
         long start = line.getBaseOffset();
         long end = start + line.numBytes();
-        Object[] values = new Object[rowSize];
+        Object[] values = new Object[fields];
         int found = 0;
         long begin = start;
         for (long at = start; at < end; at++) {
             byte character = Platform.getByte(base, at);
             if (character == separator) {
-                if (found == fields - 1 || !isPlain(base, begin, at)) {
+                if (found == fields - 1 || !put(values, found, base, begin, at)) {
                     return null;
                 }
-                values[found++] = value(base, begin, at);
+                found++;
                 begin = at + 1;
             } else if (character == quote || character == escape || !isPrintable(character)) {
                 return null;
             }
         }
-        if (found != fields - 1 || !isPlain(base, begin, end)) {
-            return null;
+        return found == fields - 1 && put(values, found, base, begin, end) ? new GenericInternalRow(values) : null;
+    }
+
+    /** Puts a field of the line where it belongs; false where it is not plain. */
+    private boolean put(Object[] values, int field, Object base, long begin, long end) {
+        DataType type = types[field];
+        int length = (int) (end - begin);
+        if (length == 0 || type == DataTypes.NullType || isNullMarker(base, begin, length)) {
+            return true;
         }
-        values[found] = value(base, begin, end);
-        return new GenericInternalRow(values);
+        if (type == DataTypes.DoubleType) {
+            Double number = NumberText.toDouble(base, begin, end);
+            values[field] = number;
+            return number != null && !number.isInfinite();
+        }
+        // A part of the line, not a copy.
+        values[field] = UTF8String.fromAddress(base, begin, length);
+        return !trim || Platform.getByte(base, begin) != ' ' && Platform.getByte(base, end - 1) != ' ';
     }
 
     private static boolean isPrintable(byte character) {
         return character >= FIRST_PRINTABLE && character <= LAST_PRINTABLE;
-    }
-
-    private boolean isPlain(Object base, long begin, long end) {
-        return !trim || begin == end
-                || Platform.getByte(base, begin) != ' ' && Platform.getByte(base, end - 1) != ' ';
-    }
-
-    /** A part of the line, not a copy. Null where there is nothing, or the null marker. */
-    private UTF8String value(Object base, long begin, long end) {
-        int length = (int) (end - begin);
-        return length == 0 || isNullMarker(base, begin, length) ? null : UTF8String.fromAddress(base, begin, length);
     }
 
     private boolean isNullMarker(Object base, long begin, int length) {
