@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from penstock.committed import Groups, committed_groups
 from penstock.errors import AccountingError
+from penstock.local_frames import local_frame
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
@@ -87,13 +88,13 @@ class BatchRecord:
             self.accepted,
             self.quarantined,
             self.failed,
-            {model.role: model.version for model in plan.models},
-            plan.refused_versions,
-            self.seconds,
+            [(model.role, model.version) for model in plan.models],
+            list(plan.refused_versions.items()),
+            list(self.seconds.items()),
             plan.resolved_at,
         )
         schema = type(BATCHES.schema)(BATCHES.schema.fields[2:])
-        return spark.createDataFrame([row], schema)
+        return local_frame(spark, [row], schema)
 
     def file_row(self, file: PlannedFile) -> tuple[str, int | None, datetime | None, int | None]:
         status = file.status

@@ -3,6 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from penstock.local_frames import local_frame
 from penstock.plan import Plan
 from schemas.tables import QUARANTINE
 
@@ -13,7 +14,7 @@ def quarantined(spark: SparkSession, plan: Plan, rejected: DataFrame | None) -> 
     """The quarantine's columns without query_id and batch_id: stage is `file`, `parse` (the row as a whole) or
     `contract` (its fields or rules)."""
     files = [("file", list(file.reasons), None, None, file.path) for file in plan.files_with("refused")]
-    frame = spark.createDataFrame(files, FILE_COLUMNS) if files or rejected is None else None
+    frame = local_frame(spark, files, FILE_COLUMNS) if files or rejected is None else None
     if rejected is not None:
         stage = F.when(F.col("reasons")[0].startswith("row: "), F.lit("parse")).otherwise(F.lit("contract"))
         rows = rejected.select(stage.alias("stage"), "reasons", "raw", "header", "source_file")

@@ -20,6 +20,7 @@ from penstock.batch import write_marker, write_quarantine
 from penstock.checks import ACCEPTED, REASONS
 from penstock.conflicts import commit
 from penstock.input import accepted_rows, checked_rows, rejected_rows
+from penstock.local_frames import local_frame
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile, QuarantineReplay, check_files_unchanged, check_plan_fits
@@ -90,7 +91,7 @@ def mark(pipeline: Pipeline, plan: Plan, settled: DataFrame) -> None:
     """Write the replay's number into the rows that it took. Done once more, it finds none."""
     pipeline.lease.check()
     files = [(file.path, None, None, True) for file in plan.files_with("accepted", "refused")]
-    taken = pipeline.spark.createDataFrame(files, TAKEN).unionByName(settled.withColumn("is_file", F.lit(False)))
+    taken = local_frame(pipeline.spark, files, TAKEN).unionByName(settled.withColumn("is_file", F.lit(False)))
     same_row = "NOT new.is_file AND old.stage <> 'file' AND old.raw = new.raw AND old.reasons = new.reasons"
     condition = (
         "old.replayed_in IS NULL AND old.source_file = new.source_file "

@@ -7,6 +7,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from penstock.local_frames import local_frame
 from penstock.merges import merge_once
 from penstock.phases import Phases
 from penstock.pipeline import Pipeline
@@ -48,8 +49,10 @@ def new_windows(pipeline: Pipeline, accepted: DataFrame, files: Sequence[Planned
 def stamp_of(pipeline: Pipeline, plan: Plan) -> DataFrame:
     """What every row of the batch carries, as data: as literals it would make the code that Spark generates another
     in each batch, to be compiled and warmed up again."""
-    return pipeline.spark.createDataFrame(
-        [(plan.query_id, plan.batch_id, plan.planned_at)], "query_id string, batch_id long, planned_at timestamp"
+    return local_frame(
+        pipeline.spark,
+        [(plan.query_id, plan.batch_id, plan.planned_at)],
+        "query_id string, batch_id long, planned_at timestamp",
     )
 
 

@@ -12,6 +12,7 @@ from pyspark.sql.window import WindowSpec
 
 from penstock.calendar import Calendar
 from penstock.config import SeriesConfig
+from penstock.local_frames import local_frame
 from penstock.plan import PlannedFile
 
 KEYS = ("series_id", "ds")
@@ -57,8 +58,10 @@ def arrange(
     revision: the same ds stands there again, in `lags` or in the batch; the one from the newest file counts, then by
     path, then by values. `_number`: how many of the series came before it, and itself (old ones only).
     """
-    ages = spark.createDataFrame(
-        [(file.path, number) for number, file in enumerate(oldest_first(files))], "source_file string, _file_number int"
+    ages = local_frame(
+        spark,
+        [(file.path, number) for number, file in enumerate(oldest_first(files))],
+        "source_file string, _file_number int",
     )
     new = observations.join(F.broadcast(ages), on="source_file", how="left").withColumn(
         NUMBER, F.lit(None).cast("long")
