@@ -1,7 +1,7 @@
 """DataFrames of a few rows that the driver has."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -15,7 +15,8 @@ def local_frame(spark: SparkSession, rows: Sequence[tuple[Any, ...]], schema: St
 
     rows: structs as tuples, maps as lists of pairs, moments with their time zone. schema: or in SQL.
     """
-    struct = schema if isinstance(schema, StructType) else StructType.fromDDL(schema)
+    struct = schema if isinstance(schema, StructType) else cast("StructType", StructType.fromDDL(schema))
     arrow = to_arrow_schema(struct, timezone="UTC")
     columns = [pa.array([row[at] for row in rows], type=field.type) for at, field in enumerate(arrow)]
-    return spark.createDataFrame(pa.Table.from_arrays(columns, schema=arrow), struct)
+    frame: DataFrame = spark.createDataFrame(pa.Table.from_arrays(columns, schema=arrow), struct)
+    return frame
