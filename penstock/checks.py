@@ -197,7 +197,8 @@ def cast_number(text: Column, field: Field) -> Column:
     """Digits, in floating numbers a point and an exponent, signs. Spark's cast takes `7.4f` and `Infinity` too."""
     number = parse_number(text, spark_type(field).simpleString())
     if field.nan == "keep" and field.is_floating:
-        return F.coalesce(number, F.when(text.rlike(NOT_A_NUMBER), float("nan")))
+        no_number = F.lit(float("nan")).cast(spark_type(field))
+        return F.coalesce(number, F.when(text.rlike(NOT_A_NUMBER), no_number))
     return number
 
 

@@ -1,9 +1,10 @@
 """Reads the rows of planned files, uncast: text for CSV, the file's own types for Parquet.
 
-Every frame here has one column per contract field under its table name, then `_raw` (string: the row's text, for
-the quarantine), `_header` (string: the header line that it was read under, null for Parquet), `_row_reason` (string:
-why the row as a whole can't be used, or null), `_is_header` (boolean: the line is the file's header text) and
-`source_file` (string).
+Every frame here has one column per contract field under its table name; from CSV with one line a row also
+`_number_<field>` for each double (its value where the line was plain; its text is null then); then `_raw` (string: the
+row's text, for the quarantine), `_header` (string: the header line that it was read under, null for Parquet),
+`_row_reason` (string: why the row as a whole can't be used, or null), `_is_header` (boolean: the line is the file's
+header text) and `source_file` (string).
 """
 
 import re

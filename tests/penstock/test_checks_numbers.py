@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from penstock.checks import ACCEPTED, check_rows
 from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON
 from schemas.contract import Contract, Field
+from schemas.tables import spark_type
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -96,6 +97,7 @@ def accepted(spark: SparkSession, texts: list[str], kind: str, nan: str = "rejec
     nothing = {name: F.lit(None).cast("string") for name in (RAW, HEADER, ROW_REASON)}
     contract = Contract(fields=(Field(name="x", type=kind, nan=nan),))
     checked = check_rows(rows.withColumns({**nothing, IS_HEADER: F.lit(False)}), contract)
+    assert checked.schema["x"].dataType == spark_type(contract.fields[0])
     return {row.source_file: row.x for row in checked.where(ACCEPTED).select("source_file", "x").collect()}
 
 

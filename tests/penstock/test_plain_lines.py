@@ -20,6 +20,7 @@ DIALECTS = [
     CsvDialect(separator=";", quote="'", escape="\\", null_marker="NA"),
     CsvDialect(separator="\t", trim=True),
     CsvDialect(trim=True, null_marker="-"),
+    CsvDialect(trim=True, null_marker=" a"),
     CsvDialect(separator=" ", null_marker="a b"),
     CsvDialect(separator="|", escape="|"),
 ]

@@ -15,8 +15,8 @@ import org.apache.spark.unsafe.types.UTF8String;
  * expected number of fields, numbers where they belong. Any other line is left to the CSV parser and Spark's casts, which
  * take several times as long.
  */
+@SuppressWarnings("serial") // Without a number of its own, an executor with another penstock.jar refuses it.
 public final class PlainLine implements Serializable {
-    private static final long serialVersionUID = 1L;
     private static final byte FIRST_PRINTABLE = ' ';
     private static final byte LAST_PRINTABLE = '~';
 
@@ -81,7 +81,13 @@ public final class PlainLine implements Serializable {
     private boolean put(Object[] values, int field, Object base, long begin, long end) {
         DataType type = types[field];
         int length = (int) (end - begin);
-        if (length == 0 || type == DataTypes.NullType || isNullMarker(base, begin, length)) {
+        if (length == 0 || type == DataTypes.NullType) {
+            return true;
+        }
+        if (trim && (Platform.getByte(base, begin) == ' ' || Platform.getByte(base, end - 1) == ' ')) {
+            return false;
+        }
+        if (isNullMarker(base, begin, length)) {
             return true;
         }
         if (type == DataTypes.DoubleType) {
@@ -91,7 +97,7 @@ public final class PlainLine implements Serializable {
         }
         // A part of the line, not a copy.
         values[field] = UTF8String.fromAddress(base, begin, length);
-        return !trim || Platform.getByte(base, begin) != ' ' && Platform.getByte(base, end - 1) != ' ';
+        return true;
     }
 
     private static boolean isPrintable(byte character) {
