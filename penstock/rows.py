@@ -120,14 +120,14 @@ def line_expressions(
     line = F.col(LINE)
     columns = [f"c{number}" for number in range(len(layout.columns))]
     schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
-    doubles = {layout.columns.index(field.source) for field in contract.fields if field.type == "double"}
-    others = {at for _, at in positions(contract, layout)} - doubles
-    types = ["double" if at in doubles else "string" if at in others else "void" for at in range(len(columns))]
-    plain = split_plain_line(line, dict(zip(columns, types, strict=True)), dialect=dialect)
+    places = positions(contract, layout)
+    doubles = {at for field, (_, at) in zip(contract.fields, places, strict=True) if field.type == "double"}
+    types = dict.fromkeys(columns, "void") | {f"c{at}": "double" if at in doubles else "string" for _, at in places}
+    plain = split_plain_line(line, types, dialect=dialect)
     sentinel = sentinel_of(dialect)
     with_sentinel = F.concat(line, F.lit(dialect.separator + sentinel))
-    record = F.when(F.col(PLAIN).isNull(), F.from_csv(with_sentinel, schema, parser_options(dialect)))
     is_other = F.col(PLAIN).isNull()
+    record = F.when(is_other, F.from_csv(with_sentinel, schema, parser_options(dialect)))
     is_damaged = is_other & has_damaged_text(line)
     # Within quotes the CSV parser drops it, and "1<NUL>2" would be 12.
     has_nul = is_other & line.contains("\0")
@@ -137,9 +137,9 @@ def line_expressions(
     parsed = (
         *[
             (F.col(f"{RECORD}.c{at}") if at in doubles else F.coalesce(f"{PLAIN}.c{at}", f"{RECORD}.c{at}")).alias(name)
-            for name, at in positions(contract, layout)
+            for name, at in places
         ],
-        *[F.col(f"{PLAIN}.c{at}").alias(NUMBER + name) for name, at in positions(contract, layout) if at in doubles],
+        *[F.col(f"{PLAIN}.c{at}").alias(NUMBER + name) for name, at in places if at in doubles],
         F.when(is_damaged, printable(line)).otherwise(line).alias(RAW),
         F.lit(layout.header_line).alias(HEADER),
         F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{dialect.encoding}"))

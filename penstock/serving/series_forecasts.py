@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import to_arrow_schema
 
 from penstock.checks import ACCEPTED, REASONS
 from penstock.config import PipelineConfig
 from penstock.input import accepted_rows
+from penstock.local_frames import local_frame
 from penstock.rows import SOURCE_FILE
 from penstock.scoring import SCORED
 from penstock.series_answers import BOUNDS, forecast_steps, reason, window_contract
@@ -81,7 +81,7 @@ class SeriesAnswerer:
         """The state of a pipeline that has seen nothing."""
         series = self.config.the_series
         schema = lags(series.variables, keep_lags=series.keep_lags, frequency=series.frequency).schema
-        return self.spark.createDataFrame(to_arrow_schema(schema, timezone="UTC").empty_table())
+        return local_frame(self.spark, [], schema)
 
 
 def finite(bound: float | None) -> float | None:

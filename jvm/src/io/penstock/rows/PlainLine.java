@@ -8,6 +8,7 @@ import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.unsafe.Platform;
+import org.apache.spark.unsafe.array.ByteArrayMethods;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
@@ -105,14 +106,7 @@ public final class PlainLine implements Serializable {
     }
 
     private boolean isNullMarker(Object base, long begin, int length) {
-        if (length != nullMarker.length) {
-            return false;
-        }
-        for (int at = 0; at < length; at++) {
-            if (Platform.getByte(base, begin + at) != nullMarker[at]) {
-                return false;
-            }
-        }
-        return true;
+        return length == nullMarker.length
+                && ByteArrayMethods.arrayEquals(base, begin, nullMarker, Platform.BYTE_ARRAY_OFFSET, length);
     }
 }
