@@ -24,9 +24,9 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from udfs.fleet_fit import FitSettings, FleetFit
-from udfs.fleet_save import save_fleet_model
-from udfs.var_transform import scale_half_widths
+from penstock.udfs.var.fleet_fit import FitSettings, FleetFit
+from penstock.udfs.var.fleet_save import save_fleet_model
+from penstock.udfs.var.transform import scale_half_widths
 
 VARIABLES = ("x", "y", "z")
 HORIZON = 8

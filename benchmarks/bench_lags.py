@@ -24,10 +24,10 @@ from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_conf
 from penstock.config import PipelineConfig
 from penstock.merges import merge_once
 from penstock.plan import PlannedFile
+from penstock.schemas.tables import lags
 from penstock.series_batch import kept
 from penstock.series_windows import OLD, PLACE, arrange, new_lags, windowed
 from penstock.tables import Transaction, prepare_table
-from schemas.tables import lags
 
 FILE = PlannedFile(path="bench.parquet", verdict="accepted", length=1, modified_milliseconds=0)
 

@@ -38,7 +38,7 @@ from rows_setup import (
 
 from penstock.config import PipelineConfig
 from penstock.running import run_pipeline
-from schemas.wine import MEASUREMENTS
+from penstock.schemas.wine import MEASUREMENTS
 
 FILES = 8
 WARM_UP_ROWS = 100_000

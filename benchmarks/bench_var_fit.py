@@ -21,8 +21,8 @@ from statsmodels.tsa.api import VAR
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from udfs.fleet_fit import FitSettings
-from udfs.var_fit import fit_fleet
+from penstock.udfs.var.fit import fit_fleet
+from penstock.udfs.var.fleet_fit import FitSettings
 
 CASES = (("fixed p=2", 2, None), ("aic over 8 lags", 8, "aic"))
 BURN_IN = 50

@@ -20,7 +20,7 @@ from statsmodels.tsa.api import VAR
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from udfs.var_kernel import forecast_rows, half_widths
+from penstock.udfs.var.kernel import forecast_rows, half_widths
 
 CASES = ((3, 1, 8), (3, 2, 8), (8, 8, 24))
 """k, p, h."""

@@ -28,9 +28,9 @@ from pyspark.sql.streaming.listener import (
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from penstock.config import PipelineConfig
+from penstock.schemas.wine import MEASUREMENTS
 from penstock.session import build_session
 from penstock.training import train
-from schemas.wine import MEASUREMENTS
 
 RESULTS = Path(__file__).parent / "results"
 #: The measurements as one would type them for Spark's reader.

@@ -21,7 +21,7 @@ from bench_fleet_model import HORIZON, made_up_fit
 
 from penstock.config import PipelineConfig
 from penstock.session import build_session
-from udfs.fleet_save import fleet_model_parts
+from penstock.udfs.var.fleet_save import fleet_model_parts
 
 VARIABLES = ("realgdp", "realcons", "realinv")
 #: Two lags of log differences: three levels.

@@ -10,7 +10,7 @@ import click
 
 from penstock.cli import config_options, read_config, run_job
 from penstock.dashboard.launching import Dashboard
-from penstock.ports import LOOPBACK
+from penstock.tcp_ports import LOOPBACK
 
 
 @click.command(help=__doc__)

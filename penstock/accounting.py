@@ -9,12 +9,12 @@ from pyspark.sql import DataFrame, SparkSession
 from penstock.committed import Groups, committed_groups
 from penstock.errors import AccountingError
 from penstock.local_frames import local_frame
-from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
+from penstock.schemas.tables import BATCHES
 from penstock.tables import Transaction
+from penstock.timings import Phases
 from penstock.workload import workload_of
-from schemas.tables import BATCHES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,9 +8,9 @@ from penstock.admission_parquet import admit_parquet
 from penstock.arrivals import Arrival
 from penstock.config import SourceConfig
 from penstock.plan import PlannedFile, refused_file
+from penstock.schemas.contract import Contract
 from penstock.settling import VANISHED, Settled, settle
 from penstock.storage import Storage, is_of_content, trouble_with
-from schemas.contract import Contract
 
 WORKERS = 16
 CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")

@@ -13,8 +13,8 @@ from typing import BinaryIO, cast
 
 from penstock.config import CsvDialect
 from penstock.plan import CsvLayout, PlannedFile, refused_file
+from penstock.schemas.contract import Contract
 from penstock.storage import FileStatus, Storage
-from schemas.contract import Contract
 
 CHUNK_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20

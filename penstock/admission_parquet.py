@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.plan import ParquetLayout, PlannedFile, refused_file
+from penstock.schemas.contract import Contract, Field
 from penstock.storage import FileStatus, Storage, is_of_content
-from schemas.contract import Contract, Field
 
 INTEGER_BITS = {"integer": 32, "long": 64}
 #: The most digits of a decimal in Spark.

@@ -19,13 +19,13 @@ from penstock.errors import AccountingError
 from penstock.input import accepted_rows, checked_rows
 from penstock.judging import JudgedRows, judged_and_kept, judged_by_count, judged_in_passing
 from penstock.ledger import announce_query
-from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, check_files_unchanged, plan_path, replace_plan
 from penstock.planning import obtain_plan
 from penstock.quarantine import quarantined
 from penstock.spark_errors import SPARK_ERRORS
 from penstock.tables import Transaction, append_once, prepare_append
+from penstock.timings import Phases
 from penstock.transactions import has_written
 from penstock.workload import workload_of
 

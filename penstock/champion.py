@@ -14,10 +14,10 @@ from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import load_failure, named_version
 from penstock.plan import PinnedModel
 from penstock.registry import ModelVersion, Registry
+from penstock.schemas.contract import Contract
 from penstock.scoring import SCORED, Scorer, build_scorer
 from penstock.spark_errors import SPARK_ERRORS
-from schemas.contract import Contract
-from udfs.outputs import ERROR
+from penstock.udfs.scoring.outputs import ERROR
 
 PROBE_ROWS = 1000
 ROLE = "champion"

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 
 from penstock.jvm_columns import parse_number
 from penstock.rows import HEADER, IS_HEADER, NUMBER, RAW, ROW_REASON, SOURCE_FILE
-from schemas.contract import Contract, Field, Rule
-from schemas.tables import spark_type
+from penstock.schemas.contract import Contract, Field, Rule
+from penstock.schemas.tables import spark_type
 
 ACCEPTED = "_accepted"
 REASONS = "reasons"

@@ -16,7 +16,7 @@ from pydantic_core import ErrorDetails
 
 from penstock.config import PipelineConfig
 from penstock.errors import ConfigError
-from schemas.contract import Contract, ContractDefinitionError
+from penstock.schemas.contract import Contract, ContractDefinitionError
 
 WRITTEN_NAME = re.compile(r"\$\{(\w+)\}")
 

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructType
 
 from penstock.errors import ConfigError
-from schemas.contract import Contract
-from schemas.tables import contract_columns
+from penstock.schemas.contract import Contract
+from penstock.schemas.tables import contract_columns
 
 
 def check_rules(spark: SparkSession, contract: Contract) -> None:

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from penstock.admission import refused_as_gone
 from penstock.plan import PlannedFile, refused_file
+from penstock.schemas.contract import Contract
 from penstock.storage import Storage, is_of_content, trouble_with
-from schemas.contract import Contract
 
 log = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from penstock.s3_check import check_s3_folder
 from penstock.scoring import checked_ports
 from penstock.series_contract import check_series_contract
 from penstock.storage import Storage
+from penstock.udfs.scoring.installed import logged_python, requirement_lines, unmet
 from penstock.version_before import has_other_before, version_before
 from penstock.workload import workload_of
-from udfs.installed import logged_python, requirement_lines, unmet
 
 #: The checks whose failure only a first start can't live with.
 OF_MODEL = ("model", "requirements")

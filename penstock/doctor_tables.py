@@ -12,11 +12,11 @@ from penstock.ledger import check_ledger, read_state
 from penstock.locations import storage_of
 from penstock.model_trust import named_version
 from penstock.registry import Registry
+from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.scoring import checked_ports
 from penstock.tables import new_columns, table_exists
+from penstock.udfs.scoring.outputs import prediction_type
 from penstock.workload import workload_of
-from schemas.tables import BATCHES, QUARANTINE
-from udfs.outputs import prediction_type
 
 
 def examine_with_spark(spark: SparkSession, config: PipelineConfig) -> Iterator[Finding]:

@@ -14,8 +14,8 @@ from penstock.model_trust import named_version
 from penstock.registry import Registry, model_metadata
 from penstock.session import is_local
 from penstock.spark_errors import SPARK_ERRORS
+from penstock.udfs.scoring.installed import logged_python, problems_here, requirement_lines
 from penstock.version_before import has_other_before
-from udfs.installed import logged_python, problems_here, requirement_lines
 
 #: What the jobs themselves send their work through; a model's requirements need not name them.
 OURS = ("mlflow", "pandas", "pyarrow", "numpy")

@@ -21,13 +21,13 @@ from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.location_rules import absolute_location
 from penstock.locations import storage_of
 from penstock.plan import PlannedFile
+from penstock.schemas.contract import Contract
 from penstock.series_answers import SUPERSEDED
 from penstock.series_contract import check_series_contract, ids_are_integers
 from penstock.series_windows import REVISION
 from penstock.storage import Storage
 from penstock.tables import table_at, table_version
-from schemas.contract import Contract
-from udfs.fit_histories import DS, RECENCY, SERIES_ID
+from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3

@@ -16,9 +16,9 @@ import numpy as np
 import pandas as pd
 from statsmodels.tsa.api import VAR
 
-from udfs.fit_bucket import BucketSettings
-from udfs.fit_histories import Histories
-from udfs.var_transform import transform_levels
+from penstock.udfs.var.bucket import BucketSettings
+from penstock.udfs.var.histories import Histories
+from penstock.udfs.var.transform import transform_levels
 
 WHITENESS_LAGS = 10
 IMPULSE_PERIODS = 12

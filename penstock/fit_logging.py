@@ -15,7 +15,7 @@ from mlflow.data.meta_dataset import MetaDataset
 from penstock.config import PipelineConfig
 from penstock.fit_data import SHOWN_FILES, FitData
 from penstock.fitting import FittedFleet
-from udfs.fit_holdout import MEASURES, METHODS
+from penstock.udfs.var.holdout import MEASURES, METHODS
 
 LONGEST_PARAM = 500
 

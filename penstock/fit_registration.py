@@ -20,13 +20,13 @@ from penstock.fit_data import FitData, read_fit_data
 from penstock.fit_diagnostics import subjects, write_diagnostics
 from penstock.fit_logging import holdout_table, log_outcome, log_settings, write_tables
 from penstock.fitting import FittedFleet, bucket_settings, fit_series, outcome
-from penstock.phases import Phases
 from penstock.registry import Registry
+from penstock.timings import Phases
 from penstock.training import begin_experiment
-from udfs.fit_bucket import arranged
-from udfs.fit_histories import SERIES_ID
-from udfs.fleet_save import fleet_model_parts
-from udfs.var_transform import observations_lost
+from penstock.udfs.var.bucket import arranged
+from penstock.udfs.var.fleet_save import fleet_model_parts
+from penstock.udfs.var.histories import SERIES_ID
+from penstock.udfs.var.transform import observations_lost
 
 CANDIDATE = "candidate"
 DIAGNOSED_SERIES = 20

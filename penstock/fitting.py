@@ -19,11 +19,11 @@ from pyspark.sql import functions as F
 
 from penstock.config import PipelineConfig
 from penstock.errors import FitError
-from udfs.fit_bucket import PHASES, BucketSettings, bucket_fitter
-from udfs.fit_histories import SERIES_ID
-from udfs.fit_holdout import MEASURES, METHODS
-from udfs.fleet_fit import FitSettings, FleetFit, concatenate_fits, fit_from_bytes
-from udfs.var_kernel import FloatArray
+from penstock.udfs.var.bucket import PHASES, BucketSettings, bucket_fitter
+from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, concatenate_fits, fit_from_bytes
+from penstock.udfs.var.histories import SERIES_ID
+from penstock.udfs.var.holdout import MEASURES, METHODS
+from penstock.udfs.var.kernel import FloatArray
 
 #: A bucket is one call of the UDF: large enough that its fixed costs vanish, small enough for a worker's memory.
 OBSERVATIONS_PER_BUCKET = 200_000

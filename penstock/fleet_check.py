@@ -5,8 +5,8 @@ from typing import Any
 
 from penstock.config import PipelineConfig
 from penstock.series_answers import BOUNDS, output
-from udfs.fleet_save import FLEET_METADATA
-from udfs.outputs import Port
+from penstock.udfs.scoring.outputs import Port
+from penstock.udfs.var.fleet_save import FLEET_METADATA
 
 #: From so many series on, a forecast for every observation must be asked for twice.
 MANY_SERIES = 10_000

@@ -11,9 +11,9 @@ from penstock.model_trust import named_version
 from penstock.paths import literal_glob, normal_path_column
 from penstock.registry import Registry
 from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
+from penstock.schemas.contract import Contract
+from penstock.schemas.tables import spark_type
 from penstock.scoring import build_scorer
-from schemas.contract import Contract
-from schemas.tables import spark_type
 
 
 def scored_stream(spark: SparkSession, config: PipelineConfig) -> DataFrame:

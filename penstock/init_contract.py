@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from penstock.init_types import Kind
-from schemas.contract import Contract, Field
+from penstock.schemas.contract import Contract, Field
 
 LONGEST_LINE = 120
 INDENT = "    "
@@ -19,7 +19,7 @@ def fields_of(kinds: Mapping[str, Kind], names: Sequence[str]) -> tuple[Field, .
 
 def contract_text(contract: Contract, *, about: str, notes: Mapping[str, str]) -> str:
     """The module, formatted as ruff would. about: the docstring. notes: comments by the fields' sources."""
-    head = [f'"""{about}"""', "", "from schemas.contract import Contract, Field", ""]
+    head = [f'"""{about}"""', "", "from penstock.schemas.contract import Contract, Field", ""]
     lines = []
     for field in contract.fields:
         if notes.get(field.source):

@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Collection, Sequence
 
 from penstock.errors import ConfigError
-from schemas.contract import RESERVED_NAMES
+from penstock.schemas.contract import RESERVED_NAMES
 
 #: Modules of schemas/ that are no pipeline's contract; not even --force may overwrite them.
 OWN_MODULES = frozenset({"contract", "tables"})

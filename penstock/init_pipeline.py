@@ -24,7 +24,7 @@ from penstock.init_series import (
 from penstock.init_steps import Written
 from penstock.init_types import Kind
 from penstock.init_writing import sample_without, text_file, write_all
-from schemas.contract import Contract
+from penstock.schemas.contract import Contract
 
 SHOWN_COLUMNS = 30
 PLAIN_FILE_NAME = re.compile(r"[\w. -]{1,60}")

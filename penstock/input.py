@@ -11,7 +11,7 @@ from penstock.checks import ACCEPTED, REASONS, check_rows
 from penstock.config import CsvDialect
 from penstock.plan import PlannedFile
 from penstock.rows import HEADER, IS_HEADER, RAW, SOURCE_FILE, read_csv, read_parquet
-from schemas.contract import Contract
+from penstock.schemas.contract import Contract
 
 OCCURRENCE = "_occurrence"
 

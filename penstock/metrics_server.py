@@ -10,7 +10,7 @@ from penstock.config import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.metrics import PipelineMetrics
 from penstock.metrics_config import MetricsConfig
-from penstock.ports import holder_of
+from penstock.tcp_ports import holder_of
 
 
 @contextmanager

@@ -11,9 +11,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from penstock.errors import ServerError
-from penstock.ports import LOOPBACK
 from penstock.s3_server import S3Server
 from penstock.server_process import Program, ServerProcess, clean_environment, get, locked
+from penstock.tcp_ports import LOOPBACK
 
 PORT = 5000
 PORT_VARIABLE = "PENSTOCK_MLFLOW_PORT"

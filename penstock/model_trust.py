@@ -7,8 +7,8 @@ from pathlib import Path
 from penstock.config import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.registry import ModelVersion, Registry, model_metadata
-from udfs.model_cache import ModelLoadError
-from udfs.pickled import pickle_reason
+from penstock.udfs.scoring.model_cache import ModelLoadError
+from penstock.udfs.scoring.pickled import pickle_reason
 
 #: MLflow puts this beside the files that it fetches; it says under which name that was done.
 FETCH_NOTE = "registered_model_meta"

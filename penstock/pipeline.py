@@ -8,8 +8,8 @@ from pyspark.sql import SparkSession
 from penstock.champion import Champion
 from penstock.config import PipelineConfig
 from penstock.lease import Lease
+from penstock.schemas.contract import Contract
 from penstock.storage import Storage
-from schemas.contract import Contract
 
 
 @dataclass(frozen=True, kw_only=True)

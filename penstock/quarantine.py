@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from penstock.local_frames import local_frame
 from penstock.plan import Plan
-from schemas.tables import QUARANTINE
+from penstock.schemas.tables import QUARANTINE
 
 FILE_COLUMNS = "stage string, reasons array<string>, raw string, header string, source_file string"
 

@@ -26,8 +26,8 @@ from penstock.rows import (
     quoted,
     unprintable,
 )
+from penstock.schemas.contract import Contract, Field
 from penstock.tables import table_at
-from schemas.contract import Contract, Field
 
 
 def waiting(spark: SparkSession, config: PipelineConfig, replay: QuarantineReplay) -> DataFrame:

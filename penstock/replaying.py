@@ -21,13 +21,13 @@ from penstock.checks import ACCEPTED, REASONS
 from penstock.conflicts import commit
 from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.local_frames import local_frame
-from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile, QuarantineReplay, check_files_unchanged, check_plan_fits
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.replay_rows import judged_again, waiting_rows
 from penstock.rows import HEADER, RAW, SOURCE_FILE
 from penstock.tables import Transaction
+from penstock.timings import Phases
 from penstock.workload import workload_of
 
 #: What tells the rows of the quarantine apart; equal ones are judged alike.

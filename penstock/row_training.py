@@ -24,8 +24,8 @@ from penstock.config_files import load_contract
 from penstock.errors import ConfigError
 from penstock.fit_registration import registry_errors
 from penstock.row_training_data import RowData, Task, read_row_data
+from penstock.schemas.contract import Field
 from penstock.training import SEED, TrainingResult, begin_experiment, measure, register_sklearn
-from schemas.contract import Field
 
 HOLDOUT_FRACTION = 0.25
 #: A text seen less often, or beyond the commonest so many, is taken together with others of its kind.

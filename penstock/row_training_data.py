@@ -15,7 +15,7 @@ from penstock.errors import ConfigError
 from penstock.init_parquet import contract_type, first_rows_of
 from penstock.init_sample import read_texts, refuse_no_file
 from penstock.init_types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
-from schemas.contract import Contract, Field
+from penstock.schemas.contract import Contract, Field
 
 Task = Literal["regression", "classification"]
 #: An integer target with more different values is a quantity, with fewer a class.

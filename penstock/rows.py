@@ -18,7 +18,7 @@ from penstock.config import CsvDialect
 from penstock.jvm_columns import split_plain_line
 from penstock.paths import literal_glob, normal_path_column
 from penstock.plan import CsvLayout, ParquetLayout
-from schemas.contract import Contract
+from penstock.schemas.contract import Contract
 
 RAW = "_raw"
 HEADER = "_header"

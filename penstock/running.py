@@ -24,6 +24,8 @@ from penstock.pipeline import Pipeline
 from penstock.registry import Registry
 from penstock.replay_plan import refuse_unfinished_replay
 from penstock.s3_settings import settings_of
+from penstock.schemas.contract import Contract
+from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.scoring import checked_ports
 from penstock.series_state import adapt_lags, check_frequency
 from penstock.session import build_session
@@ -31,12 +33,10 @@ from penstock.stopping import StopFile
 from penstock.storage import BATCH_PATIENCE_SECONDS
 from penstock.stream import StreamRunner
 from penstock.tables import column_type, prepare_table
+from penstock.udfs.scoring.outputs import prediction_type
 from penstock.warming import begin_workers, preload_settings
 from penstock.watching import watched
 from penstock.workload import workload_of
-from schemas.contract import Contract
-from schemas.tables import BATCHES, QUARANTINE
-from udfs.outputs import prediction_type
 
 log = logging.getLogger(__name__)
 

@@ -11,8 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from penstock.errors import ServerError
-from penstock.ports import LOOPBACK
 from penstock.server_process import Program, ServerProcess, clean_environment, locked, write_private
+from penstock.tcp_ports import LOOPBACK
 
 BINARY = Path(__file__).parents[1] / "tools" / "bin" / "versitygw"
 PORT = 7070

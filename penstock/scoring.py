@@ -23,10 +23,10 @@ from penstock.config import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.model_trust import trusted_copy
 from penstock.registry import ModelVersion, Registry, model_metadata
-from schemas.contract import Contract
-from udfs.guarded import NULL_FREE, NULL_TEXT
-from udfs.model_cache import ALLOW_PICKLE
-from udfs.outputs import (
+from penstock.schemas.contract import Contract
+from penstock.udfs.scoring.guarded import NULL_FREE, NULL_TEXT
+from penstock.udfs.scoring.model_cache import ALLOW_PICKLE
+from penstock.udfs.scoring.outputs import (
     ERROR,
     INPUT_TYPES,
     SPARK_TYPES,

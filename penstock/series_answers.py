@@ -8,6 +8,8 @@ from pyspark.sql import functions as F
 from penstock.calendar import Calendar
 from penstock.config import SeriesConfig
 from penstock.plan import Plan
+from penstock.schemas.contract import Contract, Field
+from penstock.schemas.tables import FORECASTS
 from penstock.scoring import SCORED, Scorer
 from penstock.series_windows import (
     IS_COMPLETE,
@@ -20,9 +22,7 @@ from penstock.series_windows import (
     lag_column,
     lag_names,
 )
-from schemas.contract import Contract, Field
-from schemas.tables import FORECASTS
-from udfs.outputs import ERROR
+from penstock.udfs.scoring.outputs import ERROR
 
 UNKNOWN_SERIES = "unknown_series"
 WARMING_UP = "warming_up"

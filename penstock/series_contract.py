@@ -2,7 +2,7 @@
 
 from penstock.config import PipelineConfig
 from penstock.errors import ConfigError
-from schemas.contract import Contract
+from penstock.schemas.contract import Contract
 
 NUMERIC = ("double", "float", "integer", "long")
 INTEGERS = ("integer", "long")

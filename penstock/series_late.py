@@ -15,7 +15,6 @@ from penstock.batch import write_marker
 from penstock.config import PipelineConfig, SeriesConfig
 from penstock.ledger import ledger_files
 from penstock.merges import Span, replace_once
-from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, check_plan_fits
 from penstock.series_answers import SUPERSEDED, answered, forecast_rows, observation_rows
@@ -34,6 +33,7 @@ from penstock.series_windows import (
     windowed,
 )
 from penstock.tables import Transaction, table_at
+from penstock.timings import Phases
 
 FROM_DS = "_from_ds"
 WINS = "_wins"

@@ -8,10 +8,10 @@ from pyspark.sql import functions as F
 from penstock.config import PipelineConfig
 from penstock.conflicts import commit
 from penstock.errors import LedgerError
+from penstock.schemas.tables import FREQUENCY, KEEP_LAGS
 from penstock.series_answers import SUPERSEDED
 from penstock.series_windows import LATE, REVISION, whole_lags
 from penstock.tables import set_properties, table_properties
-from schemas.tables import FREQUENCY, KEEP_LAGS
 
 log = logging.getLogger(__name__)
 

@@ -21,8 +21,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from penstock.errors import ServerError
-from penstock.ports import LOOPBACK, PROC, holder_of, is_free, listeners_of, running_pids
 from penstock.redaction import without_credentials
+from penstock.tcp_ports import LOOPBACK, PROC, holder_of, is_free, listeners_of, running_pids
 
 TOKEN = "PENSTOCK_SERVER"
 #: What may be in a person's shell and would turn a server to other places or other credentials than its own.

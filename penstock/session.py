@@ -12,11 +12,11 @@ from typing import Any
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
-import udfs.daemon
+import penstock.udfs.scoring.daemon
 from penstock.environment import java_command
 from penstock.errors import EnvironmentCheckError
 from penstock.spark_settings import APPENDER, FILE_MANAGER, LINE_SPLITTER, OWN_JAR, SETTINGS
-from udfs.pickled import VARIABLE
+from penstock.udfs.scoring.pickled import VARIABLE
 
 LOCAL_MASTER = re.compile(r"local(\[.*\])?")
 #: Names of settings whose values are secrets: Spark's own default for spark.redaction.regex.
@@ -70,8 +70,8 @@ def worker_settings(settings: Mapping[str, str]) -> dict[str, str]:
     if not is_local(str(master)):
         return {}
     # The folder of this package, or the zip that it came in.
-    home = str(Path(udfs.daemon.__file__).parents[1])
-    return {"spark.python.daemon.module": udfs.daemon.__name__, "spark.executorEnv.PYTHONPATH": home}
+    home = str(Path(penstock.udfs.scoring.daemon.__file__).parents[3])
+    return {"spark.python.daemon.module": penstock.udfs.scoring.daemon.__name__, "spark.executorEnv.PYTHONPATH": home}
 
 
 def is_local(master: str) -> bool:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pyspark
 
-from penstock.ports import LOOPBACK, listeners_of
 from penstock.server_process import Program, ServerProcess, clean_environment, get, locked
+from penstock.tcp_ports import LOOPBACK, listeners_of
 
 PORT, UI_PORT = 7077, 8080
 PORT_VARIABLE, UI_PORT_VARIABLE = "PENSTOCK_MASTER_PORT", "PENSTOCK_MASTER_UI_PORT"

@@ -18,12 +18,12 @@ from pyspark.sql import SparkSession
 
 from penstock.config import PipelineConfig
 from penstock.errors import ConfigError, EnvironmentCheckError, ServerError
-from penstock.ports import LOOPBACK, holder_of, is_free
 from penstock.queries import make_schema
 from penstock.retention_rules import table_names
 from penstock.s3_settings import s3_settings
 from penstock.session import build_session, require_class
 from penstock.spark_settings import SETTINGS
+from penstock.tcp_ports import LOOPBACK, holder_of, is_free
 from penstock.views import require_own_schemas, schema_name
 
 AUTHENTICATOR = "io.penstock.thrift.HashedPasswords"

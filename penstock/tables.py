@@ -14,7 +14,7 @@ from pyspark.sql.types import DataType, StructField, StructType
 from penstock.conflicts import commit
 from penstock.errors import EnvironmentCheckError
 from penstock.plan import Plan
-from schemas.tables import TableSpec
+from penstock.schemas.tables import TableSpec
 
 #: A query's writes are dropped from now on: no later version can be higher.
 LAST_VERSION = 2**63 - 1

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from penstock.config_files import load_config
 from penstock.errors import ConfigError
-from penstock.ports import LOOPBACK
 from penstock.server_process import Program, ServerProcess, clean_environment, locked, write_private
 from penstock.spark_cluster import spark_home
+from penstock.tcp_ports import LOOPBACK
 from penstock.thrift_users import has_user, set_password
 from penstock.views import require_own_schemas
 

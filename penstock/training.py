@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 from penstock.config import PipelineConfig
 from penstock.config_files import load_contract
 from penstock.errors import ConfigError
-from udfs.pickled import pickle_allowed
+from penstock.udfs.scoring.pickled import pickle_allowed
 
 SEED = 42
 TARGET = "quality"

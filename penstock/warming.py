@@ -14,7 +14,7 @@ from penstock.model_trust import named_version
 from penstock.registry import Registry, model_metadata
 from penstock.session import is_local
 from penstock.spark_errors import SPARK_ERRORS
-from udfs.daemon import PRELOAD_VARIABLE
+from penstock.udfs.scoring.daemon import PRELOAD_VARIABLE
 
 #: What the workers import beside MLflow, by the module that loads a model.
 LIBRARIES = {"mlflow.sklearn": ("mlflow.sklearn", "skops.io", "sklearn.linear_model")}

@@ -10,15 +10,15 @@ from pyspark.sql.types import DataType
 
 from penstock.config import PipelineConfig
 from penstock.fleet_check import fleet_misfit
-from penstock.phases import Phases
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
+from penstock.schemas.contract import Contract
+from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
 from penstock.scoring import Scorer
 from penstock.series_answers import REASONS, window_contract
 from penstock.series_batch import new_windows, write_series
 from penstock.tables import Transaction, column_type, lasting_version, prepare_append
-from schemas.contract import Contract
-from schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
+from penstock.timings import Phases
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """US macro data as observations of a series: real GDP, consumption and investment, in billions of chained dollars."""
 
-from schemas.contract import Contract, Field, Rule
+from penstock.schemas.contract import Contract, Field, Rule
 
 VARIABLES = ("realgdp", "realcons", "realinv")
 

@@ -20,7 +20,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from schemas.contract import Contract, Field
+from penstock.schemas.contract import Contract, Field
 
 SPARK_TYPES: dict[str, DataType] = {
     "double": DoubleType(),

@@ -4,7 +4,7 @@ The bounds are physical, not statistical: what no wine can have is an error of t
 is the model's business.
 """
 
-from schemas.contract import Contract, Field, Rule
+from penstock.schemas.contract import Contract, Field, Rule
 
 MEASUREMENTS = (
     "fixed acidity",

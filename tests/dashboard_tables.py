@@ -13,8 +13,8 @@ from pyspark.sql.types import DataType, DoubleType
 from penstock.config import PipelineConfig
 from penstock.config_files import load_config
 from penstock.dashboard.reading import connected
-from schemas import macro, wine
-from schemas.tables import BATCHES, FORECASTS, QUARANTINE, TableSpec, observations, predictions
+from penstock.schemas import macro, wine
+from penstock.schemas.tables import BATCHES, FORECASTS, QUARANTINE, TableSpec, observations, predictions
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WINE_CONF = """

@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg
 from faults.bench import wait_until
 
-from penstock.ports import LOOPBACK
+from penstock.tcp_ports import LOOPBACK
 
 #: It refuses to run as root; Debian's package makes this user.
 ACCOUNT = "postgres" if os.getuid() == 0 else None

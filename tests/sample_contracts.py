@@ -1,6 +1,6 @@
 """Contracts that the tests name in their configs."""
 
-from schemas.contract import Contract, Field, Rule
+from penstock.schemas.contract import Contract, Field, Rule
 
 TYPES = Contract(
     fields=(

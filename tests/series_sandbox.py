@@ -11,9 +11,9 @@ from sandbox import Sandbox, TestRegistry
 from scipy.stats import norm
 from statsmodels.tsa.api import VAR
 
-from udfs.fleet_fit import FitSettings
-from udfs.fleet_save import fleet_model_parts
-from udfs.var_fit import fit_fleet
+from penstock.udfs.var.fit import fit_fleet
+from penstock.udfs.var.fleet_fit import FitSettings
+from penstock.udfs.var.fleet_save import fleet_model_parts
 
 VARIABLES = ("realgdp", "realcons", "realinv")
 HORIZON = 4

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import pytest
 
-from jobs import run_command
+from penstock.jobs import run_command
 
 PENSTOCK = str(Path(sys.executable).parent / "penstock")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from types import FrameType
 
 from penstock.errors import ServerError
-from penstock.ports import LOOPBACK, holder_of, is_free
+from penstock.tcp_ports import LOOPBACK, holder_of, is_free
 
 PAGE = Path(__file__).with_name("page.py")
 PATIENCE_SECONDS = 10.0

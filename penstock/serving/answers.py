@@ -7,8 +7,8 @@ from typing import Any
 
 from mlflow.types import DataType as MlflowType
 
-from udfs.guarded import NULL_TEXT
-from udfs.outputs import ERROR, Port, is_single
+from penstock.udfs.scoring.guarded import NULL_TEXT
+from penstock.udfs.scoring.outputs import ERROR, Port, is_single
 
 NO_NUMBER = "the model's answer for {name} is infinite, and JSON has no such number"
 
@@ -28,7 +28,7 @@ class RowAnswer:
 
 
 def predictions(scored: Any, outputs: Sequence[Port]) -> list[RowAnswer]:
-    """scored: the columns of `udfs.guarded.score_rows`."""
+    """scored: the columns of `penstock.udfs.scoring.guarded.score_rows`."""
     columns = [scored[port.name].tolist() for port in outputs]
     rows = zip(*columns, strict=True)
     return [

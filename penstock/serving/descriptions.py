@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from penstock.serving.served import Served
-from udfs.outputs import Port
+from penstock.udfs.scoring.outputs import Port
 
 
 class ModelSummary(BaseModel):

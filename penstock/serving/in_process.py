@@ -13,8 +13,8 @@ from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType as MlflowType
 
 from penstock.scoring import guard_signature
-from udfs.guarded import score_rows
-from udfs.model_cache import GuardedModel
+from penstock.udfs.scoring.guarded import score_rows
+from penstock.udfs.scoring.model_cache import GuardedModel
 
 #: How a model's input travels to it; the same as from Spark to a Python worker.
 ARROW_TYPES: dict[MlflowType, Any] = {
@@ -30,7 +30,7 @@ ARROW_TYPES: dict[MlflowType, Any] = {
 
 @dataclass(frozen=True)
 class Guard:
-    """What udfs/guard.py is in a worker."""
+    """What udfs/scoring/guard.py is in a worker."""
 
     model: GuardedModel
 
@@ -53,7 +53,7 @@ class InProcessModel:
     def score(self, arguments: Sequence[Sequence[Any]]) -> pd.DataFrame:
         """arguments: for each row the values of the model's inputs, timestamps as microseconds.
 
-        Returns the columns of `udfs.guarded.score_rows`.
+        Returns the columns of `penstock.udfs.scoring.guarded.score_rows`.
         """
         if not arguments:
             return score_rows(self.model.predict, self.frame([]), inputs=(), outputs=self.model.outputs)

@@ -11,12 +11,12 @@ from penstock.errors import ModelRefusedError
 from penstock.fleet_check import fleet_misfit
 from penstock.model_trust import trusted_copy
 from penstock.registry import ModelVersion, Registry, model_metadata
+from penstock.schemas.contract import Contract
 from penstock.scoring import checked_ports
 from penstock.serving.in_process import InProcessModel
+from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
+from penstock.udfs.scoring.outputs import Port, prediction_type
 from penstock.workload import workload_of
-from schemas.contract import Contract
-from udfs.model_cache import ModelLoadError, open_model
-from udfs.outputs import Port, prediction_type
 
 #: MLflow's switch for pickle is a variable of the whole process.
 ONE_LOAD = threading.Lock()

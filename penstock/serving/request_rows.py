@@ -19,7 +19,7 @@ from penstock.rows import (
     any_of,
     has_damaged_text,
 )
-from schemas.contract import Contract
+from penstock.schemas.contract import Contract
 
 #: A value of a JSON row: one for each field of the contract, in its order.
 Value = str | int | float | bool | None

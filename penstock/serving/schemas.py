@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from mlflow.types import DataType as MlflowType
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, create_model
 
+from penstock.schemas.contract import Contract
+from penstock.schemas.contract import Field as ContractField
 from penstock.serving.request_rows import Row
 from penstock.serving.served import Served
-from schemas.contract import Contract
-from schemas.contract import Field as ContractField
-from udfs.outputs import Port, is_single
+from penstock.udfs.scoring.outputs import Port, is_single
 
 MOST_ROWS = 10_000
 NUMBER = StrictFloat | StrictInt | StrictStr | None

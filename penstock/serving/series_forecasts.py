@@ -15,6 +15,8 @@ from penstock.config import PipelineConfig
 from penstock.input import accepted_rows
 from penstock.local_frames import local_frame
 from penstock.rows import SOURCE_FILE
+from penstock.schemas.contract import Contract
+from penstock.schemas.tables import lags
 from penstock.scoring import SCORED
 from penstock.series_answers import BOUNDS, forecast_steps, reason, window_contract
 from penstock.series_windows import arrange, observations_of, windowed
@@ -22,8 +24,6 @@ from penstock.serving.answers import RowAnswer
 from penstock.serving.loading import LoadedModel
 from penstock.serving.request_rows import Row, checked_request
 from penstock.serving.row_answers import argument
-from schemas.contract import Contract
-from schemas.tables import lags
 
 #: A moment in UTC, as JSON has it.
 ISO_FORMAT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"

@@ -11,6 +11,7 @@ from penstock.config_files import load_contract
 from penstock.contract_check import check_rules
 from penstock.errors import ConfigError
 from penstock.registry import ModelVersion, Registry
+from penstock.schemas.contract import Contract
 from penstock.series_contract import check_series_contract
 from penstock.serving.answers import RowAnswer
 from penstock.serving.loading import LoadedModel, Loader
@@ -18,7 +19,6 @@ from penstock.serving.request_rows import Row
 from penstock.serving.row_answers import Answerer, RowAnswerer
 from penstock.serving.series_forecasts import SeriesAnswerer
 from penstock.serving.versions import Versions
-from schemas.contract import Contract
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ import uvicorn
 
 from penstock.config import PipelineConfig
 from penstock.errors import ConfigError, ServerError
-from penstock.ports import is_free
 from penstock.serving.app import create_app
 from penstock.serving.served import served_models
 from penstock.session import build_session
+from penstock.tcp_ports import is_free
 
 #: The contract is checked on the driver, by plans too small to be worth compiling or spreading.
 SPARK = {

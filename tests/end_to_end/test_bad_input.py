@@ -18,8 +18,8 @@ from penstock.admission_csv import OTHER_COMPRESSIONS
 from penstock.arrivals import Arrival
 from penstock.reconcile_files import State
 from penstock.reconciliation import reconcile
+from penstock.schemas.wine import MEASUREMENTS
 from penstock.settling import settle
-from schemas.wine import MEASUREMENTS
 
 PERMUTED = tuple(reversed(MEASUREMENTS))
 WITHOUT_ALCOHOL = tuple(name for name in MEASUREMENTS if name != "alcohol")

@@ -5,7 +5,7 @@ import pytest
 from sandbox import WINE, WINE_SCORE, Sandbox, csv_file, wine
 
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
-from schemas.wine import MEASUREMENTS
+from penstock.schemas.wine import MEASUREMENTS
 
 ONE = pd.DataFrame([WINE])
 

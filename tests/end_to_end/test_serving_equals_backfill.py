@@ -15,7 +15,7 @@ from sandbox import MODELS, WINE, Sandbox, TestRegistry, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, expected_forecasts, quarters
 from service import predict, service
 
-from schemas.wine import MEASUREMENTS
+from penstock.schemas.wine import MEASUREMENTS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rest.md").read_text(encoding="utf-8")
 NOT_A_NUMBER = wine(alcohol=13, sulphates=float("nan"))

@@ -18,7 +18,7 @@ from penstock.doctor import check_model
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
 from penstock.model_trust import artifact_digest, named_version
 from penstock.registry import Registry
-from udfs.pickled import VARIABLE, pickle_allowed
+from penstock.udfs.scoring.pickled import VARIABLE, pickle_allowed
 
 ONE = pd.DataFrame([WINE])
 

@@ -23,7 +23,7 @@ def daemons(spark: SparkSession) -> set[int]:
 def test_a_batch_has_the_workers_that_were_started_ahead(sandbox: Sandbox) -> None:
     start_worker(sandbox.spark)
     ahead = daemons(sandbox.spark)
-    [daemon] = [pid for pid in ahead if b"udfs.daemon" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    [daemon] = [pid for pid in ahead if b"penstock.udfs.scoring.daemon" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     assert "/pandas/_libs/" in Path(f"/proc/{daemon}/maps").read_text()
     sandbox.drop("a.csv", csv_file(WINE, WINE))
     [record] = sandbox.run()

@@ -15,7 +15,7 @@ from faults.bench import Bench, Process, last_commit
 from faults.feeds import ROWS_FEED
 from faults.killing import members
 from faults.result import Fault, Progress, Seen
-from penstock.ports import program_of
+from penstock.tcp_ports import program_of
 
 FILES_A_BATCH = 10
 #: How many files lie ready at most.

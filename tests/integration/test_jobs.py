@@ -11,7 +11,7 @@ from processes import Job, python, run, spark_submit
 from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
-from jobs import reconcile
+from penstock.jobs import reconcile
 
 pytestmark = pytest.mark.integration
 CONF = "conf/wine.yaml"

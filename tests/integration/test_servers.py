@@ -21,7 +21,6 @@ from processes import PROJECT
 
 from penstock import spark_cluster
 from penstock.errors import ServerError
-from penstock.ports import LOOPBACK, listeners_of, running_pids
 from penstock.server_process import get
 from penstock.servers import (
     Cluster,
@@ -34,6 +33,7 @@ from penstock.servers import (
     start_s3,
     stop_all,
 )
+from penstock.tcp_ports import LOOPBACK, listeners_of, running_pids
 
 pytestmark = pytest.mark.integration
 

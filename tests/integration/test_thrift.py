@@ -30,10 +30,10 @@ from scraping import free_port
 from TCLIService import ttypes
 from thrift.transport.TTransport import TTransportException
 
-from penstock.ports import LOOPBACK, listeners_of, running_pids
 from penstock.s3_server import S3Server
 from penstock.server_process import clean_environment
 from penstock.servers import start_s3, stop_all
+from penstock.tcp_ports import LOOPBACK, listeners_of, running_pids
 from penstock.thrift_server import ThriftServer, running_thrift
 
 pytestmark = pytest.mark.integration

@@ -11,8 +11,8 @@ from penstock.admission import admit_files, format_of
 from penstock.arrivals import Arrival
 from penstock.config import SourceConfig
 from penstock.errors import StorageError
+from penstock.schemas.contract import Contract, Field
 from penstock.storage import LocalStorage
-from schemas.contract import Contract, Field
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))
 EARLIER = time.time() - 60

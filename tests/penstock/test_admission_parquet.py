@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.admission_parquet import admit_parquet
+from penstock.schemas.contract import Contract, Field
 from penstock.storage import LocalStorage
-from schemas.contract import Contract, Field
 
 STORAGE = LocalStorage()
 MOMENT = datetime(2024, 2, 29, 12)

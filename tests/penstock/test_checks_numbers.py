@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 
 from penstock.checks import ACCEPTED, check_rows
 from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON
-from schemas.contract import Contract, Field
-from schemas.tables import spark_type
+from penstock.schemas.contract import Contract, Field
+from penstock.schemas.tables import spark_type
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"[+-]?[0-9]+")

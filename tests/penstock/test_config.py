@@ -139,7 +139,7 @@ def test_a_config_is_frozen():
         {"pipeline": "wine/../../x"},
         {"pipeline": ""},
         {"workload": "columns"},
-        {"contract": "schemas.wine"},
+        {"contract": "penstock.schemas.wine"},
         {"contract": "schemas.wine:CONTRACT; import os"},
         {"source": {"path": "in", "max_files_per_trigger": 0}},
         {"source": {"path": "in", "format": "orc"}},

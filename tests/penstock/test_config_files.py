@@ -5,7 +5,7 @@ import yaml
 
 from penstock.config_files import load_config, load_contract, overlay, parse_override
 from penstock.errors import ConfigError
-from schemas.wine import CONTRACT
+from penstock.schemas.wine import CONTRACT
 
 CANARY = "c4n4ry-s3cret"
 BASE = {
@@ -286,7 +286,7 @@ def module(tmp_path, monkeypatch):
 
 
 def test_a_contract_that_contradicts_itself_is_an_error_with_its_reason(write, module):
-    name = module("own_contract_a", "from schemas.contract import *\nCONTRACT = Contract(fields=())\n")
+    name = module("own_contract_a", "from penstock.schemas.contract import *\nCONTRACT = Contract(fields=())\n")
     with pytest.raises(ConfigError, match="own_contract_a:CONTRACT: a contract needs at least one field"):
         load_contract(contract_config(write, name))
 

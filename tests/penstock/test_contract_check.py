@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 
 from penstock.contract_check import check_rules
 from penstock.errors import ConfigError
-from schemas.contract import Contract, Field, Rule
+from penstock.schemas.contract import Contract, Field, Rule
 
 FIELDS = (Field(name="x", type="double"), Field(name="at", type="timestamp"), Field(name="note", type="string"))
 

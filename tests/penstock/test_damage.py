@@ -17,8 +17,8 @@ from penstock.config import SourceConfig
 from penstock.damage import without_damage
 from penstock.errors import PlanError, StorageError
 from penstock.plan import Plan, plan_path, read_plan
+from penstock.schemas.contract import Contract, Field
 from penstock.storage import LocalStorage
-from schemas.contract import Contract, Field
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))
 

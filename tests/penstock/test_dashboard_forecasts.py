@@ -2,7 +2,7 @@ import pytest
 from dashboard_tables import MACRO_CONF, WrittenTables, forecast, minutes, observed, quarter
 
 from penstock.dashboard.queries import forecasts
-from schemas.macro import VARIABLES
+from penstock.schemas.macro import VARIABLES
 
 
 @pytest.fixture

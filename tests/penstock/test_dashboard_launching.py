@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from dashboard_tables import WINE_CONF, WrittenTables
 
-from jobs import dashboard
 from penstock.dashboard.launching import PAGE, Dashboard
-from penstock.ports import LOOPBACK, is_free
+from penstock.jobs import dashboard
+from penstock.tcp_ports import LOOPBACK, is_free
 
 JOB = Path(dashboard.__file__)
 PATIENCE_SECONDS = 300

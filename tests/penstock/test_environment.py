@@ -12,7 +12,7 @@ from penstock.environment import (
 )
 from penstock.errors import EnvironmentCheckError
 from penstock.spark_settings import DELTA_JAR, OWN_JAR
-from udfs.installed import requirement_lines, requirement_problem, unmet
+from penstock.udfs.scoring.installed import requirement_lines, requirement_problem, unmet
 
 
 @pytest.fixture

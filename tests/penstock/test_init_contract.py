@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from penstock.init_contract import contract_text, fields_of, python_text
 from penstock.init_naming import column_names
 from penstock.init_types import Kind
-from schemas.contract import Contract
+from penstock.schemas.contract import Contract
 
 ROOT = Path(__file__).parents[2]
 KINDS = {
@@ -47,7 +47,7 @@ def test_the_module_is_as_a_person_would_write_it():
     assert written(kinds, {"Tag": "check its format"}) == (
         '"""What a file holds."""\n'
         "\n"
-        "from schemas.contract import Contract, Field\n"
+        "from penstock.schemas.contract import Contract, Field\n"
         "\n"
         "CONTRACT = Contract(\n"
         "    fields=(\n"

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from jobs.init_pipeline import main
 from penstock.config_files import load_config
-from schemas.contract import Contract, Field
+from penstock.jobs.init_pipeline import main
+from penstock.schemas.contract import Contract, Field
 
 CONTENT = 'Typ;Größe (cm);pH;geprüft;Güte\nA;1.5;7;01.02.2024;gut\nB;;6.5;31.12.2024;"schlecht; sehr"\nA;3.5;7.1;;gut\n'
 FIELDS = (

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from penstock.errors import ConfigError
 from penstock.init_naming import check_pipeline_name, column_names
-from schemas.contract import Contract, Field
+from penstock.schemas.contract import Contract, Field
 
 
 @pytest.mark.parametrize(

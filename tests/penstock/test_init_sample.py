@@ -12,7 +12,7 @@ from penstock.errors import ConfigError
 from penstock.init_contract import fields_of
 from penstock.init_naming import column_names
 from penstock.init_sample import read_sample
-from schemas.contract import Contract
+from penstock.schemas.contract import Contract
 
 
 @pytest.fixture

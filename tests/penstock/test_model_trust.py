@@ -4,8 +4,8 @@ import pytest
 
 from penstock.errors import ModelRefusedError
 from penstock.model_trust import artifact_digest, load_failure
-from udfs.model_cache import ModelLoadError
-from udfs.pickled import pickle_reason
+from penstock.udfs.scoring.model_cache import ModelLoadError
+from penstock.udfs.scoring.pickled import pickle_reason
 
 
 @pytest.fixture

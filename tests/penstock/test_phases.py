@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from penstock import phases as phases_module
-from penstock.phases import Phases
+from penstock import timings as phases_module
+from penstock.timings import Phases
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ import socket
 
 import pytest
 
-from penstock.ports import address_of, holder_of, is_free, listeners_of
+from penstock.tcp_ports import address_of, holder_of, is_free, listeners_of
 
 
 @pytest.fixture

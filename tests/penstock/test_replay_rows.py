@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 
 from penstock.checks import ACCEPTED, REASONS
 from penstock.replay_rows import judge_json
-from schemas.contract import Contract, Field
+from penstock.schemas.contract import Contract, Field
 
 #: (type of the field, value in the JSON, value in the table)
 TAKEN: list[tuple[str, str, Any]] = [

@@ -19,9 +19,9 @@ from penstock.model_trust import named_version, trusted_copy
 from penstock.registry import Registry
 from penstock.row_training import train_rows
 from penstock.row_training_data import read_row_data
+from penstock.schemas.contract import Contract, Field
 from penstock.scoring import checked_ports
-from schemas.contract import Contract, Field
-from udfs.model_cache import open_model
+from penstock.udfs.scoring.model_cache import open_model
 
 CONTRACT = Contract(
     fields=(

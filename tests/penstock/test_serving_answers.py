@@ -3,8 +3,8 @@ import pandas as pd
 from mlflow.types import DataType
 
 from penstock.serving.answers import RowAnswer, predictions
-from udfs.guarded import NULL_TEXT
-from udfs.outputs import Port
+from penstock.udfs.scoring.guarded import NULL_TEXT
+from penstock.udfs.scoring.outputs import Port
 
 SCORE = Port(name="score", type=DataType.double)
 LABEL = Port(name="label", type=DataType.string)

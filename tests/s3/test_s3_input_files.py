@@ -14,7 +14,7 @@ from penstock.config import S3Config, SourceConfig
 from penstock.damage import without_damage
 from penstock.errors import StorageError
 from penstock.s3_storage import S3Storage
-from schemas.contract import Contract, Field
+from penstock.schemas.contract import Contract, Field
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))
 FOR_EVER = 3600.0

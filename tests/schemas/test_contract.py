@@ -1,6 +1,6 @@
 import pytest
 
-from schemas.contract import RESERVED_NAMES, Contract, ContractDefinitionError, Field, Rule
+from penstock.schemas.contract import RESERVED_NAMES, Contract, ContractDefinitionError, Field, Rule
 
 
 def test_source_and_model_default_to_the_name():

@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from schemas.wine import CONTRACT
+from penstock.schemas.wine import CONTRACT
 
 DATA = Path(__file__).parents[2] / "data" / "winequality-red.csv"
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from udfs.fit_histories import calendar_numbers, histories
+from penstock.udfs.var.histories import calendar_numbers, histories
 
 
 def table(rows, *, ids="string"):

@@ -5,8 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.types import DataType
 
-from udfs.guarded import MOST_CALLS, NULL_TEXT, score_rows
-from udfs.outputs import Port
+from penstock.udfs.scoring.guarded import MOST_CALLS, NULL_TEXT, score_rows
+from penstock.udfs.scoring.outputs import Port
 
 BAD = -1.0
 X = Port(name="x", type=DataType.double)

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from udfs.hooks import HookedModel
+from penstock.udfs.scoring.hooks import HookedModel
 
 
 class Steps(HookedModel):

@@ -6,7 +6,7 @@ import pytest
 from mlflow.models import infer_signature
 from sandbox import MODELS, WINE
 
-from udfs.model_cache import ModelLoadError, open_model
+from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
 
 ONE = pd.DataFrame([WINE])
 

@@ -5,7 +5,7 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
 from pyspark.sql import types as T
 
-from udfs.outputs import Port, SignatureError, input_ports, is_single, output_ports, prediction_type
+from penstock.udfs.scoring.outputs import Port, SignatureError, input_ports, is_single, output_ports, prediction_type
 
 INPUTS = Schema([ColSpec("double", "a")])
 

@@ -10,9 +10,9 @@ from statsmodels.tsa.api import VAR
 from statsmodels.tsa.vector_ar.tests.results.results_var_data import var_results
 from var_truth import MACRO, macro_levels, simulated, west_german_levels
 
-from udfs.fleet_fit import FitSettings, concatenate_fits, empty_fit, fit_from_bytes, fit_to_bytes
-from udfs.var_fit import fit_fleet
-from udfs.var_kernel import forecast_rows
+from penstock.udfs.var.fit import fit_fleet
+from penstock.udfs.var.fleet_fit import FitSettings, concatenate_fits, empty_fit, fit_from_bytes, fit_to_bytes
+from penstock.udfs.var.kernel import forecast_rows
 
 TRENDS = ("n", "c", "ct", "ctt")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from statsmodels.tsa.api import VAR
 from var_truth import MACRO, jmulti_forecasts, macro_levels, simulated
 
-from udfs.var_kernel import forecast_rows, half_widths, normal_quantile
+from penstock.udfs.var.kernel import forecast_rows, half_widths, normal_quantile
 
 TRENDS = ("n", "c", "ct", "ctt")
 

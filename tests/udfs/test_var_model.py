@@ -22,9 +22,9 @@ from statsmodels.tsa.api import VAR
 from var_frames import answers, window
 from var_truth import MACRO, macro_levels, simulated
 
-from udfs.fleet_fit import FitSettings, empty_fit
-from udfs.fleet_save import fleet_model_parts, save_fleet_model
-from udfs.var_fit import fit_fleet
+from penstock.udfs.var.fit import fit_fleet
+from penstock.udfs.var.fleet_fit import FitSettings, empty_fit
+from penstock.udfs.var.fleet_save import fleet_model_parts, save_fleet_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs import fleet_cache, fleet_ids
-from udfs.fleet_cache import cached_folder, stamp_file
-from udfs.fleet_calendar import period_numbers, whole
-from udfs.fleet_ids import encode_ids, find_ids, hash_ids, index_arrays
+from penstock.udfs.var import fleet_cache, fleet_ids
+from penstock.udfs.var.fleet_cache import cached_folder, stamp_file
+from penstock.udfs.var.fleet_calendar import period_numbers, whole
+from penstock.udfs.var.fleet_ids import encode_ids, find_ids, hash_ids, index_arrays
 
 KEY = "ab" * 32
 

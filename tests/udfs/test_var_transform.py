@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from statsmodels.tsa.api import VAR
 from var_truth import macro_levels
 
-from udfs.var_transform import (
+from penstock.udfs.var.transform import (
     TRANSFORMS,
     check_transforms,
     scale_half_widths,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from .var_kernel import (
+from .kernel import (
     FloatArray,
     IntArray,
     forecast_variances,

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from .var_kernel import IntArray
+from .kernel import IntArray
 
 HashArray = NDArray[np.uint64]
 

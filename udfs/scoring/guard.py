@@ -8,8 +8,8 @@ from typing import Any
 import mlflow
 import pandas as pd
 
-from udfs.guarded import score_rows
-from udfs.model_cache import ALLOW_PICKLE, GuardedModel, open_model
+from penstock.udfs.scoring.guarded import score_rows
+from penstock.udfs.scoring.model_cache import ALLOW_PICKLE, GuardedModel, open_model
 
 
 class Guard(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unused-ignore]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .fleet_cache import FileStamp, cached_folder, stamp_file
 from .fleet_ids import find_ids, index_arrays
-from .var_kernel import TREND_TERMS, FloatArray, IntArray
+from .kernel import TREND_TERMS, FloatArray, IntArray
 
 FORMAT = 1
 MANIFEST = "fleet.json"

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .var_kernel import FloatArray
+from .kernel import FloatArray
 
 Timestamps = NDArray[np.datetime64]
 

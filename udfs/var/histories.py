@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from udfs.fleet_calendar import Timestamps, period_numbers
-from udfs.var_kernel import FloatArray, IntArray
+from penstock.udfs.var.fleet_calendar import Timestamps, period_numbers
+from penstock.udfs.var.kernel import FloatArray, IntArray
 
 SERIES_ID, DS, RECENCY = "series_id", "ds", "recency"
 WEEK_NANOSECONDS = 7 * 86_400_000_000_000

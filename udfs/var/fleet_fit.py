@@ -8,8 +8,8 @@ from io import BytesIO
 
 import numpy as np
 
-from .var_kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
-from .var_transform import check_transforms
+from .kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
+from .transform import check_transforms
 
 CRITERIA = ("aic", "bic", "hqic", "fpe")
 

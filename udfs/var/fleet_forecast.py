@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from .fleet_calendar import period_numbers, whole
 from .fleet_store import FleetAbout, FleetStore
-from .var_kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns
-from .var_transform import differenced, observations_lost, to_levels, transform_lags
+from .kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns
+from .transform import differenced, observations_lost, to_levels, transform_lags
 
 UNKNOWN_SERIES = -1
 """`lag_order` of a series that isn't in the fleet; its `needed` is 0."""

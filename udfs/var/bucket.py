@@ -7,11 +7,11 @@ from itertools import pairwise
 
 import pyarrow as pa
 
-from udfs.fit_histories import Histories, histories
-from udfs.fit_holdout import holdout_scores
-from udfs.fleet_fit import FitSettings, FleetFit, fit_to_bytes
-from udfs.var_fit import fit_fleet
-from udfs.var_transform import observations_lost
+from penstock.udfs.var.fit import fit_fleet
+from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, fit_to_bytes
+from penstock.udfs.var.histories import Histories, histories
+from penstock.udfs.var.holdout import holdout_scores
+from penstock.udfs.var.transform import observations_lost
 
 PHASES = ("arrange", "holdout", "fit")
 

@@ -10,9 +10,9 @@ import mlflow
 import pandas as pd
 from mlflow.models import Model
 
-from udfs.installed import model_problems
-from udfs.outputs import Port, input_ports, output_ports
-from udfs.pickled import is_safe_skops, pickle_allowed
+from penstock.udfs.scoring.installed import model_problems
+from penstock.udfs.scoring.outputs import Port, input_ports, output_ports
+from penstock.udfs.scoring.pickled import is_safe_skops, pickle_allowed
 
 #: The guard's one setting, in its MLflow model_config.
 ALLOW_PICKLE = "allow_pickle"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from udfs.fleet_fit import FitSettings
-from udfs.var_fit import fit_fleet
-from udfs.var_kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
-from udfs.var_transform import observations_lost, to_levels, transform_lags
+from penstock.udfs.var.fit import fit_fleet
+from penstock.udfs.var.fleet_fit import FitSettings
+from penstock.udfs.var.kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
+from penstock.udfs.var.transform import observations_lost, to_levels, transform_lags
 
 METHODS = ("model", "naive")
 MEASURES = ("mae", "rmse", "mase", "coverage")

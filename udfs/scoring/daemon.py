@@ -1,4 +1,4 @@
-"""The process that Spark forks its Python workers from, with what a model needs imported already: python -m udfs.daemon
+"""The process that Spark forks its Python workers from, with what a model needs imported already: python -m penstock.udfs.scoring.daemon
 
 Spark's own daemon imports nothing, and each worker imports MLflow for itself, some seconds of it. Spark is wary of
 libraries that start threads before a fork; those here are idle between two forks, and hold no lock that a worker
@@ -11,7 +11,14 @@ from collections.abc import Sequence
 
 #: Modules to import beside ALWAYS, with commas between.
 PRELOAD_VARIABLE = "PENSTOCK_PRELOAD"
-ALWAYS = ("pandas", "pyarrow", "mlflow.pyfunc", "udfs.model_cache", "udfs.guarded", "pyspark.worker")
+ALWAYS = (
+    "pandas",
+    "pyarrow",
+    "mlflow.pyfunc",
+    "penstock.udfs.scoring.model_cache",
+    "penstock.udfs.scoring.guarded",
+    "pyspark.worker",
+)
 STDOUT, STDERR = 1, 2
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit, smallest_lag_order
-from .var_kernel import TREND_TERMS, FloatArray, IntArray
-from .var_least_squares import (
+from .kernel import TREND_TERMS, FloatArray, IntArray
+from .least_squares import (
     design,
     information_criteria,
     is_rank_deficient,
@@ -23,8 +23,8 @@ from .var_least_squares import (
     solve,
     triangular_factor,
 )
-from .var_refusals import reasons_before_fitting
-from .var_transform import scale_half_widths, transform_levels
+from .refusals import reasons_before_fitting
+from .transform import scale_half_widths, transform_levels
 
 COLLINEARITY_TOLERANCE = 1e-10
 """Smallest sine of the angle between a regressor (or a left-hand side) and those before it."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .fleet_fit import smallest_lag_order
-from .var_kernel import TREND_TERMS, FloatArray, IntArray
+from .kernel import TREND_TERMS, FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 

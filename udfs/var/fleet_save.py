@@ -36,8 +36,8 @@ MODULES = (
     "fleet_ids",
     "fleet_model",
     "fleet_store",
-    "var_kernel",
-    "var_transform",
+    "kernel",
+    "transform",
 )
 """What the model carries of this package; they import nothing else of it."""
 

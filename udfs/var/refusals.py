@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .fleet_fit import FitSettings
-from .var_kernel import FloatArray, IntArray
+from .kernel import FloatArray, IntArray
 
 
 def reasons_before_fitting(

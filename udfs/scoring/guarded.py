@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from mlflow.types import DataType
 
-from udfs.outputs import ERROR, Port
+from penstock.udfs.scoring.outputs import ERROR, Port
 
 #: The most predict calls that one Arrow batch may cost.
 MOST_CALLS = 64

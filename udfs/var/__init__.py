@@ -1,0 +1,1 @@
+"""VAR models of many series: fitted, kept and forecast in numpy."""
