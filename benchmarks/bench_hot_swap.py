@@ -17,7 +17,7 @@ import mlflow
 from rows_setup import commits, register_wine_model, rows_config, run_benchmark, session, wines
 
 from penstock.accounting import BatchRecord
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.locations import storage_of
 from penstock.running import run_pipeline
 from penstock.stopping import StopFile

@@ -21,7 +21,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_config, session, spread, timed
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.merges import merge_once
 from penstock.plan import PlannedFile
 from penstock.schemas.tables import lags

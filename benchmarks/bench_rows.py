@@ -36,7 +36,7 @@ from rows_setup import (
     wines,
 )
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.running import run_pipeline
 from penstock.schemas.wine import MEASUREMENTS
 

@@ -38,7 +38,7 @@ from series_setup import (
 
 from penstock import stream
 from penstock.batch import run_batch
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.running import run_pipeline
 
 PERIODS_PER_BATCH = 2

@@ -27,7 +27,7 @@ from pyspark.sql.streaming.listener import (
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.session import build_session
 from penstock.training import train

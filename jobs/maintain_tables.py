@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
+from penstock.config.durations import written
 from penstock.doctor import check_folder
-from penstock.durations import written
 from penstock.locations import storage_of
 from penstock.maintenance import maintain_tables
 from penstock.s3_settings import settings_of

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from penstock.cli import run_job
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 
 FILE = click.Path(path_type=Path)
 

@@ -25,7 +25,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 from penstock.duckdb_tables import connect_tables
 from penstock.running import run_pipeline
 from penstock.training import train

@@ -22,8 +22,8 @@ from pathlib import Path
 
 import altair as alt
 
-from penstock.config import PipelineConfig
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
+from penstock.config.pipeline import PipelineConfig
 from penstock.duckdb_tables import connect_tables
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "wine.yaml").exists()))

@@ -25,7 +25,7 @@ import altair as alt
 import numpy as np
 from statsmodels.tsa.api import VAR
 
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 from penstock.demo_macro import macro_history
 from penstock.duckdb_tables import connect_tables
 from penstock.fit_registration import fit_and_register

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from penstock.admission_csv import admit_csv
 from penstock.admission_parquet import admit_parquet
 from penstock.arrivals import Arrival
-from penstock.config import SourceConfig
+from penstock.config.pipeline import SourceConfig
 from penstock.plan import PlannedFile, refused_file
 from penstock.schemas.contract import Contract
 from penstock.settling import VANISHED, Settled, settle

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import BinaryIO, cast
 
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 from penstock.plan import CsvLayout, PlannedFile, refused_file
 from penstock.schemas.contract import Contract
 from penstock.storage import FileStatus, Storage

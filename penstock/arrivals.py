@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession
 
-from penstock.config import SourceConfig
+from penstock.config.pipeline import SourceConfig
 from penstock.errors import PlanError
 from penstock.paths import literal_glob, normal_path
 from penstock.storage import Storage

@@ -9,7 +9,7 @@ from types import TracebackType
 
 from penstock.accounting import BatchRecord
 from penstock.arrivals import batch_numbers, log_offset, query_id_of, whole_log
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.inbox import list_inbox
 from penstock.storage import Storage

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config import ModelConfig
+from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import load_failure, named_version
 from penstock.plan import PinnedModel

@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from penstock import logs
-from penstock.config import PipelineConfig
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, PenstockError
 from penstock.redaction import without_credentials
 

@@ -14,7 +14,7 @@ import mlflow
 import pandas as pd
 from pyspark.sql import SparkSession
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.queries import run_query
 from penstock.registry import Registry

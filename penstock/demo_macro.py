@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from statsmodels.datasets import macrodata
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.demo import as_csv, drop_files
 from penstock.storage import Storage
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from pyspark.sql import SparkSession
 
-from penstock.config import PipelineConfig
-from penstock.config_files import load_contract
+from penstock.config.loading import load_contract
+from penstock.config.pipeline import PipelineConfig
 from penstock.contract_check import check_rules
 from penstock.doctor import Finding, found
 from penstock.ledger import check_ledger, read_state

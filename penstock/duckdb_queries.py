@@ -7,7 +7,7 @@ import duckdb
 import sqlglot
 from sqlglot import ErrorLevel
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.duckdb_tables import connect_tables, registered
 from penstock.query_files import read_query
 from penstock.views import View, views_of

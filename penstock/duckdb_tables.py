@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import duckdb
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.table_reader import READ_ERRORS, open_table
 from penstock.undeleted import DELETION_VECTORS, register_undeleted
 

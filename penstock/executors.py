@@ -8,7 +8,7 @@ from importlib import metadata
 
 from pyspark.sql import SparkSession
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import named_version
 from penstock.registry import Registry, model_metadata

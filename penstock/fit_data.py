@@ -13,17 +13,17 @@ from pyspark.sql import functions as F
 
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
-from penstock.config import PipelineConfig
-from penstock.config_files import load_contract
+from penstock.config.loading import load_contract
+from penstock.config.locations import absolute_location
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.series_contract import check_series_contract, ids_are_integers
 from penstock.contract_check import check_rules
 from penstock.errors import FitError
 from penstock.input import accepted_rows, checked_rows, rejected_rows
-from penstock.location_rules import absolute_location
 from penstock.locations import storage_of
 from penstock.plan import PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.series_answers import SUPERSEDED
-from penstock.series_contract import check_series_contract, ids_are_integers
 from penstock.series_windows import REVISION
 from penstock.storage import Storage
 from penstock.tables import table_at, table_version

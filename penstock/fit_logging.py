@@ -12,7 +12,7 @@ from mlflow.data.dataset_source_registry import resolve_dataset_source
 from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.fit_data import SHOWN_FILES, FitData
 from penstock.fitting import FittedFleet
 from penstock.udfs.var.holdout import MEASURES, METHODS

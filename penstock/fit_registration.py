@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, FitError
 from penstock.fit_data import FitData, read_fit_data
 from penstock.fit_diagnostics import subjects, write_diagnostics

@@ -4,8 +4,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.checks import ACCEPTED, REASONS, check_rows
-from penstock.config import PipelineConfig
-from penstock.config_files import load_contract
+from penstock.config.loading import load_contract
+from penstock.config.pipeline import PipelineConfig
 from penstock.contract_check import check_rules
 from penstock.model_trust import named_version
 from penstock.paths import literal_glob, normal_path_column

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from penstock.config import SourceConfig
+from penstock.config.pipeline import SourceConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.storage import FileStatus, Storage
 

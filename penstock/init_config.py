@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 
 HOLDOUT = 8
 LEAST_PERIODS_FOR_HOLDOUT = 40

@@ -8,7 +8,7 @@ from itertools import chain, product
 from typing import Any
 
 from penstock.admission_csv import UTF8_MARK
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
 
 #: Where several separators fit equally well: a comma is the one that stands in texts and numbers, too.

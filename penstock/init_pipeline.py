@@ -7,7 +7,7 @@ from pathlib import Path
 
 import yaml
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.init_config import SeriesSettings, config_text
 from penstock.init_contract import contract_text, fields_of

@@ -14,7 +14,7 @@ import pandas as pd
 
 from penstock.admission import format_of
 from penstock.admission_csv import HEADER_BYTES
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
 from penstock.init_dialect import cut_records, encoding_of, find_dialect
 from penstock.init_naming import refuse_doubled_headers

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.admission_csv import UTF8_MARK
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
 from penstock.init_dialect import cut_records, reader_options
 from penstock.init_sample import Sample, opened_bytes

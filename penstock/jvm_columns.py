@@ -7,7 +7,7 @@ from pyspark import SparkContext
 from pyspark.sql import Column
 from pyspark.sql.classic.column import Column as ClassicColumn
 
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 
 
 def split_plain_line(line: Column, types: Mapping[str, str], *, dialect: CsvDialect) -> Column:

@@ -10,11 +10,11 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.arrivals import batch_numbers, query_id_of
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.replay_plan import REPLAY_QUERY
-from penstock.retention_rules import table_names
 from penstock.series_state import rebuild_lags
 from penstock.storage import Storage
 from penstock.table_reader import opened_table

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import BinaryIO
 
-from penstock.config import PipelineConfig, S3Config
-from penstock.location_rules import is_on_s3
+from penstock.config.locations import is_on_s3
+from penstock.config.pipeline import PipelineConfig, S3Config
 from penstock.storage import PATIENCE_SECONDS, FileStatus, LocalStorage, Storage
 
 

@@ -13,15 +13,15 @@ from time import monotonic
 from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 
-from penstock.config import PipelineConfig
+from penstock.config.durations import written
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.conflicts import CONFLICTS
-from penstock.durations import written
 from penstock.errors import TableConflictError
 from penstock.lease import Lease, maintenance_lease_path
 from penstock.ledger import finished_batches
 from penstock.locations import storage_of
 from penstock.retention import delete_expired
-from penstock.retention_rules import table_names
 from penstock.tables import set_properties, table_exists, table_properties
 from penstock.trimming import remove_dead_files, stuck_plan, trim_plans
 

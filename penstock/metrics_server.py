@@ -6,10 +6,10 @@ from contextlib import contextmanager
 
 from prometheus_client import start_http_server
 
-from penstock.config import PipelineConfig
+from penstock.config.metrics import MetricsConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.metrics import PipelineMetrics
-from penstock.metrics_config import MetricsConfig
 from penstock.tcp_ports import holder_of
 
 

@@ -4,7 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from penstock.config import ModelConfig
+from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.registry import ModelVersion, Registry, model_metadata
 from penstock.udfs.scoring.model_cache import ModelLoadError

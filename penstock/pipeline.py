@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from penstock.champion import Champion
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.lease import Lease
 from penstock.schemas.contract import Contract
 from penstock.storage import Storage

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival, arrivals
 from penstock.champion import Choice
-from penstock.config import MAX_FILE_AGE_SECONDS
+from penstock.config.pipeline import MAX_FILE_AGE_SECONDS
 from penstock.damage import without_damage
 from penstock.errors import PlanError
 from penstock.input import accepted_rows, checked_rows

@@ -2,9 +2,9 @@
 
 from pyspark.sql import DataFrame, SparkSession
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.query_files import read_query
-from penstock.retention_rules import table_names
 from penstock.tables import table_exists
 from penstock.views import catalog_statements
 

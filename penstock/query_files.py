@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.errors import ConfigError, EnvironmentCheckError
-from penstock.retention_rules import table_names
 from penstock.views import QUERIES, VIEWS_FILE, View, names_read, views_of
 
 

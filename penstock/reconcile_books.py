@@ -13,7 +13,7 @@ from typing import NamedTuple
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.storage import FileStatus
 from penstock.tables import table_at, table_exists, table_version

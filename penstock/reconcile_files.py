@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from penstock.arrivals import Logged, batch_numbers, log_offset, query_id_of, whole_log
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.reconcile_books import Batch, Books, Entry, Marker
 from penstock.replay_plan import REPLAY_QUERY, done_path, replay_numbers

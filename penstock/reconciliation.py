@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 
 from pyspark.sql import SparkSession
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.errors import LeaseError
 from penstock.inbox import list_inbox
 from penstock.lease import Holder, lease_path, read_holder
@@ -32,7 +33,6 @@ from penstock.reconcile_inbox import count_rows
 from penstock.reconcile_tables import Difference, compare_with_tables
 from penstock.reconcile_verdicts import miscounted, misplaced, taken_twice, unaccounted
 from penstock.retention import complete_since
-from penstock.retention_rules import table_names
 from penstock.storage import FileStatus, Storage
 from penstock.workload import workload_of
 

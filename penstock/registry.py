@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from requests import RequestException
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.redaction import without_credentials
 from penstock.storage import trouble_with

@@ -3,8 +3,8 @@
 import logging
 
 from penstock.accounting import BatchRecord
-from penstock.config import PipelineConfig
-from penstock.config_files import load_contract
+from penstock.config.loading import load_contract
+from penstock.config.pipeline import PipelineConfig
 from penstock.doctor import check_at_start
 from penstock.errors import ConfigError, LedgerError
 from penstock.ledger import check_ledger, read_state

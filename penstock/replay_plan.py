@@ -5,7 +5,7 @@ nothing of it is left to do; a replay that was cut off is finished by the next o
 `<n>.given-up`.
 """
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.plan import Plan, plan_numbers, read_plan
 from penstock.storage import Storage

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from penstock.admission_csv import header_reasons, split_header
 from penstock.checks import JSON_TEXT, check_rows
-from penstock.config import CsvDialect, PipelineConfig
+from penstock.config.pipeline import CsvDialect, PipelineConfig
 from penstock.plan import CsvLayout, QuarantineReplay
 from penstock.rows import (
     DAMAGED_BYTES,

@@ -7,10 +7,10 @@ from delta.tables import DeltaTable
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import TIME_COLUMNS
 from penstock.errors import EnvironmentCheckError
 from penstock.locations import storage_of
-from penstock.retention_rules import TIME_COLUMNS
 from penstock.storage import Storage
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from penstock.admission import format_of
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.init_parquet import contract_type, first_rows_of
 from penstock.init_sample import read_texts, refuse_no_file

@@ -14,7 +14,7 @@ from functools import lru_cache
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 from penstock.jvm_columns import split_plain_line
 from penstock.paths import literal_glob, normal_path_column
 from penstock.plan import CsvLayout, ParquetLayout

@@ -10,8 +10,8 @@ from pyspark.sql.types import DataType
 
 from penstock.accounting import BatchRecord
 from penstock.champion import Champion
-from penstock.config import PipelineConfig
-from penstock.config_files import load_contract
+from penstock.config.loading import load_contract
+from penstock.config.pipeline import PipelineConfig
 from penstock.contract_check import check_rules
 from penstock.doctor import check_at_start
 from penstock.executors import check_executors

@@ -1,6 +1,6 @@
 """What the config tells Spark: of S3, from its section `s3`, of metrics, and what its section `spark` says itself."""
 
-from penstock.config import PipelineConfig, S3Config
+from penstock.config.pipeline import PipelineConfig, S3Config
 from penstock.spark_metrics import metrics_settings
 
 

@@ -13,9 +13,9 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError
 from urllib3.exceptions import HTTPError
 
-from penstock.config import S3Config
+from penstock.config.locations import S3_SCHEME
+from penstock.config.pipeline import S3Config
 from penstock.errors import StorageError
-from penstock.location_rules import S3_SCHEME
 from penstock.s3_errors import as_os_errors, code_of, os_error
 from penstock.s3_patience import Patience, pause_seconds
 from penstock.s3_reading import open_s3

@@ -19,7 +19,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
-from penstock.config import ModelConfig
+from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.model_trust import trusted_copy
 from penstock.registry import ModelVersion, Registry, model_metadata

@@ -6,7 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from penstock.calendar import Calendar
-from penstock.config import SeriesConfig
+from penstock.config.pipeline import SeriesConfig
 from penstock.plan import Plan
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS

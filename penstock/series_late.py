@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from penstock.accounting import BatchRecord
 from penstock.batch import write_marker
-from penstock.config import PipelineConfig, SeriesConfig
+from penstock.config.pipeline import PipelineConfig, SeriesConfig
 from penstock.ledger import ledger_files
 from penstock.merges import Span, replace_once
 from penstock.pipeline import Pipeline

@@ -5,7 +5,7 @@ import logging
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.schemas.tables import FREQUENCY, KEEP_LAGS

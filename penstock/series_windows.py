@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from penstock.calendar import Calendar
-from penstock.config import SeriesConfig
+from penstock.config.pipeline import SeriesConfig
 from penstock.local_frames import local_frame
 from penstock.plan import PlannedFile
 

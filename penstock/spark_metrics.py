@@ -1,6 +1,6 @@
 """What makes Spark show its own metrics to Prometheus, at the driver's web page."""
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 
 SERVLET = "org.apache.spark.metrics.sink.PrometheusServlet"
 PATH = "/metrics/prometheus"

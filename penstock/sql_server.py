@@ -16,10 +16,10 @@ from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException, UnsupportedOperationException
 from pyspark.sql import SparkSession
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.errors import ConfigError, EnvironmentCheckError, ServerError
 from penstock.queries import make_schema
-from penstock.retention_rules import table_names
 from penstock.s3_settings import s3_settings
 from penstock.session import build_session, require_class
 from penstock.spark_settings import SETTINGS

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel, ConfigDict
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 from penstock.errors import EnvironmentCheckError
 from penstock.inbox import list_inbox

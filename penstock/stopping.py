@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.lease import Holder, lease_path, read_holder
 from penstock.storage import Storage
 

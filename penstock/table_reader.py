@@ -7,9 +7,9 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
-from penstock.config import PipelineConfig, S3Config
+from penstock.config.locations import S3_SCHEME, is_on_s3
+from penstock.config.pipeline import PipelineConfig, S3Config
 from penstock.errors import LedgerError
-from penstock.location_rules import S3_SCHEME, is_on_s3
 
 #: What reading may raise beside OSError.
 READ_ERRORS = (DeltaError, pa.ArrowException)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 from penstock.errors import ConfigError
 from penstock.server_process import Program, ServerProcess, clean_environment, locked, write_private
 from penstock.spark_cluster import spark_home

@@ -15,8 +15,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from penstock.config import PipelineConfig
-from penstock.config_files import load_contract
+from penstock.config.loading import load_contract
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.udfs.scoring.pickled import pickle_allowed
 

@@ -2,8 +2,8 @@
 
 from deltalake import DeltaTable
 
-from penstock.config import PipelineConfig
-from penstock.retention_rules import table_names
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.table_reader import opened_table
 from penstock.tables import LAST_VERSION, Transaction
 

@@ -5,7 +5,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from penstock.arrivals import query_id_of
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
 from penstock.lease import lease_path, maintenance_lease_path
 from penstock.plan import plan_folder, plan_path, planned_batches, read_plan

@@ -1,6 +1,6 @@
 """Is there a model version to fall back on? The plans of the checkpoint say which was used last."""
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.locations import storage_of
 from penstock.model_trust import named_version

@@ -11,9 +11,9 @@ from pathlib import Path
 import sqlglot
 from sqlglot import exp
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.errors import ConfigError
-from penstock.retention_rules import table_names
 
 QUERIES = Path(__file__).parent.parent / "queries"
 VIEWS_FILE = QUERIES / "views.sql"

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 from penstock.accounting import BatchRecord
 from penstock.backlog import Backlog
+from penstock.config.metrics import MetricsConfig
 from penstock.metrics import PipelineMetrics
-from penstock.metrics_config import MetricsConfig
 from penstock.metrics_listener import QueryListener
 from penstock.pipeline import Pipeline
 from penstock.spark_errors import SPARK_ERRORS

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.fleet_check import fleet_misfit
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile

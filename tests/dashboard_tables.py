@@ -10,8 +10,8 @@ from deltalake import write_deltalake
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import DataType, DoubleType
 
-from penstock.config import PipelineConfig
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
+from penstock.config.pipeline import PipelineConfig
 from penstock.dashboard.reading import connected
 from penstock.schemas import macro, wine
 from penstock.schemas.tables import BATCHES, FORECASTS, QUARANTINE, TableSpec, observations, predictions

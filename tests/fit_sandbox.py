@@ -9,8 +9,8 @@ from sandbox import TestRegistry
 from statsmodels.datasets import macrodata
 from statsmodels.tsa.api import VAR
 
-from penstock.config import PipelineConfig
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
+from penstock.config.pipeline import PipelineConfig
 
 PROJECT = Path(__file__).parent.parent
 MACRO = ("realgdp", "realcons", "realinv")

@@ -17,7 +17,7 @@ from sample_contracts import SMALL
 from penstock.accounting import BatchRecord
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
-from penstock.config import CsvDialect, PipelineConfig, S3Config, SourceConfig
+from penstock.config.pipeline import CsvDialect, PipelineConfig, S3Config, SourceConfig
 from penstock.input import checked_rows
 from penstock.locations import LocatedStorage
 from penstock.replay_job import run_replay

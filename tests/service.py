@@ -11,7 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 from pyspark.sql import SparkSession
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.serving.app import create_app
 from penstock.serving.served import served_models
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from policy_sentry.querying.actions import get_action_data
 
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 from penstock.spark_settings import SPARK_VERSION
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from batch_records import batch_record
 
-from penstock.config import PipelineConfig
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
+from penstock.config.pipeline import PipelineConfig
 from penstock.metrics import PipelineMetrics
 
 ROOT = Path(__file__).parents[1]

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.dashboard.queries import batches as queries
 from penstock.dashboard.reading import Tables, just_now
 from penstock.dashboard.windows import Window

@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from penstock.config import PipelineConfig, SeriesConfig
+from penstock.config.pipeline import PipelineConfig, SeriesConfig
 from penstock.dashboard.charts import FORECAST, TRUTH, time_axis, top_legend
 from penstock.dashboard.queries import forecasts as queries
 from penstock.dashboard.queries.forecasts import Made

@@ -6,7 +6,7 @@ import altair as alt
 import duckdb
 import streamlit as st
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.dashboard.charts import HEIGHT_PIXELS, bars_over_time, outcome_colour, top_legend
 from penstock.dashboard.queries import batches as queries
 from penstock.dashboard.reading import Tables, just_now

@@ -8,7 +8,7 @@ import click
 import streamlit as st
 
 from penstock.cli import config_options, read_config
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.dashboard import batches, forecasts, health, predictions, quarantined
 from penstock.dashboard.reading import KEPT_SECONDS, MissingTableError
 from penstock.dashboard.windows import DEFAULT, WINDOWS, Window, window_of

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.dashboard.charts import HEIGHT_PIXELS, bars_over_time, time_axis, version_colour
 from penstock.dashboard.queries import predictions as queries
 from penstock.dashboard.queries.predictions import PredictionField

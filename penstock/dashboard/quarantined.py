@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.dashboard.queries import quarantine as queries
 from penstock.dashboard.queries.quarantine import Entries
 from penstock.dashboard.reading import Tables, just_now

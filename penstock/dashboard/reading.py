@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 import duckdb
 import streamlit as st
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 from penstock.errors import EnvironmentCheckError, PenstockError
 from penstock.redaction import without_credentials

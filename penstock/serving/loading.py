@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError
 from penstock.fleet_check import fleet_misfit
 from penstock.model_trust import trusted_copy

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.checks import ACCEPTED, REASONS
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.input import accepted_rows
 from penstock.local_frames import local_frame
 from penstock.rows import SOURCE_FILE

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
 
-from penstock.config import PipelineConfig
-from penstock.config_files import load_contract
+from penstock.config.loading import load_contract
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.series_contract import check_series_contract
 from penstock.contract_check import check_rules
 from penstock.errors import ConfigError
 from penstock.registry import ModelVersion, Registry
 from penstock.schemas.contract import Contract
-from penstock.series_contract import check_series_contract
 from penstock.serving.answers import RowAnswer
 from penstock.serving.loading import LoadedModel, Loader
 from penstock.serving.request_rows import Row

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import uvicorn
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, ServerError
 from penstock.serving.app import create_app
 from penstock.serving.served import served_models

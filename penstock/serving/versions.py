@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from penstock.config import ModelConfig
+from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError, StorageError
 from penstock.model_trust import named_version
 from penstock.registry import ModelVersion, Registry

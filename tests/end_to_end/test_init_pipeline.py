@@ -6,7 +6,7 @@ import pytest
 from sandbox import Sandbox
 
 import schemas
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 from penstock.jobs.init_pipeline import main as init
 from penstock.jobs.train_rows import main as train
 from penstock.running import run_pipeline

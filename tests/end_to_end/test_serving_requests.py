@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, wine
 from service import predict, service, until
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.serving.problems import MOST_BODY_BYTES
 from penstock.serving.schemas import MOST_ROWS

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file
 from sklearn.linear_model import LinearRegression
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.doctor import check_model
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
 from penstock.model_trust import artifact_digest, named_version

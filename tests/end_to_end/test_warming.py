@@ -5,7 +5,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, csv_file
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.warming import preload_settings, start_worker
 
 

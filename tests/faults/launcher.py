@@ -23,7 +23,7 @@ import penstock.plan
 import penstock.running
 import penstock.tables
 from faults.killing import kill_session
-from penstock.config import S3Config
+from penstock.config.pipeline import S3Config
 from penstock.locations import LocatedStorage
 from penstock.storage import Storage
 

@@ -36,7 +36,7 @@ from faults import (
 )
 from faults.bench import PROJECT, Bench
 from faults.result import Fault, Progress, Result, as_json, as_table
-from penstock.config import S3Config
+from penstock.config.pipeline import S3Config
 from penstock.s3_settings import s3_settings
 from penstock.session import build_session
 

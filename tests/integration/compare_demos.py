@@ -15,7 +15,7 @@ import click
 from faults.feeds import plain
 from pyspark.sql import SparkSession
 
-from penstock.config import S3Config
+from penstock.config.pipeline import S3Config
 from penstock.s3_settings import s3_settings
 from penstock.session import build_session
 

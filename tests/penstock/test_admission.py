@@ -9,7 +9,7 @@ import pytest
 
 from penstock.admission import admit_files, format_of
 from penstock.arrivals import Arrival
-from penstock.config import SourceConfig
+from penstock.config.pipeline import SourceConfig
 from penstock.errors import StorageError
 from penstock.schemas.contract import Contract, Field
 from penstock.storage import LocalStorage

@@ -5,7 +5,7 @@ import pytest
 
 from penstock import admission_csv
 from penstock.admission_csv import admit_csv
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 from penstock.schemas.contract import Contract, Field
 from penstock.storage import LocalStorage
 

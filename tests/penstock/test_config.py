@@ -3,7 +3,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from penstock.config import CsvDialect, MlflowConfig, PipelineConfig, S3Config, SourceConfig
+from penstock.config.pipeline import CsvDialect, MlflowConfig, PipelineConfig, S3Config, SourceConfig
 
 BASE = {
     "pipeline": "wine",

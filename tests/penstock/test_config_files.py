@@ -3,7 +3,7 @@ import sys
 import pytest
 import yaml
 
-from penstock.config_files import load_config, load_contract, overlay, parse_override
+from penstock.config.loading import load_config, load_contract, overlay, parse_override
 from penstock.errors import ConfigError
 from penstock.schemas.wine import CONTRACT
 

@@ -13,7 +13,7 @@ from penstock import batch
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
 from penstock.batch import UnreadableInputError, amended_plan
-from penstock.config import SourceConfig
+from penstock.config.pipeline import SourceConfig
 from penstock.damage import without_damage
 from penstock.errors import PlanError, StorageError
 from penstock.plan import Plan, plan_path, read_plan

@@ -7,7 +7,7 @@ from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables, batch, foreca
 from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 from streamlit.testing.v1 import AppTest
 
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 from penstock.dashboard.launching import PAGE
 from penstock.lease import Lease, lease_path
 from penstock.locations import storage_of

@@ -8,7 +8,7 @@ from deltalake import write_deltalake
 from s3_server import start_s3_server
 from streamlit.testing.v1 import AppTest
 
-from penstock.config import S3Config
+from penstock.config.pipeline import S3Config
 from penstock.dashboard import reading
 from penstock.dashboard.launching import PAGE
 from penstock.table_reader import s3_options

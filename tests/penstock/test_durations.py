@@ -1,6 +1,6 @@
 import pytest
 
-from penstock.durations import parse_seconds, written
+from penstock.config.durations import parse_seconds, written
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 from penstock.jobs.init_pipeline import main
 from penstock.schemas.contract import Contract, Field
 

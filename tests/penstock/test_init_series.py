@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 from test_init_files import error_of, jobs_of, steps, written_contract
 
-from penstock.config_files import load_config, load_contract
+from penstock.config.loading import load_config, load_contract
+from penstock.config.series_contract import check_series_contract
 from penstock.init_series import frequency_of_times
 from penstock.jobs.init_pipeline import main
 from penstock.schemas.contract import Field
-from penstock.series_contract import check_series_contract
 
 HEADER = "Anlage,Zeit,Last,number,Rest"
 OPTIONS = ["--series-id", "Anlage", "--time", "Zeit", "--variables", "Last,number"]

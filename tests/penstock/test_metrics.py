@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from scraping import free_port, samples, scrape, series
 
 from penstock.accounting import FileCount
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.metrics_server import served_metrics
 

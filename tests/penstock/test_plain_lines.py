@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config import CsvDialect
+from penstock.config.pipeline import CsvDialect
 from penstock.jvm_columns import split_plain_line
 from penstock.rows import parser_options
 

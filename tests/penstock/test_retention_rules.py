@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from penstock.config_files import load_config
+from penstock.config.loading import load_config
 from penstock.errors import ConfigError
 
 ROWS = {

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config import SeriesConfig
+from penstock.config.pipeline import SeriesConfig
 from penstock.plan import PlannedFile
 from penstock.series_windows import arrange, new_lags, windowed
 

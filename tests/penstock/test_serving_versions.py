@@ -10,8 +10,8 @@ import pytest
 from sandbox import WINE, TestRegistry
 from served_registry import ServedRegistry, Server
 
-from penstock.config import PipelineConfig
-from penstock.config_files import load_contract
+from penstock.config.loading import load_contract
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import artifact_digest
 from penstock.registry import Registry

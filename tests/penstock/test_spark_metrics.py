@@ -1,6 +1,6 @@
 from test_metrics import config
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.s3_settings import settings_of
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, ServerError
 from penstock.sql_server import serve, settings_for
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.lease import Holder, file_path, lease_path
 from penstock.stopping import StopFile, running_writer
 from penstock.storage import LocalStorage

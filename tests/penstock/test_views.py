@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
 from penstock.errors import ConfigError
-from penstock.retention_rules import table_names
 from penstock.views import VIEWS_FILE, catalog_statements, literal, names_read, require_own_schemas, views_of
 
 ROWS = table_names("rows")

@@ -9,7 +9,7 @@ from s3_proxy import S3Proxy, no_fault
 from s3_server import S3Server, s3a_settings, start_s3_server
 from s3_store import Bucket
 
-from penstock.config import S3Config
+from penstock.config.pipeline import S3Config
 from penstock.s3_storage import S3Storage
 
 DIRECT = "direct"

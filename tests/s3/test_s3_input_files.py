@@ -10,7 +10,7 @@ from s3_proxy import Answer, Fault, Forward, Request, S3Proxy, break_off, outage
 
 from penstock.admission import admit_files
 from penstock.arrivals import Arrival
-from penstock.config import S3Config, SourceConfig
+from penstock.config.pipeline import S3Config, SourceConfig
 from penstock.damage import without_damage
 from penstock.errors import StorageError
 from penstock.s3_storage import S3Storage

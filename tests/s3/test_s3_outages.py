@@ -11,7 +11,7 @@ import pytest
 from s3_proxy import Answer, Fault, Forward, Request, S3Proxy, break_off, error, outage, refuse
 from s3_server import S3Server, free_port
 
-from penstock.config import S3Config
+from penstock.config.pipeline import S3Config
 from penstock.errors import StorageError
 from penstock.s3_storage import S3Storage
 

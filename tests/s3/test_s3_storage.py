@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from s3_server import S3Server
 
-from penstock.config import S3Config
+from penstock.config.pipeline import S3Config
 from penstock.errors import EnvironmentCheckError
 from penstock.lease import Lease, read_holder
 from penstock.s3_check import check_conditional_writes, check_s3_folder

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from penstock.durations import Seconds
+from penstock.config.durations import Seconds
 
 
 class MetricsConfig(BaseModel):

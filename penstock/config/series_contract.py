@@ -1,6 +1,6 @@
 """Does a contract have what a series needs?"""
 
-from penstock.config import PipelineConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract
 

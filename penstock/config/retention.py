@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 
-from penstock.durations import written
+from penstock.config.durations import written
 
 DAY_SECONDS = 86400.0
 #: The least that `maintenance.time_travel` can be.

@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from penstock.durations import Seconds
-from penstock.location_rules import absolute_location, is_on_s3
-from penstock.metrics_config import MetricsConfig
-from penstock.retention_rules import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
+from penstock.config.durations import Seconds
+from penstock.config.locations import absolute_location, is_on_s3
+from penstock.config.metrics import MetricsConfig
+from penstock.config.retention import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
 
 
 def ascii_character(character: str) -> str:
