@@ -18,9 +18,9 @@ from rows_setup import commits, register_wine_model, rows_config, run_benchmark,
 
 from penstock.accounting import BatchRecord
 from penstock.config.pipeline import PipelineConfig
-from penstock.locations import storage_of
 from penstock.running import run_pipeline
 from penstock.stopping import StopFile
+from penstock.storage.routing import storage_of
 
 ROWS = 2_000
 EVERY_SECONDS = 2.0

@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
-from penstock.locations import storage_of
 from penstock.stopping import StopFile, running_writer
+from penstock.storage.routing import storage_of
 
 
 @click.command(help=__doc__)

@@ -24,7 +24,7 @@ import altair as alt
 
 from penstock.config.loading import load_config
 from penstock.config.pipeline import PipelineConfig
-from penstock.duckdb_tables import connect_tables
+from penstock.storage.duckdb_tables import connect_tables
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "wine.yaml").exists()))
 FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absolute()

@@ -27,11 +27,11 @@ from statsmodels.tsa.api import VAR
 
 from penstock.config.loading import load_config
 from penstock.demo_macro import macro_history
-from penstock.duckdb_tables import connect_tables
 from penstock.fit_registration import fit_and_register
 from penstock.running import run_pipeline
 from penstock.s3_settings import settings_of
 from penstock.session import build_session
+from penstock.storage.duckdb_tables import connect_tables
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "macro.yaml").exists()))
 FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absolute()

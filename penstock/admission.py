@@ -10,7 +10,7 @@ from penstock.config.pipeline import SourceConfig
 from penstock.plan import PlannedFile, refused_file
 from penstock.schemas.contract import Contract
 from penstock.settling import VANISHED, Settled, settle
-from penstock.storage import Storage, is_of_content, trouble_with
+from penstock.storage.files import Storage, is_of_content, trouble_with
 
 WORKERS = 16
 CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from penstock.config.pipeline import CsvDialect
 from penstock.plan import CsvLayout, PlannedFile, refused_file
 from penstock.schemas.contract import Contract
-from penstock.storage import FileStatus, Storage
+from penstock.storage.files import FileStatus, Storage
 
 CHUNK_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20

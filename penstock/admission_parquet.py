@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from penstock.plan import ParquetLayout, PlannedFile, refused_file
 from penstock.schemas.contract import Contract, Field
-from penstock.storage import FileStatus, Storage, is_of_content
+from penstock.storage.files import FileStatus, Storage, is_of_content
 
 INTEGER_BITS = {"integer": 32, "long": 64}
 #: The most digits of a decimal in Spark.

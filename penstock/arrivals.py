@@ -13,8 +13,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import PlanError
-from penstock.paths import literal_glob, normal_path
-from penstock.storage import Storage
+from penstock.storage.files import Storage
+from penstock.storage.paths import literal_glob, normal_path
 
 BINARY_FILE_COLUMNS = "path string, modificationTime timestamp, length long, content binary"
 LOG_VERSION = "v1"

@@ -12,7 +12,7 @@ from penstock.arrivals import batch_numbers, log_offset, query_id_of, whole_log
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.inbox import list_inbox
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 
 #: A listing of S3 that hangs at the end of a job is left behind.
 JOIN_SECONDS = 5.0

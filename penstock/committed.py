@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 from penstock.tables import Transaction, batch_rows
 
 #: How many commits from the last checkpoint back are looked at for the batch's own. Others are by maintenance.

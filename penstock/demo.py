@@ -18,7 +18,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.queries import run_query
 from penstock.registry import Registry
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 
 TRAINING_ROWS = 1100
 FILES = 5

@@ -11,7 +11,7 @@ from statsmodels.datasets import macrodata
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.demo import as_csv, drop_files
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 
 #: The model sees the quarters up to here, and forecasts the later ones.
 LAST_FITTED = "2005-10-01"

@@ -9,11 +9,11 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.contract_check import check_rules
 from penstock.doctor import Finding, found
 from penstock.ledger import check_ledger, read_state
-from penstock.locations import storage_of
 from penstock.model_trust import named_version
 from penstock.registry import Registry
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.scoring import checked_ports
+from penstock.storage.routing import storage_of
 from penstock.tables import new_columns, table_exists
 from penstock.udfs.scoring.outputs import prediction_type
 from penstock.workload import workload_of

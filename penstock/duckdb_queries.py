@@ -8,8 +8,8 @@ import sqlglot
 from sqlglot import ErrorLevel
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.duckdb_tables import connect_tables, registered
 from penstock.query_files import read_query
+from penstock.storage.duckdb_tables import connect_tables, registered
 from penstock.views import View, views_of
 
 

@@ -20,12 +20,12 @@ from penstock.config.series_contract import check_series_contract, ids_are_integ
 from penstock.contract_check import check_rules
 from penstock.errors import FitError
 from penstock.input import accepted_rows, checked_rows, rejected_rows
-from penstock.locations import storage_of
 from penstock.plan import PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.series_answers import SUPERSEDED
 from penstock.series_windows import REVISION
-from penstock.storage import Storage
+from penstock.storage.files import Storage
+from penstock.storage.routing import storage_of
 from penstock.tables import table_at, table_version
 from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 

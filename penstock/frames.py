@@ -8,12 +8,12 @@ from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.contract_check import check_rules
 from penstock.model_trust import named_version
-from penstock.paths import literal_glob, normal_path_column
 from penstock.registry import Registry
 from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import spark_type
 from penstock.scoring import build_scorer
+from penstock.storage.paths import literal_glob, normal_path_column
 
 
 def scored_stream(spark: SparkSession, config: PipelineConfig) -> DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import EnvironmentCheckError
-from penstock.storage import FileStatus, Storage
+from penstock.storage.files import FileStatus, Storage
 
 
 def list_inbox(storage: Storage, source: SourceConfig) -> dict[str, FileStatus]:

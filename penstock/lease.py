@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from penstock.errors import LeaseError
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 
 TIME_TO_LIVE_SECONDS = 45.0
 RENEW_SECONDS = 10.0

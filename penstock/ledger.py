@@ -16,10 +16,10 @@ from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.series_state import rebuild_lags
-from penstock.storage import Storage
-from penstock.table_reader import opened_table
+from penstock.storage.delta_reader import opened_table
+from penstock.storage.delta_transactions import is_closed
+from penstock.storage.files import Storage
 from penstock.tables import close_query, table_exists
-from penstock.transactions import is_closed
 
 log = logging.getLogger(__name__)
 

@@ -20,8 +20,8 @@ from penstock.conflicts import CONFLICTS
 from penstock.errors import TableConflictError
 from penstock.lease import Lease, maintenance_lease_path
 from penstock.ledger import finished_batches
-from penstock.locations import storage_of
 from penstock.retention import delete_expired
+from penstock.storage.routing import storage_of
 from penstock.tables import set_properties, table_exists, table_properties
 from penstock.trimming import remove_dead_files, stuck_plan, trim_plans
 

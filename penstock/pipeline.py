@@ -9,7 +9,7 @@ from penstock.champion import Champion
 from penstock.config.pipeline import PipelineConfig
 from penstock.lease import Lease
 from penstock.schemas.contract import Contract
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from penstock.errors import PlanError
-from penstock.storage import FileStatus, Storage
+from penstock.storage.files import FileStatus, Storage
 
 #: accepted: its rows are read. refused: one quarantine row. done: the ledger has it from an earlier checkpoint.
 #: replayed: some of its rows come from the quarantine.

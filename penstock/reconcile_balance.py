@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from penstock.reconcile_books import Books
 from penstock.reconcile_files import Delivery, Placement, State
-from penstock.storage import FileStatus
+from penstock.storage.files import FileStatus
 
 
 @dataclass(frozen=True, kw_only=True)

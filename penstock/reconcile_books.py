@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.replay_plan import REPLAY_QUERY
-from penstock.storage import FileStatus
+from penstock.storage.files import FileStatus
 from penstock.tables import table_at, table_exists, table_version
 from penstock.workload import workload_of
 

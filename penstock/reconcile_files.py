@@ -10,7 +10,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.reconcile_books import Batch, Books, Entry, Marker
 from penstock.replay_plan import REPLAY_QUERY, done_path, replay_numbers
-from penstock.storage import FileStatus, Storage
+from penstock.storage.files import FileStatus, Storage
 
 
 class State(StrEnum):

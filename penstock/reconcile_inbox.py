@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 from penstock.admission import CSV_ENDINGS, PARQUET_ENDINGS, WORKERS, format_of
 from penstock.admission_csv import MISREAD
 from penstock.config.pipeline import SourceConfig
-from penstock.paths import literal_glob, normal_path_column
 from penstock.rows import has_text
-from penstock.storage import FileStatus, Storage
+from penstock.storage.files import FileStatus, Storage
+from penstock.storage.paths import literal_glob, normal_path_column
 
 
 def count_rows(

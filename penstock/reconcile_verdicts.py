@@ -7,7 +7,7 @@ from penstock.reconcile_balance import File
 from penstock.reconcile_books import Batch
 from penstock.reconcile_files import Delivery, State
 from penstock.reconcile_tables import Difference
-from penstock.storage import FileStatus
+from penstock.storage.files import FileStatus
 
 LOST = (
     "the checkpoint has it as done, the ledger does not have it: its rows are missing",

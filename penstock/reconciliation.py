@@ -15,7 +15,6 @@ from penstock.config.retention import table_names
 from penstock.errors import LeaseError
 from penstock.inbox import list_inbox
 from penstock.lease import Holder, lease_path, read_holder
-from penstock.locations import storage_of
 from penstock.reconcile_balance import Balance, File, Total, balance_of, totals_by_state
 from penstock.reconcile_books import Books, pinned_tables, read_books
 from penstock.reconcile_files import (
@@ -33,7 +32,8 @@ from penstock.reconcile_inbox import count_rows
 from penstock.reconcile_tables import Difference, compare_with_tables
 from penstock.reconcile_verdicts import miscounted, misplaced, taken_twice, unaccounted
 from penstock.retention import complete_since
-from penstock.storage import FileStatus, Storage
+from penstock.storage.files import FileStatus, Storage
+from penstock.storage.routing import storage_of
 from penstock.workload import workload_of
 
 LONGEST_BATCH = timedelta(days=1)

@@ -17,7 +17,7 @@ from requests import RequestException
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.redaction import without_credentials
-from penstock.storage import trouble_with
+from penstock.storage.files import trouble_with
 
 # MLflow's own retries hold a batch up for 246 s when the server is away.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")

@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import TIME_COLUMNS
 from penstock.errors import EnvironmentCheckError
-from penstock.locations import storage_of
-from penstock.storage import Storage
+from penstock.storage.files import Storage
+from penstock.storage.routing import storage_of
 
 
 def delete_expired(spark: SparkSession, config: PipelineConfig, table: str, now: datetime) -> int:

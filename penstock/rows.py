@@ -16,9 +16,9 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect
 from penstock.jvm_columns import split_plain_line
-from penstock.paths import literal_glob, normal_path_column
 from penstock.plan import CsvLayout, ParquetLayout
 from penstock.schemas.contract import Contract
+from penstock.storage.paths import literal_glob, normal_path_column
 
 RAW = "_raw"
 HEADER = "_header"

@@ -17,7 +17,6 @@ from penstock.doctor import check_at_start
 from penstock.executors import check_executors
 from penstock.lease import Lease, lease_path
 from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
-from penstock.locations import storage_of
 from penstock.metrics_server import served_metrics
 from penstock.model_trust import named_version
 from penstock.pipeline import Pipeline
@@ -30,7 +29,8 @@ from penstock.scoring import checked_ports
 from penstock.series_state import adapt_lags, check_frequency
 from penstock.session import build_session
 from penstock.stopping import StopFile
-from penstock.storage import BATCH_PATIENCE_SECONDS
+from penstock.storage.files import BATCH_PATIENCE_SECONDS
+from penstock.storage.routing import storage_of
 from penstock.stream import StreamRunner
 from penstock.tables import column_type, prepare_table
 from penstock.udfs.scoring.outputs import prediction_type

@@ -3,7 +3,7 @@
 import uuid
 
 from penstock.errors import EnvironmentCheckError
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 
 
 def check_s3_folder(storage: Storage, folder: str, *, write: bool) -> str:

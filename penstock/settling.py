@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from penstock.arrivals import Arrival
-from penstock.storage import FileStatus, Storage
+from penstock.storage.files import FileStatus, Storage
 
 QUIET_SECONDS = 2.0
 POLL_SECONDS = 0.25

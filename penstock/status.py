@@ -8,13 +8,13 @@ import duckdb
 from pydantic import BaseModel, ConfigDict
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 from penstock.errors import EnvironmentCheckError
 from penstock.inbox import list_inbox
-from penstock.locations import storage_of
 from penstock.stopping import running_writer
-from penstock.storage import Storage
-from penstock.table_reader import reason_of
+from penstock.storage.delta_reader import reason_of
+from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registered
+from penstock.storage.files import Storage
+from penstock.storage.routing import storage_of
 
 QUARANTINE_WINDOW = timedelta(hours=24)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.lease import Holder, lease_path, read_holder
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 
 
 @dataclass(frozen=True, kw_only=True)

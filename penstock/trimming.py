@@ -9,13 +9,13 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
 from penstock.lease import lease_path, maintenance_lease_path
 from penstock.plan import plan_folder, plan_path, planned_batches, read_plan
-from penstock.storage import Storage
+from penstock.storage.files import Storage
 
 #: Older than this, a file that is made and renamed at once has nobody who will rename it.
 DEAD_AFTER_SECONDS = 86400.0
 #: A batch that has taken this long was cut off. Well below the floor of maintenance.time_travel.
 STUCK_AFTER_SECONDS = 86400.0
-#: penstock.storage writes beside the target under `.<name>.<32 hex digits>`.
+#: penstock.storage.files writes beside the target under `.<name>.<32 hex digits>`.
 DEAD_NAMES = re.compile(r"\..+\.[0-9a-f]{32}")
 
 

@@ -2,10 +2,10 @@
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
-from penstock.locations import storage_of
 from penstock.model_trust import named_version
 from penstock.plan import PinnedModel, newest_plan
 from penstock.registry import Registry
+from penstock.storage.routing import storage_of
 
 
 def version_before(config: PipelineConfig) -> PinnedModel | None:

@@ -19,11 +19,11 @@ from penstock.admission import admit_files
 from penstock.arrivals import Arrival
 from penstock.config.pipeline import CsvDialect, PipelineConfig, S3Config, SourceConfig
 from penstock.input import checked_rows
-from penstock.locations import LocatedStorage
 from penstock.replay_job import run_replay
 from penstock.running import run_pipeline
 from penstock.schemas.wine import MEASUREMENTS
-from penstock.storage import LocalStorage, Storage
+from penstock.storage.files import LocalStorage, Storage
+from penstock.storage.routing import LocatedStorage
 
 MODELS = Path(__file__).parent / "models"
 #: A wine that breaks no rule. Its score by models/linear.py is 10 * 9.4 + 3.51 = 97.51.

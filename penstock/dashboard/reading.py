@@ -12,9 +12,9 @@ import duckdb
 import streamlit as st
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 from penstock.errors import EnvironmentCheckError, PenstockError
 from penstock.redaction import without_credentials
+from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 
 MEMORY_LIMIT = "1GB"
 KEPT_SECONDS = 30

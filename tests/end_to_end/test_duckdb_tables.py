@@ -3,7 +3,7 @@
 from delta.tables import DeltaTable
 from sandbox import WINE, Sandbox, csv_file, wine
 
-from penstock.duckdb_tables import connect_tables
+from penstock.storage.duckdb_tables import connect_tables
 
 
 def test_deleted_rows_are_not_seen(sandbox: Sandbox) -> None:

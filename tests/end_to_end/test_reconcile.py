@@ -21,7 +21,7 @@ from penstock.inbox import list_inbox
 from penstock.reconcile_files import State
 from penstock.reconcile_report import as_text
 from penstock.reconciliation import Reconciliation, reconcile
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 BAD = wine(alcohol="abc")
 

@@ -15,7 +15,7 @@ import penstock.workload
 from penstock.errors import AccountingError, EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.lease import Lease
 from penstock.spark_errors import SPARK_ERRORS
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 from penstock.tables import PreparedAppend, commit_nothing
 
 

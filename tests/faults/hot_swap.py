@@ -11,7 +11,7 @@ from faults.bench import PATIENCE_SECONDS, Bench, last_commit, streaming, wait_f
 from faults.feeds import ROWS_FEED, ensure_model
 from faults.result import Fault, Progress, Seen
 from penstock.plan import plan_path, read_plan
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 MODEL = "fault-swap"
 #: What each of the two versions makes of x.

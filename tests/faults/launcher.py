@@ -24,8 +24,8 @@ import penstock.running
 import penstock.tables
 from faults.killing import kill_session
 from penstock.config.pipeline import S3Config
-from penstock.locations import LocatedStorage
-from penstock.storage import Storage
+from penstock.storage.files import Storage
+from penstock.storage.routing import LocatedStorage
 
 
 @dataclass(frozen=True)

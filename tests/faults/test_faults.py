@@ -25,7 +25,7 @@ from faults.feeds import ROWS_FEED
 from faults.result import Fault, Progress
 from penstock.errors import LeaseError
 from penstock.lease import Holder, file_path, lease_path
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 
 @pytest.fixture

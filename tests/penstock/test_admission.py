@@ -12,7 +12,7 @@ from penstock.arrivals import Arrival
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import StorageError
 from penstock.schemas.contract import Contract, Field
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))
 EARLIER = time.time() - 60

@@ -7,7 +7,7 @@ from penstock import admission_csv
 from penstock.admission_csv import admit_csv
 from penstock.config.pipeline import CsvDialect
 from penstock.schemas.contract import Contract, Field
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
 FIELDS = (

@@ -7,7 +7,7 @@ import pytest
 
 from penstock.admission_parquet import admit_parquet
 from penstock.schemas.contract import Contract, Field
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
 MOMENT = datetime(2024, 2, 29, 12)

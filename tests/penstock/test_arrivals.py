@@ -4,7 +4,7 @@ import pytest
 
 from penstock.arrivals import Arrival, Logged, arrivals, query_id_of, whole_log
 from penstock.errors import PlanError
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
 METADATA = '{"batchWatermarkMs":0,"batchTimestampMs":1700000000000,"conf":{"spark.sql.shuffle.partitions":"4"}}'

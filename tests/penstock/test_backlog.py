@@ -8,7 +8,7 @@ from test_arrivals import Checkpoint
 from penstock.accounting import FileCount
 from penstock.backlog import Backlog
 from penstock.config.pipeline import PipelineConfig
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 QUERY = "3e2f0c1a-0000-0000-0000-000000000000"
 

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from penstock import committed
 from penstock.committed import committed_files, committed_groups, groups_in_table, has_changed
 from penstock.merges import Span, merge_once, replace_once
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 from penstock.tables import Transaction, append_once, close_query, commit_nothing
 
 ROWS = [("/in/a b.csv", None), ("/in/a b.csv", None), ("/in/a b.csv", "boom"), ("/in/ü%20.csv", "boom")]

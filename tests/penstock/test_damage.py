@@ -18,7 +18,7 @@ from penstock.damage import without_damage
 from penstock.errors import PlanError, StorageError
 from penstock.plan import Plan, plan_path, read_plan
 from penstock.schemas.contract import Contract, Field
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))
 

@@ -10,7 +10,7 @@ from streamlit.testing.v1 import AppTest
 from penstock.config.loading import load_config
 from penstock.dashboard.launching import PAGE
 from penstock.lease import Lease, lease_path
-from penstock.locations import storage_of
+from penstock.storage.routing import storage_of
 
 PATIENCE_SECONDS = 300
 #: In the window of 24 hours, which the page begins with; and before it.

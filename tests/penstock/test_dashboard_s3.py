@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 from penstock.config.pipeline import S3Config
 from penstock.dashboard import reading
 from penstock.dashboard.launching import PAGE
-from penstock.table_reader import s3_options
+from penstock.storage.delta_reader import s3_options
 
 pytestmark = pytest.mark.integration
 BUCKET = "dashboard"

@@ -4,7 +4,7 @@ import pytest
 
 from penstock.doctor import Finding, check_folder, found
 from penstock.errors import ConfigError, EnvironmentCheckError
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
 

@@ -22,7 +22,7 @@ from penstock.lease import (
     read_holder,
     this_boot,
 )
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
 

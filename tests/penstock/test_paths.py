@@ -2,7 +2,7 @@ import glob
 
 import pytest
 
-from penstock.paths import literal_glob, normal_path, without_file_scheme
+from penstock.storage.paths import literal_glob, normal_path, without_file_scheme
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from penstock.plan import (
     read_plan,
     refused_file,
 )
-from penstock.storage import FileStatus, LocalStorage
+from penstock.storage.files import FileStatus, LocalStorage
 
 STORAGE = LocalStorage()
 

@@ -4,7 +4,7 @@ from penstock.arrivals import Logged
 from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
 from penstock.reconcile_files import Delivery, Placing, Progress, State, Stream, deliveries
 from penstock.replay_plan import REPLAY_QUERY
-from penstock.storage import FileStatus
+from penstock.storage.files import FileStatus
 
 BATCH = Batch("q", 0)
 FINISHED_OFFSET = 4

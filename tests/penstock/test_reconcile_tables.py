@@ -3,7 +3,7 @@ import pytest
 from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
 from penstock.reconcile_tables import compare_with_tables
 from penstock.replay_plan import REPLAY_QUERY
-from penstock.storage import FileStatus
+from penstock.storage.files import FileStatus
 
 ZERO, ONE = Batch("q", 0), Batch("q", 1)
 THEN = FileStatus(length=10, modified_milliseconds=1000)

@@ -6,7 +6,7 @@ import pytest
 from penstock import settling
 from penstock.arrivals import Arrival
 from penstock.settling import VANISHED, settle
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 START = 1_700_000_000.0
 

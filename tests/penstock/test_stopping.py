@@ -6,7 +6,7 @@ import pytest
 from penstock.config.pipeline import PipelineConfig
 from penstock.lease import Holder, file_path, lease_path
 from penstock.stopping import StopFile, running_writer
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from penstock.storage import FileStatus, LocalStorage
+from penstock.storage.files import FileStatus, LocalStorage
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.plan import PinnedModel, Plan, plan_path, planned_batches
-from penstock.storage import LocalStorage
+from penstock.storage.files import LocalStorage
 from penstock.trimming import remove_dead_files, stuck_plan, trim_plans
 
 STORAGE = LocalStorage()

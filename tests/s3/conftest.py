@@ -10,7 +10,7 @@ from s3_server import S3Server, s3a_settings, start_s3_server
 from s3_store import Bucket
 
 from penstock.config.pipeline import S3Config
-from penstock.s3_storage import S3Storage
+from penstock.storage.s3 import S3Storage
 
 DIRECT = "direct"
 PROXIED = "proxied"

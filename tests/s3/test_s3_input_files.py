@@ -13,8 +13,8 @@ from penstock.arrivals import Arrival
 from penstock.config.pipeline import S3Config, SourceConfig
 from penstock.damage import without_damage
 from penstock.errors import StorageError
-from penstock.s3_storage import S3Storage
 from penstock.schemas.contract import Contract, Field
+from penstock.storage.s3 import S3Storage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))
 FOR_EVER = 3600.0

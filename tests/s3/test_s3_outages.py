@@ -13,7 +13,7 @@ from s3_server import S3Server, free_port
 
 from penstock.config.pipeline import S3Config
 from penstock.errors import StorageError
-from penstock.s3_storage import S3Storage
+from penstock.storage.s3 import S3Storage
 
 FOR_EVER = 3600.0
 CONFLICT = "ConditionalRequestConflict"
@@ -143,7 +143,7 @@ def made_and_denied(request: Request, forward: Forward) -> Answer:
 def test_whose_the_object_is_decides_where_a_conflict_does_not_end(
     storage: S3Storage, proxy: S3Proxy, path: str, monkeypatch: pytest.MonkeyPatch, others: bool, made: bool
 ) -> None:
-    monkeypatch.setattr("penstock.s3_storage.CONFLICT_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("penstock.storage.s3.CONFLICT_PAUSE_SECONDS", 0.001)
     if others:
         assert storage.create(path, b"theirs")
     proxy.fault = made_and_denied
@@ -153,7 +153,7 @@ def test_whose_the_object_is_decides_where_a_conflict_does_not_end(
 def test_a_conflict_that_does_not_end_and_leaves_nothing_is_trouble(
     storage: S3Storage, proxy: S3Proxy, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.s3_storage.CONFLICT_PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr("penstock.storage.s3.CONFLICT_PAUSE_SECONDS", 0.001)
     proxy.fault = refuse("", status=409, code=CONFLICT, times=10_000)
     with pytest.raises(StorageError, match="others kept writing it through 10 attempts"):
         storage.create(path, b"mine")

@@ -10,8 +10,8 @@ from penstock.config.pipeline import S3Config
 from penstock.errors import EnvironmentCheckError
 from penstock.lease import Lease, read_holder
 from penstock.s3_check import check_conditional_writes, check_s3_folder
-from penstock.s3_storage import S3Storage
-from penstock.storage import LocalStorage, Storage
+from penstock.storage.files import LocalStorage, Storage
+from penstock.storage.s3 import S3Storage
 
 
 @pytest.fixture

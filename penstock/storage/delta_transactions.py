@@ -4,7 +4,7 @@ from deltalake import DeltaTable
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
-from penstock.table_reader import opened_table
+from penstock.storage.delta_reader import opened_table
 from penstock.tables import LAST_VERSION, Transaction
 
 

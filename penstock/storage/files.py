@@ -1,6 +1,6 @@
 """The few things that are done with single files beside Spark: look, open, create once, replace, delete.
 
-Here for local folders; penstock.s3_storage does them on S3, penstock.locations knows which is meant.
+Here for local folders; penstock.storage.s3 does them on S3, penstock.storage.routing knows which is meant.
 """
 
 import os
@@ -32,7 +32,7 @@ class FileStatus:
 
 
 class Storage(Protocol):
-    """What the library needs of a file store. Paths are in normal form (penstock.paths)."""
+    """What the library needs of a file store. Paths are in normal form (penstock.storage.paths)."""
 
     def status(self, path: str) -> FileStatus | None:
         """None where there is no such file."""

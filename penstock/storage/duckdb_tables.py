@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import duckdb
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.table_reader import READ_ERRORS, open_table
-from penstock.undeleted import DELETION_VECTORS, register_undeleted
+from penstock.storage.deletion_vectors import DELETION_VECTORS, register_undeleted
+from penstock.storage.delta_reader import READ_ERRORS, open_table
 
 #: What connecting and asking may raise beside OSError.
 QUERY_ERRORS = (*READ_ERRORS, duckdb.Error)

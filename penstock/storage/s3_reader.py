@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import smart_open.s3
 
-from penstock.s3_errors import as_os_errors
+from penstock.storage.s3_errors import as_os_errors
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -16,10 +16,10 @@ from urllib3.exceptions import HTTPError
 from penstock.config.locations import S3_SCHEME
 from penstock.config.pipeline import S3Config
 from penstock.errors import StorageError
-from penstock.s3_errors import as_os_errors, code_of, os_error
-from penstock.s3_patience import Patience, pause_seconds
-from penstock.s3_reading import open_s3
-from penstock.storage import PATIENCE_SECONDS, FileStatus
+from penstock.storage.files import PATIENCE_SECONDS, FileStatus
+from penstock.storage.s3_errors import as_os_errors, code_of, os_error
+from penstock.storage.s3_reader import open_s3
+from penstock.storage.s3_retry import Patience, pause_seconds
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

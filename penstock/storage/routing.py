@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig, S3Config
-from penstock.storage import PATIENCE_SECONDS, FileStatus, LocalStorage, Storage
+from penstock.storage.files import PATIENCE_SECONDS, FileStatus, LocalStorage, Storage
 
 
 def storage_of(config: PipelineConfig, *, patience_seconds: float = PATIENCE_SECONDS) -> Storage:
@@ -26,7 +26,7 @@ class LocatedStorage:
     @cached_property
     def _s3(self) -> Storage:
         # The AWS SDK takes most of a second to import, and most pipelines of one machine never need it.
-        from penstock.s3_storage import S3Storage
+        from penstock.storage.s3 import S3Storage
 
         return S3Storage(self._config, self._patience_seconds)
 

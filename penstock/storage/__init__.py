@@ -1,0 +1,1 @@
+"""Single files and Delta logs, local or on S3, without Spark."""
