@@ -22,12 +22,12 @@ from pyspark.sql import functions as F
 from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_config, session, spread, timed
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.merges import merge_once
 from penstock.plan import PlannedFile
 from penstock.schemas.tables import lags
 from penstock.series_batch import kept
 from penstock.series_windows import OLD, PLACE, arrange, new_lags, windowed
-from penstock.tables import Transaction, prepare_table
+from penstock.spark.merge import merge_once
+from penstock.spark.tables import Transaction, prepare_table
 
 FILE = PlannedFile(path="bench.parquet", verdict="accepted", length=1, modified_milliseconds=0)
 

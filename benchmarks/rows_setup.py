@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.schemas.wine import MEASUREMENTS
-from penstock.session import build_session
+from penstock.spark.session import build_session
 from penstock.training import train
 
 RESULTS = Path(__file__).parent / "results"

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from bench_fleet_model import HORIZON, made_up_fit
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.session import build_session
+from penstock.spark.session import build_session
 from penstock.udfs.var.fleet_save import fleet_model_parts
 
 VARIABLES = ("realgdp", "realcons", "realinv")

@@ -8,8 +8,8 @@ import click
 
 from penstock.cli import config_options, read_config, run_job
 from penstock.logs import say
-from penstock.s3_settings import settings_of
-from penstock.session import begin_jvm
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import begin_jvm
 
 
 @click.command(help=__doc__)

@@ -9,8 +9,8 @@ import click
 from penstock.cli import config_options, read_config, run_job
 from penstock.doctor import examine
 from penstock.doctor_tables import examine_with_spark
-from penstock.s3_settings import settings_of
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import build_session
 
 
 @click.command(help=__doc__)

@@ -9,8 +9,8 @@ import click
 
 from penstock.cli import config_options, read_config, run_job
 from penstock.fit_registration import DIAGNOSED_SERIES, check_workload, fit_and_register
-from penstock.s3_settings import settings_of
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import build_session
 
 
 @click.command(help=__doc__)

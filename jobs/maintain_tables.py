@@ -11,8 +11,8 @@ from penstock.cli import config_options, read_config, run_job
 from penstock.config.durations import written
 from penstock.doctor import check_folder
 from penstock.maintenance import maintain_tables
-from penstock.s3_settings import settings_of
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import build_session
 from penstock.storage.routing import storage_of
 
 

@@ -12,8 +12,8 @@ import click
 from penstock.cli import config_options, read_config, run_job
 from penstock.reconcile_report import as_json, as_text
 from penstock.reconciliation import held_since, reconcile
-from penstock.s3_settings import settings_of
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import build_session
 
 
 @click.command(help=__doc__)

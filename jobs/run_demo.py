@@ -10,8 +10,8 @@ import click
 from penstock.cli import read_config, run_job
 from penstock.demo import TRAINING_ROWS, DemoJobs, drop_wine_files, show_results, stamp_now
 from penstock.demo_macro import LAST_FITTED, drop_macro_files, show_macro_results, write_history
-from penstock.s3_settings import settings_of
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import build_session
 from penstock.storage.routing import storage_of
 
 WINE, MACRO = Path("conf/wine.yaml"), Path("conf/macro.yaml")

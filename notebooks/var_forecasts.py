@@ -29,8 +29,8 @@ from penstock.config.loading import load_config
 from penstock.demo_macro import macro_history
 from penstock.fit_registration import fit_and_register
 from penstock.running import run_pipeline
-from penstock.s3_settings import settings_of
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import build_session
 from penstock.storage.duckdb_tables import connect_tables
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "macro.yaml").exists()))

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 
-from penstock.committed import Groups, committed_groups
 from penstock.errors import AccountingError
-from penstock.local_frames import local_frame
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
 from penstock.schemas.tables import BATCHES
-from penstock.tables import Transaction
+from penstock.spark.commit_log import Groups, committed_groups
+from penstock.spark.local_frames import local_frame
+from penstock.spark.tables import Transaction
 from penstock.timings import Phases
 from penstock.workload import workload_of
 

@@ -23,9 +23,9 @@ from penstock.pipeline import Pipeline
 from penstock.plan import Plan, check_files_unchanged, plan_path, replace_plan
 from penstock.planning import obtain_plan
 from penstock.quarantine import quarantined
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
+from penstock.spark.tables import Transaction, append_once, prepare_append
 from penstock.storage.delta_transactions import has_written
-from penstock.tables import Transaction, append_once, prepare_append
 from penstock.timings import Phases
 from penstock.workload import workload_of
 

@@ -16,7 +16,7 @@ from penstock.plan import PinnedModel
 from penstock.registry import ModelVersion, Registry
 from penstock.schemas.contract import Contract
 from penstock.scoring import SCORED, Scorer, build_scorer
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
 from penstock.udfs.scoring.outputs import ERROR
 
 PROBE_ROWS = 1000

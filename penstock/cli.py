@@ -70,7 +70,7 @@ def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
 
 def spark_errors() -> tuple[type[Exception], ...]:
     """Asked for only when something was raised: commands without Spark need not wait for its import."""
-    from penstock.spark_errors import SPARK_ERRORS
+    from penstock.spark.errors import SPARK_ERRORS
 
     return SPARK_ERRORS
 

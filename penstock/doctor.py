@@ -10,7 +10,6 @@ from penstock.config.loading import load_contract
 from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
-from penstock.environment import check_jars, check_java, check_packages, check_python
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.fleet_check import fleet_misfit, volume
 from penstock.model_trust import artifact_digest, named_version, trusted_copy
@@ -18,6 +17,7 @@ from penstock.redaction import without_credentials
 from penstock.registry import Registry, model_metadata
 from penstock.s3_check import check_s3_folder
 from penstock.scoring import checked_ports
+from penstock.spark.environment import check_jars, check_java, check_packages, check_python
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of
 from penstock.udfs.scoring.installed import logged_python, requirement_lines, unmet

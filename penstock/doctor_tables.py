@@ -13,8 +13,8 @@ from penstock.model_trust import named_version
 from penstock.registry import Registry
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.scoring import checked_ports
+from penstock.spark.tables import new_columns, table_exists
 from penstock.storage.routing import storage_of
-from penstock.tables import new_columns, table_exists
 from penstock.udfs.scoring.outputs import prediction_type
 from penstock.workload import workload_of
 

@@ -12,8 +12,8 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
 from penstock.model_trust import named_version
 from penstock.registry import Registry, model_metadata
-from penstock.session import is_local
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
+from penstock.spark.session import is_local
 from penstock.udfs.scoring.installed import logged_python, problems_here, requirement_lines
 from penstock.version_before import has_other_before
 

@@ -24,9 +24,9 @@ from penstock.plan import PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.series_answers import SUPERSEDED
 from penstock.series_windows import REVISION
+from penstock.spark.tables import table_at, table_version
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of
-from penstock.tables import table_at, table_version
 from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
 SHOWN_REJECTED = 1000

@@ -4,7 +4,7 @@ A lease is a folder of numbered files that are only ever created, never changed:
 to take it, to renew it and to give it back is each to make the next one. Of two that try, one makes it: that needs
 nothing of a store but "create if it does not exist", which local folders and S3 (If-None-Match) both have.
 
-The lease gives a second writer a clear error. It is no fence: Delta's transaction ids are (penstock.tables).
+The lease gives a second writer a clear error. It is no fence: Delta's transaction ids are (penstock.spark.tables).
 """
 
 import json

@@ -12,14 +12,14 @@ from pyspark.sql import functions as F
 from penstock.arrivals import batch_numbers, query_id_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
-from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.series_state import rebuild_lags
+from penstock.spark.commit_retry import commit
+from penstock.spark.tables import close_query, table_exists
 from penstock.storage.delta_reader import opened_table
 from penstock.storage.delta_transactions import is_closed
 from penstock.storage.files import Storage
-from penstock.tables import close_query, table_exists
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,7 @@
 """Keeps the tables small and quick to read, beside a running stream: old rows, compaction, vacuum, old plans.
 
 It takes no lease of the stream's. Delta keeps what both do apart: of two commits that touch the same files the later
-one is refused, and the stream writes again (penstock.conflicts), maintenance leaves it to its next run.
+one is refused, and the stream writes again (penstock.spark.commit_retry), maintenance leaves it to its next run.
 """
 
 import logging
@@ -16,13 +16,13 @@ from pyspark.sql import SparkSession
 from penstock.config.durations import written
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
-from penstock.conflicts import CONFLICTS
 from penstock.errors import TableConflictError
 from penstock.lease import Lease, maintenance_lease_path
 from penstock.ledger import finished_batches
 from penstock.retention import delete_expired
+from penstock.spark.commit_retry import CONFLICTS
+from penstock.spark.tables import set_properties, table_exists, table_properties
 from penstock.storage.routing import storage_of
-from penstock.tables import set_properties, table_exists, table_properties
 from penstock.trimming import remove_dead_files, stuck_plan, trim_plans
 
 #: Delta's own target for a compacted file.

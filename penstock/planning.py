@@ -27,7 +27,7 @@ from penstock.plan import (
     read_plan,
 )
 from penstock.replay_plan import REPLAY_QUERY, replay_numbers
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
 from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from penstock.champion import Champion
 from penstock.errors import PenstockError
 from penstock.model_trust import named_version
 from penstock.registry import ModelVersion
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
 
 POLL_SECONDS = 10.0
 #: A registry that is away is waited for some seconds at each look.

@@ -3,9 +3,9 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.local_frames import local_frame
 from penstock.plan import Plan
 from penstock.schemas.tables import QUARANTINE
+from penstock.spark.local_frames import local_frame
 
 FILE_COLUMNS = "stage string, reasons array<string>, raw string, header string, source_file string"
 

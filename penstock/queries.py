@@ -5,7 +5,7 @@ from pyspark.sql import DataFrame, SparkSession
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.query_files import read_query
-from penstock.tables import table_exists
+from penstock.spark.tables import table_exists
 from penstock.views import catalog_statements
 
 

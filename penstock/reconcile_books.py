@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.replay_plan import REPLAY_QUERY
+from penstock.spark.tables import table_at, table_exists, table_version
 from penstock.storage.files import FileStatus
-from penstock.tables import table_at, table_exists, table_version
 from penstock.workload import workload_of
 
 #: Which column says when a row was made.

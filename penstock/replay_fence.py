@@ -6,7 +6,6 @@ is another's now. Delta drops that write if its transaction is in the table alre
 
 import logging
 
-from penstock.committed import has_changed
 from penstock.config.retention import TABLES_OF
 from penstock.errors import LedgerError
 from penstock.ledger import take_back
@@ -14,7 +13,8 @@ from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan
 from penstock.replay_plan import given_up_path, replay_path
 from penstock.series_state import rebuild_lags
-from penstock.tables import Transaction, batch_rows, commit_nothing, of_transaction
+from penstock.spark.commit_log import has_changed
+from penstock.spark.tables import Transaction, batch_rows, commit_nothing, of_transaction
 
 log = logging.getLogger(__name__)
 

@@ -15,9 +15,9 @@ from penstock.replay_plan import done_path, replay_path, unfinished_replay
 from penstock.replay_planning import plan_late_replay, plan_quarantine_replay
 from penstock.replaying import run_quarantine_replay
 from penstock.running import opened
-from penstock.s3_settings import settings_of
 from penstock.series_late import run_late_replay
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import build_session
 
 log = logging.getLogger(__name__)
 

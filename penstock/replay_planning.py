@@ -17,7 +17,7 @@ from penstock.replay_plan import REPLAY_QUERY, replay_numbers
 from penstock.replay_rows import waiting
 from penstock.replaying import replayed
 from penstock.series_late import unused_observations, windows_again
-from penstock.tables import lasting_version
+from penstock.spark.tables import lasting_version
 from penstock.workload import workload_of
 
 

@@ -27,7 +27,7 @@ from penstock.rows import (
     unprintable,
 )
 from penstock.schemas.contract import Contract, Field
-from penstock.tables import table_at
+from penstock.spark.tables import table_at
 
 
 def waiting(spark: SparkSession, config: PipelineConfig, replay: QuarantineReplay) -> DataFrame:

@@ -22,17 +22,17 @@ from penstock.model_trust import named_version
 from penstock.pipeline import Pipeline
 from penstock.registry import Registry
 from penstock.replay_plan import refuse_unfinished_replay
-from penstock.s3_settings import settings_of
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.scoring import checked_ports
 from penstock.series_state import adapt_lags, check_frequency
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.session import build_session
+from penstock.spark.tables import column_type, prepare_table
 from penstock.stopping import StopFile
 from penstock.storage.files import BATCH_PATIENCE_SECONDS
 from penstock.storage.routing import storage_of
 from penstock.stream import StreamRunner
-from penstock.tables import column_type, prepare_table
 from penstock.udfs.scoring.outputs import prediction_type
 from penstock.warming import begin_workers, preload_settings
 from penstock.watching import watched

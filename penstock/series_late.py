@@ -14,7 +14,6 @@ from penstock.accounting import BatchRecord
 from penstock.batch import write_marker
 from penstock.config.pipeline import PipelineConfig, SeriesConfig
 from penstock.ledger import ledger_files
-from penstock.merges import Span, replace_once
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, check_plan_fits
 from penstock.series_answers import SUPERSEDED, answered, forecast_rows, observation_rows
@@ -32,7 +31,8 @@ from penstock.series_windows import (
     whole_lags,
     windowed,
 )
-from penstock.tables import Transaction, table_at
+from penstock.spark.merge import Span, replace_once
+from penstock.spark.tables import Transaction, table_at
 from penstock.timings import Phases
 
 FROM_DS = "_from_ds"

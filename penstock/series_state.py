@@ -6,12 +6,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.conflicts import commit
 from penstock.errors import LedgerError
 from penstock.schemas.tables import FREQUENCY, KEEP_LAGS
 from penstock.series_answers import SUPERSEDED
 from penstock.series_windows import LATE, REVISION, whole_lags
-from penstock.tables import set_properties, table_properties
+from penstock.spark.commit_retry import commit
+from penstock.spark.tables import set_properties, table_properties
 
 log = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from pyspark.sql.window import WindowSpec
 
 from penstock.calendar import Calendar
 from penstock.config.pipeline import SeriesConfig
-from penstock.local_frames import local_frame
 from penstock.plan import PlannedFile
+from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")
 #: Where an observation belongs: it is in `lags` already, continues its series, or comes too late to be used.

@@ -20,9 +20,9 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import ConfigError, EnvironmentCheckError, ServerError
 from penstock.queries import make_schema
-from penstock.s3_settings import s3_settings
-from penstock.session import build_session, require_class
-from penstock.spark_settings import SETTINGS
+from penstock.spark.pipeline_settings import s3_settings
+from penstock.spark.session import build_session, require_class
+from penstock.spark.settings import SETTINGS
 from penstock.tcp_ports import LOOPBACK, holder_of, is_free
 from penstock.views import require_own_schemas, schema_name
 

@@ -20,7 +20,7 @@ from penstock.errors import PenstockError
 from penstock.logs import in_batch
 from penstock.pipeline import Pipeline
 from penstock.preparation import Preparation
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
 from penstock.stopping import StopFile
 
 POLL_SECONDS = 1

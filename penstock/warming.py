@@ -12,8 +12,8 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.model_trust import named_version
 from penstock.registry import Registry, model_metadata
-from penstock.session import is_local
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
+from penstock.spark.session import is_local
 from penstock.udfs.scoring.daemon import PRELOAD_VARIABLE
 
 #: What the workers import beside MLflow, by the module that loads a model.
@@ -33,7 +33,7 @@ def preload_settings(config: PipelineConfig) -> dict[str, str]:
 
 
 def begin_workers(spark: SparkSession) -> None:
-    """Start the Python workers' daemon in the background, where it is this machine's (penstock.session)."""
+    """Start the Python workers' daemon in the background, where it is this machine's (penstock.spark.session)."""
     if is_local(str(spark.sparkContext.master)):
         threading.Thread(target=start_worker, args=(spark,), daemon=True).start()
 

@@ -10,7 +10,7 @@ from penstock.config.metrics import MetricsConfig
 from penstock.metrics import PipelineMetrics
 from penstock.metrics_listener import QueryListener
 from penstock.pipeline import Pipeline
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
 
 
 @contextmanager

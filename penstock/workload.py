@@ -17,7 +17,7 @@ from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, pr
 from penstock.scoring import Scorer
 from penstock.series_answers import REASONS, window_contract
 from penstock.series_batch import new_windows, write_series
-from penstock.tables import Transaction, column_type, lasting_version, prepare_append
+from penstock.spark.tables import Transaction, column_type, lasting_version, prepare_append
 from penstock.timings import Phases
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 from series_sandbox import SeriesSandbox, two_series_model
 
-from penstock.session import build_session
+from penstock.spark.session import build_session
 
 FAST_SPARK = {
     "spark.master": "local[2]",

@@ -17,7 +17,7 @@ import yaml
 from policy_sentry.querying.actions import get_action_data
 
 from penstock.config.loading import load_config
-from penstock.spark_settings import SPARK_VERSION
+from penstock.spark.settings import SPARK_VERSION
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

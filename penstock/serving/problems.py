@@ -14,7 +14,7 @@ from penstock.redaction import without_credentials
 from penstock.serving.errors import status_of
 from penstock.serving.schemas import MOST_ROWS
 from penstock.serving.served import Served
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
 
 #: So much JSON holds MOST_ROWS rows of a wide contract.
 MOST_BODY_BYTES = 32 * 1024 * 1024

@@ -13,7 +13,6 @@ from pyspark.sql import functions as F
 from penstock.checks import ACCEPTED, REASONS
 from penstock.config.pipeline import PipelineConfig
 from penstock.input import accepted_rows
-from penstock.local_frames import local_frame
 from penstock.rows import SOURCE_FILE
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
@@ -24,6 +23,7 @@ from penstock.serving.answers import RowAnswer
 from penstock.serving.loading import LoadedModel
 from penstock.serving.request_rows import Row, checked_request
 from penstock.serving.row_answers import argument
+from penstock.spark.local_frames import local_frame
 
 #: A moment in UTC, as JSON has it.
 ISO_FORMAT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"

@@ -10,7 +10,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, ServerError
 from penstock.serving.app import create_app
 from penstock.serving.served import served_models
-from penstock.session import build_session
+from penstock.spark.session import build_session
 from penstock.tcp_ports import is_free
 
 #: The contract is checked on the driver, by plans too small to be worth compiling or spreading.

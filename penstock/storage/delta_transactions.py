@@ -4,8 +4,8 @@ from deltalake import DeltaTable
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
+from penstock.spark.tables import LAST_VERSION, Transaction
 from penstock.storage.delta_reader import opened_table
-from penstock.tables import LAST_VERSION, Transaction
 
 
 def is_closed(batches: DeltaTable | None, *, pipeline: str, query_id: str) -> bool:

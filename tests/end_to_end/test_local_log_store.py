@@ -8,7 +8,7 @@ import pytest
 from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
-from penstock.spark_settings import SETTINGS
+from penstock.spark.settings import SETTINGS
 
 OURS = SETTINGS["spark.delta.logStore.file.impl"]
 DELTAS = "io.delta.storage.HDFSLogStore"

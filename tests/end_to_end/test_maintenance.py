@@ -23,8 +23,8 @@ from penstock.lease import Lease, maintenance_lease_path
 from penstock.maintenance import Upkeep, maintain_tables
 from penstock.plan import planned_batches
 from penstock.retention import complete_since
+from penstock.spark.tables import table_properties, table_version
 from penstock.storage.files import LocalStorage
-from penstock.tables import table_properties, table_version
 
 ROWS_TABLES = ("predictions", "quarantine", "batches")
 SERIES_TABLES = ("forecasts", "observations", "lags", "quarantine", "batches")

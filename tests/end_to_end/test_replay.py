@@ -14,9 +14,9 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine, with_damaged_pa
 import penstock.workload
 from penstock.errors import AccountingError, EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.lease import Lease
-from penstock.spark_errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS
+from penstock.spark.tables import PreparedAppend, commit_nothing
 from penstock.storage.files import LocalStorage
-from penstock.tables import PreparedAppend, commit_nothing
 
 
 class PowerCutError(Exception):
@@ -279,7 +279,7 @@ def test_a_checkpoint_is_given_up_as_soon_as_a_resume_has_begun(
     def first_only(*arguments: Any) -> None:
         cut_off() if closed else closed.append(commit_nothing(*arguments))
 
-    monkeypatch.setattr("penstock.tables.commit_nothing", first_only)
+    monkeypatch.setattr("penstock.spark.tables.commit_nothing", first_only)
     with pytest.raises(PowerCutError):
         sandbox.run(resume=True)
     monkeypatch.undo()

@@ -15,7 +15,7 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
 from penstock.errors import ConfigError, LedgerError, PlanError
 from penstock.reconciliation import reconcile
-from penstock.tables import PreparedAppend
+from penstock.spark.tables import PreparedAppend
 
 
 class PowerCutError(Exception):

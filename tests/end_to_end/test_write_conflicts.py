@@ -11,8 +11,8 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.merges import merge_once
-from penstock.tables import Transaction, append_once, close_query, set_properties
+from penstock.spark.merge import merge_once
+from penstock.spark.tables import Transaction, append_once, close_query, set_properties
 
 ROWS = 40
 

@@ -5,8 +5,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import penstock.merges
-import penstock.tables
+import penstock.spark.merge
+import penstock.spark.tables
 from faults.bench import Bench
 from faults.feeds import SERIES_FEED
 from faults.launcher import replace_everywhere
@@ -23,7 +23,7 @@ class PowerCutError(Exception):
 def cut_after(table: str) -> Iterator[None]:
     """Let the writes up to that into `table` happen, and raise then."""
     replaced = []
-    for original in (penstock.tables.append_once, penstock.merges.merge_once):
+    for original in (penstock.spark.tables.append_once, penstock.spark.merge.merge_once):
 
         def write_then_cut(frame: Any, path: str, transaction: Any, original: Any = original, **options: Any) -> None:
             original(frame, path, transaction, **options)
@@ -32,18 +32,18 @@ def cut_after(table: str) -> Iterator[None]:
 
         replace_everywhere(original, write_then_cut)
         replaced.append((write_then_cut, original))
-    commit = penstock.tables.PreparedAppend.commit
+    commit = penstock.spark.tables.PreparedAppend.commit
 
-    def commit_then_cut(append: penstock.tables.PreparedAppend) -> None:
+    def commit_then_cut(append: penstock.spark.tables.PreparedAppend) -> None:
         commit(append)
         if Path(append.path).name == table:
             raise PowerCutError
 
-    penstock.tables.PreparedAppend.commit = commit_then_cut  # type: ignore[method-assign]
+    penstock.spark.tables.PreparedAppend.commit = commit_then_cut  # type: ignore[method-assign]
     try:
         yield
     finally:
-        penstock.tables.PreparedAppend.commit = commit  # type: ignore[method-assign]
+        penstock.spark.tables.PreparedAppend.commit = commit  # type: ignore[method-assign]
         for replacement, original in replaced:
             replace_everywhere(replacement, original)
 

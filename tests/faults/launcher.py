@@ -18,10 +18,10 @@ from typing import Any
 import click
 
 import penstock.lease
-import penstock.merges
 import penstock.plan
 import penstock.running
-import penstock.tables
+import penstock.spark.merge
+import penstock.spark.tables
 from faults.killing import kill_session
 from penstock.config.pipeline import S3Config
 from penstock.storage.files import Storage
@@ -93,13 +93,13 @@ def build_in(moment: Moment) -> None:
         here = moment.write == "plan" and plan.batch_id == moment.batch_id
         return moment.around(fix, checkpoint) if here else fix()
 
-    prepare_append, commit = penstock.tables.prepare_append, penstock.tables.PreparedAppend.commit
-    writes = [penstock.tables.append_once, penstock.merges.merge_once]
+    prepare_append, commit = penstock.spark.tables.prepare_append, penstock.spark.tables.PreparedAppend.commit
+    writes = [penstock.spark.tables.append_once, penstock.spark.merge.merge_once]
     if moment.when == "within":
         writes.append(prepare_append)
     else:
         # What was prepared is written when it is committed.
-        penstock.tables.PreparedAppend.commit = lambda append: wrapped(lambda *_: commit(append))(  # type: ignore[method-assign]
+        penstock.spark.tables.PreparedAppend.commit = lambda append: wrapped(lambda *_: commit(append))(  # type: ignore[method-assign]
             append.frame, append.path, append.transaction
         )
     for write in writes:

@@ -37,8 +37,8 @@ from faults import (
 from faults.bench import PROJECT, Bench
 from faults.result import Fault, Progress, Result, as_json, as_table
 from penstock.config.pipeline import S3Config
-from penstock.s3_settings import s3_settings
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import s3_settings
+from penstock.spark.session import build_session
 
 FAULTS: tuple[Fault, ...] = (
     cut_after_each_write.FAULT,

@@ -16,8 +16,8 @@ from faults.feeds import plain
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import S3Config
-from penstock.s3_settings import s3_settings
-from penstock.session import build_session
+from penstock.spark.pipeline_settings import s3_settings
+from penstock.spark.session import build_session
 
 TABLES = {
     "wine": ("predictions", "quarantine", "batches"),

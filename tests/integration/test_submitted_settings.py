@@ -8,7 +8,7 @@ from pathlib import Path
 from processes import PROJECT
 
 SCRIPT = """
-from penstock.session import build_session
+from penstock.spark.session import build_session
 asked = {"spark.sql.shuffle.partitions": "7", "spark.sql.session.timeZone": "Europe/Vienna"}
 spark = build_session("asked", settings=asked)
 print({key: spark.conf.get(key) for key in (*asked, "spark.sql.csv.parser.columnPruning.enabled")})

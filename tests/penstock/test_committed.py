@@ -1,4 +1,4 @@
-"""What a batch committed, from its own commit: the same as a query over the table finds."""
+"""What a batch commit_log, from its own commit: the same as a query over the table finds."""
 
 from pathlib import Path
 
@@ -7,11 +7,11 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock import committed
-from penstock.committed import committed_files, committed_groups, groups_in_table, has_changed
-from penstock.merges import Span, merge_once, replace_once
+from penstock.spark import commit_log
+from penstock.spark.commit_log import committed_files, committed_groups, groups_in_table, has_changed
+from penstock.spark.merge import Span, merge_once, replace_once
+from penstock.spark.tables import Transaction, append_once, close_query, commit_nothing
 from penstock.storage.files import LocalStorage
-from penstock.tables import Transaction, append_once, close_query, commit_nothing
 
 ROWS = [("/in/a b.csv", None), ("/in/a b.csv", None), ("/in/a b.csv", "boom"), ("/in/ü%20.csv", "boom")]
 STORAGE = LocalStorage()
@@ -88,7 +88,7 @@ def test_commits_far_back_are_left_to_a_query(spark: SparkSession, table: str, m
             batch(number, "m"),
             keys=["error"],
         )
-    monkeypatch.setattr(committed, "LOOK_BACK", 2)
+    monkeypatch.setattr(commit_log, "LOOK_BACK", 2)
     assert committed_files(STORAGE, table, batch(0)) is None
     assert sum(groups(spark, table, 0).values()) == len(ROWS)
 

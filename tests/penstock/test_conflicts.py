@@ -1,8 +1,8 @@
 import pytest
 from delta.exceptions import ConcurrentDeleteReadException, MetadataChangedException
 
-from penstock.conflicts import ATTEMPTS, commit
 from penstock.errors import TableConflictError
+from penstock.spark.commit_retry import ATTEMPTS, commit
 
 
 class Write:
@@ -20,7 +20,7 @@ class Write:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    monkeypatch.setattr("penstock.conflicts.PAUSE_SECONDS", 0)
+    monkeypatch.setattr("penstock.spark.commit_retry.PAUSE_SECONDS", 0)
 
 
 def conflict(kind=ConcurrentDeleteReadException):

@@ -3,15 +3,15 @@ import sys
 
 import pytest
 
-from penstock import environment
-from penstock.environment import (
+from penstock.errors import EnvironmentCheckError
+from penstock.spark import environment
+from penstock.spark.environment import (
     check_jars,
     check_java,
     check_packages,
     check_python,
 )
-from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import DELTA_JAR, OWN_JAR
+from penstock.spark.settings import DELTA_JAR, OWN_JAR
 from penstock.udfs.scoring.installed import requirement_lines, requirement_problem, unmet
 
 

@@ -12,7 +12,7 @@ from penstock import judging
 from penstock.input import accepted_rows, rejected_rows
 from penstock.judging import JudgedRows, Verdicts, judged_and_kept, judged_in_passing
 from penstock.schemas.tables import BATCH_COLUMNS, TableSpec, contract_columns
-from penstock.tables import Transaction, create_table, prepare_append
+from penstock.spark.tables import Transaction, create_table, prepare_append
 
 GOOD, REPEATED, BAD = b"x,note\n1,a\n\n2,b\n", b"x,note\n1,a\nx,note\n", b"x,note\n1,a\none,b\n"
 

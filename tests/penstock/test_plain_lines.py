@@ -9,8 +9,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect
-from penstock.jvm_columns import split_plain_line
 from penstock.rows import parser_options
+from penstock.spark.functions import split_plain_line
 
 TEXTS = {"a": "string", "b": "string", "c": "string"}
 WITH_NUMBER = {"a": "string", "b": "double", "c": "void"}

@@ -3,8 +3,8 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from penstock.errors import EnvironmentCheckError
-from penstock.session import check_master, require_class, start_jvm
-from penstock.spark_settings import FILE_MANAGER
+from penstock.spark.session import check_master, require_class, start_jvm
+from penstock.spark.settings import FILE_MANAGER
 
 
 def test_secrets_are_not_in_the_command_line_of_the_jvm(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
 from test_metrics import config
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.s3_settings import settings_of
+from penstock.spark.pipeline_settings import settings_of
 
 
 def test_spark_is_told_of_metrics_only_where_they_are_asked_for():

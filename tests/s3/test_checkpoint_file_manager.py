@@ -7,7 +7,7 @@ from pyspark.sql import DataFrame, SparkSession
 from s3_proxy import S3Proxy
 from s3_store import TAKEN_FOR_SPARK, Bucket, create_file, fails_with, file_manager, open_file
 
-from penstock.spark_settings import SETTINGS
+from penstock.spark.settings import SETTINGS
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

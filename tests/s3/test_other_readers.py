@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from s3_server import S3Server
 from sandbox import Sandbox, TestRegistry
 
-from penstock.tables import table_at
+from penstock.spark.tables import table_at
 
 FILES = 6
 TABLES = ("predictions", "quarantine", "batches")

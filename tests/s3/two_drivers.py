@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from s3_server import S3Server, s3a_settings
 from s3_store import create_file, wins, write_log
 
-from penstock.session import build_session
+from penstock.spark.session import build_session
 
 START_SECONDS = 180
 WORK_SECONDS = 3600

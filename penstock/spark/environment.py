@@ -11,7 +11,7 @@ from pathlib import Path
 import pyspark
 
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import DELTA_JAR, DELTA_VERSION, OWN_JAR, SPARK_VERSION
+from penstock.spark.settings import DELTA_JAR, DELTA_VERSION, OWN_JAR, SPARK_VERSION
 
 PYTHON = (3, 11)
 JAVA = (17, 21)

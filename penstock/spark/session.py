@@ -13,9 +13,9 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 import penstock.udfs.scoring.daemon
-from penstock.environment import java_command
 from penstock.errors import EnvironmentCheckError
-from penstock.spark_settings import APPENDER, FILE_MANAGER, LINE_SPLITTER, OWN_JAR, SETTINGS
+from penstock.spark.environment import java_command
+from penstock.spark.settings import APPENDER, FILE_MANAGER, LINE_SPLITTER, OWN_JAR, SETTINGS
 from penstock.udfs.scoring.pickled import VARIABLE
 
 LOCAL_MASTER = re.compile(r"local(\[.*\])?")

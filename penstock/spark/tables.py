@@ -11,10 +11,10 @@ from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
-from penstock.conflicts import commit
 from penstock.errors import EnvironmentCheckError
 from penstock.plan import Plan
 from penstock.schemas.tables import TableSpec
+from penstock.spark.commit_retry import commit
 
 #: A query's writes are dropped from now on: no later version can be higher.
 LAST_VERSION = 2**63 - 1

@@ -8,8 +8,8 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.conflicts import commit
-from penstock.tables import Transaction, stamped
+from penstock.spark.commit_retry import commit
+from penstock.spark.tables import Transaction, stamped
 
 
 def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
+from penstock.spark.tables import Transaction, batch_rows
 from penstock.storage.files import Storage
-from penstock.tables import Transaction, batch_rows
 
 #: How many commits from the last checkpoint back are looked at for the batch's own. Others are by maintenance.
 LOOK_BACK = 20

@@ -1,6 +1,6 @@
 """The Spark settings that every pipeline runs with: the one source of conf/spark-defaults.conf and of the session.
 
-`python -m penstock.spark_settings` prints the file.
+`python -m penstock.spark.settings` prints the file.
 """
 
 SPARK_VERSION = "4.2.0"
@@ -61,7 +61,7 @@ SETTINGS: dict[str, str] = {
 
 def as_properties() -> str:
     """The settings in the format of spark-defaults.conf."""
-    header = "# Made from penstock/spark_settings.py: python -m penstock.spark_settings > conf/spark-defaults.conf\n"
+    header = "# Made from penstock/spark/settings.py: python -m penstock.spark.settings > conf/spark-defaults.conf\n"
     width = max(map(len, SETTINGS)) + 1
     return header + "".join(f"{key:<{width}} {value}\n" for key, value in SETTINGS.items())
 

@@ -1,7 +1,7 @@
 """What the config tells Spark: of S3, from its section `s3`, of metrics, and what its section `spark` says itself."""
 
 from penstock.config.pipeline import PipelineConfig, S3Config
-from penstock.spark_metrics import metrics_settings
+from penstock.spark.metrics_settings import metrics_settings
 
 
 def settings_of(config: PipelineConfig) -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The Spark session, its settings, and the Delta tables."""
