@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from types import TracebackType
 
 from penstock.accounting import BatchRecord
-from penstock.arrivals import batch_numbers, log_offset, query_id_of, whole_log
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
-from penstock.inbox import list_inbox
+from penstock.sources.arrivals import batch_numbers, log_offset, query_id_of, whole_log
+from penstock.sources.listing import list_inbox
 from penstock.storage.files import Storage
 
 #: A listing of S3 that hangs at the end of a job is left behind.

@@ -6,13 +6,13 @@ from pyspark.sql import SparkSession
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.contract_check import check_rules
 from penstock.doctor import Finding, found
 from penstock.ledger import check_ledger, read_state
 from penstock.model_trust import named_version
 from penstock.registry import Registry
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.scoring import checked_ports
+from penstock.sources.rules import check_rules
 from penstock.spark.tables import new_columns, table_exists
 from penstock.storage.routing import storage_of
 from penstock.udfs.scoring.outputs import prediction_type

@@ -11,19 +11,19 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.admission import admit_files
-from penstock.arrivals import Arrival
 from penstock.config.loading import load_contract
 from penstock.config.locations import absolute_location
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers
-from penstock.contract_check import check_rules
 from penstock.errors import FitError
-from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.plan import PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.series_answers import SUPERSEDED
 from penstock.series_windows import REVISION
+from penstock.sources.admission import admit_files
+from penstock.sources.arrivals import Arrival
+from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows
+from penstock.sources.rules import check_rules
 from penstock.spark.tables import table_at, table_version
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of

@@ -3,16 +3,16 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.checks import ACCEPTED, REASONS, check_rows
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.contract_check import check_rules
 from penstock.model_trust import named_version
 from penstock.registry import Registry
-from penstock.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import spark_type
 from penstock.scoring import build_scorer
+from penstock.sources.casts import ACCEPTED, REASONS, check_rows
+from penstock.sources.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
+from penstock.sources.rules import check_rules
 from penstock.storage.paths import literal_glob, normal_path_column
 
 

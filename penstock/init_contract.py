@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from penstock.init_types import Kind
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.inference.types import Kind
 
 LONGEST_LINE = 120
 INDENT = "    "

@@ -12,7 +12,6 @@ from penstock.errors import ConfigError
 from penstock.init_config import SeriesSettings, config_text
 from penstock.init_contract import contract_text, fields_of
 from penstock.init_naming import check_pipeline_name, column_names
-from penstock.init_sample import Sample, read_sample
 from penstock.init_series import (
     TABLE_COLUMNS,
     SeriesColumns,
@@ -22,9 +21,10 @@ from penstock.init_series import (
     times_by_series,
 )
 from penstock.init_steps import Written
-from penstock.init_types import Kind
 from penstock.init_writing import sample_without, text_file, write_all
 from penstock.schemas.contract import Contract
+from penstock.sources.inference.sample import Sample, read_sample
+from penstock.sources.inference.types import Kind
 
 SHOWN_COLUMNS = 30
 PLAIN_FILE_NAME = re.compile(r"[\w. -]{1,60}")

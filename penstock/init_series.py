@@ -8,8 +8,8 @@ from pandas.tseries.frequencies import infer_freq, to_offset
 from penstock.calendar import Calendar
 from penstock.config.series_contract import IDS, NUMERIC, TIMES
 from penstock.errors import ConfigError
-from penstock.init_sample import Sample
-from penstock.init_types import Kind, python_format
+from penstock.sources.inference.sample import Sample
+from penstock.sources.inference.types import Kind, python_format
 
 #: Columns of the tables of series; a variable of such a name would be two columns of one.
 TABLE_COLUMNS = frozenset({"series_id", "ds", "slot", "number", "observed_at"})

@@ -10,11 +10,11 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.admission_csv import UTF8_MARK
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
-from penstock.init_dialect import cut_records, reader_options
-from penstock.init_sample import Sample, opened_bytes
+from penstock.sources.formats.csv_admission import UTF8_MARK
+from penstock.sources.inference.dialect import cut_records, reader_options
+from penstock.sources.inference.sample import Sample, opened_bytes
 
 ROWS_AT_ONCE = 100_000
 

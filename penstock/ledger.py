@@ -9,12 +9,12 @@ from delta.tables import DeltaTable
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.arrivals import batch_numbers, query_id_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import LedgerError
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.series_state import rebuild_lags
+from penstock.sources.arrivals import batch_numbers, query_id_of
 from penstock.spark.commit_retry import commit
 from penstock.spark.tables import close_query, table_exists
 from penstock.storage.delta_reader import opened_table

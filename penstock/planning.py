@@ -7,13 +7,9 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.admission import admit_files
-from penstock.arrivals import Arrival, arrivals
 from penstock.champion import Choice
 from penstock.config.pipeline import MAX_FILE_AGE_SECONDS
-from penstock.damage import without_damage
 from penstock.errors import PlanError
-from penstock.input import accepted_rows, checked_rows
 from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
 from penstock.plan import (
@@ -27,6 +23,10 @@ from penstock.plan import (
     read_plan,
 )
 from penstock.replay_plan import REPLAY_QUERY, replay_numbers
+from penstock.sources.admission import admit_files
+from penstock.sources.arrivals import Arrival, arrivals
+from penstock.sources.parquet_damage import without_damage
+from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.workload import workload_of
 

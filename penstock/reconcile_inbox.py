@@ -9,10 +9,10 @@ import pyarrow.parquet as pq
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.admission import CSV_ENDINGS, PARQUET_ENDINGS, WORKERS, format_of
-from penstock.admission_csv import MISREAD
 from penstock.config.pipeline import SourceConfig
-from penstock.rows import has_text
+from penstock.sources.admission import CSV_ENDINGS, PARQUET_ENDINGS, WORKERS, format_of
+from penstock.sources.formats.csv_admission import MISREAD
+from penstock.sources.rows import has_text
 from penstock.storage.files import FileStatus, Storage
 from penstock.storage.paths import literal_glob, normal_path_column
 

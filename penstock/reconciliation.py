@@ -13,7 +13,6 @@ from pyspark.sql import SparkSession
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import LeaseError
-from penstock.inbox import list_inbox
 from penstock.lease import Holder, lease_path, read_holder
 from penstock.reconcile_balance import Balance, File, Total, balance_of, totals_by_state
 from penstock.reconcile_books import Books, pinned_tables, read_books
@@ -32,6 +31,7 @@ from penstock.reconcile_inbox import count_rows
 from penstock.reconcile_tables import Difference, compare_with_tables
 from penstock.reconcile_verdicts import miscounted, misplaced, taken_twice, unaccounted
 from penstock.retention import complete_since
+from penstock.sources.listing import list_inbox
 from penstock.storage.files import FileStatus, Storage
 from penstock.storage.routing import storage_of
 from penstock.workload import workload_of

@@ -5,10 +5,7 @@ from collections.abc import Callable, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.admission import admit_files
-from penstock.arrivals import Arrival
 from penstock.champion import Choice
-from penstock.damage import without_damage
 from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, newest_plan
@@ -17,6 +14,9 @@ from penstock.replay_plan import REPLAY_QUERY, replay_numbers
 from penstock.replay_rows import waiting
 from penstock.replaying import replayed
 from penstock.series_late import unused_observations, windows_again
+from penstock.sources.admission import admit_files
+from penstock.sources.arrivals import Arrival
+from penstock.sources.parquet_damage import without_damage
 from penstock.spark.tables import lasting_version
 from penstock.workload import workload_of
 

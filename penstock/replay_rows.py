@@ -8,11 +8,12 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.admission_csv import header_reasons, split_header
-from penstock.checks import JSON_TEXT, check_rows
 from penstock.config.pipeline import CsvDialect, PipelineConfig
 from penstock.plan import CsvLayout, QuarantineReplay
-from penstock.rows import (
+from penstock.schemas.contract import Contract, Field
+from penstock.sources.casts import JSON_TEXT, check_rows
+from penstock.sources.formats.csv_admission import header_reasons, split_header
+from penstock.sources.rows import (
     DAMAGED_BYTES,
     DAMAGED_TEXT,
     HEADER,
@@ -26,7 +27,6 @@ from penstock.rows import (
     quoted,
     unprintable,
 )
-from penstock.schemas.contract import Contract, Field
 from penstock.spark.tables import table_at
 
 

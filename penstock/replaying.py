@@ -17,13 +17,13 @@ from pyspark.sql import functions as F
 
 from penstock.accounting import BatchRecord, count_batch
 from penstock.batch import write_marker, write_quarantine
-from penstock.checks import ACCEPTED, REASONS
-from penstock.input import accepted_rows, checked_rows, rejected_rows
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile, QuarantineReplay, check_files_unchanged, check_plan_fits
 from penstock.replay_plan import REPLAY_QUERY
 from penstock.replay_rows import judged_again, waiting_rows
-from penstock.rows import HEADER, RAW, SOURCE_FILE
+from penstock.sources.casts import ACCEPTED, REASONS
+from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows
+from penstock.sources.rows import HEADER, RAW, SOURCE_FILE
 from penstock.spark.commit_retry import commit
 from penstock.spark.local_frames import local_frame
 from penstock.spark.tables import Transaction

@@ -9,13 +9,13 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from penstock.admission import format_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.init_parquet import contract_type, first_rows_of
-from penstock.init_sample import read_texts, refuse_no_file
-from penstock.init_types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.admission import format_of
+from penstock.sources.inference.parquet import contract_type, first_rows_of
+from penstock.sources.inference.sample import read_texts, refuse_no_file
+from penstock.sources.inference.types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
 
 Task = Literal["regression", "classification"]
 #: An integer target with more different values is a quantity, with fewer a class.

@@ -12,7 +12,6 @@ from penstock.accounting import BatchRecord
 from penstock.champion import Champion
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.contract_check import check_rules
 from penstock.doctor import check_at_start
 from penstock.executors import check_executors
 from penstock.lease import Lease, lease_path
@@ -26,6 +25,7 @@ from penstock.schemas.contract import Contract
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.scoring import checked_ports
 from penstock.series_state import adapt_lags, check_frequency
+from penstock.sources.rules import check_rules
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 from penstock.spark.tables import column_type, prepare_table

@@ -15,13 +15,13 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from sample_contracts import SMALL
 
 from penstock.accounting import BatchRecord
-from penstock.admission import admit_files
-from penstock.arrivals import Arrival
 from penstock.config.pipeline import CsvDialect, PipelineConfig, S3Config, SourceConfig
-from penstock.input import checked_rows
 from penstock.replay_job import run_replay
 from penstock.running import run_pipeline
 from penstock.schemas.wine import MEASUREMENTS
+from penstock.sources.admission import admit_files
+from penstock.sources.arrivals import Arrival
+from penstock.sources.reading import checked_rows
 from penstock.storage.files import LocalStorage, Storage
 from penstock.storage.routing import LocatedStorage
 

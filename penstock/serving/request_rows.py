@@ -7,8 +7,9 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.checks import check_rows
-from penstock.rows import (
+from penstock.schemas.contract import Contract
+from penstock.sources.casts import check_rows
+from penstock.sources.rows import (
     DAMAGED_TEXT,
     HEADER,
     IS_HEADER,
@@ -19,7 +20,6 @@ from penstock.rows import (
     any_of,
     has_damaged_text,
 )
-from penstock.schemas.contract import Contract
 
 #: A value of a JSON row: one for each field of the contract, in its order.
 Value = str | int | float | bool | None
@@ -38,7 +38,7 @@ def as_text(value: Value) -> str | None:
 
 
 def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> DataFrame:
-    """The columns of `penstock.rows`; `source_file` is the row's number in the request.
+    """The columns of `penstock.sources.rows`; `source_file` is the row's number in the request.
 
     An Arrow table of this size becomes a relation on the driver, and what is selected from it needs no Spark job.
     """

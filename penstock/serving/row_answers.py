@@ -9,13 +9,13 @@ from mlflow.types import DataType as MlflowType
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.checks import ACCEPTED, REASONS
 from penstock.schemas.contract import Contract
 from penstock.scoring import model_argument
 from penstock.serving.answers import RowAnswer, predictions
 from penstock.serving.loading import LoadedModel
 from penstock.serving.request_rows import Row, checked_request
 from penstock.serving.together import Together
+from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.udfs.scoring.outputs import Port
 
 #: So many rows of several requests are checked at once.

@@ -10,10 +10,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.checks import ACCEPTED, REASONS
 from penstock.config.pipeline import PipelineConfig
-from penstock.input import accepted_rows
-from penstock.rows import SOURCE_FILE
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
 from penstock.scoring import SCORED
@@ -23,6 +20,9 @@ from penstock.serving.answers import RowAnswer
 from penstock.serving.loading import LoadedModel
 from penstock.serving.request_rows import Row, checked_request
 from penstock.serving.row_answers import argument
+from penstock.sources.casts import ACCEPTED, REASONS
+from penstock.sources.reading import accepted_rows
+from penstock.sources.rows import SOURCE_FILE
 from penstock.spark.local_frames import local_frame
 
 #: A moment in UTC, as JSON has it.

@@ -9,7 +9,6 @@ from pyspark.sql import SparkSession
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
-from penstock.contract_check import check_rules
 from penstock.errors import ConfigError
 from penstock.registry import ModelVersion, Registry
 from penstock.schemas.contract import Contract
@@ -19,6 +18,7 @@ from penstock.serving.request_rows import Row
 from penstock.serving.row_answers import Answerer, RowAnswerer
 from penstock.serving.series_forecasts import SeriesAnswerer
 from penstock.serving.versions import Versions
+from penstock.sources.rules import check_rules
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,13 @@ import pytest
 from pyspark.sql import SparkSession
 from sandbox import HEADER, WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, csv_line, wine, with_damaged_pages
 
-from penstock.admission import admit_files
-from penstock.admission_csv import OTHER_COMPRESSIONS
-from penstock.arrivals import Arrival
 from penstock.reconcile_files import State
 from penstock.reconciliation import reconcile
 from penstock.schemas.wine import MEASUREMENTS
-from penstock.settling import settle
+from penstock.sources.admission import admit_files
+from penstock.sources.arrivals import Arrival
+from penstock.sources.formats.csv_admission import OTHER_COMPRESSIONS
+from penstock.sources.settling import settle
 
 PERMUTED = tuple(reversed(MEASUREMENTS))
 WITHOUT_ALCOHOL = tuple(name for name in MEASUREMENTS if name != "alcohol")
@@ -292,7 +292,7 @@ def test_a_file_that_never_settles_is_refused(sandbox: Sandbox, monkeypatch: pyt
         write_on(0)
         return settle(arrived, sleep=write_on, **options)
 
-    monkeypatch.setattr("penstock.admission.settle", settle_while_growing)
+    monkeypatch.setattr("penstock.sources.admission.settle", settle_while_growing)
     [record] = sandbox.run()
     assert sandbox.reasons("growing.csv")[0][0].startswith("file: still being written after 0.5 s")
     assert (record.accepted, record.files_refused) == (1, 1)

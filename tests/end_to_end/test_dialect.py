@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from sample_contracts import SMALL
 from sandbox import Sandbox, checked_files
 
-from penstock.input import accepted_rows, rejected_rows
+from penstock.sources.reading import accepted_rows, rejected_rows
 
 
 @pytest.mark.parametrize(

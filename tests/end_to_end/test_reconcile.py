@@ -15,12 +15,12 @@ from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters, 
 from test_replay import run_cut_off
 
 from penstock import reconcile_books, reconciliation
-from penstock.arrivals import file_stream, whole_log
 from penstock.errors import EnvironmentCheckError
-from penstock.inbox import list_inbox
 from penstock.reconcile_files import State
 from penstock.reconcile_report import as_text
 from penstock.reconciliation import Reconciliation, reconcile
+from penstock.sources.arrivals import file_stream, whole_log
+from penstock.sources.listing import list_inbox
 from penstock.storage.files import LocalStorage
 
 BAD = wine(alcohol="abc")

@@ -18,8 +18,8 @@ from sandbox import Sandbox, TestRegistry
 
 from faults.killing import kill_session, signal_all
 from penstock.accounting import BatchRecord
-from penstock.arrivals import batch_numbers
 from penstock.running import run_pipeline
+from penstock.sources.arrivals import batch_numbers
 from penstock.stopping import StopFile
 
 PROJECT = Path(__file__).parents[2]

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.admission import admit_files, format_of
-from penstock.arrivals import Arrival
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import StorageError
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.admission import admit_files, format_of
+from penstock.sources.arrivals import Arrival
 from penstock.storage.files import LocalStorage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))

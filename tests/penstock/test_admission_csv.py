@@ -3,10 +3,10 @@ import os
 
 import pytest
 
-from penstock import admission_csv
-from penstock.admission_csv import admit_csv
 from penstock.config.pipeline import CsvDialect
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.formats import csv_admission
+from penstock.sources.formats.csv_admission import admit_csv
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
@@ -124,7 +124,7 @@ def test_only_blank_lines_are_refused(admit, content):
 
 
 def test_a_header_longer_than_the_limit_is_refused(admit):
-    file = admit(b"x," * (admission_csv.HEADER_BYTES // 2 + 10) + HEADER)
+    file = admit(b"x," * (csv_admission.HEADER_BYTES // 2 + 10) + HEADER)
     assert file.reasons == ("file: has no line within its first 1048576 bytes; expected a header",)
 
 
@@ -262,8 +262,8 @@ def test_an_unclosed_quote_far_into_a_file_is_found(admit):
 
 
 def test_an_escaped_quote_across_two_chunks_is_one(admit, monkeypatch):
-    monkeypatch.setattr(admission_csv, "CHUNK_BYTES", 16)
-    monkeypatch.setattr(admission_csv, "HEADER_BYTES", len(HEADER) + 16)
+    monkeypatch.setattr(csv_admission, "CHUNK_BYTES", 16)
+    monkeypatch.setattr(csv_admission, "HEADER_BYTES", len(HEADER) + 16)
     for shift in range(20):
         content = HEADER + b'"' + b"x" * shift + b'\\"y",3,4\n'
         assert admit(content, multi_line=True, escape="\\").reasons == (), f"shifted by {shift}"

@@ -5,8 +5,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.admission_parquet import admit_parquet
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.formats.parquet_admission import admit_parquet
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()

@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from penstock.arrivals import Arrival, Logged, arrivals, query_id_of, whole_log
 from penstock.errors import PlanError
+from penstock.sources.arrivals import Arrival, Logged, arrivals, query_id_of, whole_log
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()

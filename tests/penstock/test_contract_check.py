@@ -3,9 +3,9 @@
 import pytest
 from pyspark.sql import SparkSession
 
-from penstock.contract_check import check_rules
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract, Field, Rule
+from penstock.sources.rules import check_rules
 
 FIELDS = (Field(name="x", type="double"), Field(name="at", type="timestamp"), Field(name="note", type="string"))
 

@@ -10,14 +10,14 @@ import pytest
 from sandbox import with_damaged_pages
 
 from penstock import batch
-from penstock.admission import admit_files
-from penstock.arrivals import Arrival
 from penstock.batch import UnreadableInputError, amended_plan
 from penstock.config.pipeline import SourceConfig
-from penstock.damage import without_damage
 from penstock.errors import PlanError, StorageError
 from penstock.plan import Plan, plan_path, read_plan
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.admission import admit_files
+from penstock.sources.arrivals import Arrival
+from penstock.sources.parquet_damage import without_damage
 from penstock.storage.files import LocalStorage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))

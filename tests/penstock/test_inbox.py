@@ -2,7 +2,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from penstock.inbox import name_filter
+from penstock.sources.listing import name_filter
 
 PARTS = st.sampled_from(["a", "b", "C", ".", "*", "?", "[ab]", "[!a]", "[a-c]", "{a,b}", "{a*,[!b]c}", "\\*", "\\{"])
 PARTS |= st.sampled_from(["+", "$", "(", ")", "|", "^", ",", "}", "!", "-", "é", " "])

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from penstock.init_contract import contract_text, fields_of, python_text
 from penstock.init_naming import column_names
-from penstock.init_types import Kind
 from penstock.schemas.contract import Contract
+from penstock.sources.inference.types import Kind
 
 ROOT = Path(__file__).parents[2]
 KINDS = {

@@ -6,13 +6,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from penstock.admission_csv import read_header
-from penstock.admission_parquet import schema_reasons
 from penstock.errors import ConfigError
 from penstock.init_contract import fields_of
 from penstock.init_naming import column_names
-from penstock.init_sample import read_sample
 from penstock.schemas.contract import Contract
+from penstock.sources.formats.csv_admission import read_header
+from penstock.sources.formats.parquet_admission import schema_reasons
+from penstock.sources.inference.sample import read_sample
 
 
 @pytest.fixture

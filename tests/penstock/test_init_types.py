@@ -1,6 +1,6 @@
 import pytest
 
-from penstock.init_types import Kind, kind_of, null_marker_of, wants_trim
+from penstock.sources.inference.types import Kind, kind_of, null_marker_of, wants_trim
 
 
 @pytest.mark.parametrize(

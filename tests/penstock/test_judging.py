@@ -8,10 +8,10 @@ from pyspark.sql.types import StructType
 from sample_contracts import SMALL
 from sandbox import Sandbox, checked_files
 
-from penstock import judging
-from penstock.input import accepted_rows, rejected_rows
-from penstock.judging import JudgedRows, Verdicts, judged_and_kept, judged_in_passing
 from penstock.schemas.tables import BATCH_COLUMNS, TableSpec, contract_columns
+from penstock.sources import rejections
+from penstock.sources.reading import accepted_rows, rejected_rows
+from penstock.sources.rejections import JudgedRows, Verdicts, judged_and_kept, judged_in_passing
 from penstock.spark.tables import Transaction, create_table, prepare_append
 
 GOOD, REPEATED, BAD = b"x,note\n1,a\n\n2,b\n", b"x,note\n1,a\nx,note\n", b"x,note\n1,a\none,b\n"
@@ -61,7 +61,7 @@ def test_a_pass_that_saw_all_rows_is_not_made_again(
     create_table(spark, str(tmp_path / "table"), spec)
     rows = accepted_rows(judged.in_passing, SMALL).drop("source_file")
     append = prepare_append(rows, str(tmp_path / "table"), Transaction(pipeline="p", query_id="q", batch_id=0))
-    monkeypatch.setattr(judging, "counted", lambda *_, **__: pytest.fail("counted"))
+    monkeypatch.setattr(rejections, "counted", lambda *_, **__: pytest.fail("counted"))
     assert append.rows == 3
     assert judged.count(append.rows) == Verdicts(accepted=3, repeated_headers=0, others=1)
 

@@ -1,9 +1,9 @@
 import pytest
 
-from penstock.arrivals import Logged
 from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
 from penstock.reconcile_files import Delivery, Placing, Progress, State, Stream, deliveries
 from penstock.replay_plan import REPLAY_QUERY
+from penstock.sources.arrivals import Logged
 from penstock.storage.files import FileStatus
 
 BATCH = Batch("q", 0)

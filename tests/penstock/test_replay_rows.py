@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from penstock.checks import ACCEPTED, REASONS
 from penstock.replay_rows import judge_json
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.casts import ACCEPTED, REASONS
 
 #: (type of the field, value in the JSON, value in the table)
 TAKEN: list[tuple[str, str, Any]] = [

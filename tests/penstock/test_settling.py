@@ -3,9 +3,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from penstock import settling
-from penstock.arrivals import Arrival
-from penstock.settling import VANISHED, settle
+from penstock.sources import settling
+from penstock.sources.arrivals import Arrival
+from penstock.sources.settling import VANISHED, settle
 from penstock.storage.files import LocalStorage
 
 START = 1_700_000_000.0

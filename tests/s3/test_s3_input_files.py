@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 from s3_proxy import Answer, Fault, Forward, Request, S3Proxy, break_off, outage, refuse
 
-from penstock.admission import admit_files
-from penstock.arrivals import Arrival
 from penstock.config.pipeline import S3Config, SourceConfig
-from penstock.damage import without_damage
 from penstock.errors import StorageError
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.admission import admit_files
+from penstock.sources.arrivals import Arrival
+from penstock.sources.parquet_damage import without_damage
 from penstock.storage.s3 import S3Storage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))

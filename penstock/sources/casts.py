@@ -6,9 +6,9 @@ from functools import lru_cache
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from penstock.rows import HEADER, IS_HEADER, NUMBER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.schemas.contract import Contract, Field, Rule
 from penstock.schemas.tables import spark_type
+from penstock.sources.rows import HEADER, IS_HEADER, NUMBER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.spark.functions import parse_number
 
 ACCEPTED = "_accepted"

@@ -9,9 +9,9 @@ from pyspark import StorageLevel
 from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
-from penstock.checks import ACCEPTED
-from penstock.input import rejected_rows
-from penstock.rows import IS_HEADER
+from penstock.sources.casts import ACCEPTED
+from penstock.sources.reading import rejected_rows
+from penstock.sources.rows import IS_HEADER
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from penstock.admission_parquet import spark_type_of
 from penstock.errors import ConfigError
 from penstock.init_naming import refuse_doubled_headers
-from penstock.init_types import Kind
+from penstock.sources.formats.parquet_admission import spark_type_of
+from penstock.sources.inference.types import Kind
 
 PARQUET_MAGIC = b"PAR1"
 #: The contract's type for what Spark reads a column as.

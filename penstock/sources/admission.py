@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from penstock.admission_csv import admit_csv
-from penstock.admission_parquet import admit_parquet
-from penstock.arrivals import Arrival
 from penstock.config.pipeline import SourceConfig
 from penstock.plan import PlannedFile, refused_file
 from penstock.schemas.contract import Contract
-from penstock.settling import VANISHED, Settled, settle
+from penstock.sources.arrivals import Arrival
+from penstock.sources.formats.csv_admission import admit_csv
+from penstock.sources.formats.parquet_admission import admit_parquet
+from penstock.sources.settling import VANISHED, Settled, settle
 from penstock.storage.files import Storage, is_of_content, trouble_with
 
 WORKERS = 16

@@ -7,11 +7,11 @@ from itertools import groupby
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from penstock.checks import ACCEPTED, REASONS, check_rows
 from penstock.config.pipeline import CsvDialect
 from penstock.plan import PlannedFile
-from penstock.rows import HEADER, IS_HEADER, RAW, SOURCE_FILE, read_csv, read_parquet
 from penstock.schemas.contract import Contract
+from penstock.sources.casts import ACCEPTED, REASONS, check_rows
+from penstock.sources.rows import HEADER, IS_HEADER, RAW, SOURCE_FILE, read_csv, read_parquet
 
 OCCURRENCE = "_occurrence"
 

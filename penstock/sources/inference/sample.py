@@ -12,14 +12,14 @@ from typing import BinaryIO, Literal, cast
 
 import pandas as pd
 
-from penstock.admission import format_of
-from penstock.admission_csv import HEADER_BYTES
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
-from penstock.init_dialect import cut_records, encoding_of, find_dialect
 from penstock.init_naming import refuse_doubled_headers
-from penstock.init_parquet import PARQUET_MAGIC, parquet_sample
-from penstock.init_types import Kind, kind_of, null_marker_of, wants_trim
+from penstock.sources.admission import format_of
+from penstock.sources.formats.csv_admission import HEADER_BYTES
+from penstock.sources.inference.dialect import cut_records, encoding_of, find_dialect
+from penstock.sources.inference.parquet import PARQUET_MAGIC, parquet_sample
+from penstock.sources.inference.types import Kind, kind_of, null_marker_of, wants_trim
 
 ROWS_LOOKED_AT = 100_000
 #: Types of which no column's name is.

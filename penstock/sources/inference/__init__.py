@@ -1,0 +1,1 @@
+"""What a sample file tells of its columns: dialect, types, names."""
