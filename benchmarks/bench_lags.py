@@ -24,8 +24,8 @@ from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_conf
 from penstock.config.pipeline import PipelineConfig
 from penstock.plan import PlannedFile
 from penstock.schemas.tables import lags
+from penstock.series.windows import OLD, PLACE, arrange, new_lags, windowed
 from penstock.series_batch import kept
-from penstock.series_windows import OLD, PLACE, arrange, new_lags, windowed
 from penstock.spark.merge import merge_once
 from penstock.spark.tables import Transaction, prepare_table
 

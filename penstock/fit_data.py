@@ -18,8 +18,8 @@ from penstock.config.series_contract import check_series_contract, ids_are_integ
 from penstock.errors import FitError
 from penstock.plan import PlannedFile
 from penstock.schemas.contract import Contract
-from penstock.series_answers import SUPERSEDED
-from penstock.series_windows import REVISION
+from penstock.series.forecasts import SUPERSEDED
+from penstock.series.windows import REVISION
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival
 from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows

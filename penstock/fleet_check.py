@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.series_answers import BOUNDS, output
+from penstock.series.forecasts import BOUNDS, output
 from penstock.udfs.scoring.outputs import Port
 from penstock.udfs.var.fleet_save import FLEET_METADATA
 

@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from pandas.tseries.frequencies import infer_freq, to_offset
 
-from penstock.calendar import Calendar
 from penstock.config.series_contract import IDS, NUMERIC, TIMES
 from penstock.errors import ConfigError
+from penstock.series.calendar import Calendar
 from penstock.sources.inference.sample import Sample
 from penstock.sources.inference.types import Kind, python_format
 

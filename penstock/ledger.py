@@ -13,7 +13,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import LedgerError
 from penstock.replay_plan import REPLAY_QUERY
-from penstock.series_state import rebuild_lags
+from penstock.series.lags import rebuild_lags
 from penstock.sources.arrivals import batch_numbers, query_id_of
 from penstock.spark.commit_retry import commit
 from penstock.spark.tables import close_query, table_exists

@@ -12,7 +12,7 @@ from penstock.ledger import take_back
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan
 from penstock.replay_plan import given_up_path, replay_path
-from penstock.series_state import rebuild_lags
+from penstock.series.lags import rebuild_lags
 from penstock.spark.commit_log import has_changed
 from penstock.spark.tables import Transaction, batch_rows, commit_nothing, of_transaction
 

@@ -24,7 +24,7 @@ from penstock.replay_plan import refuse_unfinished_replay
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.scoring import checked_ports
-from penstock.series_state import adapt_lags, check_frequency
+from penstock.series.lags import adapt_lags, check_frequency
 from penstock.sources.rules import check_rules
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session

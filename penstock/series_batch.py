@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
-from penstock.series_answers import answered, forecast_rows, observation_rows
-from penstock.series_windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arrange, new_lags, observations_of, windowed
+from penstock.series.forecasts import answered, forecast_rows, observation_rows
+from penstock.series.windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arrange, new_lags, observations_of, windowed
 from penstock.spark.local_frames import local_frame
 from penstock.spark.merge import merge_once
 from penstock.spark.tables import Transaction, append_once, table_at

@@ -16,9 +16,8 @@ from penstock.config.pipeline import PipelineConfig, SeriesConfig
 from penstock.ledger import ledger_files
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, check_plan_fits
-from penstock.series_answers import SUPERSEDED, answered, forecast_rows, observation_rows
-from penstock.series_batch import kept, stamp_of
-from penstock.series_windows import (
+from penstock.series.forecasts import SUPERSEDED, answered, forecast_rows, observation_rows
+from penstock.series.windows import (
     HASH,
     KEYS,
     LAST_NUMBER,
@@ -31,6 +30,7 @@ from penstock.series_windows import (
     whole_lags,
     windowed,
 )
+from penstock.series_batch import kept, stamp_of
 from penstock.spark.merge import Span, replace_once
 from penstock.spark.tables import Transaction, table_at
 from penstock.timings import Phases

@@ -15,7 +15,7 @@ from penstock.plan import Plan, PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
 from penstock.scoring import Scorer
-from penstock.series_answers import REASONS, window_contract
+from penstock.series.forecasts import REASONS, window_contract
 from penstock.series_batch import new_windows, write_series
 from penstock.spark.tables import Transaction, column_type, lasting_version, prepare_append
 from penstock.timings import Phases

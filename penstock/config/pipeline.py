@@ -131,7 +131,7 @@ class SeriesConfig(Section):
     @classmethod
     def frequency_is_supported(cls, frequency: str) -> str:
         # It needs pandas, most of a second to import, and pipelines of rows do without.
-        from penstock.calendar import Calendar
+        from penstock.series.calendar import Calendar
 
         Calendar.of(frequency)
         return frequency

@@ -14,8 +14,8 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
 from penstock.scoring import SCORED
-from penstock.series_answers import BOUNDS, forecast_steps, reason, window_contract
-from penstock.series_windows import arrange, observations_of, windowed
+from penstock.series.forecasts import BOUNDS, forecast_steps, reason, window_contract
+from penstock.series.windows import arrange, observations_of, windowed
 from penstock.serving.answers import RowAnswer
 from penstock.serving.loading import LoadedModel
 from penstock.serving.request_rows import Row, checked_request

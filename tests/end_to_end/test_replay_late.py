@@ -22,7 +22,7 @@ from series_sandbox import (
 )
 
 from penstock.reconciliation import reconcile
-from penstock.series_answers import BOUNDS, output
+from penstock.series.forecasts import BOUNDS, output
 
 START = FITTED
 STEPS = range(1, HORIZON + 1)

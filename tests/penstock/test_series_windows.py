@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SeriesConfig
 from penstock.plan import PlannedFile
-from penstock.series_windows import arrange, new_lags, windowed
+from penstock.series.windows import arrange, new_lags, windowed
 
 KEEP_LAGS = 3
 SERIES = SeriesConfig(variables=("x",), frequency="MS", keep_lags=KEEP_LAGS)

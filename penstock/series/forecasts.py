@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from penstock.calendar import Calendar
 from penstock.config.pipeline import SeriesConfig
 from penstock.plan import Plan
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.scoring import SCORED, Scorer
-from penstock.series_windows import (
+from penstock.series.calendar import Calendar
+from penstock.series.windows import (
     IS_COMPLETE,
     IS_NEWEST,
     KEYS,

@@ -10,9 +10,9 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
-from penstock.calendar import Calendar
 from penstock.config.pipeline import SeriesConfig
 from penstock.plan import PlannedFile
+from penstock.series.calendar import Calendar
 from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")

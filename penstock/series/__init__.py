@@ -1,0 +1,1 @@
+"""Windows and forecasts of series, as DataFrame functions."""
