@@ -28,9 +28,9 @@ from pyspark.sql.streaming.listener import (
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.training.elasticnet import train
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.spark.session import build_session
-from penstock.training import train
 
 RESULTS = Path(__file__).parent / "results"
 #: The measurements as one would type them for Spark's reader.

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
-from penstock.training import train
+from penstock.models.training.elasticnet import train
 
 
 @click.command(help=__doc__)

@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from penstock.cli import config_options, read_config, run_job
-from penstock.row_training import train_rows
+from penstock.models.training.rows import train_rows
 
 
 @click.command(help=__doc__)

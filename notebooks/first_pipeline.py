@@ -26,9 +26,9 @@ import altair as alt
 import pandas as pd
 
 from penstock.config.loading import load_config
+from penstock.models.training.elasticnet import train
 from penstock.running import run_pipeline
 from penstock.storage.duckdb_tables import connect_tables
-from penstock.training import train
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "wine.yaml").exists()))
 FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absolute()

@@ -27,7 +27,7 @@ from statsmodels.tsa.api import VAR
 
 from penstock.config.loading import load_config
 from penstock.demo_macro import macro_history
-from penstock.fit_registration import fit_and_register
+from penstock.models.training.var import fit_and_register
 from penstock.running import run_pipeline
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session

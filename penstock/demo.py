@@ -16,8 +16,8 @@ from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
+from penstock.models.registry import Registry
 from penstock.queries import run_query
-from penstock.registry import Registry
 from penstock.storage.files import Storage
 
 TRAINING_ROWS = 1100

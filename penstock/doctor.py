@@ -11,12 +11,12 @@ from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
-from penstock.fleet_check import fleet_misfit, volume
-from penstock.model_trust import artifact_digest, named_version, trusted_copy
+from penstock.models.fleet_check import fleet_misfit, volume
+from penstock.models.registry import Registry, model_metadata
+from penstock.models.scoring import checked_ports
+from penstock.models.trust import artifact_digest, named_version, trusted_copy
 from penstock.redaction import without_credentials
-from penstock.registry import Registry, model_metadata
 from penstock.s3_check import check_s3_folder
-from penstock.scoring import checked_ports
 from penstock.spark.environment import check_jars, check_java, check_packages, check_python
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of

@@ -8,10 +8,10 @@ from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.doctor import Finding, found
 from penstock.ledger import check_ledger, read_state
-from penstock.model_trust import named_version
-from penstock.registry import Registry
+from penstock.models.registry import Registry
+from penstock.models.scoring import checked_ports
+from penstock.models.trust import named_version
 from penstock.schemas.tables import BATCHES, QUARANTINE
-from penstock.scoring import checked_ports
 from penstock.sources.rules import check_rules
 from penstock.spark.tables import new_columns, table_exists
 from penstock.storage.routing import storage_of

@@ -10,8 +10,8 @@ from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
-from penstock.model_trust import named_version
-from penstock.registry import Registry, model_metadata
+from penstock.models.registry import Registry, model_metadata
+from penstock.models.trust import named_version
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.session import is_local
 from penstock.udfs.scoring.installed import logged_python, problems_here, requirement_lines

@@ -5,11 +5,11 @@ from pyspark.sql import functions as F
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.model_trust import named_version
-from penstock.registry import Registry
+from penstock.models.registry import Registry
+from penstock.models.scoring import build_scorer
+from penstock.models.trust import named_version
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import spark_type
-from penstock.scoring import build_scorer
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
 from penstock.sources.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
 from penstock.sources.rules import check_rules

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
-from penstock.champion import Champion
 from penstock.config.pipeline import PipelineConfig
 from penstock.lease import Lease
+from penstock.models.selection import Champion
 from penstock.schemas.contract import Contract
 from penstock.storage.files import Storage
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.champion import Choice
 from penstock.config.pipeline import MAX_FILE_AGE_SECONDS
 from penstock.errors import PlanError
 from penstock.ledger import ledger_files
+from penstock.models.selection import Choice
 from penstock.pipeline import Pipeline
 from penstock.plan import (
     LateReplay,

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.champion import Choice
 from penstock.ledger import ledger_files
+from penstock.models.selection import Choice
 from penstock.pipeline import Pipeline
 from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, newest_plan
 from penstock.planning import choice_of, new_plan

@@ -9,7 +9,6 @@ from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType
 
 from penstock.accounting import BatchRecord
-from penstock.champion import Champion
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.doctor import check_at_start
@@ -17,13 +16,15 @@ from penstock.executors import check_executors
 from penstock.lease import Lease, lease_path
 from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
 from penstock.metrics_server import served_metrics
-from penstock.model_trust import named_version
+from penstock.models.registry import Registry
+from penstock.models.scoring import checked_ports
+from penstock.models.selection import Champion
+from penstock.models.trust import named_version
+from penstock.models.warmup import begin_workers, preload_settings
 from penstock.pipeline import Pipeline
-from penstock.registry import Registry
 from penstock.replay_plan import refuse_unfinished_replay
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import BATCHES, QUARANTINE
-from penstock.scoring import checked_ports
 from penstock.series.lags import adapt_lags, check_frequency
 from penstock.sources.rules import check_rules
 from penstock.spark.pipeline_settings import settings_of
@@ -34,7 +35,6 @@ from penstock.storage.files import BATCH_PATIENCE_SECONDS
 from penstock.storage.routing import storage_of
 from penstock.stream import StreamRunner
 from penstock.udfs.scoring.outputs import prediction_type
-from penstock.warming import begin_workers, preload_settings
 from penstock.watching import watched
 from penstock.workload import workload_of
 

@@ -17,8 +17,8 @@ from penstock.accounting import BatchRecord
 from penstock.batch import run_batch
 from penstock.errors import PenstockError
 from penstock.logs import in_batch
+from penstock.models.prefetch import Preparation
 from penstock.pipeline import Pipeline
-from penstock.preparation import Preparation
 from penstock.sources.arrivals import file_stream, query_id_of
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.stopping import StopFile

@@ -2,9 +2,9 @@
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
-from penstock.model_trust import named_version
+from penstock.models.registry import Registry
+from penstock.models.trust import named_version
 from penstock.plan import PinnedModel, newest_plan
-from penstock.registry import Registry
 from penstock.storage.routing import storage_of
 
 

@@ -9,12 +9,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.fleet_check import fleet_misfit
+from penstock.models.fleet_check import fleet_misfit
+from penstock.models.scoring import Scorer
 from penstock.pipeline import Pipeline
 from penstock.plan import Plan, PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
-from penstock.scoring import Scorer
 from penstock.series.forecasts import REASONS, window_contract
 from penstock.series_batch import new_windows, write_series
 from penstock.spark.tables import Transaction, column_type, lasting_version, prepare_append

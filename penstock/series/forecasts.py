@@ -6,10 +6,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SeriesConfig
+from penstock.models.scoring import SCORED, Scorer
 from penstock.plan import Plan
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
-from penstock.scoring import SCORED, Scorer
 from penstock.series.calendar import Calendar
 from penstock.series.windows import (
     IS_COMPLETE,

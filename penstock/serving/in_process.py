@@ -12,7 +12,7 @@ from mlflow.models import Model
 from mlflow.pyfunc import PyFuncModel
 from mlflow.types import DataType as MlflowType
 
-from penstock.scoring import guard_signature
+from penstock.models.scoring import guard_signature
 from penstock.udfs.scoring.guarded import score_rows
 from penstock.udfs.scoring.model_cache import GuardedModel
 

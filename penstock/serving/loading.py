@@ -8,11 +8,11 @@ from typing import Any
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError
-from penstock.fleet_check import fleet_misfit
-from penstock.model_trust import trusted_copy
-from penstock.registry import ModelVersion, Registry, model_metadata
+from penstock.models.fleet_check import fleet_misfit
+from penstock.models.registry import ModelVersion, Registry, model_metadata
+from penstock.models.scoring import checked_ports
+from penstock.models.trust import trusted_copy
 from penstock.schemas.contract import Contract
-from penstock.scoring import checked_ports
 from penstock.serving.in_process import InProcessModel
 from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
 from penstock.udfs.scoring.outputs import Port, prediction_type

@@ -9,8 +9,8 @@ from mlflow.types import DataType as MlflowType
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from penstock.models.scoring import model_argument
 from penstock.schemas.contract import Contract
-from penstock.scoring import model_argument
 from penstock.serving.answers import RowAnswer, predictions
 from penstock.serving.loading import LoadedModel
 from penstock.serving.request_rows import Row, checked_request

@@ -11,9 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.scoring import SCORED
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
-from penstock.scoring import SCORED
 from penstock.series.forecasts import BOUNDS, forecast_steps, reason, window_contract
 from penstock.series.windows import arrange, observations_of, windowed
 from penstock.serving.answers import RowAnswer

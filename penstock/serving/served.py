@@ -10,7 +10,7 @@ from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
 from penstock.errors import ConfigError
-from penstock.registry import ModelVersion, Registry
+from penstock.models.registry import ModelVersion, Registry
 from penstock.schemas.contract import Contract
 from penstock.serving.answers import RowAnswer
 from penstock.serving.loading import LoadedModel, Loader

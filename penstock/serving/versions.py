@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError, StorageError
-from penstock.model_trust import named_version
-from penstock.registry import ModelVersion, Registry
+from penstock.models.registry import ModelVersion, Registry
+from penstock.models.trust import named_version
 from penstock.serving.errors import NotReadyError, UnknownNameError
 from penstock.serving.loading import LoadedModel
 

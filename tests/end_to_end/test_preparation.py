@@ -10,7 +10,7 @@ import pytest
 from faults.bench import streaming, wait_for_commit, wait_until
 from sandbox import WINE, Sandbox, csv_file
 
-from penstock import champion, preparation
+from penstock.models import prefetch, selection
 
 ONE = pd.DataFrame([WINE])
 ANSWER = pd.Series([1.5])
@@ -19,8 +19,8 @@ ANSWER = pd.Series([1.5])
 @pytest.fixture
 def swapped(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
     """A pipeline whose model has one version, and that looks for a new one all the time."""
-    monkeypatch.setattr(preparation, "POLL_SECONDS", 0.1)
-    monkeypatch.setattr(preparation, "POLL_AFTER_ERROR_SECONDS", 0.1)
+    monkeypatch.setattr(prefetch, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(prefetch, "POLL_AFTER_ERROR_SECONDS", 0.1)
     name = f"wine-swapped-{time.time_ns()}"
     sandbox.changes = {"model": {"name": name}, "trigger": {"every": 0.5}}
     logged(sandbox, ANSWER)
@@ -37,7 +37,7 @@ def second_version(
 ) -> Iterator[None]:
     """A stream of two batches, each of a file; between them `register` is called, and `text` about the new version
     comes in the log. What is done inside comes before the second batch."""
-    caplog.set_level(logging.DEBUG, logger="penstock.preparation")
+    caplog.set_level(logging.DEBUG, logger="penstock.models.prefetch")
     sandbox.drop("a.csv", csv_file(WINE))
     with streaming(sandbox) as check:
         wait_for_commit(sandbox, 0, check)
@@ -57,7 +57,7 @@ def test_a_new_version_is_ready_before_its_first_batch(
 ) -> None:
     text = f"models:/{swapped.config().model.name}/2 is ready"
     with second_version(swapped, caplog, text, lambda: logged(swapped, ANSWER)):
-        monkeypatch.setattr(champion, "build_scorer", build_nothing)
+        monkeypatch.setattr(selection, "build_scorer", build_nothing)
     assert {(row.batch_id, row.model_version) for row in swapped.rows("predictions")} == {(0, "1"), (1, "2")}
     assert caplog.text.count("is ready") == 1
 

@@ -190,7 +190,7 @@ def test_the_doctor_tells_the_volume(series: SeriesSandbox) -> None:
 def test_every_forecast_of_many_series_is_asked_for_twice(
     series: SeriesSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.fleet_check.MANY_SERIES", 1)
+    monkeypatch.setattr("penstock.models.fleet_check.MANY_SERIES", 1)
     with pytest.raises(ModelRefusedError, match=r"2 series, and forecast\.at is every: .* 24 rows in forecasts"):
         check_model(series.sandbox.config())
     for changes in ({"every_of_many": True}, {"at": "latest"}):

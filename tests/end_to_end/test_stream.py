@@ -12,8 +12,8 @@ from sandbox import WINE, Sandbox, csv_file
 from penstock.batch import run_batch
 from penstock.errors import LeaseError
 from penstock.lease import Holder, Lease, file_path, lease_path, read_holder
+from penstock.models.prefetch import Preparation
 from penstock.pipeline import Pipeline
-from penstock.preparation import Preparation
 
 
 @pytest.fixture

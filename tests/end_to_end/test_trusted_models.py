@@ -16,8 +16,8 @@ from sklearn.linear_model import LinearRegression
 from penstock.config.pipeline import PipelineConfig
 from penstock.doctor import check_model
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
-from penstock.model_trust import artifact_digest, named_version
-from penstock.registry import Registry
+from penstock.models.registry import Registry
+from penstock.models.trust import artifact_digest, named_version
 from penstock.udfs.scoring.pickled import VARIABLE, pickle_allowed
 
 ONE = pd.DataFrame([WINE])

@@ -8,8 +8,8 @@ from sandbox import WINE, Sandbox, csv_file
 
 from penstock import executors
 from penstock.errors import EnvironmentCheckError
-from penstock.registry import Registry
-from penstock.warming import preload_settings
+from penstock.models.registry import Registry
+from penstock.models.warmup import preload_settings
 
 UNREADABLE = [{"requirements.txt": "mlflow\n"}, {"MLmodel": "flavors: ["}]
 

@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, csv_file
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.warming import preload_settings, start_worker
+from penstock.models.warmup import preload_settings, start_worker
 
 
 def daemons(spark: SparkSession) -> set[int]:

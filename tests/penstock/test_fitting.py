@@ -22,8 +22,8 @@ from fit_sandbox import (
 )
 
 from penstock.errors import ConfigError, FitError
-from penstock.fit_registration import fit_and_register
-from penstock.fitting import bucket_count, bucket_settings, fit_series
+from penstock.models.training.var import fit_and_register
+from penstock.models.training.var_fit import bucket_count, bucket_settings, fit_series
 
 CUTOFF = datetime(2005, 10, 1)
 
@@ -231,7 +231,7 @@ def test_buckets_do_not_change_the_fit(spark, registry, tmp_path, monkeypatch):
     )
     settings = bucket_settings(config, ids_are_integers=False)
     one = fit_series(spark, observations, settings)
-    monkeypatch.setattr("penstock.fitting.OBSERVATIONS_PER_BUCKET", 100)
+    monkeypatch.setattr("penstock.models.training.var_fit.OBSERVATIONS_PER_BUCKET", 100)
     many = fit_series(spark, observations, settings)
     order, of_many = np.argsort(one.fitted_ids), np.argsort(many.fitted_ids)
     assert one.fitted_ids[order].tolist() == many.fitted_ids[of_many].tolist()

@@ -9,8 +9,8 @@ import pytest
 from fit_sandbox import MACRO, fit_config, macro_frame, to_csv
 
 from penstock.errors import ConfigError, FitError
-from penstock.fit_data import read_fit_data
-from penstock.fit_registration import fit_and_register
+from penstock.models.training.var import fit_and_register
+from penstock.models.training.var_data import read_fit_data
 
 
 def rows(frame):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from fit_sandbox import random_levels
 
-from penstock.fit_diagnostics import Subject, write_diagnostics
+from penstock.models.training.var_diagnostics import Subject, write_diagnostics
 
 
 def subject(name, values, lag_order):

@@ -3,7 +3,7 @@ import subprocess
 import pytest
 
 from penstock.errors import ModelRefusedError
-from penstock.model_trust import artifact_digest, load_failure
+from penstock.models.trust import artifact_digest, load_failure
 from penstock.udfs.scoring.model_cache import ModelLoadError
 from penstock.udfs.scoring.pickled import pickle_reason
 

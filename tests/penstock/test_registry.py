@@ -4,7 +4,7 @@ import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError
 
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
-from penstock.registry import ModelVersion, Registry, model_metadata
+from penstock.models.registry import ModelVersion, Registry, model_metadata
 
 SIGNATURE = """flavors: {}
 signature:
@@ -36,7 +36,7 @@ def test_a_disk_that_fails_says_nothing_about_the_model(tmp_path, monkeypatch):
     def fail(path):
         raise OSError(errno.EIO, "Input/output error", path)
 
-    monkeypatch.setattr("penstock.registry.Model.load", fail)
+    monkeypatch.setattr("penstock.models.registry.Model.load", fail)
     with pytest.raises(OSError, match="Input/output error"):
         model_metadata(tmp_path)
 

@@ -15,12 +15,12 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.model_trust import named_version, trusted_copy
-from penstock.registry import Registry
-from penstock.row_training import train_rows
-from penstock.row_training_data import read_row_data
+from penstock.models.registry import Registry
+from penstock.models.scoring import checked_ports
+from penstock.models.training.rows import train_rows
+from penstock.models.training.rows_data import read_row_data
+from penstock.models.trust import named_version, trusted_copy
 from penstock.schemas.contract import Contract, Field
-from penstock.scoring import checked_ports
 from penstock.udfs.scoring.model_cache import open_model
 
 CONTRACT = Contract(
@@ -51,7 +51,7 @@ TABLE = pd.DataFrame(
 
 @pytest.fixture
 def config(tmp_path, monkeypatch, registry: TestRegistry):
-    monkeypatch.setattr("penstock.row_training.load_contract", lambda config: CONTRACT)
+    monkeypatch.setattr("penstock.models.training.rows.load_contract", lambda config: CONTRACT)
     return PipelineConfig.model_validate(
         {
             "pipeline": "machines",

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from penstock.errors import LeaseError, StorageError
-from penstock.preparation import Preparation
-from penstock.registry import ModelVersion
+from penstock.models.prefetch import Preparation
+from penstock.models.registry import ModelVersion
 from penstock.stream import StreamRunner
 
 AWAY = StorageError(5, "S3 was not reached", "s3a://bucket/checkpoint/stop")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError
-from penstock.registry import ModelVersion, Registry, model_metadata
+from penstock.models.registry import ModelVersion, Registry, model_metadata
 from penstock.udfs.scoring.model_cache import ModelLoadError
 from penstock.udfs.scoring.pickled import pickle_reason
 

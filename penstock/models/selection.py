@@ -11,11 +11,11 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
-from penstock.model_trust import load_failure, named_version
+from penstock.models.registry import ModelVersion, Registry
+from penstock.models.scoring import SCORED, Scorer, build_scorer
+from penstock.models.trust import load_failure, named_version
 from penstock.plan import PinnedModel
-from penstock.registry import ModelVersion, Registry
 from penstock.schemas.contract import Contract
-from penstock.scoring import SCORED, Scorer, build_scorer
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.udfs.scoring.outputs import ERROR
 

@@ -22,10 +22,10 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.fit_registration import registry_errors
-from penstock.row_training_data import RowData, Task, read_row_data
+from penstock.models.training.elasticnet import SEED, TrainingResult, begin_experiment, measure, register_sklearn
+from penstock.models.training.rows_data import RowData, Task, read_row_data
+from penstock.models.training.var import registry_errors
 from penstock.schemas.contract import Field
-from penstock.training import SEED, TrainingResult, begin_experiment, measure, register_sklearn
 
 HOLDOUT_FRACTION = 0.25
 #: A text seen less often, or beyond the commonest so many, is taken together with others of its kind.

@@ -16,13 +16,13 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, FitError
-from penstock.fit_data import FitData, read_fit_data
-from penstock.fit_diagnostics import subjects, write_diagnostics
-from penstock.fit_logging import holdout_table, log_outcome, log_settings, write_tables
-from penstock.fitting import FittedFleet, bucket_settings, fit_series, outcome
-from penstock.registry import Registry
+from penstock.models.registry import Registry
+from penstock.models.training.elasticnet import begin_experiment
+from penstock.models.training.var_data import FitData, read_fit_data
+from penstock.models.training.var_diagnostics import subjects, write_diagnostics
+from penstock.models.training.var_fit import FittedFleet, bucket_settings, fit_series, outcome
+from penstock.models.training.var_logging import holdout_table, log_outcome, log_settings, write_tables
 from penstock.timings import Phases
-from penstock.training import begin_experiment
 from penstock.udfs.var.bucket import arranged
 from penstock.udfs.var.fleet_save import fleet_model_parts
 from penstock.udfs.var.histories import SERIES_ID

@@ -4,10 +4,10 @@ import logging
 import time
 from dataclasses import dataclass
 
-from penstock.champion import Champion
 from penstock.errors import PenstockError
-from penstock.model_trust import named_version
-from penstock.registry import ModelVersion
+from penstock.models.registry import ModelVersion
+from penstock.models.selection import Champion
+from penstock.models.trust import named_version
 from penstock.spark.errors import SPARK_ERRORS
 
 POLL_SECONDS = 10.0

@@ -21,8 +21,8 @@ from pyspark.sql.types import DataType, StringType, StructField, StructType
 
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError
-from penstock.model_trust import trusted_copy
-from penstock.registry import ModelVersion, Registry, model_metadata
+from penstock.models.registry import ModelVersion, Registry, model_metadata
+from penstock.models.trust import trusted_copy
 from penstock.schemas.contract import Contract
 from penstock.udfs.scoring.guarded import NULL_FREE, NULL_TEXT
 from penstock.udfs.scoring.model_cache import ALLOW_PICKLE

@@ -13,8 +13,8 @@ from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.fit_data import SHOWN_FILES, FitData
-from penstock.fitting import FittedFleet
+from penstock.models.training.var_data import SHOWN_FILES, FitData
+from penstock.models.training.var_fit import FittedFleet
 from penstock.udfs.var.holdout import MEASURES, METHODS
 
 LONGEST_PARAM = 500

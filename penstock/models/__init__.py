@@ -1,0 +1,1 @@
+"""The registry, and which version scores a micro-batch."""

@@ -1,0 +1,1 @@
+"""Fits and registers the models that Penstock brings."""
