@@ -16,10 +16,10 @@ from pathlib import Path
 import mlflow
 from rows_setup import commits, register_wine_model, rows_config, run_benchmark, session, wines
 
-from penstock.accounting import BatchRecord
 from penstock.config.pipeline import PipelineConfig
-from penstock.running import run_pipeline
-from penstock.stopping import StopFile
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.opening import run_pipeline
+from penstock.pipeline.stop_file import StopFile
 from penstock.storage.routing import storage_of
 
 ROWS = 2_000

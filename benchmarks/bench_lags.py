@@ -22,10 +22,10 @@ from pyspark.sql import functions as F
 from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_config, session, spread, timed
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.plan import PlannedFile
+from penstock.pipeline.plan import PlannedFile
+from penstock.pipeline.series_writes import kept
 from penstock.schemas.tables import lags
 from penstock.series.windows import OLD, PLACE, arrange, new_lags, windowed
-from penstock.series_batch import kept
 from penstock.spark.merge import merge_once
 from penstock.spark.tables import Transaction, prepare_table
 

@@ -37,7 +37,7 @@ from rows_setup import (
 )
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.running import run_pipeline
+from penstock.pipeline.opening import run_pipeline
 from penstock.schemas.wine import MEASUREMENTS
 
 FILES = 8

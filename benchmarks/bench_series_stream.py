@@ -36,10 +36,10 @@ from series_setup import (
     timed,
 )
 
-from penstock import stream
-from penstock.batch import run_batch
 from penstock.config.pipeline import PipelineConfig
-from penstock.running import run_pipeline
+from penstock.pipeline import stream
+from penstock.pipeline.microbatch import run_batch
+from penstock.pipeline.opening import run_pipeline
 
 PERIODS_PER_BATCH = 2
 WARM_UP_BATCHES = 5

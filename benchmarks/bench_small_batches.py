@@ -24,7 +24,7 @@ from rows_setup import (
     table_columns,
 )
 
-from penstock.running import run_pipeline
+from penstock.pipeline.opening import run_pipeline
 
 ROWS = 100
 #: The first batches warm the JVM up.

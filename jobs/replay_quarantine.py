@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
+from penstock.pipeline.replay.report import report
 from penstock.replay_job import run_replay
-from penstock.replay_report import report
 
 
 @click.command(help=__doc__)

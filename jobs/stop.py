@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
-from penstock.stopping import StopFile, running_writer
+from penstock.pipeline.stop_file import StopFile, running_writer
 from penstock.storage.routing import storage_of
 
 

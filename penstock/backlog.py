@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
-from penstock.accounting import BatchRecord
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
+from penstock.pipeline.batch_record import BatchRecord
 from penstock.sources.arrivals import batch_numbers, log_offset, query_id_of, whole_log
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import Storage

@@ -7,16 +7,16 @@ from pyspark.sql import SparkSession
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.doctor import Finding, found
-from penstock.ledger import check_ledger, read_state
 from penstock.models.registry import Registry
 from penstock.models.scoring import checked_ports
 from penstock.models.trust import named_version
+from penstock.pipeline.ledger import check_ledger, read_state
+from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.sources.rules import check_rules
 from penstock.spark.tables import new_columns, table_exists
 from penstock.storage.routing import storage_of
 from penstock.udfs.scoring.outputs import prediction_type
-from penstock.workload import workload_of
 
 
 def examine_with_spark(spark: SparkSession, config: PipelineConfig) -> Iterator[Finding]:

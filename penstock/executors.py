@@ -12,10 +12,10 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
 from penstock.models.registry import Registry, model_metadata
 from penstock.models.trust import named_version
+from penstock.pipeline.last_model import has_other_before
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.session import is_local
 from penstock.udfs.scoring.installed import logged_python, problems_here, requirement_lines
-from penstock.version_before import has_other_before
 
 #: What the jobs themselves send their work through; a model's requirements need not name them.
 OURS = ("mlflow", "pandas", "pyarrow", "numpy")

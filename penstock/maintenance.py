@@ -17,8 +17,8 @@ from penstock.config.durations import written
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import TableConflictError
-from penstock.lease import Lease, maintenance_lease_path
-from penstock.ledger import finished_batches
+from penstock.pipeline.lease import Lease, maintenance_lease_path
+from penstock.pipeline.ledger import finished_batches
 from penstock.retention import delete_expired
 from penstock.spark.commit_retry import CONFLICTS
 from penstock.spark.tables import set_properties, table_exists, table_properties

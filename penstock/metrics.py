@@ -7,8 +7,8 @@ would be lost, while `_sum` and `_count` give the true mean of any time and the 
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from penstock.accounting import BatchRecord
 from penstock.config.pipeline import PipelineConfig
+from penstock.pipeline.batch_record import BatchRecord
 
 #: From a batch of one small file to a backfill in one batch.
 BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)

@@ -14,10 +14,10 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.replay_plan import REPLAY_QUERY
+from penstock.pipeline.replay.plans import REPLAY_QUERY
+from penstock.pipeline.workload import workload_of
 from penstock.spark.tables import table_at, table_exists, table_version
 from penstock.storage.files import FileStatus
-from penstock.workload import workload_of
 
 #: Which column says when a row was made.
 MADE_AT = {"predictions": "scored_at", "observations": "observed_at"}

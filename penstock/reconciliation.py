@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import LeaseError
-from penstock.lease import Holder, lease_path, read_holder
+from penstock.pipeline.lease import Holder, lease_path, read_holder
+from penstock.pipeline.workload import workload_of
 from penstock.reconcile_balance import Balance, File, Total, balance_of, totals_by_state
 from penstock.reconcile_books import Books, pinned_tables, read_books
 from penstock.reconcile_files import (
@@ -34,7 +35,6 @@ from penstock.retention import complete_since
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import FileStatus, Storage
 from penstock.storage.routing import storage_of
-from penstock.workload import workload_of
 
 LONGEST_BATCH = timedelta(days=1)
 

@@ -2,20 +2,20 @@
 
 import logging
 
-from penstock.accounting import BatchRecord
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.doctor import check_at_start
 from penstock.errors import ConfigError, LedgerError
-from penstock.ledger import check_ledger, read_state
-from penstock.pipeline import Pipeline
-from penstock.plan import LateReplay, Plan, QuarantineReplay, fix_plan
-from penstock.replay_fence import give_up, is_fenced_off, is_given_up
-from penstock.replay_plan import done_path, replay_path, unfinished_replay
-from penstock.replay_planning import plan_late_replay, plan_quarantine_replay
-from penstock.replaying import run_quarantine_replay
-from penstock.running import opened
-from penstock.series_late import run_late_replay
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.ledger import check_ledger, read_state
+from penstock.pipeline.opening import opened
+from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, fix_plan
+from penstock.pipeline.replay.abort import give_up, is_fenced_off, is_given_up
+from penstock.pipeline.replay.late_observations import run_late_replay
+from penstock.pipeline.replay.planning import plan_late_replay, plan_quarantine_replay
+from penstock.pipeline.replay.plans import done_path, replay_path, unfinished_replay
+from penstock.pipeline.replay.quarantine import run_quarantine_replay
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
+from penstock.pipeline.stop_file import running_writer
 from penstock.sources.listing import list_inbox
-from penstock.stopping import running_writer
 from penstock.storage.delta_reader import reason_of
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 from penstock.storage.files import Storage

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
-from penstock.lease import lease_path, maintenance_lease_path
-from penstock.plan import plan_folder, plan_path, planned_batches, read_plan
+from penstock.pipeline.lease import lease_path, maintenance_lease_path
+from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read_plan
 from penstock.sources.arrivals import query_id_of
 from penstock.storage.files import Storage
 

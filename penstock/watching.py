@@ -4,12 +4,12 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from penstock.accounting import BatchRecord
 from penstock.backlog import Backlog
 from penstock.config.metrics import MetricsConfig
 from penstock.metrics import PipelineMetrics
 from penstock.metrics_listener import QueryListener
-from penstock.pipeline import Pipeline
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.context import Pipeline
 from penstock.spark.errors import SPARK_ERRORS
 
 

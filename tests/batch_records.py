@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from penstock.accounting import BatchRecord, FileCount
-from penstock.plan import PinnedModel, Plan, PlannedFile
+from penstock.pipeline.batch_record import BatchRecord, FileCount
+from penstock.pipeline.plan import PinnedModel, Plan, PlannedFile
 
 STARTED = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 

@@ -14,10 +14,10 @@ from mlflow.models import infer_signature
 from pyspark.sql import DataFrame, Row, SparkSession
 from sample_contracts import SMALL
 
-from penstock.accounting import BatchRecord
 from penstock.config.pipeline import CsvDialect, PipelineConfig, S3Config, SourceConfig
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.opening import run_pipeline
 from penstock.replay_job import run_replay
-from penstock.running import run_pipeline
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival

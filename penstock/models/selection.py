@@ -14,7 +14,7 @@ from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.scoring import SCORED, Scorer, build_scorer
 from penstock.models.trust import load_failure, named_version
-from penstock.plan import PinnedModel
+from penstock.pipeline.plan import PinnedModel
 from penstock.schemas.contract import Contract
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.udfs.scoring.outputs import ERROR

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SeriesConfig
 from penstock.models.scoring import SCORED, Scorer
-from penstock.plan import Plan
+from penstock.pipeline.plan import Plan
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar

@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from penstock.config.pipeline import SeriesConfig
-from penstock.plan import PlannedFile
+from penstock.pipeline.plan import PlannedFile
 from penstock.series.calendar import Calendar
 from penstock.spark.local_frames import local_frame
 

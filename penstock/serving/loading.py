@@ -12,11 +12,11 @@ from penstock.models.fleet_check import fleet_misfit
 from penstock.models.registry import ModelVersion, Registry, model_metadata
 from penstock.models.scoring import checked_ports
 from penstock.models.trust import trusted_copy
+from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
 from penstock.serving.in_process import InProcessModel
 from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
 from penstock.udfs.scoring.outputs import Port, prediction_type
-from penstock.workload import workload_of
 
 #: MLflow's switch for pickle is a variable of the whole process.
 ONE_LOAD = threading.Lock()

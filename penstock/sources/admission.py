@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from penstock.config.pipeline import SourceConfig
-from penstock.plan import PlannedFile, refused_file
+from penstock.pipeline.plan import PlannedFile, refused_file
 from penstock.schemas.contract import Contract
 from penstock.sources.arrivals import Arrival
 from penstock.sources.formats.csv_admission import admit_csv

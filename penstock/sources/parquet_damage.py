@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.plan import PlannedFile, refused_file
+from penstock.pipeline.plan import PlannedFile, refused_file
 from penstock.schemas.contract import Contract
 from penstock.sources.admission import refused_as_gone
 from penstock.storage.files import Storage, is_of_content, trouble_with

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect
-from penstock.plan import PlannedFile
+from penstock.pipeline.plan import PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
 from penstock.sources.rows import HEADER, IS_HEADER, RAW, SOURCE_FILE, read_csv, read_parquet

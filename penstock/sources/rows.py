@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect
-from penstock.plan import CsvLayout, ParquetLayout
+from penstock.pipeline.plan import CsvLayout, ParquetLayout
 from penstock.schemas.contract import Contract
 from penstock.spark.functions import split_plain_line
 from penstock.storage.paths import literal_glob, normal_path_column

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
 from penstock.errors import EnvironmentCheckError
-from penstock.plan import Plan
+from penstock.pipeline.plan import Plan
 from penstock.schemas.tables import TableSpec
 from penstock.spark.commit_retry import commit
 

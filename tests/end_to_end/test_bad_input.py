@@ -273,7 +273,7 @@ def test_a_file_that_vanished_is_in_the_quarantine(sandbox: Sandbox, monkeypatch
         going.unlink()
         return admit_files(arrived, **options)
 
-    monkeypatch.setattr("penstock.planning.admit_files", admit_after_removal)
+    monkeypatch.setattr("penstock.pipeline.planning.admit_files", admit_after_removal)
     [record] = sandbox.run()
     assert sandbox.reasons("goes.csv") == [["file: vanished between listing and reading"]]
     assert (record.accepted, record.files_refused) == (1, 1)

@@ -7,7 +7,7 @@ import pytest
 from pyspark.sql import DataFrame
 from sandbox import WINE, WINE_SCORE, Sandbox, csv_file, wine
 
-from penstock.frames import scored_stream
+from penstock.pipeline.scored_stream import scored_stream
 
 
 def collect_once(frame: DataFrame, folder: Path) -> list[Any]:

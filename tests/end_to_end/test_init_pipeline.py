@@ -9,7 +9,7 @@ import schemas
 from penstock.config.loading import load_config
 from penstock.jobs.init_pipeline import main as init
 from penstock.jobs.train_rows import main as train
-from penstock.running import run_pipeline
+from penstock.pipeline.opening import run_pipeline
 
 ROWS = 40
 HEADER = "Gerät;Größe (cm);Gestartet am;Geprüft;Anläufe;läuft;Bemerkung;Verschleiß"

@@ -19,9 +19,9 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters
 
 from penstock.errors import LeaseError
-from penstock.lease import Lease, maintenance_lease_path
 from penstock.maintenance import Upkeep, maintain_tables
-from penstock.plan import planned_batches
+from penstock.pipeline.lease import Lease, maintenance_lease_path
+from penstock.pipeline.plan import planned_batches
 from penstock.retention import complete_since
 from penstock.spark.tables import table_properties, table_version
 from penstock.storage.files import LocalStorage

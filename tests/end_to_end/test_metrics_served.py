@@ -169,6 +169,6 @@ def test_a_job_logs_json_and_shows_its_own_metrics_and_sparks(
         assert line["pipeline"] == "wine"
     assert messages["stopped"].get("batch_id") is None
     assert messages["batch 0: 1 of 1 files accepted"]["batch_id"] == 0
-    assert messages["batch 0: 1 of 1 files accepted"]["logger"] == "penstock.batch"
+    assert messages["batch 0: 1 of 1 files accepted"]["logger"] == "penstock.pipeline.microbatch"
     [done] = [line for line in job.lines if "1 files, 3 rows in" in line["message"]]
-    assert (done["logger"], done["batch_id"]) == ("penstock.stream", 0)
+    assert (done["logger"], done["batch_id"]) == ("penstock.pipeline.stream", 0)

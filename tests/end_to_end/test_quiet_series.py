@@ -13,7 +13,7 @@ def test_a_batch_after_a_quiet_month_can_be_replayed(series: SeriesSandbox, monk
     sandbox.run()
     age_table(sandbox.spark, sandbox.root / "tables" / "lags", days=31)
     series.drop("b.csv", quarters(FITTED + 4, FITTED + 6))
-    cut_after(monkeypatch, "penstock.series_batch.merge_once")
+    cut_after(monkeypatch, "penstock.pipeline.series_writes.merge_once")
     with pytest.raises(PowerCutError):
         sandbox.run()
     monkeypatch.undo()

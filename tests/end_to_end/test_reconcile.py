@@ -281,7 +281,7 @@ def test_content_that_was_scored_twice_is_a_difference(sandbox: Sandbox, monkeyp
     sandbox.drop("a.csv", csv_file(WINE, BAD))
     sandbox.run()
     shutil.rmtree(sandbox.root / "checkpoint")
-    monkeypatch.setattr("penstock.planning.files_in_ledger", lambda pipeline, arrived: {})
+    monkeypatch.setattr("penstock.pipeline.planning.files_in_ledger", lambda pipeline, arrived: {})
     sandbox.run(resume=True)
     found = reconciled(sandbox)
     assert kinds(found) == [("taken twice", "a.csv")]

@@ -11,9 +11,9 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine, with_damaged_pages
 
-import penstock.workload
+import penstock.pipeline.workload
 from penstock.errors import AccountingError, EnvironmentCheckError, LeaseError, LedgerError, PlanError
-from penstock.lease import Lease
+from penstock.pipeline.lease import Lease
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.tables import PreparedAppend, commit_nothing
 from penstock.storage.files import LocalStorage
@@ -171,7 +171,7 @@ def test_rows_that_change_between_two_looks_at_them_are_in_no_table(
     """The rejected row is a good one when it is read for the quarantine; neither size nor time of its file tell."""
     file = sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
     content = file.read_bytes()
-    prepare = penstock.workload.prepare_append
+    prepare = penstock.pipeline.workload.prepare_append
 
     def prepare_then_change(*write: Any) -> PreparedAppend:
         append = prepare(*write)
@@ -179,7 +179,7 @@ def test_rows_that_change_between_two_looks_at_them_are_in_no_table(
         return append
 
     with monkeypatch.context() as patch:
-        patch.setattr("penstock.workload.prepare_append", prepare_then_change)
+        patch.setattr("penstock.pipeline.workload.prepare_append", prepare_then_change)
         with pytest.raises(AccountingError, match=r"1 rows were rejected when the others were scored, and 0 when"):
             sandbox.run()
     assert (sandbox.table("predictions").count(), sandbox.table("quarantine").count()) == (0, 0)

@@ -149,7 +149,7 @@ def test_a_recomputation_cut_off_before_each_of_its_writes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Cut off before forecasts (planned anew), then observations, lags, batches: each comes one write further."""
-    import penstock.series_late as module
+    import penstock.pipeline.replay.late_observations as module
 
     series = new_series(spark, registry, tmp_path)
     disordered(series)

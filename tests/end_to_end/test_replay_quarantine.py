@@ -258,7 +258,9 @@ def test_a_damaged_file_stays_refused_and_stops_no_replay(sandbox: Sandbox) -> N
 def test_a_replay_waits_for_the_batch_that_was_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     sandbox.drop("a.csv", csv_file(WINE))
     with monkeypatch.context() as patch:
-        patch.setattr("penstock.batch.write_marker", lambda *arguments: (_ for _ in ()).throw(PowerCutError()))
+        patch.setattr(
+            "penstock.pipeline.microbatch.write_marker", lambda *arguments: (_ for _ in ()).throw(PowerCutError())
+        )
         with pytest.raises(PowerCutError):
             sandbox.run()
     with pytest.raises(LedgerError, match=r"batch 0 of the stream has begun and is not finished; run jobs/backfill"):

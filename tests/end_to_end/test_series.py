@@ -19,9 +19,9 @@ from series_sandbox import (
     register_fleet,
 )
 
-from penstock.accounting import BatchRecord
 from penstock.doctor import check_model
 from penstock.errors import ModelRefusedError
+from penstock.pipeline.batch_record import BatchRecord
 from penstock.queries import run_query
 
 IDS = ("US", "HOLE", "EMPTY", "TWICE", "CA")

@@ -163,7 +163,7 @@ def test_a_series_batch_that_was_cut_off_gives_the_same_tables(
     series.drop("a.csv", quarters(FITTED, FITTED + 5))
     series.sandbox.run()
     series.drop("b.csv", quarters(FITTED + 5, FITTED + 8))
-    cut_after(monkeypatch, f"penstock.series_batch.{write}")
+    cut_after(monkeypatch, f"penstock.pipeline.series_writes.{write}")
     with pytest.raises(PowerCutError):
         series.sandbox.run()
     monkeypatch.undo()

@@ -6,7 +6,7 @@ import pandas as pd
 from sandbox import WINE, Sandbox, csv_file, wine
 
 from penstock.jobs import show_status
-from penstock.lease import Lease, lease_path
+from penstock.pipeline.lease import Lease, lease_path
 from penstock.status import Reason, read_status
 from penstock.status_report import as_text
 

@@ -9,11 +9,11 @@ import pytest
 from faults.bench import stream
 from sandbox import WINE, Sandbox, csv_file
 
-from penstock.batch import run_batch
 from penstock.errors import LeaseError
-from penstock.lease import Holder, Lease, file_path, lease_path, read_holder
 from penstock.models.prefetch import Preparation
-from penstock.pipeline import Pipeline
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.lease import Holder, Lease, file_path, lease_path, read_holder
+from penstock.pipeline.microbatch import run_batch
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_an_error_beside_the_batches_stops_the_query(
 
 def test_who_finished_the_batch_in_its_place_is_named(quiet: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """All that Spark says is that there is a file in its checkpoint."""
-    monkeypatch.setattr("penstock.lease.RENEW_SECONDS", 0.2)
+    monkeypatch.setattr("penstock.pipeline.lease.RENEW_SECONDS", 0.2)
     quiet.drop("a.csv", csv_file(WINE))
 
     def overtaken(pipeline: Pipeline, **batch: Any) -> object:
@@ -55,6 +55,6 @@ def test_who_finished_the_batch_in_its_place_is_named(quiet: Sandbox, monkeypatc
             time.sleep(0.05)
         return record
 
-    monkeypatch.setattr("penstock.stream.run_batch", overtaken)
+    monkeypatch.setattr("penstock.pipeline.stream.run_batch", overtaken)
     with pytest.raises(LeaseError, match=r"the lease is lost: score_stream, pid 77 on elsewhere.* holds it now"):
         stream(quiet)

@@ -17,10 +17,10 @@ from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 
 from faults.killing import kill_session, signal_all
-from penstock.accounting import BatchRecord
-from penstock.running import run_pipeline
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.opening import run_pipeline
+from penstock.pipeline.stop_file import StopFile
 from penstock.sources.arrivals import batch_numbers
-from penstock.stopping import StopFile
 
 PROJECT = Path(__file__).parents[2]
 #: How long to wait for what must come: only a test that fails waits so long, a slow machine is no failure.

@@ -10,7 +10,7 @@ from sandbox import Sandbox
 from faults.bench import PATIENCE_SECONDS, Bench, last_commit, streaming, wait_for_commit
 from faults.feeds import ROWS_FEED, ensure_model
 from faults.result import Fault, Progress, Seen
-from penstock.plan import plan_path, read_plan
+from penstock.pipeline.plan import plan_path, read_plan
 from penstock.storage.files import LocalStorage
 
 MODEL = "fault-swap"

@@ -17,9 +17,9 @@ from typing import Any
 
 import click
 
-import penstock.lease
-import penstock.plan
-import penstock.running
+import penstock.pipeline.lease
+import penstock.pipeline.opening
+import penstock.pipeline.plan
 import penstock.spark.merge
 import penstock.spark.tables
 from faults.killing import kill_session
@@ -84,7 +84,7 @@ def build_in(moment: Moment) -> None:
 
         return write_once
 
-    fix_plan = penstock.plan.fix_plan
+    fix_plan = penstock.pipeline.plan.fix_plan
 
     def fix_plan_or_strike(storage: Any, checkpoint: str, plan: Any) -> Any:
         def fix() -> Any:
@@ -109,7 +109,7 @@ def build_in(moment: Moment) -> None:
 
 def time_the_start() -> None:
     """Say how long Spark itself takes to start."""
-    build_session = penstock.running.build_session
+    build_session = penstock.pipeline.opening.build_session
 
     def timed(*arguments: Any, **options: Any) -> Any:
         started = time.monotonic()
@@ -128,7 +128,10 @@ def time_the_start() -> None:
 def launch(job: str, moment: Moment | None, lease_seconds: float | None, options: tuple[str, ...]) -> None:
     main = importlib.import_module(f"jobs.{job}").main
     if lease_seconds:
-        penstock.lease.TIME_TO_LIVE_SECONDS, penstock.lease.RENEW_SECONDS = lease_seconds, lease_seconds / 5
+        penstock.pipeline.lease.TIME_TO_LIVE_SECONDS, penstock.pipeline.lease.RENEW_SECONDS = (
+            lease_seconds,
+            lease_seconds / 5,
+        )
     if moment:
         build_in(moment)
     time_the_start()

@@ -24,7 +24,7 @@ from faults.bench import PATIENCE_SECONDS, Bench, streaming
 from faults.feeds import ROWS_FEED
 from faults.result import Fault, Progress
 from penstock.errors import LeaseError
-from penstock.lease import Holder, file_path, lease_path
+from penstock.pipeline.lease import Holder, file_path, lease_path
 from penstock.storage.files import LocalStorage
 
 
@@ -74,7 +74,7 @@ def test_a_zombie_is_fenced_off(bench: Bench) -> None:
 
 def test_a_stream_without_files_ends_when_its_lease_is_lost(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else it would look alive to its operator for ever."""
-    monkeypatch.setattr("penstock.lease.RENEW_SECONDS", 0.2)
+    monkeypatch.setattr("penstock.pipeline.lease.RENEW_SECONDS", 0.2)
     sandbox = ROWS_FEED.sandbox(bench, "idle")
     with pytest.raises(LeaseError, match=r"pid 77 on elsewhere.* holds it now"), streaming(sandbox) as check:
         lose_the_lease(sandbox, check)

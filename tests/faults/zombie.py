@@ -12,7 +12,7 @@ from faults.bench import Bench, Process
 from faults.feeds import FEEDS, Feed
 from faults.result import Fault, Progress, Seen
 from penstock.errors import LeaseError
-from penstock.lease import TIME_TO_LIVE_SECONDS, lease_path
+from penstock.pipeline.lease import TIME_TO_LIVE_SECONDS, lease_path
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,9 +5,9 @@ import pytest
 from batch_records import batch_record
 from test_arrivals import Checkpoint
 
-from penstock.accounting import FileCount
 from penstock.backlog import Backlog
 from penstock.config.pipeline import PipelineConfig
+from penstock.pipeline.batch_record import FileCount
 from penstock.storage.files import LocalStorage
 
 QUERY = "3e2f0c1a-0000-0000-0000-000000000000"

@@ -9,11 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 from sandbox import with_damaged_pages
 
-from penstock import batch
-from penstock.batch import UnreadableInputError, amended_plan
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import PlanError, StorageError
-from penstock.plan import Plan, plan_path, read_plan
+from penstock.pipeline import microbatch
+from penstock.pipeline.microbatch import UnreadableInputError, amended_plan
+from penstock.pipeline.plan import Plan, plan_path, read_plan
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival
@@ -157,8 +157,8 @@ def test_a_batch_that_fails_again_without_its_damaged_files_ends_with_the_cause(
     def fail(*_):
         raise UnreadableInputError(cause)
 
-    monkeypatch.setattr(batch, "write_rows", fail)
-    monkeypatch.setattr(batch, "replace_plan", lambda *_: None)
+    monkeypatch.setattr(microbatch, "write_rows", fail)
+    monkeypatch.setattr(microbatch, "replace_plan", lambda *_: None)
     with pytest.raises(RuntimeError) as raised:
-        batch.write_readable_rows(pipeline, plan_of(files), None, None)
+        microbatch.write_readable_rows(pipeline, plan_of(files), None, None)
     assert raised.value is cause

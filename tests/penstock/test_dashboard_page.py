@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from penstock.config.loading import load_config
 from penstock.dashboard.launching import PAGE
-from penstock.lease import Lease, lease_path
+from penstock.pipeline.lease import Lease, lease_path
 from penstock.storage.routing import storage_of
 
 PATIENCE_SECONDS = 300

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import pytest
 
-from penstock import lease as lease_module
 from penstock.errors import LeaseError
-from penstock.lease import (
+from penstock.pipeline import lease as lease_module
+from penstock.pipeline.lease import (
     TIME_TO_LIVE_SECONDS,
     Holder,
     Lease,

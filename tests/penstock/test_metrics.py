@@ -10,10 +10,10 @@ from prometheus_client import REGISTRY
 from pydantic import ValidationError
 from scraping import free_port, samples, scrape, series
 
-from penstock.accounting import FileCount
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.metrics_server import served_metrics
+from penstock.pipeline.batch_record import FileCount
 
 CONFIG = {
     "pipeline": "wine",

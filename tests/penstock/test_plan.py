@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from penstock.errors import PlanError
-from penstock.plan import (
+from penstock.pipeline.plan import (
     CsvLayout,
     ParquetLayout,
     PinnedModel,

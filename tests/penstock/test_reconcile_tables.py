@@ -1,8 +1,8 @@
 import pytest
 
+from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
 from penstock.reconcile_tables import compare_with_tables
-from penstock.replay_plan import REPLAY_QUERY
 from penstock.storage.files import FileStatus
 
 ZERO, ONE = Batch("q", 0), Batch("q", 1)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from penstock.replay_rows import judge_json
+from penstock.pipeline.replay.quarantine_rows import judge_json
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.casts import ACCEPTED, REASONS
 

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SeriesConfig
-from penstock.plan import PlannedFile
+from penstock.pipeline.plan import PlannedFile
 from penstock.series.windows import arrange, new_lags, windowed
 
 KEEP_LAGS = 3

@@ -4,8 +4,8 @@ from dataclasses import replace
 import pytest
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.lease import Holder, file_path, lease_path
-from penstock.stopping import StopFile, running_writer
+from penstock.pipeline.lease import Holder, file_path, lease_path
+from penstock.pipeline.stop_file import StopFile, running_writer
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()

@@ -8,7 +8,7 @@ import pytest
 from penstock.errors import LeaseError, StorageError
 from penstock.models.prefetch import Preparation
 from penstock.models.registry import ModelVersion
-from penstock.stream import StreamRunner
+from penstock.pipeline.stream import StreamRunner
 
 AWAY = StorageError(5, "S3 was not reached", "s3a://bucket/checkpoint/stop")
 WAITS_UNTIL_STOPPED = 50

@@ -8,7 +8,7 @@ from s3_server import S3Server
 
 from penstock.config.pipeline import S3Config
 from penstock.errors import EnvironmentCheckError
-from penstock.lease import Lease, read_holder
+from penstock.pipeline.lease import Lease, read_holder
 from penstock.s3_check import check_conditional_writes, check_s3_folder
 from penstock.storage.files import LocalStorage, Storage
 from penstock.storage.s3 import S3Storage
@@ -104,7 +104,7 @@ def test_of_many_that_create_one_name_one_does(place: tuple[Storage, str]) -> No
 def test_a_lease_on_s3_has_one_holder_is_renewed_and_given_back(
     s3_storage: S3Storage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("penstock.lease.RENEW_SECONDS", 0.02)
+    monkeypatch.setattr("penstock.pipeline.lease.RENEW_SECONDS", 0.02)
     path = f"s3a://direct/{tmp_path.name}/_lease"
     with Lease(storage=s3_storage, path=path, job="stream") as lease:
         first = read_holder(s3_storage, path)

@@ -16,7 +16,7 @@ from penstock.config.locations import absolute_location
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers
 from penstock.errors import FitError
-from penstock.plan import PlannedFile
+from penstock.pipeline.plan import PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.series.forecasts import SUPERSEDED
 from penstock.series.windows import REVISION

@@ -12,7 +12,7 @@ from difflib import get_close_matches
 from typing import BinaryIO, cast
 
 from penstock.config.pipeline import CsvDialect
-from penstock.plan import CsvLayout, PlannedFile, refused_file
+from penstock.pipeline.plan import CsvLayout, PlannedFile, refused_file
 from penstock.schemas.contract import Contract
 from penstock.storage.files import FileStatus, Storage
 

@@ -5,7 +5,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.plan import ParquetLayout, PlannedFile, refused_file
+from penstock.pipeline.plan import ParquetLayout, PlannedFile, refused_file
 from penstock.schemas.contract import Contract, Field
 from penstock.storage.files import FileStatus, Storage, is_of_content
 

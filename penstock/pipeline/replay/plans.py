@@ -7,7 +7,7 @@ nothing of it is left to do; a replay that was cut off is finished by the next o
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
-from penstock.plan import Plan, plan_numbers, read_plan
+from penstock.pipeline.plan import Plan, plan_numbers, read_plan
 from penstock.storage.files import Storage
 
 REPLAY_QUERY = "replay"

@@ -15,12 +15,13 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.accounting import BatchRecord, count_batch
-from penstock.batch import write_marker, write_quarantine
-from penstock.pipeline import Pipeline
-from penstock.plan import Plan, PlannedFile, QuarantineReplay, check_files_unchanged, check_plan_fits
-from penstock.replay_plan import REPLAY_QUERY
-from penstock.replay_rows import judged_again, waiting_rows
+from penstock.pipeline.batch_record import BatchRecord, count_batch
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.microbatch import write_marker, write_quarantine
+from penstock.pipeline.plan import Plan, PlannedFile, QuarantineReplay, check_files_unchanged, check_plan_fits
+from penstock.pipeline.replay.plans import REPLAY_QUERY
+from penstock.pipeline.replay.quarantine_rows import judged_again, waiting_rows
+from penstock.pipeline.workload import workload_of
 from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows
 from penstock.sources.rows import HEADER, RAW, SOURCE_FILE
@@ -28,7 +29,6 @@ from penstock.spark.commit_retry import commit
 from penstock.spark.local_frames import local_frame
 from penstock.spark.tables import Transaction
 from penstock.timings import Phases
-from penstock.workload import workload_of
 
 #: What tells the rows of the quarantine apart; equal ones are judged alike.
 KEPT = ["source_file", "raw", "reasons"]

@@ -5,20 +5,20 @@ from collections.abc import Callable, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.ledger import ledger_files
 from penstock.models.selection import Choice
-from penstock.pipeline import Pipeline
-from penstock.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, newest_plan
-from penstock.planning import choice_of, new_plan
-from penstock.replay_plan import REPLAY_QUERY, replay_numbers
-from penstock.replay_rows import waiting
-from penstock.replaying import replayed
-from penstock.series_late import unused_observations, windows_again
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.ledger import ledger_files
+from penstock.pipeline.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, newest_plan
+from penstock.pipeline.planning import choice_of, new_plan
+from penstock.pipeline.replay.late_observations import unused_observations, windows_again
+from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
+from penstock.pipeline.replay.quarantine import replayed
+from penstock.pipeline.replay.quarantine_rows import waiting
+from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival
 from penstock.sources.parquet_damage import without_damage
 from penstock.spark.tables import lasting_version
-from penstock.workload import workload_of
 
 
 def plan_quarantine_replay(pipeline: Pipeline, *, reason: str) -> Plan | None:

@@ -11,12 +11,12 @@ from pyspark.sql.types import DataType
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.fleet_check import fleet_misfit
 from penstock.models.scoring import Scorer
-from penstock.pipeline import Pipeline
-from penstock.plan import Plan, PlannedFile
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.plan import Plan, PlannedFile
+from penstock.pipeline.series_writes import new_windows, write_series
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
 from penstock.series.forecasts import REASONS, window_contract
-from penstock.series_batch import new_windows, write_series
 from penstock.spark.tables import Transaction, column_type, lasting_version, prepare_append
 from penstock.timings import Phases
 

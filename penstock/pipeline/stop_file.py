@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.lease import Holder, lease_path, read_holder
+from penstock.pipeline.lease import Holder, lease_path, read_holder
 from penstock.storage.files import Storage
 
 

@@ -4,7 +4,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.models.registry import Registry
 from penstock.models.trust import named_version
-from penstock.plan import PinnedModel, newest_plan
+from penstock.pipeline.plan import PinnedModel, newest_plan
 from penstock.storage.routing import storage_of
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect, PipelineConfig
-from penstock.plan import CsvLayout, QuarantineReplay
+from penstock.pipeline.plan import CsvLayout, QuarantineReplay
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.casts import JSON_TEXT, check_rows
 from penstock.sources.formats.csv_admission import header_reasons, split_header

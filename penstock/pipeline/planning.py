@@ -9,10 +9,10 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import MAX_FILE_AGE_SECONDS
 from penstock.errors import PlanError
-from penstock.ledger import ledger_files
 from penstock.models.selection import Choice
-from penstock.pipeline import Pipeline
-from penstock.plan import (
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.ledger import ledger_files
+from penstock.pipeline.plan import (
     LateReplay,
     Plan,
     PlannedFile,
@@ -22,13 +22,13 @@ from penstock.plan import (
     plan_path,
     read_plan,
 )
-from penstock.replay_plan import REPLAY_QUERY, replay_numbers
+from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
+from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival, arrivals
 from penstock.sources.parquet_damage import without_damage
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
 

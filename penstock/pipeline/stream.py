@@ -13,15 +13,15 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame
 from pyspark.sql.streaming.query import StreamingQuery
 
-from penstock.accounting import BatchRecord
-from penstock.batch import run_batch
 from penstock.errors import PenstockError
 from penstock.logs import in_batch
 from penstock.models.prefetch import Preparation
-from penstock.pipeline import Pipeline
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.microbatch import run_batch
+from penstock.pipeline.stop_file import StopFile
 from penstock.sources.arrivals import file_stream, query_id_of
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.stopping import StopFile
 
 POLL_SECONDS = 1
 KEPT_RECORDS = 100

@@ -1,7 +1,7 @@
 """What a replay did, in a line."""
 
-from penstock.accounting import BatchRecord
-from penstock.plan import LateReplay
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.plan import LateReplay
 
 
 def report(record: BatchRecord) -> str:

@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from penstock.accounting import BatchRecord
-from penstock.batch import write_marker
 from penstock.config.pipeline import PipelineConfig, SeriesConfig
-from penstock.ledger import ledger_files
-from penstock.pipeline import Pipeline
-from penstock.plan import LateReplay, Plan, check_plan_fits
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.ledger import ledger_files
+from penstock.pipeline.microbatch import write_marker
+from penstock.pipeline.plan import LateReplay, Plan, check_plan_fits
+from penstock.pipeline.series_writes import kept, stamp_of
 from penstock.series.forecasts import SUPERSEDED, answered, forecast_rows, observation_rows
 from penstock.series.windows import (
     HASH,
@@ -30,7 +31,6 @@ from penstock.series.windows import (
     whole_lags,
     windowed,
 )
-from penstock.series_batch import kept, stamp_of
 from penstock.spark.merge import Span, replace_once
 from penstock.spark.tables import Transaction, table_at
 from penstock.timings import Phases

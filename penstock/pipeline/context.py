@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.lease import Lease
 from penstock.models.selection import Champion
+from penstock.pipeline.lease import Lease
 from penstock.schemas.contract import Contract
 from penstock.storage.files import Storage
 

@@ -8,10 +8,10 @@ import logging
 
 from penstock.config.retention import TABLES_OF
 from penstock.errors import LedgerError
-from penstock.ledger import take_back
-from penstock.pipeline import Pipeline
-from penstock.plan import LateReplay, Plan
-from penstock.replay_plan import given_up_path, replay_path
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.ledger import take_back
+from penstock.pipeline.plan import LateReplay, Plan
+from penstock.pipeline.replay.plans import given_up_path, replay_path
 from penstock.series.lags import rebuild_lags
 from penstock.spark.commit_log import has_changed
 from penstock.spark.tables import Transaction, batch_rows, commit_nothing, of_transaction

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 from pyspark.errors import PythonException
 from pyspark.sql import DataFrame
 
-from penstock.accounting import BatchRecord, count_batch
 from penstock.errors import AccountingError
-from penstock.ledger import announce_query
-from penstock.pipeline import Pipeline
-from penstock.plan import Plan, check_files_unchanged, plan_path, replace_plan
-from penstock.planning import obtain_plan
-from penstock.quarantine import quarantined
+from penstock.pipeline.batch_record import BatchRecord, count_batch
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.ledger import announce_query
+from penstock.pipeline.plan import Plan, check_files_unchanged, plan_path, replace_plan
+from penstock.pipeline.planning import obtain_plan
+from penstock.pipeline.quarantine import quarantined
+from penstock.pipeline.workload import workload_of
 from penstock.sources.parquet_damage import without_damage
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.sources.rejections import JudgedRows, judged_and_kept, judged_by_count, judged_in_passing
@@ -27,7 +28,6 @@ from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.tables import Transaction, append_once, prepare_append
 from penstock.storage.delta_transactions import has_written
 from penstock.timings import Phases
-from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
 

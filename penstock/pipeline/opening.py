@@ -8,21 +8,24 @@ from functools import partial
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType
 
-from penstock.accounting import BatchRecord
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.doctor import check_at_start
 from penstock.executors import check_executors
-from penstock.lease import Lease, lease_path
-from penstock.ledger import check_ledger, old_queries, read_state, resume_from_ledger
 from penstock.metrics_server import served_metrics
 from penstock.models.registry import Registry
 from penstock.models.scoring import checked_ports
 from penstock.models.selection import Champion
 from penstock.models.trust import named_version
 from penstock.models.warmup import begin_workers, preload_settings
-from penstock.pipeline import Pipeline
-from penstock.replay_plan import refuse_unfinished_replay
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.lease import Lease, lease_path
+from penstock.pipeline.ledger import check_ledger, old_queries, read_state, resume_from_ledger
+from penstock.pipeline.replay.plans import refuse_unfinished_replay
+from penstock.pipeline.stop_file import StopFile
+from penstock.pipeline.stream import StreamRunner
+from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.series.lags import adapt_lags, check_frequency
@@ -30,13 +33,10 @@ from penstock.sources.rules import check_rules
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 from penstock.spark.tables import column_type, prepare_table
-from penstock.stopping import StopFile
 from penstock.storage.files import BATCH_PATIENCE_SECONDS
 from penstock.storage.routing import storage_of
-from penstock.stream import StreamRunner
 from penstock.udfs.scoring.outputs import prediction_type
 from penstock.watching import watched
-from penstock.workload import workload_of
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.pipeline import Pipeline
-from penstock.plan import Plan, PlannedFile
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.plan import Plan, PlannedFile
 from penstock.series.forecasts import answered, forecast_rows, observation_rows
 from penstock.series.windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arrange, new_lags, observations_of, windowed
 from penstock.spark.local_frames import local_frame

@@ -7,14 +7,14 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 
 from penstock.errors import AccountingError
-from penstock.pipeline import Pipeline
-from penstock.plan import Plan, PlannedFile
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.plan import Plan, PlannedFile
+from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES
 from penstock.spark.commit_log import Groups, committed_groups
 from penstock.spark.local_frames import local_frame
 from penstock.spark.tables import Transaction
 from penstock.timings import Phases
-from penstock.workload import workload_of
 
 
 @dataclass(frozen=True, kw_only=True)

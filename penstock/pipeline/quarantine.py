@@ -3,7 +3,7 @@
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.plan import Plan
+from penstock.pipeline.plan import Plan
 from penstock.schemas.tables import QUARANTINE
 from penstock.spark.local_frames import local_frame
 

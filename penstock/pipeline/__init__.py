@@ -1,0 +1,1 @@
+"""A micro-batch, and the stream that runs one after another."""

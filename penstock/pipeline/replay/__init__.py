@@ -1,0 +1,1 @@
+"""What was quarantined or came late, put through the pipeline again."""
