@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
-from penstock.doctor import examine
-from penstock.doctor_tables import examine_with_spark
+from penstock.operations.doctor.checks import examine
+from penstock.operations.doctor.spark_checks import examine_with_spark
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 

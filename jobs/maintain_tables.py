@@ -9,8 +9,8 @@ import click
 
 from penstock.cli import config_options, read_config, run_job
 from penstock.config.durations import written
-from penstock.doctor import check_folder
-from penstock.maintenance import maintain_tables
+from penstock.operations.doctor.checks import check_folder
+from penstock.operations.maintenance.maintain import maintain_tables
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 from penstock.storage.routing import storage_of

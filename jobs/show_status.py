@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from penstock.cli import config_options, read_config, run_job
-from penstock.status import read_status
-from penstock.status_report import as_text
+from penstock.operations.monitoring.status import read_status
+from penstock.operations.monitoring.status_text import as_text
 
 
 @click.command(help=__doc__)

@@ -15,9 +15,9 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from sample_contracts import SMALL
 
 from penstock.config.pipeline import CsvDialect, PipelineConfig, S3Config, SourceConfig
+from penstock.operations.run_replay import run_replay
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.opening import run_pipeline
-from penstock.replay_job import run_replay
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival

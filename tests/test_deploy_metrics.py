@@ -10,7 +10,7 @@ from batch_records import batch_record
 
 from penstock.config.loading import load_config
 from penstock.config.pipeline import PipelineConfig
-from penstock.metrics import PipelineMetrics
+from penstock.operations.monitoring.metrics import PipelineMetrics
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

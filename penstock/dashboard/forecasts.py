@@ -13,7 +13,7 @@ from penstock.dashboard.queries import forecasts as queries
 from penstock.dashboard.queries.forecasts import Made
 from penstock.dashboard.reading import Tables
 from penstock.dashboard.windows import Window
-from penstock.status_report import moment
+from penstock.operations.monitoring.status_text import moment
 
 OFFERED_SERIES = 200
 OFFERED_CUTOFFS = 500

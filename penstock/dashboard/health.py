@@ -12,9 +12,9 @@ from penstock.dashboard.queries import batches as queries
 from penstock.dashboard.reading import Tables, just_now
 from penstock.dashboard.windows import Window, bucket_seconds
 from penstock.errors import PenstockError
+from penstock.operations.monitoring.status import LAST_BATCH, LastBatch, ModelInUse, first, last_batch, model_in_use
+from penstock.operations.monitoring.status_text import age_text, moment
 from penstock.pipeline.stop_file import running_writer
-from penstock.status import LAST_BATCH, LastBatch, ModelInUse, first, last_batch, model_in_use
-from penstock.status_report import age_text, moment
 from penstock.storage.routing import storage_of
 
 SHOWN_BATCHES = 60

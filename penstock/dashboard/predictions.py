@@ -12,7 +12,7 @@ from penstock.dashboard.queries import predictions as queries
 from penstock.dashboard.queries.predictions import PredictionField
 from penstock.dashboard.reading import Tables, just_now
 from penstock.dashboard.windows import Window, bucket_seconds
-from penstock.status_report import age_text
+from penstock.operations.monitoring.status_text import age_text
 
 SHOWN_VERSIONS = 50
 CHOSEN_VERSIONS = 5

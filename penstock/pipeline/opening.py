@@ -10,14 +10,15 @@ from pyspark.sql.types import DataType
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.doctor import check_at_start
-from penstock.executors import check_executors
-from penstock.metrics_server import served_metrics
 from penstock.models.registry import Registry
 from penstock.models.scoring import checked_ports
 from penstock.models.selection import Champion
 from penstock.models.trust import named_version
 from penstock.models.warmup import begin_workers, preload_settings
+from penstock.operations.doctor.checks import check_at_start
+from penstock.operations.doctor.executors import check_executors
+from penstock.operations.monitoring.metrics_server import served_metrics
+from penstock.operations.monitoring.observer import watched
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.lease import Lease, lease_path
@@ -36,7 +37,6 @@ from penstock.spark.tables import column_type, prepare_table
 from penstock.storage.files import BATCH_PATIENCE_SECONDS
 from penstock.storage.routing import storage_of
 from penstock.udfs.scoring.outputs import prediction_type
-from penstock.watching import watched
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import pytest
 from pyspark.sql import SparkSession
 from sandbox import HEADER, WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, csv_line, wine, with_damaged_pages
 
-from penstock.reconcile_files import State
-from penstock.reconciliation import reconcile
+from penstock.operations.reconcile.files import State
+from penstock.operations.reconcile.reconcile import reconcile
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival

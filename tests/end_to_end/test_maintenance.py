@@ -19,10 +19,10 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters
 
 from penstock.errors import LeaseError
-from penstock.maintenance import Upkeep, maintain_tables
+from penstock.operations.maintenance.maintain import Upkeep, maintain_tables
+from penstock.operations.maintenance.retention import complete_since
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.plan import planned_batches
-from penstock.retention import complete_since
 from penstock.spark.tables import table_properties, table_version
 from penstock.storage.files import LocalStorage
 
@@ -137,7 +137,7 @@ def test_a_budget_that_runs_out_says_what_is_left_after_the_most_fragmented(
         clock[0] += 600
         return compact(upkeep, table)
 
-    monkeypatch.setattr("penstock.maintenance.monotonic", lambda: clock[0])
+    monkeypatch.setattr("penstock.operations.maintenance.maintain.monotonic", lambda: clock[0])
     monkeypatch.setattr(Upkeep, "compact", slow)
     left = maintain(filled)
     assert left[0] == "quarantine (vacuum)"

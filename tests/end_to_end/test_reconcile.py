@@ -14,11 +14,11 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters, two_series_model
 from test_replay import run_cut_off
 
-from penstock import reconcile_books, reconciliation
 from penstock.errors import EnvironmentCheckError
-from penstock.reconcile_files import State
-from penstock.reconcile_report import as_text
-from penstock.reconciliation import Reconciliation, reconcile
+from penstock.operations.reconcile import ledger_rows, reconcile
+from penstock.operations.reconcile.files import State
+from penstock.operations.reconcile.reconcile import Reconciliation, reconcile
+from penstock.operations.reconcile.report import as_text
 from penstock.sources.arrivals import file_stream, whole_log
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import LocalStorage
@@ -247,9 +247,9 @@ def test_a_batch_that_finishes_meanwhile_is_no_difference(sandbox: Sandbox, monk
 
         monkeypatch.setattr(module, name, work_and_run)
 
-    runs_after(reconciliation, "read_stream")
-    runs_after(reconciliation, "list_inbox")
-    runs_after(reconcile_books, "table_version")
+    runs_after(reconcile, "read_stream")
+    runs_after(reconcile, "list_inbox")
+    runs_after(ledger_rows, "table_version")
     found = reconciled(sandbox)
     monkeypatch.undo()
     assert next(steps) > 3

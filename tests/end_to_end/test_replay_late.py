@@ -21,7 +21,7 @@ from series_sandbox import (
     two_series_model,
 )
 
-from penstock.reconciliation import reconcile
+from penstock.operations.reconcile.reconcile import reconcile
 from penstock.series.forecasts import BOUNDS, output
 
 START = FITTED

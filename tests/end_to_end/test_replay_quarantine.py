@@ -14,7 +14,7 @@ from sample_contracts import EXACT
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
 from penstock.errors import ConfigError, LedgerError, PlanError
-from penstock.reconciliation import reconcile
+from penstock.operations.reconcile.reconcile import reconcile
 from penstock.spark.tables import PreparedAppend
 
 

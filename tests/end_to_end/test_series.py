@@ -19,8 +19,8 @@ from series_sandbox import (
     register_fleet,
 )
 
-from penstock.doctor import check_model
 from penstock.errors import ModelRefusedError
+from penstock.operations.doctor.checks import check_model
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.queries import run_query
 

@@ -6,9 +6,9 @@ import pandas as pd
 from sandbox import WINE, Sandbox, csv_file, wine
 
 from penstock.jobs import show_status
+from penstock.operations.monitoring.status import Reason, read_status
+from penstock.operations.monitoring.status_text import as_text
 from penstock.pipeline.lease import Lease, lease_path
-from penstock.status import Reason, read_status
-from penstock.status_report import as_text
 
 ALCOHOL = "rule alcohol_in_range: not true: alcohol BETWEEN 0 AND 25"
 

@@ -14,10 +14,10 @@ from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file
 from sklearn.linear_model import LinearRegression
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.doctor import check_model
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
 from penstock.models.registry import Registry
 from penstock.models.trust import artifact_digest, named_version
+from penstock.operations.doctor.checks import check_model
 from penstock.udfs.scoring.pickled import VARIABLE, pickle_allowed
 
 ONE = pd.DataFrame([WINE])

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from sandbox import WINE, Sandbox, csv_file
 
-from penstock import executors
 from penstock.errors import EnvironmentCheckError
 from penstock.models.registry import Registry
 from penstock.models.warmup import preload_settings
+from penstock.operations.doctor import executors
 
 UNREADABLE = [{"requirements.txt": "mlflow\n"}, {"MLmodel": "flavors: ["}]
 
@@ -38,7 +38,7 @@ def test_the_executors_are_not_compared_with_it(
 ) -> None:
     monkeypatch.setattr(executors, "is_local", lambda master: False)
     config = unreadable.config()
-    with caplog.at_level(logging.WARNING, logger="penstock.executors"):
+    with caplog.at_level(logging.WARNING, logger="penstock.operations.doctor.executors"):
         executors.check_executors(unreadable.spark, config, Registry.of(config))
     assert "were not compared with the model" in caplog.text
     assert "has no MLmodel file that can be read" in caplog.text

@@ -5,8 +5,8 @@ import pytest
 from batch_records import batch_record
 from test_arrivals import Checkpoint
 
-from penstock.backlog import Backlog
 from penstock.config.pipeline import PipelineConfig
+from penstock.operations.monitoring.backlog import Backlog
 from penstock.pipeline.batch_record import FileCount
 from penstock.storage.files import LocalStorage
 
@@ -111,7 +111,7 @@ def wait_until(condition):
 
 
 def test_it_looks_again_and_again_and_an_inbox_that_is_away_has_no_number(backlog, inbox, shown, caplog):
-    caplog.set_level(logging.WARNING, logger="penstock.backlog")
+    caplog.set_level(logging.WARNING, logger="penstock.operations.monitoring.backlog")
     drop(inbox, "a.csv")
     with backlog:
         wait_until(lambda: shown[-1:] == [1])

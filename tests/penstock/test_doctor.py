@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from penstock.doctor import Finding, check_folder, found
 from penstock.errors import ConfigError, EnvironmentCheckError
+from penstock.operations.doctor.checks import Finding, check_folder, found
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()

@@ -12,7 +12,7 @@ from scraping import free_port, samples, scrape, series
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
-from penstock.metrics_server import served_metrics
+from penstock.operations.monitoring.metrics_server import served_metrics
 from penstock.pipeline.batch_record import FileCount
 
 CONFIG = {

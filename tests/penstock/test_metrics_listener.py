@@ -10,7 +10,7 @@ from pyspark.sql.streaming.listener import (
     QueryTerminatedEvent,
 )
 
-from penstock.metrics_listener import QueryListener
+from penstock.operations.monitoring.query_listener import QueryListener
 
 QUERY, RUN, OTHER_RUN = (str(uuid.uuid4()) for _ in range(3))
 TIME = "2026-03-01T12:00:00.000Z"

@@ -1,7 +1,7 @@
+from penstock.operations.reconcile.balance import File, Total, balance_of, totals_by_state
+from penstock.operations.reconcile.files import Delivery, Placement, State
+from penstock.operations.reconcile.ledger_rows import Batch, Books, Marker, Tally
 from penstock.pipeline.replay.plans import REPLAY_QUERY
-from penstock.reconcile_balance import File, Total, balance_of, totals_by_state
-from penstock.reconcile_books import Batch, Books, Marker, Tally
-from penstock.reconcile_files import Delivery, Placement, State
 from penstock.storage.files import FileStatus
 
 ZERO, ONE, REPLAYED = Batch("q", 0), Batch("q", 1), Batch(REPLAY_QUERY, 0)

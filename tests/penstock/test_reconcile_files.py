@@ -1,8 +1,8 @@
 import pytest
 
+from penstock.operations.reconcile.files import Delivery, Placing, Progress, State, Stream, deliveries
+from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker, Tally
 from penstock.pipeline.replay.plans import REPLAY_QUERY
-from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
-from penstock.reconcile_files import Delivery, Placing, Progress, State, Stream, deliveries
 from penstock.sources.arrivals import Logged
 from penstock.storage.files import FileStatus
 

@@ -1,8 +1,8 @@
 import pytest
 
+from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker, Tally
+from penstock.operations.reconcile.tables import compare_with_tables
 from penstock.pipeline.replay.plans import REPLAY_QUERY
-from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
-from penstock.reconcile_tables import compare_with_tables
 from penstock.storage.files import FileStatus
 
 ZERO, ONE = Batch("q", 0), Batch("q", 1)

@@ -2,8 +2,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from penstock.status import LastBatch, ModelInUse, Reason, Status
-from penstock.status_report import age_text, as_text
+from penstock.operations.monitoring.status import LastBatch, ModelInUse, Reason, Status
+from penstock.operations.monitoring.status_text import age_text, as_text
 
 BATCH = LastBatch(
     batch_id=7,

@@ -18,7 +18,7 @@ from s3_server import S3Server
 from sandbox import TestRegistry
 
 from penstock.errors import EnvironmentCheckError
-from penstock.status import read_status
+from penstock.operations.monitoring.status import read_status
 
 
 def bench_at(endpoint: str, place: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Bench]:

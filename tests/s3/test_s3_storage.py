@@ -8,8 +8,8 @@ from s3_server import S3Server
 
 from penstock.config.pipeline import S3Config
 from penstock.errors import EnvironmentCheckError
+from penstock.operations.doctor.s3_checks import check_conditional_writes, check_s3_folder
 from penstock.pipeline.lease import Lease, read_holder
-from penstock.s3_check import check_conditional_writes, check_s3_folder
 from penstock.storage.files import LocalStorage, Storage
 from penstock.storage.s3 import S3Storage
 

@@ -4,10 +4,10 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from penstock.backlog import Backlog
 from penstock.config.metrics import MetricsConfig
-from penstock.metrics import PipelineMetrics
-from penstock.metrics_listener import QueryListener
+from penstock.operations.monitoring.backlog import Backlog
+from penstock.operations.monitoring.metrics import PipelineMetrics
+from penstock.operations.monitoring.query_listener import QueryListener
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.spark.errors import SPARK_ERRORS

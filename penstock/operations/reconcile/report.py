@@ -3,9 +3,9 @@
 import json
 from dataclasses import asdict
 
-from penstock.reconcile_balance import Balance
-from penstock.reconcile_files import State
-from penstock.reconciliation import Reconciliation
+from penstock.operations.reconcile.balance import Balance
+from penstock.operations.reconcile.files import State
+from penstock.operations.reconcile.reconcile import Reconciliation
 
 #: Longer lists are cut in the text; JSON has them whole.
 SHOWN = 40

@@ -17,13 +17,13 @@ from penstock.config.durations import written
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import TableConflictError
+from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, trim_plans
+from penstock.operations.maintenance.retention import delete_expired
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.ledger import finished_batches
-from penstock.retention import delete_expired
 from penstock.spark.commit_retry import CONFLICTS
 from penstock.spark.tables import set_properties, table_exists, table_properties
 from penstock.storage.routing import storage_of
-from penstock.trimming import remove_dead_files, stuck_plan, trim_plans
 
 #: Delta's own target for a compacted file.
 COMPACTED_FILE_BYTES = 1024**3

@@ -13,11 +13,10 @@ from pyspark.sql import SparkSession
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import LeaseError
-from penstock.pipeline.lease import Holder, lease_path, read_holder
-from penstock.pipeline.workload import workload_of
-from penstock.reconcile_balance import Balance, File, Total, balance_of, totals_by_state
-from penstock.reconcile_books import Books, pinned_tables, read_books
-from penstock.reconcile_files import (
+from penstock.operations.maintenance.retention import complete_since
+from penstock.operations.reconcile.balance import Balance, File, Total, balance_of, totals_by_state
+from penstock.operations.reconcile.differences import miscounted, misplaced, taken_twice, unaccounted
+from penstock.operations.reconcile.files import (
     Delivery,
     Placing,
     Progress,
@@ -27,11 +26,12 @@ from penstock.reconcile_files import (
     read_stream,
     read_unfinished_replays,
 )
-from penstock.reconcile_forecasts import compare_forecasts
-from penstock.reconcile_inbox import count_rows
-from penstock.reconcile_tables import Difference, compare_with_tables
-from penstock.reconcile_verdicts import miscounted, misplaced, taken_twice, unaccounted
-from penstock.retention import complete_since
+from penstock.operations.reconcile.forecasts import compare_forecasts
+from penstock.operations.reconcile.inbox import count_rows
+from penstock.operations.reconcile.ledger_rows import Books, pinned_tables, read_books
+from penstock.operations.reconcile.tables import Difference, compare_with_tables
+from penstock.pipeline.lease import Holder, lease_path, read_holder
+from penstock.pipeline.workload import workload_of
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import FileStatus, Storage
 from penstock.storage.routing import storage_of

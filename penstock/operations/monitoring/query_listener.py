@@ -1,6 +1,6 @@
 """What Spark reports of the streaming query, for the metrics: that it started, runs its triggers, and ended.
 
-Rows, seconds and versions are not taken from Spark's progress but from the batch's own record (penstock.metrics): Spark
+Rows, seconds and versions are not taken from Spark's progress but from the batch's own record (penstock.operations.monitoring.metrics): Spark
 counts files as rows, since the stream is a list of files.
 """
 
@@ -14,7 +14,7 @@ from pyspark.sql.streaming.listener import (
     StreamingQueryListener,
 )
 
-from penstock.metrics import PipelineMetrics
+from penstock.operations.monitoring.metrics import PipelineMetrics
 
 
 class QueryListener(StreamingQueryListener):

@@ -4,8 +4,8 @@ import logging
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.doctor import check_at_start
 from penstock.errors import ConfigError, LedgerError
+from penstock.operations.doctor.checks import check_at_start
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import check_ledger, read_state

@@ -9,7 +9,7 @@ from prometheus_client import start_http_server
 from penstock.config.metrics import MetricsConfig
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
-from penstock.metrics import PipelineMetrics
+from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.tcp_ports import holder_of
 
 

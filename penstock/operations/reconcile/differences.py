@@ -3,10 +3,10 @@
 from collections import defaultdict
 from datetime import UTC, datetime
 
-from penstock.reconcile_balance import File
-from penstock.reconcile_books import Batch
-from penstock.reconcile_files import Delivery, State
-from penstock.reconcile_tables import Difference
+from penstock.operations.reconcile.balance import File
+from penstock.operations.reconcile.files import Delivery, State
+from penstock.operations.reconcile.ledger_rows import Batch
+from penstock.operations.reconcile.tables import Difference
 from penstock.storage.files import FileStatus
 
 LOST = (

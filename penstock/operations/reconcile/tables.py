@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
+from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker, Tally
 from penstock.pipeline.replay.plans import REPLAY_QUERY
-from penstock.reconcile_books import Batch, Books, Entry, Marker, Tally
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from penstock.reconcile_books import Books
-from penstock.reconcile_files import Delivery, Placement, State
+from penstock.operations.reconcile.files import Delivery, Placement, State
+from penstock.operations.reconcile.ledger_rows import Books
 from penstock.storage.files import FileStatus
 
 

@@ -15,10 +15,10 @@ from penstock.models.fleet_check import fleet_misfit, volume
 from penstock.models.registry import Registry, model_metadata
 from penstock.models.scoring import checked_ports
 from penstock.models.trust import artifact_digest, named_version, trusted_copy
+from penstock.operations.doctor.s3_checks import check_s3_folder
 from penstock.pipeline.last_model import has_other_before, version_before
 from penstock.pipeline.workload import workload_of
 from penstock.redaction import without_credentials
-from penstock.s3_check import check_s3_folder
 from penstock.spark.environment import check_jars, check_java, check_packages, check_python
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of

@@ -6,10 +6,10 @@ from pyspark.sql import SparkSession
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.doctor import Finding, found
 from penstock.models.registry import Registry
 from penstock.models.scoring import checked_ports
 from penstock.models.trust import named_version
+from penstock.operations.doctor.checks import Finding, found
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES, QUARANTINE

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from penstock.status import Status
+from penstock.operations.monitoring.status import Status
 
 SHOWN_REASONS = 10
 

@@ -6,8 +6,8 @@ from typing import Any
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from penstock.reconcile_books import Batch, Books
-from penstock.reconcile_tables import MARKER_BACK, PUT_BACK, TAKE_OUT, Difference
+from penstock.operations.reconcile.ledger_rows import Batch, Books
+from penstock.operations.reconcile.tables import MARKER_BACK, PUT_BACK, TAKE_OUT, Difference
 
 KEYS = ("series_id", "cutoff")
 BATCH = ("query_id", "batch_id")

@@ -1,0 +1,1 @@
+"""Run, check, watch, reconcile and maintain a pipeline."""

@@ -1,0 +1,1 @@
+"""Checks before a run what would fail in it."""

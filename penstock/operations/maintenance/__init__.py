@@ -1,0 +1,1 @@
+"""Keeps tables and checkpoint small."""

@@ -1,0 +1,1 @@
+"""How a running pipeline is doing: status, metrics, backlog."""
