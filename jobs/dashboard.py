@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
-from penstock.dashboard.launching import Dashboard
+from penstock.interfaces.cli.options import config_options, read_config, run_job
+from penstock.interfaces.dashboard.launching import Dashboard
 from penstock.tcp_ports import LOOPBACK
 
 

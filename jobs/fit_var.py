@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.models.training.var import DIAGNOSED_SERIES, check_workload, fit_and_register
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import run_job
-from penstock.init_pipeline import Request, init_pipeline
-from penstock.init_series import SeriesColumns
-from penstock.init_steps import next_steps
+from penstock.interfaces.cli.options import run_job
+from penstock.interfaces.scaffold.pipeline import Request, init_pipeline
+from penstock.interfaces.scaffold.series import SeriesColumns
+from penstock.interfaces.scaffold.steps import next_steps
 
 
 @click.command(help=__doc__)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
 from penstock.config.durations import written
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.operations.doctor.checks import check_folder
 from penstock.operations.maintenance.maintain import maintain_tables
 from penstock.spark.pipeline_settings import settings_of

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.operations.reconcile.reconcile import held_since, reconcile
 from penstock.operations.reconcile.report import as_json, as_text
 from penstock.spark.pipeline_settings import settings_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.operations.run_replay import run_replay
 from penstock.pipeline.replay.report import report
 

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import click
 
-from penstock.cli import run_job
-from penstock.command_group import CommandGroup, Listed
+from penstock.interfaces.cli.group import CommandGroup, Listed
+from penstock.interfaces.cli.options import run_job
 
 COMMANDS = (
     Listed("init", "init_pipeline", "write a new pipeline from a sample", "boiler --sample b.csv --target wear"),

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import read_config, run_job
-from penstock.demo import TRAINING_ROWS, DemoJobs, drop_wine_files, show_results, stamp_now
-from penstock.demo_macro import LAST_FITTED, drop_macro_files, show_macro_results, write_history
+from penstock.interfaces.cli.options import read_config, run_job
+from penstock.interfaces.demo.macro import LAST_FITTED, drop_macro_files, show_macro_results, write_history
+from penstock.interfaces.demo.wine import TRAINING_ROWS, DemoJobs, drop_wine_files, show_results, stamp_now
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 from penstock.storage.routing import storage_of

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.logs import say
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import begin_jvm

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import run_job
 from penstock.config.loading import load_config
+from penstock.interfaces.cli.options import run_job
 
 FILE = click.Path(path_type=Path)
 
@@ -24,7 +24,9 @@ def command(
     conf: tuple[Path, ...], overlays: tuple[Path, ...], overrides: tuple[str, ...], host: str, port: int
 ) -> None:
     configs = [load_config([path, *overlays], overrides=overrides) for path in conf]
-    from penstock.serving.server import serve  # imports MLflow and Spark: not for a --help, or a config that is wrong
+    from penstock.interfaces.rest.server import (
+        serve,  # imports MLflow and Spark: not for a --help, or a config that is wrong
+    )
 
     serve(configs, host=host, port=port)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import read_config, run_job
-from penstock.sql_server import serve
-from penstock.thrift_server import PORT, PORT_VARIABLE
+from penstock.interfaces.cli.options import read_config, run_job
+from penstock.interfaces.local_servers.thrift import PORT, PORT_VARIABLE
+from penstock.interfaces.sql.server import serve
 
 FILE = click.Path(path_type=Path)
 PORT_OPTION = click.IntRange(1, 65535)

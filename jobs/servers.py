@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from penstock import servers
-from penstock.cli import run_job
+from penstock.interfaces.cli.options import run_job
+from penstock.interfaces.local_servers import servers
 
 PORTS = [
     click.Option([f"--{name}-port"], type=click.IntRange(1, 65535), default=port, envvar=variable, show_default=True)

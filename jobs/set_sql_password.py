@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import run_job
-from penstock.servers import STATE
-from penstock.thrift_server import USERS_FILE
-from penstock.thrift_users import set_password
+from penstock.interfaces.cli.options import run_job
+from penstock.interfaces.local_servers.servers import STATE
+from penstock.interfaces.local_servers.thrift import USERS_FILE
+from penstock.interfaces.sql.users import set_password
 
 
 @click.command(help=__doc__)

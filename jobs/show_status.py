@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.operations.monitoring.status import read_status
 from penstock.operations.monitoring.status_text import as_text
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.pipeline.stop_file import StopFile, running_writer
 from penstock.storage.routing import storage_of
 

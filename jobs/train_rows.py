@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from penstock.cli import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.models.training.rows import train_rows
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from statsmodels.tsa.api import VAR
 
 from penstock.config.loading import load_config
-from penstock.demo_macro import macro_history
+from penstock.interfaces.demo.macro import macro_history
 from penstock.models.training.var import fit_and_register
 from penstock.pipeline.opening import run_pipeline
 from penstock.spark.pipeline_settings import settings_of

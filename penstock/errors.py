@@ -46,7 +46,7 @@ class FitError(PenstockError):
 
 
 class ServerError(PenstockError):
-    """A server of this machine (penstock.servers) can't be started, or stopped."""
+    """A server of this machine (penstock.interfaces.local_servers.servers) can't be started, or stopped."""
 
 
 class StorageError(PenstockError, OSError):

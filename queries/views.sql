@@ -1,4 +1,4 @@
--- Views for BI. penstock/views.py makes those whose tables a pipeline has; {variables} stands for its own variables.
+-- Views for BI. penstock/interfaces/sql/views.py makes those whose tables a pipeline has; {variables} stands for its own variables.
 
 -- What is the newest forecast of each series?
 CREATE OR REPLACE VIEW latest_forecast AS

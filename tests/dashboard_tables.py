@@ -12,7 +12,7 @@ from pyspark.sql.types import DataType, DoubleType
 
 from penstock.config.loading import load_config
 from penstock.config.pipeline import PipelineConfig
-from penstock.dashboard.reading import connected
+from penstock.interfaces.dashboard.reading import connected
 from penstock.schemas import macro, wine
 from penstock.schemas.tables import BATCHES, FORECASTS, QUARANTINE, TableSpec, observations, predictions
 

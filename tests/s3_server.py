@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from penstock.s3_server import REGION
-from penstock.servers import S3Server as RunningServer
-from penstock.servers import start_s3
+from penstock.interfaces.local_servers.s3 import REGION
+from penstock.interfaces.local_servers.servers import S3Server as RunningServer
+from penstock.interfaces.local_servers.servers import start_s3
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,8 @@ from fastapi import FastAPI
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.serving.app import create_app
-from penstock.serving.served import served_models
+from penstock.interfaces.rest.app import create_app
+from penstock.interfaces.rest.served import served_models
 
 PATIENCE_SECONDS = 600.0
 

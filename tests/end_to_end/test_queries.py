@@ -12,11 +12,11 @@ from pyspark.sql import SparkSession
 from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, macro, quarters, two_series_model
 
-from penstock.duckdb_queries import connect, run_duckdb_query
 from penstock.errors import ConfigError, EnvironmentCheckError
-from penstock.queries import make_schema, run_query
-from penstock.query_files import query_names
-from penstock.views import views_of
+from penstock.interfaces.sql.duckdb_queries import connect, run_duckdb_query
+from penstock.interfaces.sql.query_files import query_names
+from penstock.interfaces.sql.spark_queries import make_schema, run_query
+from penstock.interfaces.sql.views import views_of
 
 COMMON_QUERIES = ("latency_per_batch", "quarantine_by_reason")
 ROWS_QUERIES = ("predictions_per_hour", "error_rate_by_version", *COMMON_QUERIES)

@@ -20,9 +20,9 @@ from series_sandbox import (
 )
 
 from penstock.errors import ModelRefusedError
+from penstock.interfaces.sql.spark_queries import run_query
 from penstock.operations.doctor.checks import check_model
 from penstock.pipeline.batch_record import BatchRecord
-from penstock.queries import run_query
 
 IDS = ("US", "HOLE", "EMPTY", "TWICE", "CA")
 DATES = macro()["ds"]

@@ -14,9 +14,9 @@ from service import predict, service, until
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.serving.problems import MOST_BODY_BYTES
-from penstock.serving.schemas import MOST_ROWS
-from penstock.serving.served import served_models
+from penstock.interfaces.rest.error_responses import MOST_BODY_BYTES
+from penstock.interfaces.rest.schemas import MOST_ROWS
+from penstock.interfaces.rest.served import served_models
 
 JSON = {"content-type": "application/json"}
 WINE_PATH = "/models/req-wine/predict"

@@ -18,8 +18,16 @@ from pyspark.sql import SparkSession
 from s3_server import free_port
 from sandbox import Sandbox, TestRegistry
 
-from penstock.server_process import ServerProcess
-from penstock.servers import Cluster, MlflowServer, S3Server, start_cluster, start_mlflow, start_s3, stop_all
+from penstock.interfaces.local_servers.process import ServerProcess
+from penstock.interfaces.local_servers.servers import (
+    Cluster,
+    MlflowServer,
+    S3Server,
+    start_cluster,
+    start_mlflow,
+    start_s3,
+    stop_all,
+)
 
 pytestmark = pytest.mark.integration
 FILES = 3

@@ -19,10 +19,10 @@ from faults.bench import wait_until
 from postgres_server import postgres_server
 from processes import PROJECT
 
-from penstock import spark_cluster
 from penstock.errors import ServerError
-from penstock.server_process import get
-from penstock.servers import (
+from penstock.interfaces.local_servers import spark_cluster
+from penstock.interfaces.local_servers.process import get
+from penstock.interfaces.local_servers.servers import (
     Cluster,
     MlflowServer,
     S3Server,

@@ -30,11 +30,11 @@ from scraping import free_port
 from TCLIService import ttypes
 from thrift.transport.TTransport import TTransportException
 
-from penstock.s3_server import S3Server
-from penstock.server_process import clean_environment
-from penstock.servers import start_s3, stop_all
+from penstock.interfaces.local_servers.process import clean_environment
+from penstock.interfaces.local_servers.s3 import S3Server
+from penstock.interfaces.local_servers.servers import start_s3, stop_all
+from penstock.interfaces.local_servers.thrift import ThriftServer, running_thrift
 from penstock.tcp_ports import LOOPBACK, listeners_of, running_pids
-from penstock.thrift_server import ThriftServer, running_thrift
 
 pytestmark = pytest.mark.integration
 #: Views that a schema can have once all its tables are there.

@@ -1,8 +1,8 @@
 import click
 import pytest
 
-from penstock.cli import run_job, spark_problem
 from penstock.errors import StorageError
+from penstock.interfaces.cli.options import run_job, spark_problem
 
 FULL_DISK = """An error occurred while calling o1.save.
 : org.apache.spark.SparkException: Task failed while writing rows to file:/tables/quarantine.

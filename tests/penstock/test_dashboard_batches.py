@@ -1,7 +1,7 @@
 import pytest
 from dashboard_tables import START, WINE_CONF, WrittenTables, batch, minutes
 
-from penstock.dashboard.queries import batches
+from penstock.interfaces.dashboard.queries import batches
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import pytest
 from dashboard_tables import MACRO_CONF, WrittenTables, forecast, minutes, observed, quarter
 
-from penstock.dashboard.queries import forecasts
+from penstock.interfaces.dashboard.queries import forecasts
 from penstock.schemas.macro import VARIABLES
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from dashboard_tables import WINE_CONF, WrittenTables
 
-from penstock.dashboard.launching import PAGE, Dashboard
+from penstock.interfaces.dashboard.launching import PAGE, Dashboard
 from penstock.jobs import dashboard
 from penstock.tcp_ports import LOOPBACK, is_free
 

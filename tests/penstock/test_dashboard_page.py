@@ -8,7 +8,7 @@ from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 from streamlit.testing.v1 import AppTest
 
 from penstock.config.loading import load_config
-from penstock.dashboard.launching import PAGE
+from penstock.interfaces.dashboard.launching import PAGE
 from penstock.pipeline.lease import Lease, lease_path
 from penstock.storage.routing import storage_of
 

@@ -2,8 +2,8 @@ import pytest
 from dashboard_tables import START, WINE_CONF, WrittenTables, minutes, scored
 from pyspark.sql.types import ArrayType, DoubleType, StringType, StructField, StructType
 
-from penstock.dashboard.queries import predictions
-from penstock.dashboard.queries.predictions import PredictionField
+from penstock.interfaces.dashboard.queries import predictions
+from penstock.interfaces.dashboard.queries.predictions import PredictionField
 
 WHOLE = PredictionField(path=(), kind="number")
 WORD = PredictionField(path=(), kind="word")

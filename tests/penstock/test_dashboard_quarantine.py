@@ -1,9 +1,9 @@
 import pytest
 from dashboard_tables import START, WINE_CONF, WrittenTables, minutes, rejected
 
-from penstock.dashboard.queries import quarantine
-from penstock.dashboard.queries.quarantine import Entries
 from penstock.errors import EnvironmentCheckError
+from penstock.interfaces.dashboard.queries import quarantine
+from penstock.interfaces.dashboard.queries.quarantine import Entries
 
 ALCOHOL = "alcohol: '...' is not a double"
 

@@ -4,10 +4,10 @@ import duckdb
 import pytest
 from dashboard_tables import START, WINE_CONF, WrittenTables, batch
 
-from penstock.dashboard import reading
-from penstock.dashboard.queries import batches
-from penstock.dashboard.reading import MissingTableError, Tables, connected
 from penstock.errors import EnvironmentCheckError
+from penstock.interfaces.dashboard import reading
+from penstock.interfaces.dashboard.queries import batches
+from penstock.interfaces.dashboard.reading import MissingTableError, Tables, connected
 
 
 @pytest.fixture

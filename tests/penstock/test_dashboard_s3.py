@@ -9,8 +9,8 @@ from s3_server import start_s3_server
 from streamlit.testing.v1 import AppTest
 
 from penstock.config.pipeline import S3Config
-from penstock.dashboard import reading
-from penstock.dashboard.launching import PAGE
+from penstock.interfaces.dashboard import reading
+from penstock.interfaces.dashboard.launching import PAGE
 from penstock.storage.delta_reader import s3_options
 
 pytestmark = pytest.mark.integration

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from penstock.dashboard.windows import BEGINNING, bucket_seconds, window_of
+from penstock.interfaces.dashboard.windows import BEGINNING, bucket_seconds, window_of
 
 NOW = datetime(2026, 3, 8, tzinfo=UTC)
 

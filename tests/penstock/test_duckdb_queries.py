@@ -17,7 +17,7 @@ from dashboard_tables import (
     scored,
 )
 
-from penstock.duckdb_queries import connect, run_duckdb_query
+from penstock.interfaces.sql.duckdb_queries import connect, run_duckdb_query
 
 
 @pytest.fixture

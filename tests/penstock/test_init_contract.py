@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from penstock.init_contract import contract_text, fields_of, python_text
-from penstock.init_naming import column_names
+from penstock.interfaces.scaffold.contract import contract_text, fields_of, python_text
+from penstock.interfaces.scaffold.naming import column_names
 from penstock.schemas.contract import Contract
 from penstock.sources.inference.types import Kind
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import ConfigError
-from penstock.init_naming import check_pipeline_name, column_names
+from penstock.interfaces.scaffold.naming import check_pipeline_name, column_names
 from penstock.schemas.contract import Contract, Field
 
 

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.errors import ConfigError
-from penstock.init_contract import fields_of
-from penstock.init_naming import column_names
+from penstock.interfaces.scaffold.contract import fields_of
+from penstock.interfaces.scaffold.naming import column_names
 from penstock.schemas.contract import Contract
 from penstock.sources.formats.csv_admission import read_header
 from penstock.sources.formats.parquet_admission import schema_reasons

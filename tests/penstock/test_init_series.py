@@ -6,7 +6,7 @@ from test_init_files import error_of, jobs_of, steps, written_contract
 
 from penstock.config.loading import load_config, load_contract
 from penstock.config.series_contract import check_series_contract
-from penstock.init_series import frequency_of_times
+from penstock.interfaces.scaffold.series import frequency_of_times
 from penstock.jobs.init_pipeline import main
 from penstock.schemas.contract import Field
 

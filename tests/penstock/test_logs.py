@@ -19,7 +19,7 @@ PROJECT = Path(__file__).parents[2]
 JOB = """
 import logging, sys, threading, warnings
 import click
-from penstock.cli import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.errors import EnvironmentCheckError
 from penstock.logs import in_batch, say
 log = logging.getLogger("penstock.sample")

@@ -11,7 +11,15 @@ from dataclasses import replace
 import pytest
 
 from penstock.errors import ServerError
-from penstock.server_process import Program, Record, ServerProcess, belongs, clean_environment, get, locked
+from penstock.interfaces.local_servers.process import (
+    Program,
+    Record,
+    ServerProcess,
+    belongs,
+    clean_environment,
+    get,
+    locked,
+)
 
 SERVE = (
     "import http.server as web, sys; "
@@ -81,7 +89,7 @@ def test_stop_ends_it_and_says_whether_there_was_anything(server, port):
 
 
 def test_what_ignores_sigterm_is_killed(server, port, monkeypatch):
-    monkeypatch.setattr("penstock.server_process.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("penstock.interfaces.local_servers.process.PATIENCE_SECONDS", 0.5)
     up(server, port, STUBBORN)
     assert server.stop()
     assert server.pids() == []

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from mlflow.types import DataType
 
-from penstock.serving.answers import RowAnswer, predictions
+from penstock.interfaces.rest.row_results import RowAnswer, predictions
 from penstock.udfs.scoring.guarded import NULL_TEXT
 from penstock.udfs.scoring.outputs import Port
 

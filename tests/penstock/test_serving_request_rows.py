@@ -1,6 +1,6 @@
 import pytest
 
-from penstock.serving.request_rows import as_text
+from penstock.interfaces.rest.request_rows import as_text
 
 
 @pytest.mark.parametrize(

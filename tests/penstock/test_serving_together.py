@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from penstock.serving.together import Together
+from penstock.interfaces.rest.request_batching import Together
 
 
 class Doubling:

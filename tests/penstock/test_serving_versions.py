@@ -13,11 +13,11 @@ from served_registry import ServedRegistry, Server
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.interfaces.rest.errors import NotReadyError, UnknownNameError
+from penstock.interfaces.rest.loading import Loader
+from penstock.interfaces.rest.versions import MOST_OTHERS, Versions
 from penstock.models.registry import Registry
 from penstock.models.trust import artifact_digest
-from penstock.serving.errors import NotReadyError, UnknownNameError
-from penstock.serving.loading import Loader
-from penstock.serving.versions import MOST_OTHERS, Versions
 
 ONE = pd.DataFrame([WINE])
 

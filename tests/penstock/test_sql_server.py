@@ -5,7 +5,7 @@ from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, ServerError
-from penstock.sql_server import serve, settings_for
+from penstock.interfaces.sql.server import serve, settings_for
 
 
 def pipeline(folder: Path, template: str, **spark: str) -> PipelineConfig:

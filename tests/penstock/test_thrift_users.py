@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from penstock.errors import ServerError
-from penstock.thrift_users import has_user, set_password
+from penstock.interfaces.sql.users import has_user, set_password
 
 
 def fits(file: Path, user: str, password: str) -> bool:

@@ -6,7 +6,14 @@ from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import ConfigError
-from penstock.views import VIEWS_FILE, catalog_statements, literal, names_read, require_own_schemas, views_of
+from penstock.interfaces.sql.views import (
+    VIEWS_FILE,
+    catalog_statements,
+    literal,
+    names_read,
+    require_own_schemas,
+    views_of,
+)
 
 ROWS = table_names("rows")
 SERIES = table_names("series")

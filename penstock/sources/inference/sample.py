@@ -14,7 +14,7 @@ import pandas as pd
 
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
-from penstock.init_naming import refuse_doubled_headers
+from penstock.interfaces.scaffold.naming import refuse_doubled_headers
 from penstock.sources.admission import format_of
 from penstock.sources.formats.csv_admission import HEADER_BYTES
 from penstock.sources.inference.dialect import cut_records, encoding_of, find_dialect

@@ -1,0 +1,1 @@
+"""Options, exit codes and the command group of `penstock`."""

@@ -1,0 +1,48 @@
+"""View: the micro-batches one by one, and the files of the one that is chosen."""
+
+import streamlit as st
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.interfaces.dashboard.queries import batches as queries
+from penstock.interfaces.dashboard.reading import Tables, just_now
+from penstock.interfaces.dashboard.windows import Window
+
+SHOWN_BATCHES = 200
+SHOWN_FILES = 500
+
+
+def show(config: PipelineConfig, window: Window) -> None:
+    tables = Tables(config=config, names=("batches",))
+    batches = tables.ask(queries.last_batches, since=window.since(just_now()), limit=SHOWN_BATCHES)
+    if batches.empty:
+        st.info(f"No batch finished in this window ({window.title}).")
+        return
+    st.caption(f"The newest first, {SHOWN_BATCHES} at most. A batch stands here when all its rows are in the tables.")
+    st.dataframe(
+        batches.drop(columns=["query_id", "batch_id"]),
+        hide_index=True,
+        column_config={
+            "started_at": st.column_config.DatetimeColumn("started", format="YYYY-MM-DD HH:mm:ss"),
+            "seconds": st.column_config.NumberColumn(format="%.1f"),
+            "rows_per_second": st.column_config.NumberColumn("rows/s", format="%.0f"),
+            "files_refused": "refused files",
+            "rows_in": "rows",
+            "refused_versions": "refused versions",
+        },
+    )
+    st.subheader("Files of a batch")
+    labels = dict(enumerate(batches["batch"]))
+    position = st.selectbox("Batch", list(labels), format_func=labels.__getitem__)
+    chosen = batches.iloc[position]
+    files = tables.ask(
+        queries.files_of, query_id=chosen["query_id"], batch_id=int(chosen["batch_id"]), limit=SHOWN_FILES
+    )
+    st.caption(f"{SHOWN_FILES} at most. One without a number of rows was refused.")
+    st.dataframe(
+        files,
+        hide_index=True,
+        column_config={
+            "length_bytes": st.column_config.NumberColumn("bytes", format="localized"),
+            "modification_time": st.column_config.DatetimeColumn("modified", format="YYYY-MM-DD HH:mm:ss"),
+        },
+    )

@@ -1,0 +1,137 @@
+"""View: the forecasts of a series as a fan, from a cutoff that is chosen, beside what came true."""
+
+from datetime import datetime
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from penstock.config.pipeline import PipelineConfig, SeriesConfig
+from penstock.interfaces.dashboard.charts import FORECAST, TRUTH, time_axis, top_legend
+from penstock.interfaces.dashboard.queries import forecasts as queries
+from penstock.interfaces.dashboard.queries.forecasts import Made
+from penstock.interfaces.dashboard.reading import Tables
+from penstock.interfaces.dashboard.windows import Window
+from penstock.operations.monitoring.status_text import moment
+
+OFFERED_SERIES = 200
+OFFERED_CUTOFFS = 500
+#: Shown before the cutoff, in horizons.
+HORIZONS_BEFORE = 3
+FAN_PIXELS = 420
+
+
+def show(config: PipelineConfig, _window: Window) -> None:
+    tables = Tables(config=config, names=("forecasts", "observations"))
+    places = st.columns([1, 1, 1, 1])
+    series_id = choose_series(tables, *places[:2])
+    if series_id is None:
+        return
+    made = choose_cutoff(tables, places[2], series_id)
+    variable = places[3].selectbox("Variable", config.the_series.variables, key="variable", bind="query-params")
+    if made is None:
+        why = tables.ask(queries.last_error, series_id=series_id)
+        st.info(f"Series {series_id} has no forecast yet." + (f" Its last observation says: {why}." if why else ""))
+        return
+    show_fan(tables, made, variable, config.the_series)
+    accuracy = tables.ask(queries.accuracy, series_id=series_id, variables=config.the_series.variables)
+    show_accuracy(accuracy, made.level)
+
+
+def choose_series(tables: Tables, typed: DeltaGenerator, place: DeltaGenerator) -> str | None:
+    beginning = typed.text_input("Series that begin with", key="series", bind="query-params") or ""
+    offered = tables.ask(queries.series_like, beginning=beginning, limit=OFFERED_SERIES)
+    if not offered:
+        st.info(f"No series begins with {beginning!r}." if beginning else "There are no observations yet.")
+        return None
+    if len(offered) == OFFERED_SERIES:
+        typed.caption(f"The first {OFFERED_SERIES}; more of the name narrows them.")
+    return place.selectbox("Series", offered)
+
+
+def choose_cutoff(tables: Tables, place: DeltaGenerator, series_id: str) -> Made | None:
+    offered = tables.ask(queries.cutoffs, series_id=series_id, limit=OFFERED_CUTOFFS)
+    if not offered:
+        return None
+    texts = {short(cutoff): cutoff for cutoff in offered}
+    text = place.selectbox(
+        "Cutoff", list(texts), key="cutoff", bind="query-params", help="The last observation that it knew"
+    )
+    made = tables.ask(queries.made_at, series_id=series_id, cutoff=texts[text])
+    by_version = {one.version: one for one in made}
+    if len(by_version) == 1:
+        return made[0]
+    return by_version[place.selectbox("Model version", list(by_version))]
+
+
+def short(time: datetime) -> str:
+    """Without the hours where there are none."""
+    return f"{time:%Y-%m-%d}" if time == time.replace(hour=0, minute=0, second=0, microsecond=0) else f"{time:%F %T}"
+
+
+def show_fan(tables: Tables, made: Made, variable: str, series: SeriesConfig) -> None:
+    fan = tables.ask(queries.fan, made, variable=variable)
+    if fan.empty:
+        st.info(f"Nothing was forecast of {variable} from this cutoff.")
+        return
+    truths = tables.ask(
+        queries.truths,
+        series_id=made.series_id,
+        variable=variable,
+        cutoff=made.cutoff,
+        end=fan["ds"].max().to_pydatetime(),
+        before=HORIZONS_BEFORE * series.horizon,
+    )
+    st.altair_chart(fan_chart(fan, truths, made, variable))
+    st.caption(
+        f"{made.model_name} version {made.version}, made {moment(made.scored_at)}. The band is meant to hold "
+        f"{made.level:.0%} of what comes true."
+    )
+
+
+def fan_chart(fan: pd.DataFrame, truths: pd.DataFrame, made: Made, variable: str) -> alt.LayerChart:
+    before = truths[truths["ds"] <= made.cutoff]
+    start = before.tail(1).assign(**dict.fromkeys(("forecast", "lower", "upper"), before["value"]))
+    opened = pd.concat([start, fan]) if len(start) else fan
+    value, tip = alt.Scale(zero=False), alt.Tooltip("day", title="for")
+    base = alt.Chart(opened.assign(what="forecast", day=opened["ds"].map(short))).encode(x=time_axis("ds"))
+    band = base.mark_area(opacity=0.25, color=FORECAST).encode(
+        y=alt.Y("lower:Q", title=variable, scale=value), y2="upper:Q"
+    )
+    line = base.mark_line(point=True, strokeDash=[6, 3]).encode(
+        y="forecast:Q",
+        color=legend(),
+        tooltip=[tip, *(alt.Tooltip(name, format=",.5g") for name in ("forecast", "lower", "upper"))],
+    )
+    known = alt.Chart(truths.assign(what="observed", day=truths["ds"].map(short)))
+    actual = known.mark_line(point=alt.OverlayMarkDef(size=22)).encode(
+        x=time_axis("ds"), y="value:Q", color=legend(), tooltip=[tip, alt.Tooltip("value", format=",.5g")]
+    )
+    cutoff = alt.Chart(pd.DataFrame({"ds": [made.cutoff]})).mark_rule(color="gray", strokeDash=[2, 2])
+    return alt.LayerChart(layer=[band, cutoff.encode(x="ds:T"), line, actual], height=FAN_PIXELS)
+
+
+def legend() -> alt.Color:
+    return alt.Color(
+        "what:N",
+        title=None,
+        scale=alt.Scale(domain=["observed", "forecast"], range=[TRUTH, FORECAST]),
+        legend=top_legend(),
+    )
+
+
+def show_accuracy(accuracy: pd.DataFrame, level: float) -> None:
+    if accuracy.empty:
+        st.info("None of this series' forecasts has come to its time yet.")
+        return
+    st.subheader("How they came true")
+    st.caption("All forecasts of this series whose time has come, over all cutoffs and steps.")
+    st.dataframe(
+        accuracy.assign(within=accuracy["within"] * 100),
+        hide_index=True,
+        column_config={
+            "mean_absolute_error": st.column_config.NumberColumn("mean absolute error", format="%.4g"),
+            "within": st.column_config.NumberColumn(f"in the {level:.0%} interval", format="%.0f %%"),
+        },
+    )

@@ -1,0 +1,102 @@
+"""View: is the pipeline well? Its writer and last batch, what became of the window's rows, and where the time goes."""
+
+from datetime import UTC, datetime
+
+import altair as alt
+import duckdb
+import streamlit as st
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.errors import PenstockError
+from penstock.interfaces.dashboard.charts import HEIGHT_PIXELS, bars_over_time, outcome_colour, top_legend
+from penstock.interfaces.dashboard.queries import batches as queries
+from penstock.interfaces.dashboard.reading import Tables, just_now
+from penstock.interfaces.dashboard.windows import Window, bucket_seconds
+from penstock.operations.monitoring.status import LAST_BATCH, LastBatch, ModelInUse, first, last_batch, model_in_use
+from penstock.operations.monitoring.status_text import age_text, moment
+from penstock.pipeline.stop_file import running_writer
+from penstock.storage.routing import storage_of
+
+SHOWN_BATCHES = 60
+
+
+def show(config: PipelineConfig, window: Window) -> None:
+    tables = Tables(config=config, names=("batches",))
+    now = just_now()
+    since = window.since(now)
+    newest = tables.ask(newest_batch, config=config)
+    if newest is None:
+        st.info("No batch has finished yet. A batch is made when files have arrived and a job runs that scores them.")
+        return
+    show_newest(config, *newest)
+    st.subheader(f"Window: {window.title}")
+    totals = tables.ask(queries.totals, since=since)
+    if totals.first_at is None:
+        st.info("No batch finished in this window; a longer one shows the earlier ones.")
+        return
+    show_totals(totals)
+    width_seconds = bucket_seconds(max(since, totals.first_at), now)
+    left, right = st.columns(2)
+    with left:
+        st.markdown(f"**Rows by what became of them**, a bar for {age_text(width_seconds)}")
+        rows = tables.ask(queries.rows_over_time, since=since, width_seconds=width_seconds)
+        st.altair_chart(bars_over_time(rows, "outcome", outcome_colour(), width_seconds=width_seconds))
+    with right:
+        st.markdown(f"**Seconds by phase** of the last batches, {SHOWN_BATCHES} at most")
+        st.altair_chart(phases_chart(tables, since=since))
+
+
+def newest_batch(
+    tables: duckdb.DuckDBPyConnection, *, config: PipelineConfig
+) -> tuple[LastBatch, ModelInUse | None] | None:
+    row = first(tables, LAST_BATCH)
+    return (last_batch(row, now=datetime.now(UTC)), model_in_use(tables, config, row)) if row else None
+
+
+def show_newest(config: PipelineConfig, batch: LastBatch, model: ModelInUse | None) -> None:
+    age_seconds = (datetime.now(UTC) - batch.finished_at).total_seconds()
+    rate = "–" if batch.rows_per_second is None else f"{batch.rows_per_second:,.0f}"
+    columns = st.columns(5)
+    columns[0].metric("Writer", writer(config), help="The process that holds the pipeline's lease")
+    columns[1].metric("Age of last batch", age_text(age_seconds), help="A batch is made when files have arrived")
+    columns[2].metric("Rows in it", f"{batch.rows_in:,}", help=f"{batch.quarantined:,} of them quarantined")
+    columns[3].metric("Rows/s in it", rate, help=f"over all of its {batch.seconds:g} s")
+    columns[4].metric("Model version", model.version if model else "none")
+    since = f"; version {model.version} of {model.name} since {moment(model.since)}" if model else ""
+    st.caption(f"Batch {batch.batch_id} finished {moment(batch.finished_at)}{since}.")
+    for version, reason in model.refused.items() if model else ():
+        st.warning(f"Version {version} was refused, and the one before goes on: {reason}")
+
+
+def writer(config: PipelineConfig) -> str:
+    try:
+        return "running" if running_writer(config, storage_of(config)) else "none"
+    except (PenstockError, OSError):
+        return "unknown"
+
+
+def show_totals(totals: queries.Totals) -> None:
+    rate = totals.rows_per_second
+    columns = st.columns(6)
+    columns[0].metric("Batches", f"{totals.batches:,}")
+    columns[1].metric("Rows in", f"{totals.rows_in:,}")
+    columns[2].metric("Scored", f"{totals.scored:,}")
+    columns[3].metric("Quarantined", f"{totals.quarantined:,}", help=f"and {totals.files_refused:,} refused files")
+    columns[4].metric("Failed", f"{totals.failed:,}", help="Accepted, but the model gave an error")
+    columns[5].metric("Rows/s", "–" if rate is None else f"{rate:,.0f}", help="While a batch was running")
+
+
+def phases_chart(tables: Tables, *, since: datetime) -> alt.Chart:
+    phases = tables.ask(queries.phase_seconds, since=since, limit=SHOWN_BATCHES)
+    phases["finished"] = phases["finished_at"].map(moment)
+    chart: alt.Chart = (
+        alt.Chart(phases, height=HEIGHT_PIXELS)
+        .mark_bar()
+        .encode(
+            x=alt.X("batch:O", title="batch", sort=alt.SortField("position")),
+            y=alt.Y("seconds:Q", title="seconds"),
+            color=alt.Color("phase:N", title=None, scale=alt.Scale(scheme="tableau10"), legend=top_legend()),
+            tooltip=["batch", "phase", alt.Tooltip("seconds", format=".2f"), "finished"],
+        )
+    )
+    return chart

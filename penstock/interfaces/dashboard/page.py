@@ -1,0 +1,72 @@
+"""The page that Streamlit runs (jobs/dashboard.py): a pipeline, its views, and the window of time they look at."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import streamlit as st
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.errors import PenstockError
+from penstock.interfaces.cli.options import config_options, read_config
+from penstock.interfaces.dashboard import batches, forecasts, health, predictions, quarantined
+from penstock.interfaces.dashboard.reading import KEPT_SECONDS, MissingTableError
+from penstock.interfaces.dashboard.windows import DEFAULT, WINDOWS, Window, window_of
+
+View = Callable[[PipelineConfig, Window], None]
+
+
+def views(config: PipelineConfig) -> dict[str, View]:
+    answers: dict[str, View] = (
+        {"Forecasts": forecasts.show} if config.workload == "series" else {"Predictions": predictions.show}
+    )
+    return {"Health": health.show, **answers, "Quarantine": quarantined.show, "Batches": batches.show}
+
+
+def show(config: PipelineConfig) -> None:
+    st.set_page_config(page_title=f"{config.pipeline} · Penstock", layout="wide")
+    offered = views(config)
+    with st.sidebar:
+        st.title(config.pipeline)
+        st.caption(f"{config.workload}, model {config.model.described}")
+        chosen = st.radio("View", list(offered), key="view", bind="query-params")
+        titles = [window.title for window in WINDOWS]
+        title = st.selectbox(
+            "Window",
+            titles,
+            index=titles.index(DEFAULT),
+            key="window",
+            bind="query-params",
+            disabled=chosen == "Forecasts",
+        )
+        follows = st.toggle("Follow", help=f"Read the tables again every {KEPT_SECONDS} seconds")
+        if st.button("Read again"):
+            st.cache_data.clear()
+        st.caption("All times are UTC.")
+    st.header(chosen)
+    every = KEPT_SECONDS if follows else None
+    st.fragment(guarded, run_every=every)(offered[chosen], config, window_of(title))
+
+
+def guarded(view: View, config: PipelineConfig, window: Window) -> None:
+    """What can't be read is said in a sentence."""
+    try:
+        view(config, window)
+    except MissingTableError as missing:
+        st.info(str(missing))
+    except PenstockError as error:
+        st.error(str(error))
+
+
+@click.command()
+@config_options
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
+    try:
+        show(read_config(conf, overrides))
+    except PenstockError as error:
+        st.error(str(error))
+
+
+if __name__ == "__main__":
+    command.main(args=sys.argv[1:], standalone_mode=False)

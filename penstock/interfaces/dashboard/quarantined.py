@@ -1,0 +1,73 @@
+"""View: what was rejected and why, with the lines themselves."""
+
+import pandas as pd
+import streamlit as st
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.interfaces.dashboard.queries import quarantine as queries
+from penstock.interfaces.dashboard.queries.quarantine import Entries
+from penstock.interfaces.dashboard.reading import Tables, just_now
+from penstock.interfaces.dashboard.windows import Window
+
+SHOWN_REASONS = 50
+OFFERED_FILES = 100
+SHOWN_ENTRIES = 200
+SHOWN_LINES = 20
+
+
+def show(config: PipelineConfig, window: Window) -> None:
+    tables = Tables(config=config, names=("quarantine",))
+    waiting = st.toggle("Only what no replay has taken up", help="jobs/replay_quarantine.py puts entries through again")
+    everything = Entries(since=window.since(just_now()), waiting=waiting)
+    reasons = tables.ask(queries.reasons, of=everything, limit=SHOWN_REASONS)
+    if reasons.empty:
+        st.info(f"Nothing was quarantined in this window ({window.title}).")
+        return
+    st.caption("An entry is a rejected row or a refused file; it counts under each of its reasons.")
+    st.dataframe(reasons, hide_index=True)
+    chosen = filters(config, tables, everything, reasons)
+    entries = tables.ask(queries.newest, of=chosen, limit=SHOWN_ENTRIES)
+    st.metric("Entries", f"{tables.ask(queries.count, of=chosen):,}")
+    if entries.empty:
+        st.info("No entry meets all of these.")
+        return
+    st.caption(f"The newest first, {SHOWN_ENTRIES} at most.")
+    st.dataframe(
+        entries,
+        hide_index=True,
+        column_config={
+            "quarantined_at": st.column_config.DatetimeColumn("quarantined", format="YYYY-MM-DD HH:mm:ss"),
+            "reasons": st.column_config.TextColumn(width="large"),
+            "raw": st.column_config.TextColumn(width="large"),
+        },
+    )
+    show_lines(entries)
+
+
+def filters(config: PipelineConfig, tables: Tables, of: Entries, reasons: pd.DataFrame) -> Entries:
+    """What the boxes say. They offer the files with the most entries, and what the window has of reasons and stages."""
+    files = tables.ask(queries.files, of=of, limit=OFFERED_FILES)
+    folder = config.source.path + "/"
+    left, middle, right = st.columns([1, 2, 2])
+    stage = left.selectbox("Stage", sorted(reasons["stage"].unique()), index=None, placeholder="all")
+    reason = middle.selectbox("Reason", list(dict.fromkeys(reasons["reason"])), index=None, placeholder="all")
+    file = right.selectbox(
+        "File",
+        list(files["source_file"]),
+        index=None,
+        placeholder="all",
+        format_func=lambda path: path.removeprefix(folder),
+    )
+    return Entries(since=of.since, stage=stage, reason=reason, file=file, waiting=of.waiting)
+
+
+def show_lines(entries: pd.DataFrame) -> None:
+    """The first ones as text, below the header that they came under."""
+    lines = entries.loc[entries["raw"].notna(), ["header", "raw"]].head(SHOWN_LINES)
+    if lines.empty:
+        return
+    st.markdown(f"**The lines as they came**, {SHOWN_LINES} at most")
+    text = []
+    for header, group in lines.groupby("header", sort=False, dropna=False):
+        text += [*([header] if isinstance(header, str) else []), *group["raw"]]
+    st.code("\n".join(text), language=None)

@@ -1,0 +1,128 @@
+"""What `forecasts` and `observations` say of one series, whose rows lie together in their files."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import pandas as pd
+
+from penstock.interfaces.dashboard.queries.predictions import LABEL, quoted
+
+#: Whether an observation is what forecasts were made from: then it is the truth of its ds, as in queries/views.sql.
+COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded')"
+#: Sorts after whatever may follow in a name.
+LAST_CHARACTER = "\U0010ffff"
+#: How many observations are looked through for the names of series.
+SEARCHED_ROWS = 5_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Made:
+    """A forecast of all variables, made from what was known at the cutoff."""
+
+    series_id: str
+    cutoff: datetime
+    version: str
+    model_name: str
+    level: float
+    scored_at: datetime
+
+
+def series_like(tables: duckdb.DuckDBPyConnection, *, beginning: str, limit: int) -> list[str]:
+    """The ids that begin so, in their order; among the first SEARCHED_ROWS observations that do."""
+    found = tables.execute(
+        f"""
+        SELECT DISTINCT series_id FROM (
+            SELECT series_id FROM observations
+            WHERE series_id >= $beginning AND series_id < $end LIMIT {SEARCHED_ROWS}
+        )
+        ORDER BY series_id LIMIT {limit:d}
+        """,
+        {"beginning": beginning, "end": beginning + LAST_CHARACTER},
+    ).fetchall()
+    return [series_id for (series_id,) in found]
+
+
+def cutoffs(tables: duckdb.DuckDBPyConnection, *, series_id: str, limit: int) -> list[datetime]:
+    """The newest first."""
+    found = tables.execute(
+        f"SELECT DISTINCT cutoff FROM forecasts WHERE series_id = $series AND step = 1 ORDER BY 1 DESC LIMIT {limit:d}",
+        {"series": series_id},
+    ).fetchall()
+    return [cutoff for (cutoff,) in found]
+
+
+def made_at(tables: duckdb.DuckDBPyConnection, *, series_id: str, cutoff: datetime) -> list[Made]:
+    """What was forecast from there, the champion's first."""
+    found = tables.execute(
+        f"""
+        SELECT {LABEL} AS version, any_value(model_name), any_value(level), max(scored_at)
+        FROM forecasts WHERE series_id = $series AND cutoff = $cutoff AND step = 1
+        GROUP BY role, version ORDER BY role <> 'champion', max(scored_at) DESC
+        """,
+        {"series": series_id, "cutoff": cutoff},
+    ).fetchall()
+    return [
+        Made(series_id=series_id, cutoff=cutoff, version=version, model_name=name, level=level, scored_at=scored_at)
+        for version, name, level, scored_at in found
+    ]
+
+
+def fan(tables: duckdb.DuckDBPyConnection, made: Made, *, variable: str) -> pd.DataFrame:
+    """step, ds, forecast, lower, upper."""
+    return tables.execute(
+        f"""
+        SELECT step, ds, forecast, lower, upper FROM forecasts
+        WHERE series_id = $series AND cutoff = $cutoff AND variable = $variable AND {LABEL} = $version
+        ORDER BY step
+        """,
+        {"series": made.series_id, "cutoff": made.cutoff, "variable": variable, "version": made.version},
+    ).df()
+
+
+def truths(
+    tables: duckdb.DuckDBPyConnection, *, series_id: str, variable: str, cutoff: datetime, end: datetime, before: int
+) -> pd.DataFrame:
+    """ds, value: the last `before` observations up to the cutoff, and those after it up to `end`."""
+    return tables.execute(
+        f"""
+        WITH known AS (
+            SELECT ds, arg_max({quoted(variable)}, observed_at) AS value FROM observations
+            WHERE series_id = $series AND ds <= $end AND {COUNTS} GROUP BY ds
+        )
+        FROM known WHERE ds > $cutoff
+        UNION ALL (FROM known WHERE ds <= $cutoff ORDER BY ds DESC LIMIT {before:d})
+        ORDER BY ds
+        """,
+        {"series": series_id, "cutoff": cutoff, "end": end},
+    ).df()
+
+
+def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Sequence[str]) -> pd.DataFrame:
+    """version, variable, forecasts (with a truth to compare with), mean_absolute_error, within (share of them whose
+    truth lay in the interval): over all cutoffs and steps of the series."""
+    columns = ", ".join(map(quoted, variables))
+    return tables.execute(
+        f"""
+        WITH known AS (SELECT ds, observed_at, {columns} FROM observations WHERE series_id = $series AND {COUNTS}),
+        truths AS (
+            SELECT ds, variable, arg_max(value, observed_at) AS value
+            FROM known UNPIVOT (value FOR variable IN ({columns})) GROUP BY ds, variable
+        )
+        SELECT {LABEL} AS version, variable, count(*) AS forecasts, avg(abs(forecast - value)) AS mean_absolute_error,
+               avg((value BETWEEN lower AND upper)::INT) AS within
+        FROM (SELECT * FROM forecasts WHERE series_id = $series) JOIN truths USING (ds, variable)
+        WHERE value IS NOT NULL AND forecast IS NOT NULL
+        GROUP BY ALL ORDER BY max(scored_at) DESC, version, variable
+        """,
+        {"series": series_id},
+    ).df()
+
+
+def last_error(tables: duckdb.DuckDBPyConnection, *, series_id: str) -> str | None:
+    """Why the series' last observation has no forecast; None if it has one, or if there is none."""
+    row = tables.execute(
+        "SELECT arg_max(coalesce(error, ''), ds) FROM observations WHERE series_id = $series", {"series": series_id}
+    ).fetchone()
+    return (row[0] or None) if row else None

@@ -1,0 +1,50 @@
+"""The service as an ASGI application."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+
+from penstock.interfaces.rest.alias_watcher import RENEW_SECONDS, Keeper
+from penstock.interfaces.rest.body_limit import LimitedBody
+from penstock.interfaces.rest.error_responses import add_error_answers
+from penstock.interfaces.rest.metrics import MeasuredApp, Metrics
+from penstock.interfaces.rest.routes import add_health, add_models, add_predict
+from penstock.interfaces.rest.served import Served
+
+
+def create_app(models: dict[str, Served], *, renew_seconds: float = RENEW_SECONDS) -> FastAPI:
+    """A model's path for predictions appears when its first version is loaded, after the start."""
+    metrics = Metrics(models)
+
+    @asynccontextmanager
+    async def keeping(app: FastAPI) -> AsyncIterator[None]:
+        keeper = Keeper(
+            models=models.values(),
+            on_loaded=lambda served: add_predict(app, served, metrics),
+            renew_seconds=renew_seconds,
+        )
+        keeper.start()
+        yield
+        keeper.stop()
+
+    app = FastAPI(
+        title="Penstock",
+        version=installed_version(),
+        description="Predictions of registered models, with the contract and the numbers of the stream.",
+        lifespan=keeping,
+    )
+    app.add_middleware(LimitedBody)
+    app.add_middleware(MeasuredApp, metrics=metrics)
+    add_error_answers(app, models)
+    add_models(app, models)
+    add_health(app, models, metrics)
+    return app
+
+
+def installed_version() -> str:
+    try:
+        return version("penstock")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,94 @@
+"""What /models tells about a model."""
+
+from pydantic import BaseModel, ConfigDict
+
+from penstock.interfaces.rest.served import Served
+from penstock.udfs.scoring.outputs import Port
+
+
+class ModelSummary(BaseModel):
+    """alias: null where the config pins a version. version: null until one is loaded. problem: why the version that
+    the registry names now is not the one that answers."""
+
+    model_config = ConfigDict(protected_namespaces=())
+    name: str
+    pipeline: str
+    workload: str
+    alias: str | None
+    version: str | None
+    problem: str | None
+
+
+class FieldDescription(BaseModel):
+    """source: the key in a request's rows. model: the input of the model that it feeds, if it has such."""
+
+    model_config = ConfigDict(protected_namespaces=())
+    source: str
+    name: str
+    model: str
+    type: str
+    format: str | None
+    nullable: bool
+
+
+class RuleDescription(BaseModel):
+    """A condition over the fields' names, in Spark SQL, that must be true."""
+
+    name: str
+    sql: str
+
+
+class PortDescription(BaseModel):
+    name: str
+    type: str
+    required: bool
+
+
+class ModelDescription(ModelSummary):
+    """inputs, outputs: of the loaded version's signature; none until one is loaded."""
+
+    inputs: list[PortDescription]
+    outputs: list[PortDescription]
+    fields: list[FieldDescription]
+    rules: list[RuleDescription]
+
+
+class Models(BaseModel):
+    models: list[ModelSummary]
+
+
+def summary(served: Served) -> ModelSummary:
+    standing = served.versions.default
+    return ModelSummary(
+        name=served.name,
+        pipeline=served.config.pipeline,
+        workload=served.config.workload,
+        alias=None if served.config.model.version else served.config.model.alias,
+        version=standing.model.version.version if standing.model else None,
+        problem=standing.problem or None,
+    )
+
+
+def description(served: Served) -> ModelDescription:
+    loaded = served.loaded
+    return ModelDescription(
+        **summary(served).model_dump(),
+        inputs=[port_description(port) for port in loaded.inputs] if loaded else [],
+        outputs=[port_description(port) for port in loaded.outputs] if loaded else [],
+        fields=[
+            FieldDescription(
+                source=field.source,
+                name=field.name,
+                model=field.model,
+                type=field.type,
+                format=field.format,
+                nullable=field.nullable,
+            )
+            for field in served.contract.fields
+        ],
+        rules=[RuleDescription(name=rule.name, sql=rule.sql) for rule in served.contract.rules],
+    )
+
+
+def port_description(port: Port) -> PortDescription:
+    return PortDescription(name=port.name, type=port.type.name, required=port.required)

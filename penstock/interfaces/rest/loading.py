@@ -1,0 +1,73 @@
+"""From a registered version to a model in this process that answers a pipeline's requests."""
+
+import logging
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.errors import ModelRefusedError
+from penstock.interfaces.rest.in_process import InProcessModel
+from penstock.models.fleet_check import fleet_misfit
+from penstock.models.registry import ModelVersion, Registry, model_metadata
+from penstock.models.scoring import checked_ports
+from penstock.models.trust import trusted_copy
+from penstock.pipeline.workload import workload_of
+from penstock.schemas.contract import Contract
+from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
+from penstock.udfs.scoring.outputs import Port, prediction_type
+
+#: MLflow's switch for pickle is a variable of the whole process.
+ONE_LOAD = threading.Lock()
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    version: ModelVersion
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    model: InProcessModel
+
+    @property
+    def prediction_type(self) -> str:
+        return prediction_type(self.outputs).simpleString()
+
+
+@dataclass(kw_only=True)
+class Loader:
+    """Loads versions of one pipeline's model, each checked as the stream does before its first batch.
+
+    The first one decides what predictions are, for the answers' schema is published with it.
+    """
+
+    config: PipelineConfig
+    contract: Contract
+    registry: Registry
+    _prediction_type: str = ""
+
+    def load(self, version: ModelVersion) -> LoadedModel:
+        """Raises ModelRefusedError, RegistryUnavailableError."""
+        with ONE_LOAD:
+            folder = trusted_copy(self.registry, version, self.config.model)
+            scoring_contract = workload_of(self.config).scoring_contract(self.config, self.contract)
+            inputs, outputs = checked_ports(folder, scoring_contract, name=version.uri)
+            misfit = self.misfit(outputs, model_metadata(folder).metadata or {})
+            if misfit:
+                raise ModelRefusedError(f"{version.uri}: {misfit}")
+            try:
+                guarded = open_model(str(folder), allow_pickle=self.config.model.allow_pickle)
+            except ModelLoadError as error:
+                raise ModelRefusedError(f"{version.uri} can't be loaded: {error}") from None
+            self._prediction_type = prediction_type(outputs).simpleString()
+        log.info("%s is loaded", version.uri)
+        return LoadedModel(version=version, inputs=inputs, outputs=outputs, model=InProcessModel(guarded))
+
+    def misfit(self, outputs: tuple[Port, ...], metadata: Mapping[str, Any]) -> str:
+        if self.config.workload == "series":
+            return fleet_misfit(outputs, metadata, self.config)
+        found = prediction_type(outputs).simpleString()
+        if self._prediction_type in ("", found):
+            return ""
+        return f"it gives {found}, the service answers with {self._prediction_type}; start it again to change that"

@@ -1,0 +1,92 @@
+"""The service's Prometheus metrics, in a registry of their own."""
+
+import time
+from collections import Counter as Count
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from penstock.interfaces.rest.row_results import RowAnswer
+from penstock.interfaces.rest.served import Served
+
+SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+#: The status of a request that no answer was begun for.
+BROKEN = 500
+
+
+@dataclass(frozen=True, eq=False)
+class ModelState(Collector):
+    """What is true at the moment of asking, and so has no counter."""
+
+    models: Mapping[str, Served]
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        version = GaugeMetricFamily(
+            "penstock_serving_model_version", "1 for the version that answers", labels=["model", "version"]
+        )
+        problem = GaugeMetricFamily(
+            "penstock_serving_model_problem",
+            "1 where the registry's version is not the one that answers, or the registry is away",
+            labels=["model"],
+        )
+        for name, served in self.models.items():
+            standing = served.versions.default
+            if standing.model is not None:
+                version.add_metric([name, standing.model.version.version], 1)
+            problem.add_metric([name], 1 if standing.problem else 0)
+        return [version, problem]
+
+
+class Metrics:
+    def __init__(self, models: Mapping[str, Served]) -> None:
+        self.models = models
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "penstock_serving_requests", "Requests for predictions", ["model", "status"], registry=self.registry
+        )
+        self.rows = Counter(
+            "penstock_serving_rows", "Rows by what became of them", ["model", "outcome"], registry=self.registry
+        )
+        self.seconds = Histogram(
+            "penstock_serving_seconds", "Seconds a request took", ["model"], buckets=SECONDS, registry=self.registry
+        )
+        self.registry.register(ModelState(models))
+
+    def count_rows(self, model: str, answers: Iterable[RowAnswer]) -> None:
+        for outcome, count in Count(answer.outcome for answer in answers).items():
+            self.rows.labels(model, outcome).inc(count)
+
+    def as_text(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+@dataclass(frozen=True)
+class MeasuredApp:
+    """ASGI middleware: counts and times the predictions, whatever their status."""
+
+    app: ASGIApp
+    metrics: Metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        paths = {served.predict_path: name for name, served in self.metrics.models.items()}
+        model = paths.get(scope.get("path", "")) if scope["type"] == "http" else None
+        if model is None:
+            await self.app(scope, receive, send)
+            return
+        status, begin = BROKEN, time.perf_counter()
+
+        async def noting_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noting_status)
+        finally:
+            self.metrics.requests.labels(model, str(status)).inc()
+            self.metrics.seconds.labels(model).observe(time.perf_counter() - begin)

@@ -1,0 +1,139 @@
+"""Typed requests and answers of each model, from the contract and the signature, so that /docs shows them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from mlflow.types import DataType as MlflowType
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, create_model
+
+from penstock.interfaces.rest.request_rows import Row
+from penstock.interfaces.rest.served import Served
+from penstock.schemas.contract import Contract
+from penstock.schemas.contract import Field as ContractField
+from penstock.udfs.scoring.outputs import Port, is_single
+
+MOST_ROWS = 10_000
+NUMBER = StrictFloat | StrictInt | StrictStr | None
+TEXT = StrictStr | None
+#: What JSON may have for a field of a type. A text is always taken, and read as in a CSV file.
+JSON_TYPES: dict[str, Any] = {
+    "double": NUMBER,
+    "float": NUMBER,
+    "integer": NUMBER,
+    "long": NUMBER,
+    "boolean": StrictBool | StrictStr | None,
+}
+OUTPUT_TYPES: dict[MlflowType, Any] = {
+    MlflowType.double: float,
+    MlflowType.float: float,
+    MlflowType.long: int,
+    MlflowType.integer: int,
+    MlflowType.boolean: bool,
+    MlflowType.string: str,
+}
+
+
+class ErrorBody(BaseModel):
+    """Why there is no answer: what was found, what was expected, what to do."""
+
+    error: str
+
+
+class ForecastStep(BaseModel):
+    """ds: the moment the forecast is for. lower, upper: the bounds of its interval; null beyond all numbers."""
+
+    ds: datetime
+    step: int
+    variable: str
+    forecast: float | None
+    lower: float | None
+    upper: float | None
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """The types of a model's request and answer. `request` has `rows`."""
+
+    request: type[BaseModel]
+    answer: type[BaseModel]
+
+
+def bodies_of(served: Served, outputs: Sequence[Port]) -> Bodies:
+    name = served.config.pipeline.replace("-", "_").title().replace("_", "")
+    return Bodies(request=request_type(name, served.contract), answer=answer_type(name, served, outputs))
+
+
+def request_type(name: str, contract: Contract) -> type[BaseModel]:
+    extra: Literal["forbid", "ignore"] = "forbid" if contract.extra_columns == "refuse" else "ignore"
+    # Names of its own, for a header may have any, and some are taken in pydantic.
+    fields: Any = {attribute(number): (json_type(field), described(field)) for number, field in pairs(contract)}
+    row = create_model(
+        f"{name}Row",
+        __config__=ConfigDict(extra=extra, title=f"{name}Row"),
+        __doc__="A row as it would stand in a file. What is missing is null; a text is read as in a CSV file.",
+        **fields,
+    )
+    return create_model(
+        f"{name}Request",
+        __config__=ConfigDict(extra="forbid"),
+        rows=(Annotated[list[row], Field(min_length=1, max_length=MOST_ROWS)], ...),
+    )
+
+
+def pairs(contract: Contract) -> list[tuple[int, ContractField]]:
+    return list(enumerate(contract.fields))
+
+
+def attribute(number: int) -> str:
+    return f"field_{number}"
+
+
+def json_type(field: ContractField) -> Any:
+    return NUMBER if field.decimal_precision_scale else JSON_TYPES.get(field.type, TEXT)
+
+
+def described(field: ContractField) -> Any:
+    wanted = "may be null" if field.nullable else "a null is rejected"
+    in_format = f" in the format {field.format}" if field.format else ""
+    return Field(default=None, alias=field.source, title=field.source, description=f"{field.type}{in_format}, {wanted}")
+
+
+def values_of(body: BaseModel, contract: Contract) -> list[Row]:
+    """The rows of a request, each with the values in the order of the contract's fields."""
+    names = [attribute(number) for number, _ in pairs(contract)]
+    return [[getattr(row, name) for name in names] for row in body.rows]  # type: ignore[attr-defined]
+
+
+def answer_type(name: str, served: Served, outputs: Sequence[Port]) -> type[BaseModel]:
+    what = value_name(served)
+    value = list[ForecastStep] if served.config.workload == "series" else prediction_type(name, tuple(outputs))
+    row: Any = {
+        what: (value | None, Field(description="null with an error or reasons, and where the model gave none")),
+        "error": (str | None, Field(description="why an accepted row has none")),
+        "reasons": (list[str] | None, Field(description="what the contract has against the row")),
+    }
+    one = create_model(f"{name}RowAnswer", **row)
+    return create_model(
+        f"{name}Answer",
+        __config__=ConfigDict(protected_namespaces=()),
+        __doc__="One entry for each row of the request, in its order.",
+        model_name=(str, ...),
+        model_version=(str, ...),
+        rows=(Annotated[list[one], Field()], ...),
+    )
+
+
+def value_name(served: Served) -> str:
+    return "forecast" if served.config.workload == "series" else "prediction"
+
+
+def prediction_type(name: str, outputs: tuple[Port, ...]) -> Any:
+    if is_single(outputs):
+        return OUTPUT_TYPES[outputs[0].type]
+    fields: Any = {
+        attribute(number): (OUTPUT_TYPES[port.type] | None, Field(alias=port.name, title=port.name))
+        for number, port in enumerate(outputs)
+    }
+    return create_model(f"{name}Prediction", **fields)

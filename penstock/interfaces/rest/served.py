@@ -1,0 +1,89 @@
+"""One pipeline behind HTTP: its contract, the versions of its model, and what answers by them."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from pyspark.sql import SparkSession
+
+from penstock.config.loading import load_contract
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.series_contract import check_series_contract
+from penstock.errors import ConfigError
+from penstock.interfaces.rest.loading import LoadedModel, Loader
+from penstock.interfaces.rest.request_rows import Row
+from penstock.interfaces.rest.row_answers import Answerer, RowAnswerer
+from penstock.interfaces.rest.row_results import RowAnswer
+from penstock.interfaces.rest.series_forecasts import SeriesAnswerer
+from penstock.interfaces.rest.versions import Versions
+from penstock.models.registry import ModelVersion, Registry
+from penstock.schemas.contract import Contract
+from penstock.sources.rules import check_rules
+
+
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    spark: SparkSession
+    config: PipelineConfig
+    contract: Contract
+    versions: Versions
+    _answerers: dict[ModelVersion, Answerer] = field(default_factory=dict)
+    _making: threading.Lock = field(default_factory=threading.Lock)
+
+    @classmethod
+    def of(cls, spark: SparkSession, config: PipelineConfig) -> "Served":
+        """Raises ConfigError for a contract that can't be used."""
+        contract = load_contract(config)
+        check_rules(spark, contract)
+        if config.workload == "series":
+            check_series_contract(contract, config)
+        registry = Registry.of(config)
+        loader = Loader(config=config, contract=contract, registry=registry)
+        versions = Versions(registry=registry, model=config.model, load=loader.load)
+        return cls(spark=spark, config=config, contract=contract, versions=versions)
+
+    @property
+    def name(self) -> str:
+        return self.config.model.name
+
+    @property
+    def predict_path(self) -> str:
+        return f"/models/{self.name}/predict"
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        """The version that requests without alias and version get."""
+        return self.versions.default.model
+
+    def answer(self, rows: Sequence[Row], loaded: LoadedModel) -> list[RowAnswer]:
+        return self.answerer(loaded).answer(rows)
+
+    def answerer(self, loaded: LoadedModel) -> Answerer:
+        with self._making:
+            if loaded.version not in self._answerers:
+                in_use = {standing.model.version for standing in self.versions.all() if standing.model}
+                for version in set(self._answerers) - in_use:
+                    del self._answerers[version]
+                self._answerers[loaded.version] = self.new_answerer(loaded)
+            return self._answerers[loaded.version]
+
+    def new_answerer(self, loaded: LoadedModel) -> Answerer:
+        if self.config.workload == "series":
+            return SeriesAnswerer(self.spark, self.config, self.contract, loaded)
+        return RowAnswerer(self.spark, self.contract, loaded)
+
+
+def served_models(spark: SparkSession, configs: Sequence[PipelineConfig]) -> dict[str, Served]:
+    """By the model's name. Raises ConfigError for a name that no path can have, or that two pipelines have."""
+    found: dict[str, Served] = {}
+    for config in configs:
+        name = config.model.name
+        if set(name) & set("{}?#%"):
+            raise ConfigError(f"model.name {name!r} can't be part of a path; register it without {{ }} ? # %")
+        if name in found:
+            raise ConfigError(
+                f"the pipelines {found[name].config.pipeline} and {config.pipeline} have the same model {name!r}, "
+                "and requests name the model; serve them by two processes"
+            )
+        found[name] = Served.of(spark, config)
+    return found

@@ -1,0 +1,58 @@
+"""Runs the service: a Spark session for the contracts, the models, and uvicorn in front."""
+
+import logging
+import signal
+from collections.abc import Sequence
+
+import uvicorn
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.errors import ConfigError, ServerError
+from penstock.interfaces.rest.app import create_app
+from penstock.interfaces.rest.served import served_models
+from penstock.spark.session import build_session
+from penstock.tcp_ports import is_free
+
+#: The contract is checked on the driver, by plans too small to be worth compiling or spreading.
+SPARK = {
+    "spark.master": "local[1]",
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # What is remembered of each request for a user interface that is off.
+    "spark.sql.ui.retainedExecutions": "1",
+    "spark.ui.retainedJobs": "1",
+    "spark.ui.retainedStages": "1",
+}
+#: More requests than these at a time are told to come later.
+MOST_AT_A_TIME = 256
+STOP_SECONDS = 20
+log = logging.getLogger(__name__)
+
+
+def serve(configs: Sequence[PipelineConfig], *, host: str, port: int) -> None:
+    """Serve until SIGTERM or SIGINT, which let the requests at hand finish. Raises PenstockError."""
+    if not configs:
+        raise ConfigError("no pipeline to serve: name its YAML file with --conf")
+    if not is_free(port):
+        raise ServerError(f"port {port} is in use; choose another with --port")
+    log.info("serve: starting Spark")
+    spark = build_session("penstock-serve", settings=SPARK)
+    app = create_app(served_models(spark, configs))
+    log.info("serve: http://%s:%d/docs, ready when /readyz says 200", host, port)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn ends in order and then sends itself the signal again, by which the job would not end with 0.
+        signal.signal(number, lambda *_: None)
+    uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            limit_concurrency=MOST_AT_A_TIME,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+    ).run()

@@ -1,0 +1,151 @@
+"""A new pipeline from a sample of its input: contract, config, and the commands that come next."""
+
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+import yaml
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.errors import ConfigError
+from penstock.interfaces.scaffold.config import SeriesSettings, config_text
+from penstock.interfaces.scaffold.contract import contract_text, fields_of
+from penstock.interfaces.scaffold.naming import check_pipeline_name, column_names
+from penstock.interfaces.scaffold.series import (
+    TABLE_COLUMNS,
+    SeriesColumns,
+    checked_frequency,
+    frequency_of,
+    series_kinds,
+    times_by_series,
+)
+from penstock.interfaces.scaffold.steps import Written
+from penstock.interfaces.scaffold.writing import sample_without, text_file, write_all
+from penstock.schemas.contract import Contract
+from penstock.sources.inference.sample import Sample, read_sample
+from penstock.sources.inference.types import Kind
+
+SHOWN_COLUMNS = 30
+PLAIN_FILE_NAME = re.compile(r"[\w. -]{1,60}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a person asked for; columns by their headers. frequency: of a series, instead of the sample's."""
+
+    name: str
+    sample: Path
+    target: str | None = None
+    series: SeriesColumns | None = None
+    frequency: str | None = None
+    model: str | None = None
+    folder: Path = Path()
+    force: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    written: Written
+    contract: Contract
+    notes: tuple[str, ...]
+
+
+def init_pipeline(request: Request) -> Outcome:
+    """Write schemas/NAME.py, conf/NAME.yaml and data/NAME-sample.* below the folder. Raises ConfigError."""
+    check_pipeline_name(request.name)
+    if not request.folder.is_dir():
+        raise ConfigError(f"--folder: {request.folder} is no folder; name one that is there")
+    sample = read_sample(request.sample)
+    kinds = wanted_kinds(sample, request)
+    contract = Contract(fields=fields_of(kinds, wanted_names(kinds, request)))
+    written = Written(
+        name=request.name,
+        folder=request.folder,
+        contract=Path("schemas") / f"{request.name}.py",
+        config=Path("conf") / f"{request.name}.yaml",
+        sample=Path("data") / f"{request.name}-sample.{sample.format}",
+        data=request.sample,
+        target=request.target,
+        is_series=request.series is not None,
+        model=request.model or request.name,
+    )
+    config = config_of(sample, contract, request, written)
+    field_notes = {source: kind.note for source, kind in kinds.items() if kind.note}
+    about = f"What a file of the pipeline {request.name} holds, as {shown_name(request.sample)} has it."
+    files = [
+        text_file(written.contract, contract_text(contract, about=about, notes=field_notes)),
+        text_file(written.config, config),
+        sample_without(sample, request.target, written.sample),
+    ]
+    write_all(request.folder, files, force=request.force)
+    notes = (*sample.notes, *(f"column {source!r}: {note}" for source, note in field_notes.items()))
+    return Outcome(written=written, contract=contract, notes=notes)
+
+
+def wanted_kinds(sample: Sample, request: Request) -> dict[str, Kind]:
+    """The columns of the contract: those of the series, or all but the target."""
+    series = request.series
+    for option, names in (
+        ("--target", (request.target,) if request.target is not None else ()),
+        ("--series-id, --time, --variables", series.all if series else ()),
+    ):
+        refuse_unknown(sample, option, names)
+    if series:
+        return series_kinds(sample, series)
+    kinds = {source: kind for source, kind in sample.kinds.items() if source != request.target}
+    if not kinds:
+        raise ConfigError(f"{sample.path}: has no column beside the target {request.target!r}; a model needs some")
+    return kinds
+
+
+def refuse_unknown(sample: Sample, option: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in sample.kinds:
+            near = get_close_matches(name, list(sample.kinds), n=1)
+            known = ", ".join(map(repr, list(sample.kinds)[:SHOWN_COLUMNS]))
+            hint = f"is {near[0]!r} meant?" if near else f"its columns are {known}"
+            raise ConfigError(f"{option}: {sample.path} has no column {name!r}; {hint}")
+
+
+def wanted_names(kinds: dict[str, Kind], request: Request) -> list[str]:
+    """Names of the tables. The id and the time of a series go into columns of their own, whatever their names."""
+    sources = list(kinds)
+    if request.series is None:
+        return column_names(sources)
+    own = column_names(sources[:2])
+    return [*own, *column_names(sources[2:], taken={*own, *TABLE_COLUMNS})]
+
+
+def config_of(sample: Sample, contract: Contract, request: Request, written: Written) -> str:
+    """The config's text, checked as if it was read. Raises ConfigError."""
+    settings = None
+    if request.series:
+        names = [field.name for field in contract.fields]
+        frequency = checked_frequency(request.frequency) if request.frequency else frequency_of(sample, request.series)
+        settings = SeriesSettings(
+            id=names[0],
+            time=names[1],
+            variables=tuple(names[2:]),
+            frequency=frequency,
+            periods=max(map(len, times_by_series(sample, request.series)), default=0),
+        )
+    what = f"a prediction of {request.target!r}" if request.target is not None else "a prediction"
+    about = "each new observation gives a forecast" if settings else f"each row of an arriving file gets {what}"
+    text = config_text(
+        request.name,
+        about=f"{request.name}: {' '.join(about.split())}.",
+        file_format=sample.format,
+        dialect=sample.dialect,
+        model=written.model,
+        series=settings,
+    )
+    try:
+        PipelineConfig.model_validate(yaml.safe_load(text))
+    except ValueError as error:
+        raise ConfigError(f"--model or a column's name can't stand in a config: {error}") from None
+    return text
+
+
+def shown_name(path: Path) -> str:
+    return path.name if PLAIN_FILE_NAME.fullmatch(path.name) else "the sample"

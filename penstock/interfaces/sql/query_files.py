@@ -1,0 +1,53 @@
+"""The files of queries/, each one question: the SQL, and which of a pipeline's views and tables it needs."""
+
+import difflib
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
+from penstock.errors import ConfigError, EnvironmentCheckError
+from penstock.interfaces.sql.views import QUERIES, VIEWS_FILE, View, names_read, views_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """sql: Spark SQL over the names of views and tables. tables: its own and those of its views."""
+
+    name: str
+    sql: str
+    views: tuple[View, ...]
+    tables: frozenset[str]
+
+    def require(self, config: PipelineConfig, existing: Collection[str]) -> None:
+        """Raises EnvironmentCheckError where a table is not there yet."""
+        missing = sorted(self.tables - set(existing))
+        if missing:
+            raise EnvironmentCheckError(
+                f"the query {self.name} needs the table {missing[0]}, which is not in {config.tables.root} yet; run "
+                f"the pipeline {config.pipeline} first"
+            )
+
+
+def query_names() -> list[str]:
+    return sorted(path.stem for path in QUERIES.glob("*.sql") if path != VIEWS_FILE)
+
+
+def read_query(config: PipelineConfig, name: str) -> Query:
+    """queries/<name>.sql. Raises ConfigError where there is none, or where it is of the other workload."""
+    if name not in query_names():
+        nearest = difflib.get_close_matches(name, query_names(), n=1, cutoff=0.5)
+        hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(query_names())}"
+        raise ConfigError(f"there is no query {name!r} in queries/; {hint}")
+    sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
+    possible = table_names(config.workload)
+    read = names_read(sql)
+    views = tuple(view for view in views_of(config, possible) if view.name in read)
+    tables = (read - {view.name for view in views}).union(*[view.tables for view in views])
+    strange = sorted(tables - set(possible))
+    if strange:
+        raise ConfigError(
+            f"the query {name} asks for {strange[0]}, which a pipeline of {config.workload} has not; "
+            f"{config.pipeline} has {', '.join(possible)}"
+        )
+    return Query(name=name, sql=sql, views=views, tables=tables)

@@ -1,0 +1,142 @@
+"""Spark's Thrift server over the tables of pipelines, in this process: SQL for whoever speaks HiveServer2's protocol.
+
+Each pipeline is a schema with its tables and views, in a catalog in memory that is made anew at each start.
+"""
+
+import logging
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark.errors import PySparkException, UnsupportedOperationException
+from pyspark.sql import SparkSession
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
+from penstock.errors import ConfigError, EnvironmentCheckError, ServerError
+from penstock.interfaces.sql.spark_queries import make_schema
+from penstock.interfaces.sql.views import require_own_schemas, schema_name
+from penstock.spark.pipeline_settings import s3_settings
+from penstock.spark.session import build_session, require_class
+from penstock.spark.settings import SETTINGS
+from penstock.tcp_ports import LOOPBACK, holder_of, is_free
+
+AUTHENTICATOR = "io.penstock.thrift.HashedPasswords"
+READ_ONLY = "io.penstock.thrift.ReadOnly"
+EXTENSIONS = f"{SETTINGS['spark.sql.extensions']},{READ_ONLY}"
+LOOK_SECONDS = 30.0
+OWN_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.sql.extensions": EXTENSIONS,
+    # Without it the answer of a `SELECT *` has to fit into the driver's memory as a whole.
+    "spark.sql.thriftServer.incrementalCollect": "true",
+    # Programs that list columns ask the catalog, where Delta else puts none.
+    "spark.databricks.delta.catalog.update.enabled": "true",
+}
+log = logging.getLogger(__name__)
+
+
+def serve(configs: Sequence[PipelineConfig], *, port: int, users: Path) -> None:
+    """Serve until SIGTERM or SIGINT. users: the file that penstock.interfaces.sql.users writes.
+
+    Raises ConfigError, ServerError, EnvironmentCheckError.
+    """
+    require_own_schemas(configs)
+    if not users.exists():
+        raise ServerError(
+            f"there is no file of users {users}; make one with jobs/set_sql_password.py NAME --users FILE"
+        )
+    if not is_free(port):
+        raise ServerError(f"port {port} of {LOOPBACK} is in use by {holder_of(port)}; choose another one (--port)")
+    spark = build_session("penstock-sql", settings=settings_for(configs))
+    require_class(spark, AUTHENTICATOR)
+    require_read_only(spark)
+    jvm: Any = spark._jvm
+    jvm.io.penstock.thrift.ReadOnly.exempt(spark._jsparkSession)
+    incomplete = make_schemas(spark, configs)
+    server = listen(spark, port=port, users=users)
+    log.info("sql: ready at %s:%d with the schemas %s", LOOPBACK, port, ", ".join(map(schema_name, configs)))
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    while not stopped.wait(LOOK_SECONDS):
+        require_life(server)
+        incomplete = make_schemas(spark, incomplete)
+
+
+def require_read_only(spark: SparkSession) -> None:
+    """Raises EnvironmentCheckError where a session could write: Spark goes on without an extension that it can't load,
+    and spark-submit's own settings come before ours."""
+    try:
+        spark.newSession().sql("DROP VIEW IF EXISTS there_is_no_such_view")
+    except UnsupportedOperationException:
+        return
+    raise EnvironmentCheckError(
+        f"sql: Spark has no {READ_ONLY}, without which every user could change the tables; with spark-submit give "
+        f"--conf spark.sql.extensions={EXTENSIONS}, and penstock.jar as docs/bi.md says"
+    )
+
+
+def require_life(server: Any) -> None:
+    """Raises ServerError where the JVM is gone."""
+    try:
+        server.getServiceState()
+    except (Py4JError, OSError):
+        raise ServerError(
+            "sql: Spark's JVM has ended; its log says why, or the system's where it was killed for its memory "
+            "(spark.driver.memory in a config's section spark gives it more). Start it again"
+        ) from None
+
+
+def settings_for(configs: Iterable[PipelineConfig]) -> dict[str, str]:
+    """What the pipelines tell Spark of S3 and of themselves. Raises ConfigError where they contradict each other."""
+    merged: dict[str, str] = {}
+    for config in configs:
+        own = {**(s3_settings(config.s3) if config.uses_s3 else {}), **config.spark}
+        for key, value in own.items():
+            if merged.setdefault(key, value) != value:
+                raise ConfigError(
+                    f"the pipeline {config.pipeline} has another value for {key} than one before it, and one server "
+                    "has one Spark; give them one value, or start a server for each on a port of its own"
+                )
+    return {**OWN_SETTINGS, **merged}
+
+
+def make_schemas(spark: SparkSession, configs: Iterable[PipelineConfig]) -> list[PipelineConfig]:
+    """Make their schemas, or complete them; returns those pipelines that lack tables still, which may come."""
+    incomplete = []
+    for config in configs:
+        try:
+            tables = make_schema(spark, config)
+        except (PySparkException, Py4JJavaError) as error:
+            log.warning("sql: the schema of %s is not complete: %s", config.pipeline, str(error).splitlines()[0])
+            tables = frozenset()
+        if len(tables) < len(table_names(config.workload)):
+            incomplete.append(config)
+    return incomplete
+
+
+def listen(spark: SparkSession, *, port: int, users: Path) -> Any:
+    """Start the service in Spark's JVM, on this machine's own address, for users with a password, who only read."""
+    jvm: Any = spark._jvm
+    for name, value in {
+        "hive.server2.thrift.bind.host": LOOPBACK,
+        "hive.server2.thrift.port": str(port),
+        "hive.server2.authentication": "CUSTOM",
+        "hive.server2.custom.authentication.class": AUTHENTICATOR,
+        "hive.server2.logging.operation.enabled": "false",
+        # Hive looks into it at the end of each session; its default is there only where Hive itself is.
+        "hive.exec.local.scratchdir": tempfile.gettempdir(),
+        # Else a file in the current directory.
+        "derby.stream.error.file": os.devnull,
+        "penstock.thrift.users": str(users.resolve()),
+    }.items():
+        # Hive takes its settings from here, and its authentication from nowhere else.
+        jvm.java.lang.System.setProperty(name, value)
+    thrift = jvm.org.apache.spark.sql.hive.thriftserver.HiveThriftServer2
+    return thrift.startWithSparkSession(spark._jsparkSession, False)

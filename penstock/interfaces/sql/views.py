@@ -1,0 +1,109 @@
+"""The views of queries/views.sql for a pipeline, and the statements that make them in a Spark catalog.
+
+Nothing here needs Spark: DuckDB shows the same views (penstock.interfaces.sql.duckdb_queries).
+"""
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlglot
+from sqlglot import exp
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.retention import table_names
+from penstock.errors import ConfigError
+
+QUERIES = Path(__file__).parent.parent / "queries"
+VIEWS_FILE = QUERIES / "views.sql"
+STATEMENT = re.compile(
+    r"^-- (?P<question>.+)\nCREATE OR REPLACE VIEW (?P<name>\w+) AS\n(?P<select>[^;]+);$", re.MULTILINE
+)
+VARIABLES = "{variables}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class View:
+    """select: Spark SQL over the names of a pipeline's tables. tables: those it reads."""
+
+    name: str
+    question: str
+    select: str
+    tables: frozenset[str]
+
+    def select_from(self, schema: str) -> str:
+        """The same over a schema's tables: temporary views with their names, which a session may have, don't count."""
+        names = "|".join(sorted(self.tables))
+        return re.sub(
+            rf"\b(FROM|JOIN) ({names})\b", lambda found: f"{found[1]} {schema}.{quoted(found[2])}", self.select
+        )
+
+
+def views_of(config: PipelineConfig, tables: Collection[str]) -> tuple[View, ...]:
+    """The views that a pipeline with these tables can have, in the order of the file."""
+    variables = ", ".join(map(quoted, config.series.variables)) if config.series else ""
+    found = []
+    for written in STATEMENT.finditer(VIEWS_FILE.read_text(encoding="utf-8")):
+        read = names_read(written["select"].replace(VARIABLES, "variable"))
+        if read <= set(tables):
+            select = written["select"].replace(VARIABLES, variables)
+            found.append(View(name=written["name"], question=written["question"], select=select, tables=read))
+    return tuple(found)
+
+
+def names_read(sql: str) -> frozenset[str]:
+    """The tables and views that a statement of Spark SQL reads."""
+    tree = sqlglot.parse_one(sql, read="spark")
+    own = {part.alias for part in tree.find_all(exp.CTE)}
+    return frozenset({table.name for table in tree.find_all(exp.Table)} - own)
+
+
+def schema_name(config: PipelineConfig) -> str:
+    """A Spark catalog takes no hyphen in a schema's name, not even a quoted one."""
+    return config.pipeline.replace("-", "_")
+
+
+def require_own_schemas(configs: Collection[PipelineConfig]) -> None:
+    """Raises ConfigError where two pipelines would have one schema."""
+    owners: dict[str, str] = {}
+    for config in configs:
+        schema = schema_name(config)
+        if schema in owners:
+            raise ConfigError(
+                f"the pipelines {owners[schema]!r} and {config.pipeline!r} would both be the schema {schema!r}; give "
+                "each config once, or rename one of them"
+            )
+        owners[schema] = config.pipeline
+
+
+def catalog_statements(config: PipelineConfig, tables: Collection[str]) -> list[str]:
+    """Spark SQL that makes the pipeline's schema with those of its tables that exist (`tables`), and their views.
+
+    Can be run again when there are more tables.
+    """
+    schema = quoted(schema_name(config))
+    return [
+        f"CREATE SCHEMA IF NOT EXISTS {schema}",
+        *[
+            f"CREATE TABLE IF NOT EXISTS {schema}.{quoted(table)} USING delta LOCATION "
+            f"{literal(config.table_path(table))}"
+            for table in table_names(config.workload)
+            if table in tables
+        ],
+        *[
+            f"CREATE OR REPLACE VIEW {schema}.{quoted(view.name)} COMMENT {literal(view.question)} AS\n"
+            f"{view.select_from(schema)}"
+            for view in views_of(config, tables)
+        ],
+    ]
+
+
+def quoted(name: str) -> str:
+    """As an identifier of Spark SQL."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def literal(text: str) -> str:
+    """As a string of Spark SQL."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
