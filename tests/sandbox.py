@@ -25,7 +25,7 @@ from penstock.sources.reading import checked_rows
 from penstock.storage.files import LocalStorage, Storage
 from penstock.storage.routing import LocatedStorage
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parent / "sample_models"
 #: A wine that breaks no rule. Its score by models/linear.py is 10 * 9.4 + 3.51 = 97.51.
 WINE = dict(zip(MEASUREMENTS, (7.4, 0.7, 0.0, 1.9, 0.076, 11.0, 34.0, 0.9978, 3.51, 0.56, 9.4), strict=True))
 WINE_SCORE = 97.51
@@ -53,7 +53,7 @@ def with_damaged_pages(parquet: bytes) -> bytes:
 
 @dataclass
 class TestRegistry:
-    """A local MLflow registry. Models are made from the files in tests/models."""
+    """A local MLflow registry. Models are made from the files in tests/sample_models."""
 
     __test__ = False
     folder: Path
@@ -76,7 +76,7 @@ class TestRegistry:
         mlflow.set_experiment("tests")
 
     def register(self, name: str, code: str, *, example: pd.DataFrame, outputs: Any, alias: str = "champion") -> str:
-        """Log tests/models/<code>.py as a new version of `name`; returns the version."""
+        """Log tests/sample_models/<code>.py as a new version of `name`; returns the version."""
         self.use()
         signature = infer_signature(example, outputs) if outputs is not None else None
         with mlflow.start_run():

@@ -18,7 +18,7 @@ class Listed:
     example: str
 
     def load(self) -> click.Command:
-        return cast(click.Command, importlib.import_module(self.module).command)
+        return cast(click.Command, importlib.import_module(f"penstock.jobs.{self.module}").command)
 
 
 class CommandGroup(click.Group):

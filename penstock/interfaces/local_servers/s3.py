@@ -14,7 +14,7 @@ from penstock.errors import ServerError
 from penstock.interfaces.local_servers.process import Program, ServerProcess, clean_environment, locked, write_private
 from penstock.tcp_ports import LOOPBACK
 
-BINARY = Path(__file__).parents[1] / "tools" / "bin" / "versitygw"
+BINARY = Path(__file__).parents[3] / "tools" / "bin" / "versitygw"
 PORT = 7070
 PORT_VARIABLE = "PENSTOCK_S3_PORT"
 REGION = "us-east-1"

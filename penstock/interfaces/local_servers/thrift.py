@@ -21,7 +21,7 @@ PORT_VARIABLE = "PENSTOCK_THRIFT_PORT"
 #: The user that is there from the first start; its password is in a file beside the users'.
 USER = "penstock"
 USERS_FILE = Path("thrift") / "users"
-JOB = Path(__file__).parents[1] / "jobs" / "serve_sql.py"
+JOB = Path(__file__).parents[3] / "jobs" / "serve_sql.py"
 READY_SECONDS = 300.0
 ANSWER_SECONDS = 120.0
 #: What configs and S3 need of a person's shell; the server reads as this person.

@@ -15,7 +15,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
 from penstock.errors import ConfigError
 
-QUERIES = Path(__file__).parent.parent / "queries"
+QUERIES = Path(__file__).parents[3] / "queries"
 VIEWS_FILE = QUERIES / "views.sql"
 STATEMENT = re.compile(
     r"^-- (?P<question>.+)\nCREATE OR REPLACE VIEW (?P<name>\w+) AS\n(?P<select>[^;]+);$", re.MULTILINE

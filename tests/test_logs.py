@@ -14,7 +14,7 @@ import pytest
 
 from penstock.logs import JsonLines, in_batch
 
-PROJECT = Path(__file__).parents[2]
+PROJECT = Path(__file__).parents[1]
 #: A job that logs; the commands of jobs/ are run in the same way.
 JOB = """
 import logging, sys, threading, warnings
