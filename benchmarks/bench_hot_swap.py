@@ -17,8 +17,8 @@ import mlflow
 from rows_setup import commits, register_wine_model, rows_config, run_benchmark, session, wines
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline.batch_record import BatchRecord
-from penstock.pipeline.opening import run_pipeline
 from penstock.pipeline.stop_file import StopFile
 from penstock.storage.routing import storage_of
 

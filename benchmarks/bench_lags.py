@@ -22,12 +22,13 @@ from pyspark.sql import functions as F
 from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_config, session, spread, timed
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.pipeline.plan import PlannedFile
-from penstock.pipeline.series_writes import kept
+from penstock.pipeline.series_writes import persisted
 from penstock.schemas.tables import lags
 from penstock.series.windows import OLD, PLACE, arrange, new_lags, windowed
+from penstock.sources.files import PlannedFile
 from penstock.spark.merge import merge_once
-from penstock.spark.tables import Transaction, prepare_table
+from penstock.spark.tables import prepare_table
+from penstock.storage.delta_transactions import Transaction
 
 FILE = PlannedFile(path="bench.parquet", verdict="accepted", length=1, modified_milliseconds=0)
 
@@ -71,7 +72,7 @@ def advance(spark: SparkSession, config: PipelineConfig, new: DataFrame, path: s
     before = spark.read.format("delta").load(path)
     ours = {"query_id": F.lit(transaction.query_id), "batch_id": F.lit(transaction.batch_id).cast("long")}
     windows = windowed(arrange(spark, new, before, series=series, files=[FILE]), series).where(F.col(PLACE) != OLD)
-    with kept(windows.withColumns(ours)) as windows:
+    with persisted(windows.withColumns(ours)) as windows:
         windows.write.format("noop").mode("overwrite").save()
         merge_once(new_lags(windows, series), path, transaction, keys=("series_id", "slot"))
 

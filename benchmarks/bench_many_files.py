@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rows_setup import drop_csv_files, register_wine_model, rows_config, run_benchmark, session
 
-from penstock.pipeline.opening import run_pipeline
+from penstock.operations.run_stream import run_pipeline
 
 ROWS = 10
 FILES_A_BATCH = 500

@@ -37,7 +37,7 @@ from rows_setup import (
 )
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.pipeline.opening import run_pipeline
+from penstock.operations.run_stream import run_pipeline
 from penstock.schemas.wine import MEASUREMENTS
 
 FILES = 8
@@ -53,7 +53,7 @@ class Bench:
     listener: BatchSeconds
     config: PipelineConfig
     seconds: dict[str, list[float]] = field(default_factory=dict)
-    phases: dict[str, dict[str, float]] = field(default_factory=dict)
+    timings: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def inbox(self, kind: str) -> Path:
         return self.folder / f"inbox-{kind}"
@@ -100,7 +100,7 @@ class Bench:
                 }
             )
             [_, record] = run_pipeline(config, job="bench", once=True, resume=False)
-            self.phases[kind] = record.seconds
+            self.timings[kind] = record.seconds
             print({name: round(value, 2) for name, value in record.seconds.items()}, flush=True)
             return self.listener.take(2)[-1]
 
@@ -156,7 +156,7 @@ def measure(folder: Path, *, rows: int, rounds: int) -> dict[str, object]:
         "rows": rows,
         "median_seconds": medians,
         "seconds": bench.seconds,
-        "phases_of_the_last_batch": bench.phases,
+        "phases_of_the_last_batch": bench.timings,
         "ratio": {
             "parquet_to_bare": medians["ours parquet"] / medians["bare parquet"],
             "parquet_to_copy": medians["ours parquet"] / medians["copy parquet"],

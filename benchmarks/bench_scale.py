@@ -25,7 +25,7 @@ from pathlib import Path
 
 from rows_setup import BatchSeconds, register_wine_model, rows_config, session, wines
 
-from penstock.pipeline.opening import run_pipeline
+from penstock.operations.run_stream import run_pipeline
 
 ROWS_PER_FILE = 250_000
 WARM_UP_ROWS = 100_000

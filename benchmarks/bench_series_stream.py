@@ -37,9 +37,9 @@ from series_setup import (
 )
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline import stream
 from penstock.pipeline.microbatch import run_batch
-from penstock.pipeline.opening import run_pipeline
 
 PERIODS_PER_BATCH = 2
 WARM_UP_BATCHES = 5

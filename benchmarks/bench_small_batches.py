@@ -24,7 +24,7 @@ from rows_setup import (
     table_columns,
 )
 
-from penstock.pipeline.opening import run_pipeline
+from penstock.operations.run_stream import run_pipeline
 
 ROWS = 100
 #: The first batches warm the JVM up.
@@ -51,7 +51,7 @@ def measure(folder: Path, *, files: int) -> dict[str, object]:
     ours = listener.take(files)
     plain_copy(spark, folder / "inbox", folder / "plain-again")
     plain_again = listener.take(files)
-    phases = {
+    timings = {
         name: round(statistics.median(record.seconds.get(name, 0.0) for record in records[WARM_UP:]), 3)
         for name in records[-1].seconds
     }
@@ -65,7 +65,7 @@ def measure(folder: Path, *, files: int) -> dict[str, object]:
         "rows_per_file": ROWS,
         "median_seconds": medians,
         "ratio": medians["ours"] / statistics.mean([medians["plain_before"], medians["plain_after"]]),
-        "phases_median_seconds": phases,
+        "phases_median_seconds": timings,
         "commits": {table: commits(config, table) for table in ("predictions", "quarantine", "batches")},
     }
 

@@ -18,7 +18,7 @@ from penstock.spark.session import begin_jvm
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
     config = read_config(conf, overrides)
     begin_jvm(settings_of(config))
-    from penstock.pipeline.opening import run_pipeline  # imports MLflow, while the JVM starts
+    from penstock.operations.run_stream import run_pipeline  # imports MLflow, while the JVM starts
 
     records = run_pipeline(config, job="backfill", once=True, resume=resume_from_ledger)
     rows = sum(record.rows_in for record in records)

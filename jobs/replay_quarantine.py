@@ -16,12 +16,12 @@ from penstock.pipeline.replay.report import report
 @config_options
 @click.option("--reason", default="", help="Only what was rejected for a reason that contains this text.")
 @click.option("--late", is_flag=True, help="Recompute the series of late observations and revisions.")
-@click.option("--give-up", "gives_up", is_flag=True, help="Take back a replay that was cut off, and begin none.")
-def command(conf: tuple[Path, ...], overrides: tuple[str, ...], reason: str, late: bool, gives_up: bool) -> None:
-    records = run_replay(read_config(conf, overrides), reason=reason, late=late, gives_up=gives_up)
+@click.option("--give-up", "aborts", is_flag=True, help="Take back a replay that was cut off, and begin none.")
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...], reason: str, late: bool, aborts: bool) -> None:
+    records = run_replay(read_config(conf, overrides), reason=reason, late=late, aborts=aborts)
     for record in records:
         click.echo(report(record))
-    if gives_up:
+    if aborts:
         click.echo("no replay is cut off now; what waits in the quarantine can be replayed")
     elif not records:
         click.echo("nothing to do: no row, file or series would come out otherwise than before")

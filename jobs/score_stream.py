@@ -19,7 +19,7 @@ from penstock.spark.session import begin_jvm
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
     config = read_config(conf, overrides)
     begin_jvm(settings_of(config))
-    from penstock.pipeline.opening import run_pipeline  # imports MLflow, while the JVM starts
+    from penstock.operations.run_stream import run_pipeline  # imports MLflow, while the JVM starts
 
     run_pipeline(config, job="score_stream", once=False, resume=resume_from_ledger)
     say("stopped")

@@ -27,7 +27,7 @@ import pandas as pd
 
 from penstock.config.loading import load_config
 from penstock.models.training.elasticnet import train
-from penstock.pipeline.opening import run_pipeline
+from penstock.operations.run_stream import run_pipeline
 from penstock.storage.duckdb_tables import connect_tables
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "wine.yaml").exists()))

@@ -28,7 +28,7 @@ from statsmodels.tsa.api import VAR
 from penstock.config.loading import load_config
 from penstock.interfaces.demo.macro import macro_history
 from penstock.models.training.var import fit_and_register
-from penstock.pipeline.opening import run_pipeline
+from penstock.operations.run_stream import run_pipeline
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 from penstock.storage.duckdb_tables import connect_tables

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(kw_only=True)
-class Phases:
+class Timings:
     """Seconds by phase, in the order in which they were measured."""
 
     seconds: dict[str, float] = field(default_factory=dict)

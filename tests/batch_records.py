@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from penstock.models.pinned import PinnedModel
 from penstock.pipeline.batch_record import BatchRecord, FileCount
-from penstock.pipeline.plan import PinnedModel, Plan, PlannedFile
+from penstock.pipeline.plan import Plan
+from penstock.sources.files import PlannedFile
 
 STARTED = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -15,7 +17,7 @@ def batch_record(
     version: str = "1",
     refused_versions: dict[str, str] | None = None,
     seconds: float = 4.0,
-    phases: dict[str, float] | None = None,
+    timings: dict[str, float] | None = None,
 ) -> BatchRecord:
     """A batch of the files in `counts` and of refused ones; it took `seconds` from noon on."""
     accepted = tuple(PlannedFile(path=path, verdict="accepted") for path in counts)
@@ -38,5 +40,5 @@ def batch_record(
         counts=counts,
         started_at=STARTED,
         finished_at=STARTED + timedelta(seconds=seconds),
-        seconds=phases or {},
+        seconds=timings or {},
     )

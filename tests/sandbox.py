@@ -16,8 +16,8 @@ from sample_contracts import SMALL
 
 from penstock.config.pipeline import CsvDialect, PipelineConfig, S3Config, SourceConfig
 from penstock.operations.run_replay import run_replay
+from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline.batch_record import BatchRecord
-from penstock.pipeline.opening import run_pipeline
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival
@@ -163,8 +163,8 @@ class Sandbox:
     def run(self, *, resume: bool = False) -> list[BatchRecord]:
         return run_pipeline(self.config(), job="test", once=True, resume=resume)
 
-    def replay(self, *, reason: str = "", late: bool = False, gives_up: bool = False) -> list[BatchRecord]:
-        return run_replay(self.config(), reason=reason, late=late, gives_up=gives_up)
+    def replay(self, *, reason: str = "", late: bool = False, aborts: bool = False) -> list[BatchRecord]:
+        return run_replay(self.config(), reason=reason, late=late, aborts=aborts)
 
     def table(self, name: str) -> DataFrame:
         return self.spark.read.format("delta").load(f"{self.location}/tables/{name}")

@@ -60,7 +60,7 @@ def families():
     """What a pipeline serves after a batch with everything in it."""
     config = PipelineConfig.model_validate(load_config([ROOT / "conf" / "wine.yaml"]).model_dump() | {"metrics": {}})
     metrics = PipelineMetrics(config)
-    metrics.on_record(batch_record({}, refused_versions={"2": "no"}, phases={"plan": 1}))
+    metrics.on_record(batch_record({}, refused_versions={"2": "no"}, timings={"plan": 1}))
     metrics.on_backlog(1)
     metrics.on_query(running=True)
     return list(metrics.registry.collect())

@@ -12,9 +12,19 @@ PAGE = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
 VALUE = "…"
 PERCENT = re.compile(r"%[-+#0]*\d*(?:\.\d+)?[sdrfgx]")
 #: A quote with less fixed text than this would be found nearly anywhere.
-LEAST_CHARACTERS = 10
+MIN_CHARACTERS = 10
 #: What has a page of its own: REST, dashboard, SQL server, metrics; `penstock init` talks to whoever makes a pipeline.
-ELSEWHERE = tuple(f"penstock/{name}" for name in ("dashboard/", "serving/", "sql_", "thrift_", "metrics", "init_"))
+ELSEWHERE = (
+    "penstock/interfaces/dashboard/",
+    "penstock/interfaces/rest/",
+    "penstock/interfaces/scaffold/",
+    "penstock/interfaces/sql/server",
+    "penstock/interfaces/sql/users",
+    "penstock/interfaces/local_servers/thrift",
+    "penstock/operations/monitoring/metrics",
+    "penstock/config/metrics",
+    "penstock/sources/inference/",
+)
 
 
 def messages(page):
@@ -54,7 +64,7 @@ def told(tree, errors):
 
 
 def is_telling(text):
-    return max(map(len, text.split(VALUE))) >= LEAST_CHARACTERS
+    return max(map(len, text.split(VALUE))) >= MIN_CHARACTERS
 
 
 def is_quoted(message, text):

@@ -4,6 +4,7 @@ import difflib
 import importlib
 import os
 import re
+import sys
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,11 +47,14 @@ def load_contract(config: PipelineConfig) -> Contract:
     """The Contract that `contract: module:NAME` names. Raises ConfigError."""
     module_name, _, attribute = config.contract.partition(":")
     try:
-        module = importlib.import_module(module_name)
+        module = import_contract_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise
-        raise ConfigError(f"contract: there is no module {module_name!r}; write schemas.<module>:CONTRACT") from None
+        raise ConfigError(
+            f"contract: there is no module {module_name!r} in {Path.cwd()}; start in the project's folder, and write "
+            "schemas.<module>:CONTRACT"
+        ) from None
     except (ContractDefinitionError, SyntaxError, TypeError) as error:
         raise ConfigError(f"contract {config.contract}: {error}") from None
     contract = getattr(module, attribute, None)
@@ -59,6 +63,25 @@ def load_contract(config: PipelineConfig) -> Contract:
     if not isinstance(contract, Contract):
         raise ConfigError(f"contract: {config.contract} is a {type(contract).__name__}, not a Contract")
     return contract
+
+
+def import_contract_module(name: str) -> types.ModuleType:
+    """The module from the project's folder, where the process was started; else one that Penstock brings.
+
+    A project has folders schemas/ and udfs/ of its own. Python looks there by itself only for `python -m`.
+    """
+    project = str(Path.cwd())
+    if project not in sys.path:
+        sys.path.insert(0, project)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        try:
+            return importlib.import_module(f"penstock.{name}")
+        except ModuleNotFoundError:
+            raise error from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

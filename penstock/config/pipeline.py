@@ -131,9 +131,9 @@ class SeriesConfig(Section):
     @classmethod
     def frequency_is_supported(cls, frequency: str) -> str:
         # It needs pandas, most of a second to import, and pipelines of rows do without.
-        from penstock.series.calendar import Calendar
+        from penstock.config.frequency import Frequency
 
-        Calendar.of(frequency)
+        Frequency.of(frequency)
         return frequency
 
 

@@ -5,21 +5,21 @@ from typing import Any
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.series.forecasts import BOUNDS, output
-from penstock.udfs.scoring.outputs import Port
+from penstock.udfs.scoring.outputs import ModelColumn
 from penstock.udfs.var.fleet_save import FLEET_METADATA
 
 #: From so many series on, a forecast for every observation must be asked for twice.
 MANY_SERIES = 10_000
 
 
-def fleet_misfit(outputs: Sequence[Port], metadata: Mapping[str, Any], config: PipelineConfig) -> str:
+def fleet_incompatibility(outputs: Sequence[ModelColumn], metadata: Mapping[str, Any], config: PipelineConfig) -> str:
     """Why a model can't serve this config; empty if it can. outputs: of its signature; metadata: its MLmodel file's."""
     return missing_outputs(outputs, config) or other_meaning(metadata, config) or too_many(metadata, config)
 
 
-def missing_outputs(outputs: Sequence[Port], config: PipelineConfig) -> str:
+def missing_outputs(outputs: Sequence[ModelColumn], config: PipelineConfig) -> str:
     series = config.the_series
-    names = {port.name for port in outputs}
+    names = {column.name for column in outputs}
     wanted = ["lag_order", "needed", *[output(v, b, series.horizon) for v in series.variables for b in BOUNDS]]
     missing = [name for name in wanted if name not in names]
     if not missing:

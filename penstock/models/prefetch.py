@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from penstock.errors import PenstockError
 from penstock.models.registry import ModelVersion
-from penstock.models.selection import Champion
+from penstock.models.selection import ModelSelector
 from penstock.models.trust import named_version
 from penstock.spark.errors import SPARK_ERRORS
 
@@ -24,7 +24,7 @@ class Preparation:
     used is for the next batch to judge.
     """
 
-    champion: Champion
+    champion: ModelSelector
     _next_look: float = 0.0
     _tried: ModelVersion | None = None
 

@@ -21,6 +21,7 @@ from pyspark.sql.types import DataType, StringType, StructField, StructType
 
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError
+from penstock.models.pinned import PinnedModel
 from penstock.models.registry import ModelVersion, Registry, model_metadata
 from penstock.models.trust import trusted_copy
 from penstock.schemas.contract import Contract
@@ -29,16 +30,15 @@ from penstock.udfs.scoring.model_cache import ALLOW_PICKLE
 from penstock.udfs.scoring.outputs import (
     ERROR,
     INPUT_TYPES,
+    SCORED,
     SPARK_TYPES,
-    Port,
+    ModelColumn,
     SignatureError,
-    input_ports,
+    input_columns,
     is_single,
-    output_ports,
+    output_columns,
     prediction_type,
 )
-
-SCORED = "_scored"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +46,8 @@ class Scorer:
     """A model version ready to score: its spark_udf, and what goes in and comes out. metadata: its MLmodel file's."""
 
     version: ModelVersion
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[ModelColumn, ...]
+    outputs: tuple[ModelColumn, ...]
     metadata: Mapping[str, Any]
     udf: Callable[..., Column]
 
@@ -67,12 +67,12 @@ class Scorer:
 
     def answer(self, rows: DataFrame, contract: Contract) -> DataFrame:
         """`rows` with the struct `_scored`: the outputs as the model gave them, and `error` ('' if it did not fail)."""
-        arguments = [model_argument(port, contract) for port in self.inputs]
+        arguments = [model_argument(column, contract) for column in self.inputs]
         return rows.select("*", self.udf(*arguments).alias(SCORED))
 
     def of_nothing(self) -> Column:
         """What the model makes of a row of nulls."""
-        return self.udf(*[F.lit(None).cast(INPUT_TYPES[port.type]) for port in self.inputs])
+        return self.udf(*[F.lit(None).cast(INPUT_TYPES[column.type]) for column in self.inputs])
 
 
 def build_scorer(
@@ -84,9 +84,9 @@ def build_scorer(
     Raises ModelRefusedError with what does not fit.
     """
     folder = trusted_copy(registry, version, model)
-    inputs, outputs = checked_ports(folder, contract, name=version.uri)
+    inputs, outputs = checked_columns(folder, contract, name=version.uri)
     result_type = StructType(
-        [StructField(port.name, SPARK_TYPES[port.type]) for port in outputs] + [StructField(ERROR, StringType())]
+        [StructField(column.name, SPARK_TYPES[column.type]) for column in outputs] + [StructField(ERROR, StringType())]
     )
     # Its warning on env_manager="local" says what the doctor checks version by version.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
@@ -97,28 +97,32 @@ def build_scorer(
     return Scorer(version=version, inputs=inputs, outputs=outputs, metadata=metadata, udf=udf)
 
 
-def checked_ports(folder: Path, contract: Contract, *, name: str) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+def checked_columns(
+    folder: Path, contract: Contract, *, name: str
+) -> tuple[tuple[ModelColumn, ...], tuple[ModelColumn, ...]]:
     """The model's inputs and outputs, if the contract can feed it. Raises ModelRefusedError."""
     signature = model_metadata(folder).signature
     try:
-        inputs, outputs = input_ports(signature), output_ports(signature)
+        inputs, outputs = input_columns(signature), output_columns(signature)
     except SignatureError as error:
         raise ModelRefusedError(f"{name}: {error}") from None
-    problems = [problem for port in inputs if (problem := input_problem(port, contract))]
+    problems = [problem for column in inputs if (problem := input_problem(column, contract))]
     if problems:
         raise ModelRefusedError(f"{name} does not fit the contract: " + "; ".join(problems))
     return inputs, outputs
 
 
-def input_problem(port: Port, contract: Contract) -> str | None:
+def input_problem(column: ModelColumn, contract: Contract) -> str | None:
     """Why the contract can't give the model this input; None if it can."""
-    field = contract.field_for_model_input(port.name)
+    field = contract.field_for_model_input(column.name)
     if field is None:
         known = ", ".join(repr(known.model) for known in contract.fields)
-        return f"input {port.name!r} is in no field (the fields' model names are {known})" if port.required else None
+        return (
+            f"input {column.name!r} is in no field (the fields' model names are {known})" if column.required else None
+        )
     numeric = {"double", "float", "long", "integer"}
     given = "double" if field.decimal_precision_scale else field.type
-    wanted = port.type.name
+    wanted = column.type.name
     if wanted == "datetime":
         fits = given in ("timestamp", "date")
     elif wanted in ("long", "integer"):
@@ -127,34 +131,43 @@ def input_problem(port: Port, contract: Contract) -> str | None:
         fits = given in numeric
     else:
         fits = given == wanted
-    return None if fits else f"input {port.name!r} is {wanted}, the field {field.name!r} is {field.type}"
+    return None if fits else f"input {column.name!r} is {wanted}, the field {field.name!r} is {field.type}"
 
 
-def model_argument(port: Port, contract: Contract) -> Column:
+def model_argument(column: ModelColumn, contract: Contract) -> Column:
     """The column for one input, in the signature's type; null for an optional input that no field gives."""
-    field = contract.field_for_model_input(port.name)
+    field = contract.field_for_model_input(column.name)
     value = F.col(field.name) if field else F.lit(None)
-    return value.cast(INPUT_TYPES[port.type])
+    return value.cast(INPUT_TYPES[column.type])
 
 
-def prediction_column(outputs: tuple[Port, ...]) -> Column:
-    def output(port: Port) -> Column:
-        value = F.col(f"{SCORED}.`{port.name}`")
-        return F.nullif(value, F.lit(NULL_TEXT)) if SPARK_TYPES[port.type] == StringType() else value
+def prediction_column(outputs: tuple[ModelColumn, ...]) -> Column:
+    def output(column: ModelColumn) -> Column:
+        value = F.col(f"{SCORED}.`{column.name}`")
+        return F.nullif(value, F.lit(NULL_TEXT)) if SPARK_TYPES[column.type] == StringType() else value
 
     if is_single(outputs):
         return output(outputs[0])
-    return F.struct(*[output(port).alias(port.name) for port in outputs])
+    return F.struct(*[output(column).alias(column.name) for column in outputs])
+
+
+def version_columns(pinned: PinnedModel) -> list[Column]:
+    """model_name, model_version and role: which version made an answer."""
+    return [
+        F.lit(pinned.name).alias("model_name"),
+        F.lit(pinned.version).alias("model_version"),
+        F.lit(pinned.role).alias("role"),
+    ]
 
 
 @contextmanager
-def guard_around(model: Path, inputs: tuple[Port, ...], *, allow_pickle: bool) -> Iterator[Path]:
+def guard_around(model: Path, inputs: tuple[ModelColumn, ...], *, allow_pickle: bool) -> Iterator[Path]:
     """The guard around `model` as an MLflow model of its own, for as long as it takes to build the UDF."""
     requirements = model / "requirements.txt"
     with (
         tempfile.TemporaryDirectory(dir=model.parent, prefix=".guard.") as made,
         # Submitted with --py-files, this package comes out of a zip.
-        as_file(files("udfs") / "guard.py") as code,
+        as_file(files("penstock.udfs.scoring") / "guard.py") as code,
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", message=".*input example")  # the guard has the inner model's signature
@@ -170,13 +183,13 @@ def guard_around(model: Path, inputs: tuple[Port, ...], *, allow_pickle: bool) -
         yield guard
 
 
-def guard_signature(inputs: tuple[Port, ...]) -> ModelSignature:
+def guard_signature(inputs: tuple[ModelColumn, ...]) -> ModelSignature:
     """What MLflow checks before the guard; it has no outputs, for the UDF is told its type."""
-    schema = Schema([ColSpec(guard_type(port), port.name, required=False) for port in inputs])
+    schema = Schema([ColSpec(guard_type(column), column.name, required=False) for column in inputs])
     return ModelSignature(inputs=schema, outputs=None)
 
 
-def guard_type(port: Port) -> MlflowType | AnyType:
+def guard_type(column: ModelColumn) -> MlflowType | AnyType:
     """The type under which the guard takes an input. What a null means is its business and not MLflow's schema check,
     which has no null in an integer or boolean; but any type is checked value by value, as dear as many a model."""
-    return AnyType() if port.type in NULL_FREE else port.type  # type: ignore[no-untyped-call]
+    return AnyType() if column.type in NULL_FREE else column.type  # type: ignore[no-untyped-call]

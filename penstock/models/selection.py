@@ -11,13 +11,13 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.models.pinned import PinnedModel
 from penstock.models.registry import ModelVersion, Registry
-from penstock.models.scoring import SCORED, Scorer, build_scorer
+from penstock.models.scoring import Scorer, build_scorer
 from penstock.models.trust import load_failure, named_version
-from penstock.pipeline.plan import PinnedModel
 from penstock.schemas.contract import Contract
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.udfs.scoring.outputs import ERROR
+from penstock.udfs.scoring.outputs import ERROR, SCORED
 
 PROBE_ROWS = 1000
 ROLE = "champion"
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class Selection:
     """The pinned version, and the versions that were refused and that the alias still points to, with reasons.
 
     resolved_at: when the registry last said what the alias means. probed: the pinned version has met rows; False where
@@ -39,7 +39,7 @@ class Choice:
 
 
 @dataclass(kw_only=True)
-class Champion:
+class ModelSelector:
     """The models of a running pipeline. Scorers are built once for each version and kept."""
 
     spark: SparkSession
@@ -48,7 +48,7 @@ class Champion:
     #: What the model's inputs are taken from: names and types.
     contract: Contract
     #: Why a version's outputs have no place in the tables; empty if they have.
-    misfit: Callable[[Scorer], str]
+    incompatibility: Callable[[Scorer], str]
     _scorers: dict[ModelVersion, Scorer] = field(default_factory=dict)
     _proven: set[PinnedModel] = field(default_factory=set)
     #: Versions that this process has judged: what an earlier one refused, the config may allow now.
@@ -56,7 +56,7 @@ class Champion:
     #: A batch may begin while the next version is being made ready.
     _building: threading.Lock = field(default_factory=threading.Lock)
 
-    def choose(self, *, before: Choice | None, probe_rows: Callable[[], DataFrame | None]) -> Choice:
+    def choose(self, *, before: Selection | None, probe_rows: Callable[[], DataFrame | None]) -> Selection:
         """Resolve the alias and probe a version not used before; keep the one before while the registry is away, or
         there are no rows to probe with.
 
@@ -76,14 +76,14 @@ class Champion:
         self,
         version: ModelVersion,
         *,
-        before: Choice | None,
+        before: Selection | None,
         probe_rows: Callable[[], DataFrame | None],
         now: datetime,
-    ) -> Choice:
+    ) -> Selection:
         pinned = pinned_model(version)
         is_in_use = before is not None and before.pinned == pinned and before.probed
         if (is_in_use or pinned in self._proven) and self.is_usable(pinned):
-            return Choice(pinned=pinned, refused={}, resolved_at=now)
+            return Selection(pinned=pinned, refused={}, resolved_at=now)
         # A version that was taken for want of rows has scored none: it is no version to fall back on.
         before = before if before and before.probed and not is_in_use else None
         refused = before.refused if before else {}
@@ -94,7 +94,7 @@ class Champion:
         self._judged.add(pinned)
         if not reason:
             self._proven.add(pinned)
-            return Choice(pinned=pinned, refused={}, resolved_at=now)
+            return Selection(pinned=pinned, refused={}, resolved_at=now)
         if before is None:
             raise ModelRefusedError(f"model {version.uri} is refused, and no version was used before it: {reason}")
         if not self.is_usable(before.pinned):
@@ -106,7 +106,9 @@ class Champion:
             log.warning("model %s is refused, version %s goes on: %s", version.uri, before.pinned.version, reason)
         return replace(before, refused={pinned.version: reason}, resolved_at=now)
 
-    def without_registry(self, error: RegistryUnavailableError, *, before: Choice | None, now: datetime) -> Choice:
+    def without_registry(
+        self, error: RegistryUnavailableError, *, before: Selection | None, now: datetime
+    ) -> Selection:
         """The choice before, for `model.max_staleness`; then the error."""
         if before is None or not before.probed or self.model.version not in (None, before.pinned.version):
             raise error
@@ -119,10 +121,10 @@ class Champion:
         log.warning("version %s goes on, as %.0f s ago: %s", before.pinned.version, age_seconds, error)
         return before
 
-    def untried(self, version: ModelVersion, *, before: Choice | None, now: datetime) -> Choice:
+    def untried(self, version: ModelVersion, *, before: Selection | None, now: datetime) -> Selection:
         """The choice without rows to probe a version with: the one before, and a batch with rows will judge."""
         if before is None or not self.is_usable(before.pinned):
-            return Choice(pinned=pinned_model(version), refused={}, resolved_at=now, probed=False)
+            return Selection(pinned=pinned_model(version), refused={}, resolved_at=now, probed=False)
         log.info("model %s waits for rows to be probed with, version %s goes on", version.uri, before.pinned.version)
         still_refused = {number: reason for number, reason in before.refused.items() if number == version.version}
         return replace(before, refused=still_refused, resolved_at=now)
@@ -141,9 +143,9 @@ class Champion:
             scorer = self.scorer_of(version)
         except ModelRefusedError as error:
             return str(error)
-        misfit = self.misfit(scorer)
-        if misfit:
-            return misfit
+        incompatibility = self.incompatibility(scorer)
+        if incompatibility:
+            return incompatibility
         rows = probe_rows()
         return self.probe(scorer, rows) if rows is not None else None
 

@@ -6,12 +6,13 @@ from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, LedgerError
 from penstock.operations.doctor.checks import check_at_start
+from penstock.operations.doctor.executors import check_executors
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.opening import opened
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, fix_plan
-from penstock.pipeline.replay.abort import give_up, is_fenced_off, is_given_up
+from penstock.pipeline.replay.abort import abort, is_fenced_off, is_given_up
 from penstock.pipeline.replay.late_observations import run_late_replay
 from penstock.pipeline.replay.planning import plan_late_replay, plan_quarantine_replay
 from penstock.pipeline.replay.plans import done_path, replay_path, unfinished_replay
@@ -22,10 +23,10 @@ from penstock.spark.session import build_session
 log = logging.getLogger(__name__)
 
 
-def run_replay(config: PipelineConfig, *, reason: str, late: bool, gives_up: bool = False) -> list[BatchRecord]:
+def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool = False) -> list[BatchRecord]:
     """Replay what waits in the quarantine, or (late) recompute series; returns what was done, a cut-off replay first.
 
-    gives_up: a cut-off replay is taken back instead of finished, and none is begun. Raises ConfigError for `late` in a
+    aborts: a cut-off replay is taken back instead of finished, and none is begun. Raises ConfigError for `late` in a
     pipeline of rows, LedgerError beside an unfinished batch of the stream, and whatever a batch raises.
     """
     if late and config.workload != "series":
@@ -34,9 +35,10 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, gives_up: boo
     check_at_start(config)
     spark = build_session(f"penstock-{config.pipeline}", settings=settings_of(config))
     with opened(spark, config, job="replay_quarantine", is_replay=True) as pipeline:
+        check_executors(spark, config, pipeline.selector.registry)
         cut_off = unfinished_replay(config, pipeline.storage)
-        records = settle(pipeline, cut_off, gives_up=gives_up) if cut_off else []
-        if gives_up:
+        records = settle(pipeline, cut_off, aborts=aborts) if cut_off else []
+        if aborts:
             return records
         check_stream_is_finished(pipeline)
         plan = plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason)
@@ -46,10 +48,10 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, gives_up: boo
         return records
 
 
-def settle(pipeline: Pipeline, cut_off: Plan, *, gives_up: bool) -> list[BatchRecord]:
+def settle(pipeline: Pipeline, cut_off: Plan, *, aborts: bool) -> list[BatchRecord]:
     """Nothing is left to do for the cut-off replay: it is finished, taken back, or had written nothing."""
-    if gives_up or is_given_up(pipeline, cut_off):
-        give_up(pipeline, cut_off)
+    if aborts or is_given_up(pipeline, cut_off):
+        abort(pipeline, cut_off)
     elif is_fenced_off(pipeline, cut_off):
         # What stopped it may stop it for ever: a file that can't be read, another contract since.
         log.info("replay %d was cut off before it wrote anything: planned anew", cut_off.batch_id)

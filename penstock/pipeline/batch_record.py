@@ -8,13 +8,14 @@ from pyspark.sql import DataFrame, SparkSession
 
 from penstock.errors import AccountingError
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.plan import Plan, PlannedFile
+from penstock.pipeline.plan import Plan
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES
+from penstock.sources.files import PlannedFile
 from penstock.spark.commit_log import Groups, committed_groups
 from penstock.spark.local_frames import local_frame
-from penstock.spark.tables import Transaction
-from penstock.timings import Phases
+from penstock.storage.delta_transactions import Transaction
+from penstock.timings import Timings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ class BatchRecord:
 
     @classmethod
     def of(
-        cls, pipeline: Pipeline, plan: Plan, counts: dict[str, FileCount], *, started_at: datetime, phases: Phases
+        cls, pipeline: Pipeline, plan: Plan, counts: dict[str, FileCount], *, started_at: datetime, timings: Timings
     ) -> "BatchRecord":
         """The record of a batch that is finished now."""
         return cls(
@@ -52,7 +53,7 @@ class BatchRecord:
             counts=counts,
             started_at=started_at,
             finished_at=datetime.now(UTC),
-            seconds=dict(phases.seconds),
+            seconds=dict(timings.seconds),
         )
 
     @property

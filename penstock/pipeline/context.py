@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.models.selection import Champion
+from penstock.models.selection import ModelSelector
 from penstock.pipeline.lease import Lease
 from penstock.schemas.contract import Contract
 from penstock.storage.files import Storage
@@ -24,7 +24,7 @@ class Pipeline:
     config: PipelineConfig
     contract: Contract
     storage: Storage
-    champion: Champion
+    selector: ModelSelector
     lease: Lease
     done: dict[str, int]
     old_queries: tuple[str, ...]

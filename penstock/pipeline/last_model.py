@@ -2,9 +2,10 @@
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.models.pinned import PinnedModel
 from penstock.models.registry import Registry
 from penstock.models.trust import named_version
-from penstock.pipeline.plan import PinnedModel, newest_plan
+from penstock.pipeline.plan import newest_plan
 from penstock.storage.routing import storage_of
 
 

@@ -179,10 +179,10 @@ def take_back_unfinished(spark: SparkSession, path: str, ledger_path: str) -> No
     finished = spark.read.format("delta").load(ledger_path).select(*batch)
     for row in written.join(finished, on=list(batch), how="left_anti").collect():
         log.warning("taking back batch %d of query %s from %s", row["batch_id"], row["query_id"], path)
-        take_back(spark, path, (F.col("query_id") == row["query_id"]) & (F.col("batch_id") == row["batch_id"]))
+        delete_batch_rows(spark, path, (F.col("query_id") == row["query_id"]) & (F.col("batch_id") == row["batch_id"]))
 
 
-def take_back(spark: SparkSession, path: str, rows: Column) -> None:
+def delete_batch_rows(spark: SparkSession, path: str, rows: Column) -> None:
     commit(path, lambda: DeltaTable.forPath(spark, path).delete(rows))
 
 

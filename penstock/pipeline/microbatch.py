@@ -25,9 +25,9 @@ from penstock.sources.parquet_damage import without_damage
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.sources.rejections import JudgedRows, judged_and_kept, judged_by_count, judged_in_passing
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.spark.tables import Transaction, append_once, prepare_append
-from penstock.storage.delta_transactions import has_written
-from penstock.timings import Phases
+from penstock.spark.tables import append_once, prepare_append
+from penstock.storage.delta_transactions import Transaction, has_written
+from penstock.timings import Timings
 
 log = logging.getLogger(__name__)
 
@@ -41,16 +41,16 @@ def run_batch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> BatchRecor
     if batch_id <= pipeline.done.get(query_id, -1):
         log.info("batch %d: is done already, skipped", batch_id)
         return None
-    phases, started_at = Phases(), datetime.now(UTC)
-    with phases.measure("plan"):
+    timings, started_at = Timings(), datetime.now(UTC)
+    with timings.measure("plan"):
         plan = obtain_plan(pipeline, query_id=query_id, batch_id=batch_id)
         check_files_unchanged(plan, pipeline.storage)
     announce_query(pipeline.config, pipeline.storage, query_id)
-    plan = write_readable_rows(pipeline, plan, transaction, phases)
-    with phases.measure("account"):
+    plan = write_readable_rows(pipeline, plan, transaction, timings)
+    with timings.measure("account"):
         check_files_unchanged(plan, pipeline.storage)
         counts = count_batch(pipeline, plan, transaction)
-    record = BatchRecord.of(pipeline, plan, counts, started_at=started_at, phases=phases)
+    record = BatchRecord.of(pipeline, plan, counts, started_at=started_at, timings=timings)
     write_marker(pipeline, record, transaction)
     return record
 
@@ -63,33 +63,33 @@ class UnreadableInputError(Exception):
         self.cause = cause
 
 
-def write_readable_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases: Phases) -> Plan:
+def write_readable_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, timings: Timings) -> Plan:
     """Returns the plan by which the rows were written: without files whose damage was met meanwhile."""
     try:
-        write_rows(pipeline, plan, transaction, phases)
+        write_rows(pipeline, plan, transaction, timings)
     except UnreadableInputError as failure:
         plan = amended_plan(pipeline, plan, failure)
         try:
-            write_rows(pipeline, plan, transaction, phases)
+            write_rows(pipeline, plan, transaction, timings)
         except UnreadableInputError as again:
             raise again.cause from None
     return plan
 
 
-def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, phases: Phases) -> None:
+def write_rows(pipeline: Pipeline, plan: Plan, transaction: Transaction, timings: Timings) -> None:
     """Quarantine, then the workload's answers."""
     log.info(
         "batch %d: %d of %d files accepted, scoring", plan.batch_id, len(plan.files_with("accepted")), len(plan.files)
     )
     with judged(pipeline, plan) as rows:
         if rows is None:
-            with phases.measure("quarantine"):
+            with timings.measure("quarantine"):
                 write_quarantine(pipeline, plan, None, transaction, expected=0)
             return
         accepted = accepted_rows(rows.in_passing, pipeline.contract)
         try:
-            answers = workload_of(pipeline.config).prepare(pipeline, plan, accepted, transaction, phases)
-            with phases.measure("quarantine"):
+            answers = workload_of(pipeline.config).prepare(pipeline, plan, accepted, transaction, timings)
+            with timings.measure("quarantine"):
                 verdicts = rows.count(answers.rows)
                 write_quarantine(pipeline, plan, rows.rejected(verdicts), transaction, expected=verdicts.rejected)
         except PythonException:
@@ -107,7 +107,7 @@ def amended_plan(pipeline: Pipeline, plan: Plan, failure: UnreadableInputError) 
     """
     files = without_damage(plan.files, storage=pipeline.storage, contract=pipeline.contract)
     check_files_unchanged(plan, pipeline.storage)
-    if files is None or has_written(pipeline.config, Transaction.of(plan, pipeline=pipeline.config.pipeline)):
+    if files is None or has_written(pipeline.config, plan.transaction(pipeline.config.pipeline)):
         raise failure.cause
     amended = plan.model_copy(update={"files": tuple(files)})
     replace_plan(pipeline.storage, plan_path(pipeline.config.checkpoint, plan.batch_id), amended)

@@ -4,81 +4,32 @@ A replay obeys the plan: the same files, the same verdicts, the same model versi
 """
 
 import re
-from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
+from penstock.config.sections import FrozenModel
 from penstock.errors import PlanError
-from penstock.storage.files import FileStatus, Storage
-
-#: accepted: its rows are read. refused: one quarantine row. done: the ledger has it from an earlier checkpoint.
-#: replayed: some of its rows come from the quarantine.
-Verdict = Literal["accepted", "refused", "done", "replayed"]
-
-
-class PlanSection(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+from penstock.models.pinned import PinnedModel
+from penstock.sources.files import PlannedFile, Verdict
+from penstock.storage.delta_transactions import Transaction
+from penstock.storage.files import Storage
 
 
-class CsvLayout(PlanSection):
-    """header_line: the file's first line, as text. columns: its fields, in the file's order."""
-
-    header_line: str
-    columns: tuple[str, ...]
-
-
-class ParquetLayout(PlanSection):
-    """types: the Spark type (DDL) in the file of each contract column, by the column's source name."""
-
-    types: tuple[tuple[str, str], ...]
-
-
-class PlannedFile(PlanSection):
-    """rows is known where counting is cheap: from a Parquet footer."""
-
-    path: str
-    verdict: Verdict
-    reasons: tuple[str, ...] = ()
-    length: int | None = None
-    modified_milliseconds: int | None = None
-    rows: int | None = None
-    csv: CsvLayout | None = None
-    parquet: ParquetLayout | None = None
-
-    @property
-    def status(self) -> FileStatus | None:
-        if self.length is None or self.modified_milliseconds is None:
-            return None
-        return FileStatus(length=self.length, modified_milliseconds=self.modified_milliseconds)
-
-
-class PinnedModel(PlanSection):
-    """The immutable version that an alias pointed to when the batch was planned, with all that it takes to find its
-    local copy again while the registry is away."""
-
-    name: str
-    version: str
-    role: str
-    source: str
-    created_milliseconds: int
-
-
-class QuarantineReplay(PlanSection):
+class QuarantineReplay(FrozenModel):
     """The rows that a replay takes from the quarantine: as of a version, by a part of one of their reasons."""
 
     quarantine_version: int
     reason: str = ""
 
 
-class LateReplay(PlanSection):
+class LateReplay(FrozenModel):
     """A recomputation of the series that late observations or revisions belong to, as of a version of the table."""
 
     observations_version: int
 
 
-class Plan(PlanSection):
+class Plan(FrozenModel):
     """refused_versions: model versions that failed their probe and that the alias still points to, with the reason.
 
     resolved_at: when the registry last said what the alias means; earlier than planned_at where it did not answer.
@@ -94,7 +45,7 @@ class Plan(PlanSection):
     models: tuple[PinnedModel, ...]
     #: series: the version of `lags` that the batch reads.
     lags_version: int | None = None
-    refused_versions: dict[str, str] = {}
+    refused_versions: dict[str, str] = Field(default_factory=dict)
     resolved_at: datetime
     probed: bool = True
     replay: QuarantineReplay | LateReplay | None = None
@@ -106,6 +57,10 @@ class Plan(PlanSection):
     def champion(self) -> PinnedModel:
         return self.models[0]
 
+    def transaction(self, pipeline: str) -> Transaction:
+        """The key of every write of this batch, into whichever table."""
+        return Transaction(pipeline=pipeline, query_id=self.query_id, batch_id=self.batch_id)
+
     @property
     def described(self) -> str:
         return f"{'replay' if self.replay else 'batch'} {self.batch_id}"
@@ -113,16 +68,6 @@ class Plan(PlanSection):
     @property
     def job_to_finish(self) -> str:
         return "replay_quarantine" if self.replay else "backfill"
-
-
-def refused_file(*, path: str, status: FileStatus | None, reasons: Sequence[str]) -> PlannedFile:
-    return PlannedFile(
-        path=path,
-        verdict="refused",
-        reasons=tuple(reasons),
-        length=status.length if status else None,
-        modified_milliseconds=status.modified_milliseconds if status else None,
-    )
 
 
 def plan_folder(checkpoint: str) -> str:

@@ -9,23 +9,15 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import MAX_FILE_AGE_SECONDS
 from penstock.errors import PlanError
-from penstock.models.selection import Choice
+from penstock.models.selection import Selection
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
-from penstock.pipeline.plan import (
-    LateReplay,
-    Plan,
-    PlannedFile,
-    QuarantineReplay,
-    check_plan_fits,
-    fix_plan,
-    plan_path,
-    read_plan,
-)
+from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, check_plan_fits, fix_plan, plan_path, read_plan
 from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
 from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival, arrivals
+from penstock.sources.files import PlannedFile
 from penstock.sources.parquet_damage import without_damage
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.spark.errors import SPARK_ERRORS
@@ -75,7 +67,7 @@ def new_plan(
     query_id: str,
     batch_id: int,
     files: Sequence[PlannedFile],
-    choice: Choice,
+    choice: Selection,
     replay: QuarantineReplay | LateReplay | None = None,
 ) -> Plan:
     """A plan over what config, contract and tables are now."""
@@ -129,7 +121,7 @@ def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival,
     return {arrival: True for arrival in arrived if (arrival.path, arrival.modified_milliseconds) in known}
 
 
-def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int) -> Choice:
+def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int) -> Selection:
     """The version for this batch. What the batch before used and refused stands in its plan."""
     config = pipeline.config
     before = read_plan(pipeline.storage, plan_path(config.checkpoint, batch_id - 1))
@@ -141,11 +133,13 @@ def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int)
             return None
         return workload_of(config).model_rows(pipeline, accepted_rows(rows, pipeline.contract), accepted)
 
-    return pipeline.champion.choose(before=choice_of(before), probe_rows=probe_rows)
+    return pipeline.selector.choose(before=selection_of(before), probe_rows=probe_rows)
 
 
-def choice_of(plan: Plan | None) -> Choice | None:
+def selection_of(plan: Plan | None) -> Selection | None:
     """What a batch used and refused, for the one after it."""
     if plan is None:
         return None
-    return Choice(pinned=plan.champion, refused=plan.refused_versions, resolved_at=plan.resolved_at, probed=plan.probed)
+    return Selection(
+        pinned=plan.champion, refused=plan.refused_versions, resolved_at=plan.resolved_at, probed=plan.probed
+    )

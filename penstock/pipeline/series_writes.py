@@ -1,44 +1,58 @@
 """The writes of a series micro-batch: forecasts, observations, lags."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from penstock.models.scoring import version_columns
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.plan import Plan, PlannedFile
+from penstock.pipeline.plan import Plan
 from penstock.series.forecasts import answered, forecast_rows, observation_rows
 from penstock.series.windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arrange, new_lags, observations_of, windowed
+from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 from penstock.spark.merge import merge_once
-from penstock.spark.tables import Transaction, append_once, table_at
-from penstock.timings import Phases
+from penstock.spark.tables import append_once, table_at
+from penstock.storage.delta_transactions import Transaction
+from penstock.timings import Timings
 
 
-def write_series(pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases) -> None:
+def write_series(
+    pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, timings: Timings
+) -> None:
     """Forecast every new observation, and write in the fixed order. Every append and merge is idempotent."""
     config, series = pipeline.config, pipeline.config.the_series
     windows = batch_windows(pipeline, accepted, plan.files_with("accepted", "replayed"), lags_version=plan.lags_version)
     answers = answered(
-        windows.crossJoin(F.broadcast(stamp_of(pipeline, plan))),
-        pipeline.champion.scorer(plan.champion),
-        pipeline.champion.contract,
+        windows.crossJoin(F.broadcast(batch_stamp(pipeline, plan))),
+        scoring_of(pipeline, plan),
         series,
         latest_only=config.forecast.at == "latest",
     )
-    with kept(answers) as batch:
-        with phases.measure("forecasts"):
+    with persisted(answers) as batch:
+        with timings.measure("forecasts"):
             pipeline.lease.check()
-            append_once(forecast_rows(batch, plan, series), config.table_path("forecasts"), transaction)
-        with phases.measure("observations"):
+            append_once(
+                forecast_rows(batch, series, model=version_columns(plan.champion)),
+                config.table_path("forecasts"),
+                transaction,
+            )
+        with timings.measure("observations"):
             pipeline.lease.check()
-            rows = observation_rows(told_from_revisions(pipeline, plan, batch), series)
+            rows = observation_rows(mark_revisions(pipeline, plan, batch), series)
             append_once(rows, config.table_path("observations"), transaction)
-        with phases.measure("lags"):
+        with timings.measure("lags"):
             pipeline.lease.check()
             merge_once(new_lags(batch, series), config.table_path("lags"), transaction, keys=("series_id", "slot"))
+
+
+def scoring_of(pipeline: Pipeline, plan: Plan) -> Callable[[DataFrame], DataFrame]:
+    """Windows with the answers of the plan's model."""
+    scorer = pipeline.selector.scorer(plan.champion)
+    return lambda windows: scorer.answer(windows, pipeline.selector.contract)
 
 
 def new_windows(pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
@@ -46,7 +60,7 @@ def new_windows(pipeline: Pipeline, accepted: DataFrame, files: Sequence[Planned
     return batch_windows(pipeline, accepted, files, lags_version=None).where(F.col(PLACE) == NEW)
 
 
-def stamp_of(pipeline: Pipeline, plan: Plan) -> DataFrame:
+def batch_stamp(pipeline: Pipeline, plan: Plan) -> DataFrame:
     """What every row of the batch carries, as data: as literals it would make the code that Spark generates another
     in each batch, to be compiled and warmed up again."""
     return local_frame(
@@ -66,7 +80,7 @@ def batch_windows(
     return windowed(arranged, series).where(F.col(PLACE) != OLD)
 
 
-def told_from_revisions(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> DataFrame:
+def mark_revisions(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> DataFrame:
     """The batch, with late observations whose ds is known already as revisions. `observations` is read only if there
     are late ones."""
     is_late = F.col(PLACE) == LATE
@@ -83,10 +97,10 @@ def told_from_revisions(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> Dat
 
 
 @contextmanager
-def kept(frame: DataFrame) -> Iterator[DataFrame]:
+def persisted(frame: DataFrame) -> Iterator[DataFrame]:
     """Kept, because more than one table comes from it: a Python UDF would run again for each."""
-    persisted = frame.persist(StorageLevel.MEMORY_AND_DISK)
+    cached = frame.persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        yield persisted
+        yield cached
     finally:
-        persisted.unpersist()
+        cached.unpersist()

@@ -57,7 +57,7 @@ class StreamRunner:
         self._install_signal_handlers()
         query = self._start(once)
         try:
-            self._wait(query, preparation=None if once else Preparation(champion=self.pipeline.champion))
+            self._wait(query, preparation=None if once else Preparation(champion=self.pipeline.selector))
         except StreamingQueryException:
             if isinstance(self._batch_error, StopRequested):
                 return list(self.records)

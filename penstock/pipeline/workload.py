@@ -9,16 +9,18 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.models.fleet_check import fleet_misfit
-from penstock.models.scoring import Scorer
+from penstock.models.fleet_check import fleet_incompatibility
+from penstock.models.scoring import Scorer, version_columns
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.plan import Plan, PlannedFile
+from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_writes import new_windows, write_series
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
 from penstock.series.forecasts import REASONS, window_contract
-from penstock.spark.tables import Transaction, column_type, lasting_version, prepare_append
-from penstock.timings import Phases
+from penstock.sources.files import PlannedFile
+from penstock.spark.tables import column_type, lasting_version, prepare_append
+from penstock.storage.delta_transactions import Transaction
+from penstock.timings import Timings
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class Workload(Protocol):
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         """prediction: asked for its type only where a table has such a column."""
 
-    def misfit(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
+    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
         """Why a model's outputs have no place in the tables; empty if they have."""
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None: ...
@@ -59,7 +61,7 @@ class Workload(Protocol):
         """Whether the answers are made in one pass over the accepted rows."""
 
     def prepare(
-        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases
+        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, timings: Timings
     ) -> Answers:
         """All that can be done before the batch's first commit."""
 
@@ -76,7 +78,7 @@ class Rows:
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         return [predictions(contract, prediction())]
 
-    def misfit(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
+    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
         table = column_type(spark, config.table_path(self.answers), "prediction")
         if table is None or scorer.prediction_type.simpleString() == table.simpleString():
             return ""
@@ -91,16 +93,16 @@ class Rows:
         return accepted
 
     def prepare(
-        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases
+        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, timings: Timings
     ) -> Answers:
         """The rows are scored and written here; what is left is the commit."""
         frame = prediction_rows(pipeline, plan, accepted)
-        with phases.measure(self.answers):
+        with timings.measure(self.answers):
             append = prepare_append(frame, pipeline.config.table_path(self.answers), transaction)
 
         def write() -> None:
             pipeline.lease.check()
-            with phases.measure(self.answers):
+            with timings.measure(self.answers):
                 append.commit()
 
         return Answers(write=write, rows=append.rows)
@@ -110,14 +112,12 @@ def prediction_rows(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> Data
     """The columns of `predictions`, without query_id and batch_id."""
     pinned = plan.champion
     return (
-        pipeline.champion.scorer(pinned)
+        pipeline.selector.scorer(pinned)
         .score(accepted, pipeline.contract)
         .select(
             *[field.name for field in pipeline.contract.fields],
             "prediction",
-            F.lit(pinned.name).alias("model_name"),
-            F.lit(pinned.version).alias("model_version"),
-            F.lit(pinned.role).alias("role"),
+            *version_columns(pinned),
             "error",
             "source_file",
             # The plan's time, not the clock's: a replay gives the same row.
@@ -140,8 +140,8 @@ class Series:
         state = lags(series.variables, keep_lags=series.keep_lags, frequency=series.frequency)
         return [FORECASTS, observations(series.variables), state]
 
-    def misfit(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
-        return fleet_misfit(scorer.outputs, scorer.metadata, config)
+    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
+        return fleet_incompatibility(scorer.outputs, scorer.metadata, config)
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:
         return lasting_version(spark, config.table_path("lags"))
@@ -150,9 +150,9 @@ class Series:
         return new_windows(pipeline, accepted, files)
 
     def prepare(
-        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, phases: Phases
+        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, timings: Timings
     ) -> Answers:
-        return Answers(write=lambda: write_series(pipeline, plan, accepted, transaction, phases))
+        return Answers(write=lambda: write_series(pipeline, plan, accepted, transaction, timings))
 
 
 def workload_of(config: PipelineConfig) -> Workload:

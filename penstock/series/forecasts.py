@@ -1,13 +1,11 @@
 """From windows to answers: the model's forecasts as tidy rows, and for each observation why it has none."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SeriesConfig
-from penstock.models.scoring import SCORED, Scorer
-from penstock.pipeline.plan import Plan
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar
@@ -22,7 +20,7 @@ from penstock.series.windows import (
     lag_column,
     lag_names,
 )
-from penstock.udfs.scoring.outputs import ERROR
+from penstock.udfs.scoring.outputs import ERROR, SCORED
 
 UNKNOWN_SERIES = "unknown_series"
 WARMING_UP = "warming_up"
@@ -79,25 +77,28 @@ def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
 
 
 def answered(
-    windows: DataFrame, scorer: Scorer, contract: Contract, series: SeriesConfig, *, latest_only: bool
+    windows: DataFrame, score: Callable[[DataFrame], DataFrame], series: SeriesConfig, *, latest_only: bool
 ) -> DataFrame:
-    """The windows with the model's answer in `_scored` and why there is no forecast in `error`; without the lags."""
-    asked = scorer.answer(windows, contract).withColumn("error", reason(series, latest_only=latest_only))
+    """The windows without their lags, with the model's answer in `_scored` and why there is no forecast in `error`.
+
+    score: adds `_scored` to the windows.
+    """
+    asked = score(windows).withColumn("error", reason(series, latest_only=latest_only))
     answer = F.when(F.col("error").isNull(), F.col(SCORED)) if latest_only else F.col(SCORED)
     given = [name for name in windows.columns if name not in {lag_column(*lag) for lag in lag_names(series)}]
     return asked.select(*given, "error", answer.alias(SCORED))
 
 
-def forecast_rows(answers: DataFrame, plan: Plan, series: SeriesConfig) -> DataFrame:
-    """One row for each cutoff, step and variable, of the observations whose `error` is null."""
-    pinned = plan.champion
+def forecast_rows(answers: DataFrame, series: SeriesConfig, *, model: Sequence[Column]) -> DataFrame:
+    """One row for each cutoff, step and variable, of the observations whose `error` is null.
+
+    model: the columns that say which version made them.
+    """
     carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"))
     complete = forecast_steps(answers, series, carried=carried).select(
         "*",
         F.lit(series.level).alias("level"),
-        F.lit(pinned.name).alias("model_name"),
-        F.lit(pinned.version).alias("model_version"),
-        F.lit(pinned.role).alias("role"),
+        *model,
     )
     return complete.select(*FORECASTS.schema.names)
 

@@ -11,8 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from penstock.config.pipeline import SeriesConfig
-from penstock.pipeline.plan import PlannedFile
 from penstock.series.calendar import Calendar
+from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")

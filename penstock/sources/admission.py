@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from penstock.config.pipeline import SourceConfig
-from penstock.pipeline.plan import PlannedFile, refused_file
 from penstock.schemas.contract import Contract
 from penstock.sources.arrivals import Arrival
+from penstock.sources.files import PlannedFile, refused_file
 from penstock.sources.formats.csv_admission import admit_csv
 from penstock.sources.formats.parquet_admission import admit_parquet
 from penstock.sources.settling import VANISHED, Settled, settle

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.pipeline.plan import PlannedFile, refused_file
 from penstock.schemas.contract import Contract
 from penstock.sources.admission import refused_as_gone
+from penstock.sources.files import PlannedFile, refused_file
 from penstock.storage.files import Storage, is_of_content, trouble_with
 
 log = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect
-from penstock.pipeline.plan import PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
+from penstock.sources.files import PlannedFile
 from penstock.sources.rows import HEADER, IS_HEADER, RAW, SOURCE_FILE, read_csv, read_parquet
 
 OCCURRENCE = "_occurrence"

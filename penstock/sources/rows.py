@@ -15,8 +15,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect
-from penstock.pipeline.plan import CsvLayout, ParquetLayout
 from penstock.schemas.contract import Contract
+from penstock.sources.files import CsvLayout, ParquetLayout
 from penstock.spark.functions import split_plain_line
 from penstock.storage.paths import literal_glob, normal_path_column
 
@@ -36,7 +36,7 @@ SENTINEL = "_end"
 DAMAGED_TEXT = "row: text that is not valid UTF-8"
 DAMAGED_BYTES = "row: bytes that are not valid "
 NUL_BYTE = "row: a NUL byte, which no text has"
-MOST_CHARACTERS = 2**31 - 1
+MAX_CHARACTERS = 2**31 - 1
 REPLACEMENT_CHARACTER = "\ufffd"
 #: How a Parquet row is kept as JSON. Spark's own formats end with the milliseconds.
 JSON_OPTIONS = {
@@ -243,7 +243,7 @@ def unprintable(text: Column) -> Column:
     """The bytes that `printable` made `text` from."""
 
     def hexadecimal(part: Column, index: Column) -> Column:
-        escaped = F.concat(F.substring(part, 1, 2), F.hex(F.substring(part, 3, MOST_CHARACTERS)))
+        escaped = F.concat(F.substring(part, 1, 2), F.hex(F.substring(part, 3, MAX_CHARACTERS)))
         return F.when(index == 0, F.hex(part)).otherwise(escaped)
 
     return F.unhex(F.array_join(F.transform(F.split(text, r"\\x"), hexadecimal), ""))

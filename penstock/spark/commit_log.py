@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
-from penstock.spark.tables import Transaction, batch_rows
+from penstock.spark.tables import batch_rows
+from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import Storage
 
 #: How many commits from the last checkpoint back are looked at for the batch's own. Others are by maintenance.

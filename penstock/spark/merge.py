@@ -9,7 +9,8 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.spark.commit_retry import commit
-from penstock.spark.tables import Transaction, stamped
+from penstock.spark.tables import stamped
+from penstock.storage.delta_transactions import Transaction
 
 
 def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:

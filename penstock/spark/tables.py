@@ -12,33 +12,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
 from penstock.errors import EnvironmentCheckError
-from penstock.pipeline.plan import Plan
 from penstock.schemas.tables import TableSpec
 from penstock.spark.commit_retry import commit
+from penstock.storage.delta_transactions import LAST_VERSION, Transaction
 
-#: A query's writes are dropped from now on: no later version can be higher.
-LAST_VERSION = 2**63 - 1
 #: A version written within this time is pinned as it is.
 FRESH_SECONDS = 86400
 #: Delta drops a commit that says nothing; one with a transaction it keeps.
 FRESHENER = "penstock.lasting_version"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Transaction:
-    """Delta's idempotency key: a second append to a table with the same key, or a lower batch_id, does nothing."""
-
-    pipeline: str
-    query_id: str
-    batch_id: int
-
-    @classmethod
-    def of(cls, plan: Plan, *, pipeline: str) -> "Transaction":
-        return cls(pipeline=pipeline, query_id=plan.query_id, batch_id=plan.batch_id)
-
-    @property
-    def application(self) -> str:
-        return f"{self.pipeline}:{self.query_id}"
 
 
 def stamped(frame: DataFrame, transaction: Transaction) -> DataFrame:

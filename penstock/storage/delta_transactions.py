@@ -1,11 +1,28 @@
 """What the tables themselves say of a query's writes, read without Spark."""
 
+from dataclasses import dataclass
+
 from deltalake import DeltaTable
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.retention import table_names
-from penstock.spark.tables import LAST_VERSION, Transaction
 from penstock.storage.delta_reader import opened_table
+
+#: A query's writes are dropped from now on: no later version can be higher.
+LAST_VERSION = 2**63 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transaction:
+    """Delta's idempotency key: a second append to a table with the same key, or a lower batch_id, does nothing."""
+
+    pipeline: str
+    query_id: str
+    batch_id: int
+
+    @property
+    def application(self) -> str:
+        return f"{self.pipeline}:{self.query_id}"
 
 
 def is_closed(batches: DeltaTable | None, *, pipeline: str, query_id: str) -> bool:

@@ -14,9 +14,9 @@ from typing import BinaryIO, Protocol
 from penstock.errors import StorageError
 
 #: How long S3 is asked again where it does not answer; somebody waits for it, or looks again later anyway.
-PATIENCE_SECONDS = 10.0
+RETRY_SECONDS = 10.0
 #: The same for a micro-batch, whose work until then would be lost.
-BATCH_PATIENCE_SECONDS = 60.0
+BATCH_RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,22 +6,22 @@ from typing import BinaryIO
 
 from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig, S3Config
-from penstock.storage.files import PATIENCE_SECONDS, FileStatus, LocalStorage, Storage
+from penstock.storage.files import RETRY_SECONDS, FileStatus, LocalStorage, Storage
 
 
-def storage_of(config: PipelineConfig, *, patience_seconds: float = PATIENCE_SECONDS) -> Storage:
+def storage_of(config: PipelineConfig, *, retry_seconds: float = RETRY_SECONDS) -> Storage:
     """The one store for all of a pipeline's locations, wherever each of them is.
 
-    patience_seconds: how long an S3 that is away is asked again before an error says so.
+    retry_seconds: how long an S3 that is away is asked again before an error says so.
     """
-    return LocatedStorage(config.s3, patience_seconds)
+    return LocatedStorage(config.s3, retry_seconds)
 
 
 class LocatedStorage:
     """Each path goes to the store that it is in."""
 
-    def __init__(self, s3: S3Config, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self._config, self._patience_seconds, self._local = s3, patience_seconds, LocalStorage()
+    def __init__(self, s3: S3Config, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._config, self._patience_seconds, self._local = s3, retry_seconds, LocalStorage()
 
     @cached_property
     def _s3(self) -> Storage:

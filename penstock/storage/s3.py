@@ -16,7 +16,7 @@ from urllib3.exceptions import HTTPError
 from penstock.config.locations import S3_SCHEME
 from penstock.config.pipeline import S3Config
 from penstock.errors import StorageError
-from penstock.storage.files import PATIENCE_SECONDS, FileStatus
+from penstock.storage.files import RETRY_SECONDS, FileStatus
 from penstock.storage.s3_errors import as_os_errors, code_of, os_error
 from penstock.storage.s3_reader import open_s3
 from penstock.storage.s3_retry import Patience, pause_seconds
@@ -39,11 +39,11 @@ MARK = "penstock-writer"
 class S3Storage:
     """Buckets at one endpoint. Paths are s3a://bucket/key. Raises StorageError, and FileNotFoundError for no such key.
 
-    patience_seconds: how long a request is sent again where S3 does not answer, or can't just now.
+    retry_seconds: how long a request is sent again where S3 does not answer, or can't just now.
     """
 
-    def __init__(self, config: S3Config, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self.config, self.patience_seconds = config, patience_seconds
+    def __init__(self, config: S3Config, retry_seconds: float = RETRY_SECONDS) -> None:
+        self.config, self.retry_seconds = config, retry_seconds
 
     @cached_property
     def client(self) -> "S3Client":
@@ -64,7 +64,7 @@ class S3Storage:
                 response_checksum_validation="when_required",
             ),
         )
-        client.meta.events.register("needs-retry.s3", cast(Any, Patience(seconds=self.patience_seconds)))
+        client.meta.events.register("needs-retry.s3", cast(Any, Patience(seconds=self.retry_seconds)))
         return client
 
     def status(self, path: str) -> FileStatus | None:

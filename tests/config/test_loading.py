@@ -256,7 +256,7 @@ def contract_config(write, name):
 
 
 def test_the_contract_is_loaded(write):
-    assert load_contract(contract_config(write, "schemas.wine:CONTRACT")) is CONTRACT
+    assert load_contract(contract_config(write, "schemas.wine:CONTRACT")) == CONTRACT
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import LongType, StructField, StructType
 
 from penstock.schemas.tables import BATCH_COLUMNS, TableSpec
-from penstock.spark.tables import Transaction, append_once, close_query, create_table, prepare_append, set_properties
+from penstock.spark.tables import append_once, close_query, create_table, prepare_append, set_properties
+from penstock.storage.delta_transactions import Transaction
 
 SPEC = TableSpec(
     name="table", schema=StructType([*BATCH_COLUMNS, StructField("id", LongType())]), cluster_by=("batch_id",)

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
+from projects import use_project
 from sandbox import Sandbox
 
-import schemas
 from penstock.config.loading import load_config
 from penstock.jobs.init_pipeline import main as init
 from penstock.jobs.train_rows import main as train
-from penstock.pipeline.opening import run_pipeline
+from penstock.operations.run_stream import run_pipeline
 
 ROWS = 40
 HEADER = "Gerät;Größe (cm);Gestartet am;Geprüft;Anläufe;läuft;Bemerkung;Verschleiß"
@@ -48,7 +48,7 @@ def write_sample(path: Path) -> list[list[str]]:
 def test_an_unknown_file_gets_predictions(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     root = sandbox.root
     rows = write_sample(root / "geraete.csv")
-    monkeypatch.setattr(schemas, "__path__", [*schemas.__path__, str(root / "schemas")])
+    use_project(monkeypatch, root)
     sample, target = str(root / "geraete.csv"), "Verschleiß"
     assert init(["geraete", "--sample", sample, "--target", target, "--folder", str(root)]) == 0
 

@@ -15,7 +15,8 @@ from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters, 
 from test_replay import run_cut_off
 
 from penstock.errors import EnvironmentCheckError
-from penstock.operations.reconcile import ledger_rows, reconcile
+from penstock.operations.reconcile import ledger_rows
+from penstock.operations.reconcile import reconcile as reconcile_module
 from penstock.operations.reconcile.files import State
 from penstock.operations.reconcile.reconcile import Reconciliation, reconcile
 from penstock.operations.reconcile.report import as_text
@@ -247,8 +248,8 @@ def test_a_batch_that_finishes_meanwhile_is_no_difference(sandbox: Sandbox, monk
 
         monkeypatch.setattr(module, name, work_and_run)
 
-    runs_after(reconcile, "read_stream")
-    runs_after(reconcile, "list_inbox")
+    runs_after(reconcile_module, "read_stream")
+    runs_after(reconcile_module, "list_inbox")
     runs_after(ledger_rows, "table_version")
     found = reconciled(sandbox)
     monkeypatch.undo()

@@ -26,12 +26,12 @@ def cut(*arguments: Any, **options: Any) -> None:
     raise PowerCutError
 
 
-def replay_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str, gives_up: bool = False) -> None:
+def replay_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str, aborts: bool = False) -> None:
     """Replay, and let the power go just before a step."""
     with monkeypatch.context() as patch:
         patch.setattr(f"penstock.{before}", cut)
         with pytest.raises(PowerCutError):
-            sandbox.replay(gives_up=gives_up)
+            sandbox.replay(aborts=aborts)
 
 
 def fill(sandbox: Sandbox) -> None:
@@ -206,14 +206,14 @@ def test_a_replay_that_can_not_be_finished_is_taken_back(sandbox: Sandbox, monke
         sandbox.replay()
     with pytest.raises(LedgerError, match=r"or with --give-up to take it back"):
         sandbox.run()
-    assert sandbox.replay(gives_up=True) == []
+    assert sandbox.replay(aborts=True) == []
     assert (scored(sandbox), len(waiting(sandbox))) == (before, 8)
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert scored(sandbox) == [row for row in FIXED if row[0] != "refused.csv"]
     assert sandbox.run() == []
 
 
-GIVING_UP = ("commit_nothing", "take_back", "log.warning")
+GIVING_UP = ("commit_nothing", "delete_batch_rows", "log.warning")
 
 
 @pytest.mark.parametrize("step", GIVING_UP)
@@ -223,7 +223,7 @@ def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
     """Its writes would be dropped, and what it took be marked as scored."""
     one_waiting_row(sandbox)
     replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
-    replay_cut_off(sandbox, monkeypatch, before=f"replay_fence.{step}", gives_up=True)
+    replay_cut_off(sandbox, monkeypatch, before=f"replay_fence.{step}", aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
     assert sorted(row.batch_id for row in sandbox.rows("batches")) == [0, 1]
@@ -233,7 +233,7 @@ def test_a_replay_with_its_marker_is_not_taken_back(sandbox: Sandbox, monkeypatc
     one_waiting_row(sandbox)
     replay_cut_off(sandbox, monkeypatch, before="replaying.mark")
     with pytest.raises(LedgerError, match="replay 0 has its marker, and its rows are there to stay"):
-        sandbox.replay(gives_up=True)
+        sandbox.replay(aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
 

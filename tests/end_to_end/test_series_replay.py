@@ -40,7 +40,7 @@ QUARTERS = 12
     # Each example is four runs of the whole job; a failing one is not made smaller.
     max_examples=2,
     deadline=None,
-    phases=[Phase.explicit, Phase.generate],
+    timings=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_neither_cuts_nor_order_nor_replays_change_the_forecasts(

@@ -14,8 +14,8 @@ from service import predict, service, until
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.interfaces.rest.error_responses import MOST_BODY_BYTES
-from penstock.interfaces.rest.schemas import MOST_ROWS
+from penstock.interfaces.rest.error_responses import MAX_BODY_BYTES
+from penstock.interfaces.rest.schemas import MAX_ROWS
 from penstock.interfaces.rest.served import served_models
 
 JSON = {"content-type": "application/json"}
@@ -128,9 +128,9 @@ def test_many_wrong_values_are_told_shortly(client: httpx.Client) -> None:
 
 
 def test_too_much(client: httpx.Client) -> None:
-    said = error_of(client.post(WINE_PATH, json={"rows": [{}] * (MOST_ROWS + 1)}), 422)
+    said = error_of(client.post(WINE_PATH, json={"rows": [{}] * (MAX_ROWS + 1)}), 422)
     assert said == "body.rows: has 10,001 rows, expected 1 to 10,000"
-    long = b'{"rows": [{"pH": "' + b"1" * MOST_BODY_BYTES + b'"}]}'
+    long = b'{"rows": [{"pH": "' + b"1" * MAX_BODY_BYTES + b'"}]}'
     in_parts = (long[at : at + 2**20] for at in range(0, len(long), 2**20))
     for content in (long, in_parts):
         assert error_of(client.post(WINE_PATH, content=content, headers=JSON), 413) == (
@@ -157,9 +157,9 @@ def test_a_contract_that_refuses_other_columns(client: httpx.Client) -> None:
 
 
 def test_the_largest_request(client: httpx.Client) -> None:
-    rows = [wine(alcohol=number / 1000) for number in range(MOST_ROWS)]
+    rows = [wine(alcohol=number / 1000) for number in range(MAX_ROWS)]
     found = predict(client, "req-wine", *rows)
-    assert [row["prediction"] for row in found] == pytest.approx([number / 100 + 3.51 for number in range(MOST_ROWS)])
+    assert [row["prediction"] for row in found] == pytest.approx([number / 100 + 3.51 for number in range(MAX_ROWS)])
 
 
 def test_what_it_tells_of_its_models(client: httpx.Client) -> None:

@@ -12,7 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.spark.merge import merge_once
-from penstock.spark.tables import Transaction, append_once, close_query, set_properties
+from penstock.spark.tables import append_once, close_query, set_properties
+from penstock.storage.delta_transactions import Transaction
 
 ROWS = 40
 

@@ -17,8 +17,8 @@ from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 
 from faults.killing import kill_session, signal_all
+from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline.batch_record import BatchRecord
-from penstock.pipeline.opening import run_pipeline
 from penstock.pipeline.stop_file import StopFile
 from penstock.sources.arrivals import batch_numbers
 

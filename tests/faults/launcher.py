@@ -17,8 +17,8 @@ from typing import Any
 
 import click
 
+import penstock.operations.run_stream
 import penstock.pipeline.lease
-import penstock.pipeline.opening
 import penstock.pipeline.plan
 import penstock.spark.merge
 import penstock.spark.tables
@@ -109,7 +109,7 @@ def build_in(moment: Moment) -> None:
 
 def time_the_start() -> None:
     """Say how long Spark itself takes to start."""
-    build_session = penstock.pipeline.opening.build_session
+    build_session = penstock.operations.run_stream.build_session
 
     def timed(*arguments: Any, **options: Any) -> Any:
         started = time.monotonic()

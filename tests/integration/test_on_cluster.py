@@ -170,7 +170,7 @@ def test_executors_that_do_not_fit_the_model_are_told_with_both_versions(
     python.chmod(0o755)
     monkeypatch.setenv("PYSPARK_PYTHON", str(python))
     monkeypatch.setenv("PYSPARK_DRIVER_PYTHON", sys.executable)
-    sandbox = ROWS_FEED.sandbox(bench, "misfit")
+    sandbox = ROWS_FEED.sandbox(bench, "incompatibility")
     ROWS_FEED.deliver(sandbox, 0)
     job = submitted(sandbox, site, package, "backfill")
     assert job.end(seconds=600) == 1, job.output.read_text()

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from projects import use_project
 from test_init_files import error_of, jobs_of, steps, written_contract
 
 from penstock.config.loading import load_config, load_contract
@@ -53,7 +54,7 @@ def test_a_pipeline_of_series(folder, capsys, monkeypatch):
         ("show_status", []),
     ]
     assert Path("data/anlage-sample.csv").read_bytes() == Path("s.csv").read_bytes()
-    monkeypatch.setattr("schemas.__path__", [str(folder / "schemas")])
+    use_project(monkeypatch, folder)
     assert load_contract(config) == contract
 
 

@@ -89,7 +89,7 @@ def test_stop_ends_it_and_says_whether_there_was_anything(server, port):
 
 
 def test_what_ignores_sigterm_is_killed(server, port, monkeypatch):
-    monkeypatch.setattr("penstock.interfaces.local_servers.process.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("penstock.interfaces.local_servers.process.WAIT_SECONDS", 0.5)
     up(server, port, STUBBORN)
     assert server.stop()
     assert server.pids() == []

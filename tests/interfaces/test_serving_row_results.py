@@ -4,11 +4,11 @@ from mlflow.types import DataType
 
 from penstock.interfaces.rest.row_results import RowAnswer, predictions
 from penstock.udfs.scoring.guarded import NULL_TEXT
-from penstock.udfs.scoring.outputs import Port
+from penstock.udfs.scoring.outputs import ModelColumn
 
-SCORE = Port(name="score", type=DataType.double)
-LABEL = Port(name="label", type=DataType.string)
-COUNT = Port(name="count", type=DataType.long)
+SCORE = ModelColumn(name="score", type=DataType.double)
+LABEL = ModelColumn(name="label", type=DataType.string)
+COUNT = ModelColumn(name="count", type=DataType.long)
 
 
 def test_a_single_output_is_a_plain_value():

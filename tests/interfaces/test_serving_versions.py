@@ -15,7 +15,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.interfaces.rest.errors import NotReadyError, UnknownNameError
 from penstock.interfaces.rest.loading import Loader
-from penstock.interfaces.rest.versions import MOST_OTHERS, Versions
+from penstock.interfaces.rest.versions import MAX_OTHERS, Versions
 from penstock.models.registry import Registry
 from penstock.models.trust import artifact_digest
 
@@ -143,15 +143,15 @@ def test_other_aliases_and_versions(registry: TestRegistry) -> None:
 
 
 def test_few_others_are_kept(registry: TestRegistry) -> None:
-    for _ in range(MOST_OTHERS + 2):
+    for _ in range(MAX_OTHERS + 2):
         register(registry, "v-many", "linear")
     versions = versions_of(registry.uri, "v-many")
     versions.renew_all()
-    for number in range(1, MOST_OTHERS + 2):
+    for number in range(1, MAX_OTHERS + 2):
         versions.choose(version=str(number))
     kept = [standing.name.version for standing in versions.all() if standing.name.version]
-    assert kept == [str(number) for number in range(2, MOST_OTHERS + 2)]
-    assert versions.choose().version.version == str(MOST_OTHERS + 2)
+    assert kept == [str(number) for number in range(2, MAX_OTHERS + 2)]
+    assert versions.choose().version.version == str(MAX_OTHERS + 2)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.models.registry import Registry
-from penstock.models.scoring import checked_ports
+from penstock.models.scoring import checked_columns
 from penstock.models.training.rows import train_rows
 from penstock.models.training.rows_data import read_row_data
 from penstock.models.trust import named_version, trusted_copy
@@ -99,7 +99,7 @@ def registered(config):
     """The champion, loaded as the stream's workers load it: no pickle."""
     version = named_version(Registry.of(config), config.model)
     folder = trusted_copy(Registry.of(config), version, config.model)
-    return open_model(str(folder), allow_pickle=False), checked_ports(folder, CONTRACT, name="machines")
+    return open_model(str(folder), allow_pickle=False), checked_columns(folder, CONTRACT, name="machines")
 
 
 @pytest.mark.parametrize(
@@ -114,13 +114,13 @@ def registered(config):
 def test_the_registered_model_predicts_as_scikit_learn_does(tmp_path, config, target, learner, read, kind):
     result = train_rows(config, data=write(tmp_path), target=target, promote=True)
     model, (inputs, outputs) = registered(config)
-    assert [(port.name, port.type.name, port.required) for port in inputs] == [
+    assert [(column.name, column.type.name, column.required) for column in inputs] == [
         ("machine", "string", True),
         ("size (cm)", "double", False),
         ("starts", "double", False),
         ("running", "boolean", False),
     ]
-    assert [(port.name, port.type) for port in outputs] == [("prediction", kind)]
+    assert [(column.name, column.type) for column in outputs] == [("prediction", kind)]
     # Two whole rows, and those with a missing value each.
     rows = as_the_model_sees_it(TABLE).iloc[[0, 1, 5, 9, 11]]
     expected = truth(learner, read(TABLE[target]))(rows)

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.pinned import PinnedModel
 from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, trim_plans
-from penstock.pipeline.plan import PinnedModel, Plan, plan_path, planned_batches
+from penstock.pipeline.plan import Plan, plan_path, planned_batches
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()

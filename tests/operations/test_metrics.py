@@ -77,8 +77,8 @@ def test_a_finished_batch_is_counted(served):
 
 
 def test_the_seconds_of_batches_and_phases(served):
-    served.metrics.on_record(batch_record({}, seconds=4.0, phases={"plan": 0.2, "predictions": 3.5}))
-    served.metrics.on_record(batch_record({}, seconds=45.0, phases={"plan": 0.3, "predictions": 44.0}))
+    served.metrics.on_record(batch_record({}, seconds=4.0, timings={"plan": 0.2, "predictions": 3.5}))
+    served.metrics.on_record(batch_record({}, seconds=45.0, timings={"plan": 0.3, "predictions": 44.0}))
     batch = "batch_duration_seconds"
     assert (served.value(f"{batch}_sum"), served.value(f"{batch}_count")) == (49, 2)
     for bucket, batches in [("2.5", 0), ("5.0", 1), ("30.0", 1), ("60.0", 2), ("+Inf", 2)]:
@@ -139,7 +139,7 @@ def test_the_job_says_since_when_it_is_there_and_how_often_it_looks(served):
 
 
 def test_every_series_names_its_pipeline_and_the_default_registry_has_none(served):
-    served.metrics.on_record(batch_record({}, phases={"plan": 1}, refused_versions={"2": "no"}))
+    served.metrics.on_record(batch_record({}, timings={"plan": 1}, refused_versions={"2": "no"}))
     served.metrics.on_backlog(1)
     served.metrics.on_query(running=True)
     shown = samples(served.text)

@@ -4,19 +4,9 @@ from datetime import UTC, datetime
 import pytest
 
 from penstock.errors import PlanError
-from penstock.pipeline.plan import (
-    CsvLayout,
-    ParquetLayout,
-    PinnedModel,
-    Plan,
-    PlannedFile,
-    check_files_unchanged,
-    check_plan_fits,
-    fix_plan,
-    plan_path,
-    read_plan,
-    refused_file,
-)
+from penstock.models.pinned import PinnedModel
+from penstock.pipeline.plan import Plan, check_files_unchanged, check_plan_fits, fix_plan, plan_path, read_plan
+from penstock.sources.files import CsvLayout, ParquetLayout, PlannedFile, refused_file
 from penstock.storage.files import FileStatus, LocalStorage
 
 STORAGE = LocalStorage()

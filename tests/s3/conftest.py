@@ -72,7 +72,7 @@ def storage(s3: S3Server, proxy: S3Proxy, monkeypatch: pytest.MonkeyPatch) -> S3
 @pytest.fixture
 def hasty(storage: S3Storage) -> S3Storage:
     """Waits for half a second at most."""
-    return S3Storage(storage.config, patience_seconds=0.5)
+    return S3Storage(storage.config, retry_seconds=0.5)
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SeriesConfig
-from penstock.pipeline.plan import PlannedFile
 from penstock.series.windows import arrange, new_lags, windowed
+from penstock.sources.files import PlannedFile
 
 KEEP_LAGS = 3
 SERIES = SeriesConfig(variables=("x",), frequency="MS", keep_lags=KEEP_LAGS)

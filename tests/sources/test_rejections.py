@@ -12,7 +12,8 @@ from penstock.schemas.tables import BATCH_COLUMNS, TableSpec, contract_columns
 from penstock.sources import rejections
 from penstock.sources.reading import accepted_rows, rejected_rows
 from penstock.sources.rejections import JudgedRows, Verdicts, judged_and_kept, judged_in_passing
-from penstock.spark.tables import Transaction, create_table, prepare_append
+from penstock.spark.tables import create_table, prepare_append
+from penstock.storage.delta_transactions import Transaction
 
 GOOD, REPEATED, BAD = b"x,note\n1,a\n\n2,b\n", b"x,note\n1,a\nx,note\n", b"x,note\n1,a\none,b\n"
 

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from penstock.spark import commit_log
 from penstock.spark.commit_log import committed_files, committed_groups, groups_in_table, has_changed
 from penstock.spark.merge import Span, merge_once, replace_once
-from penstock.spark.tables import Transaction, append_once, close_query, commit_nothing
+from penstock.spark.tables import append_once, close_query, commit_nothing
+from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import LocalStorage
 
 ROWS = [("/in/a b.csv", None), ("/in/a b.csv", None), ("/in/a b.csv", "boom"), ("/in/ü%20.csv", "boom")]

@@ -5,12 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.types import DataType
 
-from penstock.udfs.scoring.guarded import MOST_CALLS, NULL_TEXT, score_rows
-from penstock.udfs.scoring.outputs import Port
+from penstock.udfs.scoring.guarded import MAX_CALLS, NULL_TEXT, score_rows
+from penstock.udfs.scoring.outputs import ModelColumn
 
 BAD = -1.0
-X = Port(name="x", type=DataType.double)
-PREDICTION = (Port(name="prediction", type=DataType.double),)
+X = ModelColumn(name="x", type=DataType.double)
+PREDICTION = (ModelColumn(name="prediction", type=DataType.double),)
 
 
 class Model:
@@ -92,7 +92,7 @@ def test_rows_that_share_an_error_say_so():
 def test_a_model_that_always_raises_ends_within_its_calls():
     model = Model(breaks=lambda frame: True)
     assert failed(score(model, np.zeros(10_000))) == list(range(10_000))
-    assert model.calls <= MOST_CALLS == 64
+    assert model.calls <= MAX_CALLS == 64
 
 
 def test_a_model_that_raises_on_nulls_fails_on_these_alone():
@@ -108,7 +108,7 @@ def test_a_model_that_raises_on_nulls_fails_on_these_alone():
 def test_nulls_in_another_column_do_not_hide_the_bad_row():
     frame = pd.DataFrame({"x": rows_with_bad(10_000, 1234), "y": np.where(np.arange(10_000) % 2, np.nan, 1.0)})
     model = Model()
-    inputs = (X, Port(name="y", type=DataType.double, required=False))
+    inputs = (X, ModelColumn(name="y", type=DataType.double, required=False))
     assert failed(score(model, frame, inputs)) == [1234]
     assert model.calls <= 64
 
@@ -185,7 +185,7 @@ def test_an_answer_of_another_shape_is_an_error(answer):
 
 
 def test_other_fields_than_the_signatures_are_errors():
-    outputs = tuple(Port(name=name, type=DataType.double) for name in ("low", "high"))
+    outputs = tuple(ModelColumn(name=name, type=DataType.double) for name in ("low", "high"))
     result = score(Model(answer=lambda frame: frame[["x"]].rename(columns={"x": "low"})), [1.0], outputs=outputs)
     assert result["error"][0] == (
         "ModelOutputError: the model returned the fields ['low']; its signature says ['low', 'high']"
@@ -230,7 +230,7 @@ def test_a_single_output_may_come_as(answer):
     ids=["frame in another order", "array", "list of dicts", "list of tuples"],
 )
 def test_several_outputs_may_come_as(answer):
-    outputs = tuple(Port(name=name, type=DataType.double) for name in ("low", "high"))
+    outputs = tuple(ModelColumn(name=name, type=DataType.double) for name in ("low", "high"))
     result = score(Model(answer=answer), [1.0, BAD, 3.0], outputs=outputs)
     assert list(result.columns) == ["low", "high", "error"]
     assert result.loc[[0, 2], "low"].tolist() == [0.0, 2.0]
@@ -246,7 +246,7 @@ def test_a_null_prediction_of_a_double_is_no_error():
 
 
 def test_texts_with_nulls_travel():
-    outputs = (Port(name="prediction", type=DataType.string),)
+    outputs = (ModelColumn(name="prediction", type=DataType.string),)
     names = {1.0: "red", 2.0: None, 3.0: np.nan, 4.0: ""}
     result = score(Model(answer=lambda frame: [names[x] for x in frame["x"]]), [1, 2, 3, 4], outputs=outputs)
     assert result["prediction"].tolist() == ["red", NULL_TEXT, NULL_TEXT, ""]
@@ -254,7 +254,7 @@ def test_texts_with_nulls_travel():
 
 
 def test_a_failed_row_of_texts_has_the_null_text():
-    outputs = (Port(name="prediction", type=DataType.string),)
+    outputs = (ModelColumn(name="prediction", type=DataType.string),)
     result = score(Model(answer=lambda frame: ["a"] * len(frame)), [1.0, BAD], outputs=outputs)
     assert result["prediction"].tolist() == ["a", NULL_TEXT]
 
@@ -264,7 +264,7 @@ INTEGERS = [(DataType.long, "int64"), (DataType.integer, "int32")]
 
 @pytest.mark.parametrize(("kind", "dtype"), INTEGERS)
 def test_integers_stay_integers(kind, dtype):
-    outputs = (Port(name="prediction", type=kind),)
+    outputs = (ModelColumn(name="prediction", type=kind),)
     result = score(Model(answer=lambda frame: frame["x"].astype(int)), [1.0, BAD, 3.0], outputs=outputs)
     assert result["prediction"].dtype == dtype
     assert result["prediction"][[0, 2]].tolist() == [1, 3]
@@ -272,7 +272,7 @@ def test_integers_stay_integers(kind, dtype):
 
 
 def test_a_big_integer_is_exact():
-    outputs = (Port(name="prediction", type=DataType.long),)
+    outputs = (ModelColumn(name="prediction", type=DataType.long),)
     result = score(Model(answer=lambda frame: np.full(len(frame), 2**53 + 1)), [1.0, BAD], outputs=outputs)
     assert result["prediction"][0] == 2**53 + 1
 
@@ -281,19 +281,19 @@ def test_a_big_integer_is_exact():
 @pytest.mark.parametrize(("kind", "dtype"), INTEGERS)
 @pytest.mark.parametrize("value", [np.nan, np.inf, 2.5, 1e30])
 def test_what_is_no_integer_of_the_signatures_type_is_an_error(kind, dtype, value):
-    outputs = (Port(name="prediction", type=kind),)
+    outputs = (ModelColumn(name="prediction", type=kind),)
     result = score(Model(answer=lambda frame: frame["x"].replace(9.0, value)), [1.0, 9.0, 3.0], outputs=outputs)
     assert failed(result) == [1]
     assert result["prediction"][[0, 2]].tolist() == [1, 3]
 
 
 def test_an_integer_too_large_for_the_signature_is_an_error():
-    outputs = (Port(name="prediction", type=DataType.integer),)
+    outputs = (ModelColumn(name="prediction", type=DataType.integer),)
     assert failed(score(Model(answer=lambda frame: [5_000_000_000]), [1.0], outputs=outputs)) == [0]
 
 
 def test_booleans_stay_booleans():
-    outputs = (Port(name="prediction", type=DataType.boolean),)
+    outputs = (ModelColumn(name="prediction", type=DataType.boolean),)
     result = score(Model(answer=lambda frame: frame["x"] > 1), [1.0, 2.0], outputs=outputs)
     assert result["prediction"].tolist() == [False, True]
     assert result["prediction"].dtype == "bool"
@@ -311,7 +311,7 @@ def test_a_null_where_the_signature_wants_an_integer_is_refused_before_the_model
     seen = []
     model = Model(breaks=lambda frame: False, answer=lambda frame: seen.append(frame["n"].dtype) or frame["n"])
     frame = pd.DataFrame({"n": [1.0, np.nan, 3.0]})
-    result = score(model, frame, inputs=(Port(name="n", type=kind),))
+    result = score(model, frame, inputs=(ModelColumn(name="n", type=kind),))
     assert result["error"].tolist() == ["", f"n is null; the model's signature wants a {kind.name}", ""]
     assert result["prediction"][[0, 2]].tolist() == [1.0, 3.0]
     assert seen == [dtype]
@@ -322,7 +322,7 @@ def test_a_null_where_the_signature_wants_a_boolean_is_refused():
     seen = []
     model = Model(breaks=lambda frame: False, answer=lambda frame: seen.append(frame["b"].dtype) or frame["b"])
     frame = pd.DataFrame({"b": pd.Series([True, None, False], dtype=object)})
-    result = score(model, frame, inputs=(Port(name="b", type=DataType.boolean),))
+    result = score(model, frame, inputs=(ModelColumn(name="b", type=DataType.boolean),))
     assert failed(result) == [1]
     assert seen == ["bool"]
 
@@ -330,14 +330,14 @@ def test_a_null_where_the_signature_wants_a_boolean_is_refused():
 def test_rows_that_are_all_null_need_no_call():
     model = Model()
     frame = pd.DataFrame({"n": [np.nan, np.nan]})
-    assert failed(score(model, frame, inputs=(Port(name="n", type=DataType.long),))) == [0, 1]
+    assert failed(score(model, frame, inputs=(ModelColumn(name="n", type=DataType.long),))) == [0, 1]
     assert model.calls == 0
 
 
 def test_a_null_in_an_optional_integer_goes_to_the_model():
     model = Model(breaks=lambda frame: False, answer=lambda frame: frame["n"].fillna(7))
     frame = pd.DataFrame({"n": [1.0, np.nan]})
-    result = score(model, frame, inputs=(Port(name="n", type=DataType.long, required=False),))
+    result = score(model, frame, inputs=(ModelColumn(name="n", type=DataType.long, required=False),))
     assert result["prediction"].tolist() == [1.0, 7.0]
     assert failed(result) == []
 

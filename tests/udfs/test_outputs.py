@@ -5,7 +5,14 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from mlflow.types.schema import AnyType, Array, Map, Object, Property
 from pyspark.sql import types as T
 
-from penstock.udfs.scoring.outputs import Port, SignatureError, input_ports, is_single, output_ports, prediction_type
+from penstock.udfs.scoring.outputs import (
+    ModelColumn,
+    SignatureError,
+    input_columns,
+    is_single,
+    output_columns,
+    prediction_type,
+)
 
 INPUTS = Schema([ColSpec("double", "a")])
 
@@ -20,10 +27,10 @@ def tensor(kind, shape):
 
 def test_inputs_are_in_signature_order_with_type_and_need():
     inputs = Schema([ColSpec("string", "b"), ColSpec("long", "a", required=False), ColSpec("datetime", "t")])
-    assert input_ports(signature(ColSpec("double"), inputs=inputs)) == (
-        Port(name="b", type=DataType.string),
-        Port(name="a", type=DataType.long, required=False),
-        Port(name="t", type=DataType.datetime),
+    assert input_columns(signature(ColSpec("double"), inputs=inputs)) == (
+        ModelColumn(name="b", type=DataType.string),
+        ModelColumn(name="a", type=DataType.long, required=False),
+        ModelColumn(name="t", type=DataType.datetime),
     )
 
 
@@ -32,7 +39,7 @@ def test_inputs_are_in_signature_order_with_type_and_need():
 )
 def test_a_model_without_a_whole_signature_is_refused(missing):
     with pytest.raises(SignatureError, match="no signature with inputs and outputs"):
-        input_ports(missing)
+        input_columns(missing)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +54,7 @@ def test_a_model_without_a_whole_signature_is_refused(missing):
 )
 def test_inputs_without_columns_are_refused(inputs):
     with pytest.raises(SignatureError, match="are a tensor or have no names"):
-        input_ports(signature(ColSpec("double"), inputs=inputs))
+        input_columns(signature(ColSpec("double"), inputs=inputs))
 
 
 UNSUPPORTED = [
@@ -62,33 +69,35 @@ UNSUPPORTED = [
 @pytest.mark.parametrize("kind", UNSUPPORTED, ids=str)
 def test_an_input_of_another_type_is_refused_with_its_name(kind):
     with pytest.raises(SignatureError, match="input 'a' is of type"):
-        input_ports(signature(ColSpec("double"), inputs=Schema([ColSpec(kind, "a")])))
+        input_columns(signature(ColSpec("double"), inputs=Schema([ColSpec(kind, "a")])))
 
 
 @pytest.mark.parametrize("kind", [DataType.datetime, *UNSUPPORTED], ids=str)
 def test_an_output_of_another_type_is_refused_with_its_name(kind):
     with pytest.raises(SignatureError, match="output 'a' is of type"):
-        output_ports(signature(ColSpec(kind, "a")))
+        output_columns(signature(ColSpec(kind, "a")))
 
 
 def test_a_single_unnamed_output_is_the_prediction():
-    assert output_ports(signature(ColSpec("long"))) == (Port(name="prediction", type=DataType.long),)
+    assert output_columns(signature(ColSpec("long"))) == (ModelColumn(name="prediction", type=DataType.long),)
 
 
 def test_a_single_named_output_keeps_its_name():
-    assert output_ports(signature(ColSpec("double", "quality"))) == (Port(name="quality", type=DataType.double),)
+    assert output_columns(signature(ColSpec("double", "quality"))) == (
+        ModelColumn(name="quality", type=DataType.double),
+    )
 
 
 def test_several_named_outputs_keep_their_names_and_order():
-    ports = output_ports(signature(ColSpec("double", "low"), ColSpec("string", "grade")))
-    assert ports == (Port(name="low", type=DataType.double), Port(name="grade", type=DataType.string))
+    columns = output_columns(signature(ColSpec("double", "low"), ColSpec("string", "grade")))
+    assert columns == (ModelColumn(name="low", type=DataType.double), ModelColumn(name="grade", type=DataType.string))
 
 
 def test_several_unnamed_outputs_are_numbered():
-    ports = output_ports(signature(ColSpec("double"), ColSpec("boolean")))
-    assert ports == (
-        Port(name="prediction_0", type=DataType.double),
-        Port(name="prediction_1", type=DataType.boolean),
+    columns = output_columns(signature(ColSpec("double"), ColSpec("boolean")))
+    assert columns == (
+        ModelColumn(name="prediction_0", type=DataType.double),
+        ModelColumn(name="prediction_1", type=DataType.boolean),
     )
 
 
@@ -106,13 +115,13 @@ def test_several_unnamed_outputs_are_numbered():
 )
 @pytest.mark.parametrize("shape", [(-1,), (-1, 1)])
 def test_a_tensor_of_one_value_a_row_is_the_prediction(kind, expected, shape):
-    assert output_ports(signature(tensor(kind, shape))) == (Port(name="prediction", type=expected),)
+    assert output_columns(signature(tensor(kind, shape))) == (ModelColumn(name="prediction", type=expected),)
 
 
 def test_a_tensor_of_several_values_a_row_is_numbered():
-    ports = output_ports(signature(tensor("float64", (-1, 3))))
-    assert [port.name for port in ports] == ["prediction_0", "prediction_1", "prediction_2"]
-    assert {port.type for port in ports} == {DataType.double}
+    columns = output_columns(signature(tensor("float64", (-1, 3))))
+    assert [column.name for column in columns] == ["prediction_0", "prediction_1", "prediction_2"]
+    assert {column.type for column in columns} == {DataType.double}
 
 
 @pytest.mark.parametrize(
@@ -129,17 +138,17 @@ def test_a_tensor_of_several_values_a_row_is_numbered():
 )
 def test_other_tensors_are_refused(kind, shape):
     with pytest.raises(SignatureError, match="is a tensor of"):
-        output_ports(signature(tensor(kind, shape)))
+        output_columns(signature(tensor(kind, shape)))
 
 
 def test_a_single_output_is_a_plain_prediction():
-    outputs = (Port(name="quality", type=DataType.double),)
+    outputs = (ModelColumn(name="quality", type=DataType.double),)
     assert is_single(outputs)
     assert prediction_type(outputs) == T.DoubleType()
 
 
 def test_several_outputs_are_a_struct():
-    outputs = (Port(name="low", type=DataType.float), Port(name="grade", type=DataType.string))
+    outputs = (ModelColumn(name="low", type=DataType.float), ModelColumn(name="grade", type=DataType.string))
     assert not is_single(outputs)
     assert prediction_type(outputs) == T.StructType(
         [T.StructField("low", T.FloatType()), T.StructField("grade", T.StringType())]

@@ -1,4 +1,4 @@
-"""The process that Spark forks its Python workers from, with what a model needs imported already: python -m penstock.udfs.scoring.daemon
+"""The process that Spark forks its Python workers from, with what a model needs imported already.
 
 Spark's own daemon imports nothing, and each worker imports MLflow for itself, some seconds of it. Spark is wary of
 libraries that start threads before a fork; those here are idle between two forks, and hold no lock that a worker

@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from mlflow.types import DataType
 
-from penstock.udfs.scoring.outputs import ERROR, Port
+from penstock.udfs.scoring.outputs import ERROR, ModelColumn
 
 #: The most predict calls that one Arrow batch may cost.
-MOST_CALLS = 64
+MAX_CALLS = 64
 #: spark_udf turns None in a text column into the text 'None', so a null travels as this. (numpy, which it also goes
 #: through, cuts trailing zero characters off.)
 NULL_TEXT = "\x00null"
@@ -51,12 +51,12 @@ class Segment:
 
 
 def score_rows(
-    predict: Predict, rows: pd.DataFrame, *, inputs: Sequence[Port], outputs: Sequence[Port]
+    predict: Predict, rows: pd.DataFrame, *, inputs: Sequence[ModelColumn], outputs: Sequence[ModelColumn]
 ) -> pd.DataFrame:
     """One row of outputs, and `error`, for each row of inputs.
 
-    rows: one column per input port. Returns the output ports' columns and `error` (text, '' where the row was
-    scored). A batch that raises is tried again in halves, at most MOST_CALLS calls in all, so a bad row is found
+    rows: one column per input column. Returns the output columns' columns and `error` (text, '' where the row was
+    scored). A batch that raises is tried again in halves, at most MAX_CALLS calls in all, so a bad row is found
     and the others are scored; what is still unresolved then shares the error of its segment.
     """
     results = empty_results(len(rows), outputs)
@@ -71,7 +71,7 @@ def score_rows(
             answer = answer_columns(predict(typed_inputs(rows, segment, inputs)), outputs, len(segment.positions))
         except Exception as error:  # noqa: BLE001 - the model is foreign code; what it raises becomes the row's error
             halves = split(segment, rows)
-            if len(halves) > 1 and calls + len(pending) + len(halves) <= MOST_CALLS:
+            if len(halves) > 1 and calls + len(pending) + len(halves) <= MAX_CALLS:
                 pending.extend(halves)
             else:
                 errors[segment.positions] = describe(error, len(segment.positions))
@@ -81,33 +81,33 @@ def score_rows(
     return pd.DataFrame({**results, ERROR: errors}, index=rows.index)
 
 
-def empty_results(count: int, outputs: Sequence[Port]) -> dict[str, np.ndarray[Any, Any]]:
+def empty_results(count: int, outputs: Sequence[ModelColumn]) -> dict[str, np.ndarray[Any, Any]]:
     return {
-        port.name: np.full(count, PLACEHOLDERS[port.type], dtype=NUMPY_TYPES.get(port.type, "object"))
-        for port in outputs
+        column.name: np.full(count, PLACEHOLDERS[column.type], dtype=NUMPY_TYPES.get(column.type, "object"))
+        for column in outputs
     }
 
 
 def refuse_null_inputs(
-    rows: pd.DataFrame, inputs: Sequence[Port], errors: np.ndarray[Any, Any]
+    rows: pd.DataFrame, inputs: Sequence[ModelColumn], errors: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, np.dtype[np.intp]]:
     """Marks the rows with a null where the signature's type has none; returns the positions of the others."""
     usable = np.ones(len(rows), dtype=bool)
-    for port in inputs:
-        if port.required and port.type in NULL_FREE and rows[port.name].isna().any():
-            missing = rows[port.name].isna().to_numpy()
-            errors[missing & usable] = f"{port.name} is null; the model's signature wants a {port.type.name}"
+    for column in inputs:
+        if column.required and column.type in NULL_FREE and rows[column.name].isna().any():
+            missing = rows[column.name].isna().to_numpy()
+            errors[missing & usable] = f"{column.name} is null; the model's signature wants a {column.type.name}"
             usable &= ~missing
     return np.flatnonzero(usable)
 
 
-def typed_inputs(rows: pd.DataFrame, segment: Segment, inputs: Sequence[Port]) -> pd.DataFrame:
+def typed_inputs(rows: pd.DataFrame, segment: Segment, inputs: Sequence[ModelColumn]) -> pd.DataFrame:
     """The segment's rows as the signature has them; integers that travelled as floats because of nulls go back."""
     chosen = rows if len(segment.positions) == len(rows) else rows.iloc[segment.positions]
     chosen = chosen.reset_index(drop=True)
-    for port in inputs:
-        if port.type in NULL_FREE and port.required and chosen[port.name].dtype != NUMPY_TYPES[port.type]:
-            chosen = chosen.assign(**{port.name: chosen[port.name].to_numpy(dtype=NUMPY_TYPES[port.type])})
+    for column in inputs:
+        if column.type in NULL_FREE and column.required and chosen[column.name].dtype != NUMPY_TYPES[column.type]:
+            chosen = chosen.assign(**{column.name: chosen[column.name].to_numpy(dtype=NUMPY_TYPES[column.type])})
     return chosen
 
 
@@ -123,16 +123,16 @@ def split(segment: Segment, rows: pd.DataFrame) -> list[Segment]:
     return [Segment(positions[:middle]), Segment(positions[middle:])]
 
 
-def answer_columns(answer: Any, outputs: Sequence[Port], expected: int) -> dict[str, np.ndarray[Any, Any]]:
+def answer_columns(answer: Any, outputs: Sequence[ModelColumn], expected: int) -> dict[str, np.ndarray[Any, Any]]:
     """The model's answer as one array per output. Raises ModelOutputError for another number of rows or fields."""
     frame = as_frame(answer, outputs)
     if len(frame) != expected:
         raise ModelOutputError(f"the model returned {len(frame)} rows for {expected}")
-    return {port.name: as_array(frame[port.name], port) for port in outputs}
+    return {column.name: as_array(frame[column.name], column) for column in outputs}
 
 
-def as_frame(answer: Any, outputs: Sequence[Port]) -> pd.DataFrame:
-    names = [port.name for port in outputs]
+def as_frame(answer: Any, outputs: Sequence[ModelColumn]) -> pd.DataFrame:
+    names = [column.name for column in outputs]
     if isinstance(answer, pd.Series):
         answer = answer.to_numpy()
     if isinstance(answer, np.ndarray) and answer.ndim > 2:
@@ -145,27 +145,27 @@ def as_frame(answer: Any, outputs: Sequence[Port]) -> pd.DataFrame:
     raise ModelOutputError(f"the model returned the fields {list(frame.columns)}; its signature says {names}")
 
 
-def as_array(values: pd.Series, port: Port) -> np.ndarray[Any, Any]:
-    """The values in the port's type. Raises ModelOutputError for one that the type can't hold."""
-    if port.type == DataType.string:
+def as_array(values: pd.Series, column: ModelColumn) -> np.ndarray[Any, Any]:
+    """The values in the column's type. Raises ModelOutputError for one that the type can't hold."""
+    if column.type == DataType.string:
         texts = values.astype(object)
         return texts.where(texts.notna(), NULL_TEXT).to_numpy()
-    if port.type in NULL_FREE:
-        refuse_unfit(values, port)
-    return values.to_numpy(dtype=NUMPY_TYPES[port.type])
+    if column.type in NULL_FREE:
+        refuse_unfit(values, column)
+    return values.to_numpy(dtype=NUMPY_TYPES[column.type])
 
 
-def refuse_unfit(values: pd.Series, port: Port) -> None:
+def refuse_unfit(values: pd.Series, column: ModelColumn) -> None:
     """numpy would turn NaN, 2.5 or 1e30 into some integer without a word."""
-    wanted = NUMPY_TYPES[port.type]
+    wanted = NUMPY_TYPES[column.type]
     if values.dtype == wanted:
         return
     numbers = values.to_numpy(dtype="float64", na_value=np.nan)
-    low, high = (0, 1) if port.type == DataType.boolean else (np.iinfo(wanted).min, np.iinfo(wanted).max)
+    low, high = (0, 1) if column.type == DataType.boolean else (np.iinfo(wanted).min, np.iinfo(wanted).max)
     fits = (numbers >= low) & (numbers <= high) & (numbers == np.floor(numbers))
     if not fits.all():
         found = values[~fits].iloc[0]
-        raise ModelOutputError(f"the model returned {found!r} for {port.name}; its signature says {port.type.name}")
+        raise ModelOutputError(f"the model returned {found!r} for {column.name}; its signature says {column.type.name}")
 
 
 def describe(error: Exception, rows_together: int) -> str:

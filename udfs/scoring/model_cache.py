@@ -11,7 +11,7 @@ import pandas as pd
 from mlflow.models import Model
 
 from penstock.udfs.scoring.installed import model_problems
-from penstock.udfs.scoring.outputs import Port, input_ports, output_ports
+from penstock.udfs.scoring.outputs import ModelColumn, input_columns, output_columns
 from penstock.udfs.scoring.pickled import is_safe_skops, pickle_allowed
 
 #: The guard's one setting, in its MLflow model_config.
@@ -25,14 +25,14 @@ class ModelLoadError(Exception):
 @dataclass(frozen=True)
 class GuardedModel:
     predict: Callable[[pd.DataFrame], Any]
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[ModelColumn, ...]
+    outputs: tuple[ModelColumn, ...]
 
 
 # Two: the version in use, and the one that comes after it.
 @lru_cache(maxsize=2)
 def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
-    """The pyfunc in the folder `path`, with its signature's ports. Raises ModelLoadError."""
+    """The pyfunc in the folder `path`, with its signature's columns. Raises ModelLoadError."""
     try:
         logged = Model.load(path)
         if problems := model_problems(Path(path), logged.flavors):
@@ -45,4 +45,4 @@ def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
     except Exception as error:  # the model is foreign code, and may raise anything
         raise ModelLoadError(" ".join(f"{type(error).__name__}: {error}".split())) from error
     signature = model.metadata.signature
-    return GuardedModel(predict=model.predict, inputs=input_ports(signature), outputs=output_ports(signature))
+    return GuardedModel(predict=model.predict, inputs=input_columns(signature), outputs=output_columns(signature))

@@ -20,6 +20,8 @@ SPARK_TYPES: dict[DataType, T.DataType] = {
 INPUT_TYPES = {**SPARK_TYPES, DataType.datetime: T.TimestampType()}
 #: The guard's own output: why a row failed.
 ERROR = "error"
+#: The struct column of a scored row: the model's outputs and `error`.
+SCORED = "_scored"
 #: The field of a single unnamed output.
 PREDICTION = "prediction"
 
@@ -29,7 +31,7 @@ class SignatureError(ValueError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Port:
+class ModelColumn:
     """One named input or output of a model."""
 
     name: str
@@ -37,7 +39,7 @@ class Port:
     required: bool = True
 
 
-def input_ports(signature: ModelSignature | None) -> tuple[Port, ...]:
+def input_columns(signature: ModelSignature | None) -> tuple[ModelColumn, ...]:
     """The named input columns, in signature order. Raises SignatureError."""
     if signature is None or signature.inputs is None or signature.outputs is None:
         raise SignatureError(
@@ -50,10 +52,10 @@ def input_ports(signature: ModelSignature | None) -> tuple[Port, ...]:
             "the model's inputs are a tensor or have no names; log it with a pandas DataFrame as input example, "
             "so that the signature has named columns"
         )
-    return tuple(port(spec, INPUT_TYPES, "input") for spec in specs)
+    return tuple(column(spec, INPUT_TYPES, "input") for spec in specs)
 
 
-def output_ports(signature: ModelSignature) -> tuple[Port, ...]:
+def output_columns(signature: ModelSignature) -> tuple[ModelColumn, ...]:
     """The output fields. A single unnamed output is called `prediction`, several are `prediction_0`, ..."""
     specs = list(signature.outputs.inputs)
     if len(specs) == 1 and isinstance(specs[0], TensorSpec):
@@ -61,23 +63,23 @@ def output_ports(signature: ModelSignature) -> tuple[Port, ...]:
     named = [spec.name is not None for spec in specs]
     if len(specs) > 1 and not all(named):
         return tuple(
-            Port(name=f"{PREDICTION}_{number}", type=port(spec, SPARK_TYPES, "output").type)
+            ModelColumn(name=f"{PREDICTION}_{number}", type=column(spec, SPARK_TYPES, "output").type)
             for number, spec in enumerate(specs)
         )
-    return tuple(port(spec, SPARK_TYPES, "output") for spec in specs)
+    return tuple(column(spec, SPARK_TYPES, "output") for spec in specs)
 
 
-def port(spec: Any, allowed: dict[DataType, T.DataType], what: str) -> Port:
+def column(spec: Any, allowed: dict[DataType, T.DataType], what: str) -> ModelColumn:
     name = spec.name or PREDICTION
     if name == ERROR and what == "output":
         raise SignatureError(f"the model's output {name!r} has the name of the tables' error column; rename it")
     if not isinstance(spec.type, DataType) or spec.type not in allowed:
         names = ", ".join(sorted(kind.name for kind in allowed))
         raise SignatureError(f"the model's {what} {name!r} is of type {spec.type}; supported are {names}")
-    return Port(name=name, type=spec.type, required=bool(getattr(spec, "required", True)))
+    return ModelColumn(name=name, type=spec.type, required=bool(getattr(spec, "required", True)))
 
 
-def tensor_ports(spec: TensorSpec) -> tuple[Port, ...]:
+def tensor_ports(spec: TensorSpec) -> tuple[ModelColumn, ...]:
     kinds = {"f8": DataType.double, "f4": DataType.float, "i8": DataType.long, "i4": DataType.integer}
     kind = kinds.get(spec.type.str[1:], DataType.string if spec.type.kind in "OUS" else None)
     if spec.type.kind == "b":
@@ -88,17 +90,17 @@ def tensor_ports(spec: TensorSpec) -> tuple[Port, ...]:
             "expected one number, text or boolean a row, or a fixed number of them"
         )
     if len(spec.shape) == 1 or spec.shape[1] == 1:
-        return (Port(name=PREDICTION, type=kind),)
-    return tuple(Port(name=f"{PREDICTION}_{number}", type=kind) for number in range(spec.shape[1]))
+        return (ModelColumn(name=PREDICTION, type=kind),)
+    return tuple(ModelColumn(name=f"{PREDICTION}_{number}", type=kind) for number in range(spec.shape[1]))
 
 
-def is_single(outputs: tuple[Port, ...]) -> bool:
+def is_single(outputs: tuple[ModelColumn, ...]) -> bool:
     """Whether the table's `prediction` is a plain value, not a struct."""
     return len(outputs) == 1
 
 
-def prediction_type(outputs: tuple[Port, ...]) -> T.DataType:
+def prediction_type(outputs: tuple[ModelColumn, ...]) -> T.DataType:
     """The type of the `prediction` column: the plain type of a single output, else a struct of all."""
     if is_single(outputs):
         return SPARK_TYPES[outputs[0].type]
-    return T.StructType([T.StructField(port.name, SPARK_TYPES[port.type]) for port in outputs])
+    return T.StructType([T.StructField(column.name, SPARK_TYPES[column.type]) for column in outputs])

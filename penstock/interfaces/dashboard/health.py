@@ -87,10 +87,10 @@ def show_totals(totals: queries.Totals) -> None:
 
 
 def phases_chart(tables: Tables, *, since: datetime) -> alt.Chart:
-    phases = tables.ask(queries.phase_seconds, since=since, limit=SHOWN_BATCHES)
-    phases["finished"] = phases["finished_at"].map(moment)
+    timings = tables.ask(queries.phase_seconds, since=since, limit=SHOWN_BATCHES)
+    timings["finished"] = timings["finished_at"].map(moment)
     chart: alt.Chart = (
-        alt.Chart(phases, height=HEIGHT_PIXELS)
+        alt.Chart(timings, height=HEIGHT_PIXELS)
         .mark_bar()
         .encode(
             x=alt.X("batch:O", title="batch", sort=alt.SortField("position")),

@@ -22,12 +22,13 @@ from pathlib import Path
 
 from penstock.errors import ServerError
 from penstock.redaction import without_credentials
+from penstock.storage.private_files import write_private
 from penstock.tcp_ports import LOOPBACK, PROC, holder_of, is_free, listeners_of, running_pids
 
 TOKEN = "PENSTOCK_SERVER"
 #: What may be in a person's shell and would turn a server to other places or other credentials than its own.
 FOREIGN = ("AWS_", "MLFLOW_", "SPARK_", "PYSPARK_", "VGW_", "ROOT_ACCESS_KEY", "ROOT_SECRET_", "PENSTOCK_")
-PATIENCE_SECONDS = 10.0
+WAIT_SECONDS = 10.0
 LOG_LINES = 15
 
 
@@ -205,7 +206,7 @@ class ServerProcess:
     def stop(self) -> bool:
         """End all that lives of the last start; False if nothing did. The folder keeps its data and logs."""
         pids = self.pids()
-        for number, seconds in ((signal.SIGTERM, PATIENCE_SECONDS), (signal.SIGKILL, PATIENCE_SECONDS)):
+        for number, seconds in ((signal.SIGTERM, WAIT_SECONDS), (signal.SIGKILL, WAIT_SECONDS)):
             deadline = time.monotonic() + seconds
             signalled: set[int] = set()
             while (alive := self.pids()) and time.monotonic() < deadline:
@@ -239,13 +240,6 @@ def belongs(pid: int, record: Record) -> bool:
 def send(pid: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, number)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Only this user may read it, from the first moment on."""
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
 
 
 def clean_environment(**own: str) -> dict[str, str]:

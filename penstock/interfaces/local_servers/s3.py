@@ -11,7 +11,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from penstock.errors import ServerError
-from penstock.interfaces.local_servers.process import Program, ServerProcess, clean_environment, locked, write_private
+from penstock.interfaces.local_servers.process import Program, ServerProcess, clean_environment, locked
+from penstock.storage.private_files import write_private
 from penstock.tcp_ports import LOOPBACK
 
 BINARY = Path(__file__).parents[3] / "tools" / "bin" / "versitygw"

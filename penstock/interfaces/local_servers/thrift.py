@@ -10,10 +10,11 @@ from pathlib import Path
 
 from penstock.config.loading import load_config
 from penstock.errors import ConfigError
-from penstock.interfaces.local_servers.process import Program, ServerProcess, clean_environment, locked, write_private
+from penstock.interfaces.local_servers.process import Program, ServerProcess, clean_environment, locked
 from penstock.interfaces.local_servers.spark_cluster import spark_home
 from penstock.interfaces.sql.users import has_user, set_password
 from penstock.interfaces.sql.views import require_own_schemas
+from penstock.storage.private_files import write_private
 from penstock.tcp_ports import LOOPBACK
 
 PORT = 10000

@@ -6,7 +6,7 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from penstock.interfaces.rest.error_responses import MOST_BODY_BYTES, TOO_LARGE, json_response, too_large
+from penstock.interfaces.rest.error_responses import MAX_BODY_BYTES, TOO_LARGE, json_response, too_large
 
 REQUEST = "http.request"
 
@@ -22,7 +22,7 @@ class LimitedBody:
             await self.app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > MOST_BODY_BYTES:
+        if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
             await json_response({"error": too_large()}, status=TOO_LARGE)(scope, receive, send)
             return
         received = 0
@@ -32,7 +32,7 @@ class LimitedBody:
             message = await receive()
             if message["type"] == REQUEST:
                 received += len(message.get("body", b""))
-                if received > MOST_BODY_BYTES:
+                if received > MAX_BODY_BYTES:
                     raise HTTPException(TOO_LARGE)
             return message
 

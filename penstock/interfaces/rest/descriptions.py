@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict
 
 from penstock.interfaces.rest.served import Served
-from penstock.udfs.scoring.outputs import Port
+from penstock.udfs.scoring.outputs import ModelColumn
 
 
 class ModelSummary(BaseModel):
@@ -73,8 +73,8 @@ def description(served: Served) -> ModelDescription:
     loaded = served.loaded
     return ModelDescription(
         **summary(served).model_dump(),
-        inputs=[port_description(port) for port in loaded.inputs] if loaded else [],
-        outputs=[port_description(port) for port in loaded.outputs] if loaded else [],
+        inputs=[port_description(column) for column in loaded.inputs] if loaded else [],
+        outputs=[port_description(column) for column in loaded.outputs] if loaded else [],
         fields=[
             FieldDescription(
                 source=field.source,
@@ -90,5 +90,5 @@ def description(served: Served) -> ModelDescription:
     )
 
 
-def port_description(port: Port) -> PortDescription:
-    return PortDescription(name=port.name, type=port.type.name, required=port.required)
+def port_description(column: ModelColumn) -> PortDescription:
+    return PortDescription(name=column.name, type=column.type.name, required=column.required)

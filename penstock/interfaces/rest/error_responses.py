@@ -11,14 +11,14 @@ from starlette.exceptions import HTTPException
 
 from penstock.errors import PenstockError
 from penstock.interfaces.rest.errors import status_of
-from penstock.interfaces.rest.schemas import MOST_ROWS
+from penstock.interfaces.rest.schemas import MAX_ROWS
 from penstock.interfaces.rest.served import Served
 from penstock.redaction import without_credentials
 from penstock.spark.errors import SPARK_ERRORS
 
-#: So much JSON holds MOST_ROWS rows of a wide contract.
-MOST_BODY_BYTES = 32 * 1024 * 1024
-MOST_SHOWN = 5
+#: So much JSON holds MAX_ROWS rows of a wide contract.
+MAX_BODY_BYTES = 32 * 1024 * 1024
+MAX_SHOWN = 5
 INTERNAL = 500
 TOO_LARGE = 413
 #: What pydantic calls the types that a value may have.
@@ -79,7 +79,7 @@ def missing(path: str, models: dict[str, Served]) -> str:
 
 
 def too_large() -> str:
-    return f"the body has more than {MOST_BODY_BYTES:,} bytes; send fewer rows in a request"
+    return f"the body has more than {MAX_BODY_BYTES:,} bytes; send fewer rows in a request"
 
 
 def unknown_model(name: str, models: dict[str, Served]) -> str:
@@ -87,7 +87,7 @@ def unknown_model(name: str, models: dict[str, Served]) -> str:
 
 
 def sentences(details: Sequence[Any]) -> list[str]:
-    """One for each place, with no value: it may be a secret. At most MOST_SHOWN."""
+    """One for each place, with no value: it may be a secret. At most MAX_SHOWN."""
     expected: dict[str, list[str]] = {}
     for detail in details:
         where, what = place_and_problem(detail)
@@ -95,8 +95,8 @@ def sentences(details: Sequence[Any]) -> list[str]:
         if what not in known:
             known.append(what)
     lines = [sentence(where, whats) for where, whats in expected.items()]
-    more = len(lines) - MOST_SHOWN
-    return [*lines[:MOST_SHOWN], f"and {more} more"] if more > 0 else lines
+    more = len(lines) - MAX_SHOWN
+    return [*lines[:MAX_SHOWN], f"and {more} more"] if more > 0 else lines
 
 
 def sentence(where: str, whats: Sequence[str]) -> str:
@@ -110,7 +110,7 @@ def place_and_problem(detail: Any) -> tuple[str, str]:
     if kind == "json_invalid":
         return "body", f"is not JSON: {detail['ctx']['error']} at character {place[-1]}"
     if kind in ("too_long", "too_short"):
-        return ".".join(place), f"has {detail['ctx']['actual_length']:,} rows, expected 1 to {MOST_ROWS:,}"
+        return ".".join(place), f"has {detail['ctx']['actual_length']:,} rows, expected 1 to {MAX_ROWS:,}"
     if place[-1] in JSON_NAMES and len(place) > 4:
         return ".".join(place[:-1]), JSON_NAMES[place[-1]]
     if place == ["body"]:

@@ -9,14 +9,14 @@ from typing import Any
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError
 from penstock.interfaces.rest.in_process import InProcessModel
-from penstock.models.fleet_check import fleet_misfit
+from penstock.models.fleet_check import fleet_incompatibility
 from penstock.models.registry import ModelVersion, Registry, model_metadata
-from penstock.models.scoring import checked_ports
+from penstock.models.scoring import checked_columns
 from penstock.models.trust import trusted_copy
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
 from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
-from penstock.udfs.scoring.outputs import Port, prediction_type
+from penstock.udfs.scoring.outputs import ModelColumn, prediction_type
 
 #: MLflow's switch for pickle is a variable of the whole process.
 ONE_LOAD = threading.Lock()
@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
     version: ModelVersion
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
+    inputs: tuple[ModelColumn, ...]
+    outputs: tuple[ModelColumn, ...]
     model: InProcessModel
 
     @property
@@ -52,10 +52,10 @@ class Loader:
         with ONE_LOAD:
             folder = trusted_copy(self.registry, version, self.config.model)
             scoring_contract = workload_of(self.config).scoring_contract(self.config, self.contract)
-            inputs, outputs = checked_ports(folder, scoring_contract, name=version.uri)
-            misfit = self.misfit(outputs, model_metadata(folder).metadata or {})
-            if misfit:
-                raise ModelRefusedError(f"{version.uri}: {misfit}")
+            inputs, outputs = checked_columns(folder, scoring_contract, name=version.uri)
+            incompatibility = self.incompatibility(outputs, model_metadata(folder).metadata or {})
+            if incompatibility:
+                raise ModelRefusedError(f"{version.uri}: {incompatibility}")
             try:
                 guarded = open_model(str(folder), allow_pickle=self.config.model.allow_pickle)
             except ModelLoadError as error:
@@ -64,9 +64,9 @@ class Loader:
         log.info("%s is loaded", version.uri)
         return LoadedModel(version=version, inputs=inputs, outputs=outputs, model=InProcessModel(guarded))
 
-    def misfit(self, outputs: tuple[Port, ...], metadata: Mapping[str, Any]) -> str:
+    def incompatibility(self, outputs: tuple[ModelColumn, ...], metadata: Mapping[str, Any]) -> str:
         if self.config.workload == "series":
-            return fleet_misfit(outputs, metadata, self.config)
+            return fleet_incompatibility(outputs, metadata, self.config)
         found = prediction_type(outputs).simpleString()
         if self._prediction_type in ("", found):
             return ""

@@ -16,10 +16,10 @@ from penstock.interfaces.rest.row_results import RowAnswer, predictions
 from penstock.models.scoring import model_argument
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS
-from penstock.udfs.scoring.outputs import Port
+from penstock.udfs.scoring.outputs import ModelColumn
 
 #: So many rows of several requests are checked at once.
-MOST_TOGETHER = 10_000
+MAX_TOGETHER = 10_000
 
 
 class Answerer(Protocol):
@@ -53,11 +53,11 @@ class RowAnswerer:
 
     @cached_property
     def verdicts(self) -> Together[Row, Verdict]:
-        return Together(evaluate=self.check, most=MOST_TOGETHER)
+        return Together(evaluate=self.check, most=MAX_TOGETHER)
 
     def check(self, rows: Sequence[Row]) -> list[Verdict]:
         """By the expressions of the stream. Spark plans a query for it, which takes longer than some hundred rows."""
-        arguments = [argument(port, self.contract) for port in self.loaded.inputs]
+        arguments = [argument(column, self.contract) for column in self.loaded.inputs]
         checked = checked_request(self.spark, rows, self.contract).select(ACCEPTED, REASONS, *arguments)
         return [
             Verdict(arguments=tuple(values), reasons=None)
@@ -67,8 +67,8 @@ class RowAnswerer:
         ]
 
 
-def argument(port: Port, contract: Contract) -> Column:
+def argument(column: ModelColumn, contract: Contract) -> Column:
     """As the stream gives it to the model; a timestamp as microseconds, which no time zone can shift."""
-    value = model_argument(port, contract)
-    named = F.unix_micros(value) if port.type == MlflowType.datetime else value
-    return named.alias(f"_argument_{port.name}")
+    value = model_argument(column, contract)
+    named = F.unix_micros(value) if column.type == MlflowType.datetime else value
+    return named.alias(f"_argument_{column.name}")

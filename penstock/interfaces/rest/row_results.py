@@ -8,7 +8,7 @@ from typing import Any
 from mlflow.types import DataType as MlflowType
 
 from penstock.udfs.scoring.guarded import NULL_TEXT
-from penstock.udfs.scoring.outputs import ERROR, Port, is_single
+from penstock.udfs.scoring.outputs import ERROR, ModelColumn, is_single
 
 NO_NUMBER = "the model's answer for {name} is infinite, and JSON has no such number"
 
@@ -27,9 +27,9 @@ class RowAnswer:
         return "rejected" if self.reasons else "failed" if self.error else "answered"
 
 
-def predictions(scored: Any, outputs: Sequence[Port]) -> list[RowAnswer]:
+def predictions(scored: Any, outputs: Sequence[ModelColumn]) -> list[RowAnswer]:
     """scored: the columns of `penstock.udfs.scoring.guarded.score_rows`."""
-    columns = [scored[port.name].tolist() for port in outputs]
+    columns = [scored[column.name].tolist() for column in outputs]
     rows = zip(*columns, strict=True)
     return [
         RowAnswer(error=error) if error else prediction(values, tuple(outputs))
@@ -37,12 +37,12 @@ def predictions(scored: Any, outputs: Sequence[Port]) -> list[RowAnswer]:
     ]
 
 
-def prediction(values: Sequence[Any], outputs: tuple[Port, ...]) -> RowAnswer:
+def prediction(values: Sequence[Any], outputs: tuple[ModelColumn, ...]) -> RowAnswer:
     """A plain value for a single output, else an object with all."""
-    infinite = [port.name for port, value in zip(outputs, values, strict=True) if is_infinite(value)]
+    infinite = [column.name for column, value in zip(outputs, values, strict=True) if is_infinite(value)]
     if infinite:
         return RowAnswer(error=NO_NUMBER.format(name=", ".join(infinite)))
-    given = {port.name: json_value(value, port) for port, value in zip(outputs, values, strict=True)}
+    given = {column.name: json_value(value, column) for column, value in zip(outputs, values, strict=True)}
     return RowAnswer(value=next(iter(given.values())) if is_single(outputs) else given)
 
 
@@ -50,8 +50,8 @@ def is_infinite(value: Any) -> bool:
     return isinstance(value, float) and math.isinf(value)
 
 
-def json_value(value: Any, port: Port) -> Any:
+def json_value(value: Any, column: ModelColumn) -> Any:
     """NaN is null, as in the tables."""
-    if port.type == MlflowType.string:
+    if column.type == MlflowType.string:
         return None if value == NULL_TEXT else str(value)
     return None if isinstance(value, float) and math.isnan(value) else value

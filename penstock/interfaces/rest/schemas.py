@@ -12,9 +12,9 @@ from penstock.interfaces.rest.request_rows import Row
 from penstock.interfaces.rest.served import Served
 from penstock.schemas.contract import Contract
 from penstock.schemas.contract import Field as ContractField
-from penstock.udfs.scoring.outputs import Port, is_single
+from penstock.udfs.scoring.outputs import ModelColumn, is_single
 
-MOST_ROWS = 10_000
+MAX_ROWS = 10_000
 NUMBER = StrictFloat | StrictInt | StrictStr | None
 TEXT = StrictStr | None
 #: What JSON may have for a field of a type. A text is always taken, and read as in a CSV file.
@@ -60,7 +60,7 @@ class Bodies:
     answer: type[BaseModel]
 
 
-def bodies_of(served: Served, outputs: Sequence[Port]) -> Bodies:
+def bodies_of(served: Served, outputs: Sequence[ModelColumn]) -> Bodies:
     name = served.config.pipeline.replace("-", "_").title().replace("_", "")
     return Bodies(request=request_type(name, served.contract), answer=answer_type(name, served, outputs))
 
@@ -78,7 +78,7 @@ def request_type(name: str, contract: Contract) -> type[BaseModel]:
     return create_model(
         f"{name}Request",
         __config__=ConfigDict(extra="forbid"),
-        rows=(Annotated[list[row], Field(min_length=1, max_length=MOST_ROWS)], ...),
+        rows=(Annotated[list[row], Field(min_length=1, max_length=MAX_ROWS)], ...),
     )
 
 
@@ -106,7 +106,7 @@ def values_of(body: BaseModel, contract: Contract) -> list[Row]:
     return [[getattr(row, name) for name in names] for row in body.rows]  # type: ignore[attr-defined]
 
 
-def answer_type(name: str, served: Served, outputs: Sequence[Port]) -> type[BaseModel]:
+def answer_type(name: str, served: Served, outputs: Sequence[ModelColumn]) -> type[BaseModel]:
     what = value_name(served)
     value = list[ForecastStep] if served.config.workload == "series" else prediction_type(name, tuple(outputs))
     row: Any = {
@@ -129,11 +129,11 @@ def value_name(served: Served) -> str:
     return "forecast" if served.config.workload == "series" else "prediction"
 
 
-def prediction_type(name: str, outputs: tuple[Port, ...]) -> Any:
+def prediction_type(name: str, outputs: tuple[ModelColumn, ...]) -> Any:
     if is_single(outputs):
         return OUTPUT_TYPES[outputs[0].type]
     fields: Any = {
-        attribute(number): (OUTPUT_TYPES[port.type] | None, Field(alias=port.name, title=port.name))
-        for number, port in enumerate(outputs)
+        attribute(number): (OUTPUT_TYPES[column.type] | None, Field(alias=column.name, title=column.name))
+        for number, column in enumerate(outputs)
     }
     return create_model(f"{name}Prediction", **fields)

@@ -15,7 +15,6 @@ from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_rows import Row, checked_request
 from penstock.interfaces.rest.row_answers import argument
 from penstock.interfaces.rest.row_results import RowAnswer
-from penstock.models.scoring import SCORED
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
 from penstock.series.forecasts import BOUNDS, forecast_steps, reason, window_contract
@@ -24,6 +23,7 @@ from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.reading import accepted_rows
 from penstock.sources.rows import SOURCE_FILE
 from penstock.spark.local_frames import local_frame
+from penstock.udfs.scoring.outputs import SCORED
 
 #: A moment in UTC, as JSON has it.
 ISO_FORMAT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"

@@ -27,7 +27,7 @@ SPARK = {
     "spark.ui.retainedStages": "1",
 }
 #: More requests than these at a time are told to come later.
-MOST_AT_A_TIME = 256
+MAX_AT_A_TIME = 256
 STOP_SECONDS = 20
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ def serve(configs: Sequence[PipelineConfig], *, host: str, port: int) -> None:
             port=port,
             log_config=None,
             access_log=False,
-            limit_concurrency=MOST_AT_A_TIME,
+            limit_concurrency=MAX_AT_A_TIME,
             timeout_graceful_shutdown=STOP_SECONDS,
         )
     ).run()

@@ -14,7 +14,7 @@ from penstock.models.registry import ModelVersion, Registry
 from penstock.models.trust import named_version
 
 #: So many aliases or versions beside the configured one stay loaded; the one not asked for longest goes first.
-MOST_OTHERS = 3
+MAX_OTHERS = 3
 #: What says nothing of a version: no answer, or a disk that does not give it.
 AWAY = (RegistryUnavailableError, StorageError)
 log = logging.getLogger(__name__)
@@ -161,5 +161,5 @@ class Versions:
         with self._changing:
             self._standings[standing.name] = standing
             others = [name for name in self._standings if name != self.model]
-            for name in others[: max(0, len(others) - MOST_OTHERS)]:
+            for name in others[: max(0, len(others) - MAX_OTHERS)]:
                 del self._standings[name]

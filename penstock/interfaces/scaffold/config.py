@@ -11,8 +11,8 @@ import yaml
 from penstock.config.pipeline import CsvDialect
 
 HOLDOUT = 8
-LEAST_PERIODS_FOR_HOLDOUT = 40
-MOST_LAGS = 8
+MIN_PERIODS_FOR_HOLDOUT = 40
+MAX_LAGS = 8
 COMMENT_COLUMN = 44
 PLAIN = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 
@@ -29,13 +29,13 @@ class SeriesSettings:
 
     @property
     def holdout(self) -> int:
-        return HOLDOUT if self.periods >= LEAST_PERIODS_FOR_HOLDOUT else 0
+        return HOLDOUT if self.periods >= MIN_PERIODS_FOR_HOLDOUT else 0
 
     @property
     def max_lags(self) -> int:
         """Few enough that the fit has about three observations for each coefficient of an equation."""
         coefficients = (self.periods - self.holdout) // 3 - 1
-        return max(1, min(MOST_LAGS, coefficients // len(self.variables)))
+        return max(1, min(MAX_LAGS, coefficients // len(self.variables)))
 
 
 def config_text(

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from penstock.errors import ConfigError
 from penstock.schemas.contract import RESERVED_NAMES
+from penstock.sources.inference.headers import refuse_doubled_headers
 
 #: Modules of schemas/ that are no pipeline's contract; not even --force may overwrite them.
 OWN_MODULES = frozenset({"contract", "tables"})
@@ -43,18 +44,6 @@ def column_names(headers: Sequence[str], *, taken: Collection[str] = ()) -> list
         used.add(name)
         names.append(name)
     return names
-
-
-def refuse_doubled_headers(headers: Sequence[str]) -> None:
-    """Case does not count: Spark takes `pH` and `PH` for one column."""
-    seen: dict[str, str] = {}
-    for header in headers:
-        before = seen.get(header.lower())
-        if before == header:
-            raise ConfigError(f"header: column {header!r} stands twice; rename one of them in the file")
-        if before is not None:
-            raise ConfigError(f"header: columns {before!r} and {header!r} differ in case only; rename one in the file")
-        seen[header.lower()] = header
 
 
 def table_name(header: str, number: int) -> str:

@@ -14,9 +14,9 @@ from penstock.sources.inference.types import Kind, python_format
 #: Columns of the tables of series; a variable of such a name would be two columns of one.
 TABLE_COLUMNS = frozenset({"series_id", "ds", "slot", "number", "observed_at"})
 SERIES_LOOKED_AT = 20
-LEAST_TIMES = 3
+MIN_TIMES = 3
 #: Of the distances between observations, how many must be the commonest one.
-LEAST_EVEN = 0.5
+MIN_EVEN = 0.5
 #: pandas names quarters and years by the month they begin or end with, of which these are the usual ones.
 USUAL = {
     **dict.fromkeys(("QS-JAN", "QS-APR", "QS-JUL", "QS-OCT"), "QS"),
@@ -66,7 +66,7 @@ def frequency_of(sample: Sample, columns: SeriesColumns) -> str:
     inferred = [found for one in times if (found := frequency_of_times(one))]
     if not inferred:
         raise ConfigError(
-            f"--time: no series of the sample has {LEAST_TIMES} observations at even distances, so that the frequency "
+            f"--time: no series of the sample has {MIN_TIMES} observations at even distances, so that the frequency "
             "can't be told; give it with --frequency, for example --frequency D"
         )
     commonest = max(set(inferred), key=inferred.count)
@@ -94,14 +94,14 @@ def times_by_series(sample: Sample, columns: SeriesColumns) -> list[pd.DatetimeI
 
 def frequency_of_times(times: pd.DatetimeIndex) -> str | None:
     """As pandas sees it, or the commonest distance where some observations are missing."""
-    if len(times) < LEAST_TIMES:
+    if len(times) < MIN_TIMES:
         return None
     found = infer_freq(times) or calendar_with_gaps(times)
     if found:
         return found
     distances = times[1:] - times[:-1]
     counts = distances.value_counts()
-    is_even = counts.iloc[0] >= LEAST_EVEN * len(distances)
+    is_even = counts.iloc[0] >= MIN_EVEN * len(distances)
     return str(to_offset(counts.index[0]).freqstr) if is_even else None
 
 
@@ -109,6 +109,6 @@ def calendar_with_gaps(times: pd.DatetimeIndex) -> str | None:
     """Months, quarters or years, of which some are missing."""
     for alias in ("YS", "YE", "QS", "QE", "MS", "ME"):
         whole = pd.date_range(times[0], times[-1], freq=alias)
-        if len(times) >= LEAST_EVEN * len(whole) and times.isin(whole).all():
+        if len(times) >= MIN_EVEN * len(whole) and times.isin(whole).all():
             return alias
     return None

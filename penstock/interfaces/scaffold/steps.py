@@ -3,7 +3,6 @@
 import shlex
 import sys
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -38,7 +37,9 @@ def next_steps(written: Written) -> list[str]:
         ("score it", job(written, "backfill", *conf)),
         ("look at what came of it", job(written, "show_status", *conf)),
     ]
-    steps = [*before_all(written), *steps]
+    folder = written.folder.absolute()
+    if folder != Path.cwd():
+        steps.insert(0, ("go to the new files", f"cd {shlex.quote(str(folder))}"))
     lines = [f"wrote {written.contract}, {written.config} and {written.sample}", "", "Next:"]
     for number, (about, command) in enumerate(steps, start=1):
         lines += [f"{number}. {about}", *([f"   {command}"] if command else [])]
@@ -50,24 +51,10 @@ def training(written: Written) -> list[str]:
     return ["--data", below(written.data, written.folder), *target, "--promote"]
 
 
-def before_all(written: Written) -> list[tuple[str, str]]:
-    """Where to go, and where Python looks for the contract."""
-    folder = written.folder.absolute()
-    steps = []
-    if folder != Path.cwd():
-        steps.append(("go to the new files", f"cd {shlex.quote(str(folder))}"))
-    found = find_spec("schemas")
-    packages = [Path(place) for place in (found.submodule_search_locations or [])] if found else []
-    if packages and not any((folder / written.contract).parent.samefile(place) for place in packages):
-        command = shlex.join(["cp", str(written.contract), f"{packages[0]}/"])
-        steps.append(("put the contract where Python finds the package `schemas`", command))
-    return steps
-
-
 def job(written: Written, name: str, *options: str) -> str:
     python = below(Path(sys.executable), written.folder)
     is_here = (written.folder / "jobs" / f"{name}.py").exists()
-    return shlex.join([python, *([f"jobs/{name}.py"] if is_here else ["-m", f"jobs.{name}"]), *options])
+    return shlex.join([python, *([f"jobs/{name}.py"] if is_here else ["-m", f"penstock.jobs.{name}"]), *options])
 
 
 def below(path: Path, folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""Runs the SQL in queries/ over a pipeline's tables by Spark; penstock.interfaces.sql.duckdb_queries does so without."""
+"""Runs the SQL in queries/ over a pipeline's tables by Spark; duckdb_queries does so without."""
 
 from pyspark.sql import DataFrame, SparkSession
 

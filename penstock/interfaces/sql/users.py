@@ -7,7 +7,7 @@ import secrets
 from pathlib import Path
 
 from penstock.errors import ServerError
-from penstock.interfaces.local_servers.process import write_private
+from penstock.storage.private_files import write_private
 
 ITERATIONS = 600_000
 SALT_BYTES = 16

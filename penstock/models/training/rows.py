@@ -30,8 +30,8 @@ from penstock.schemas.contract import Field
 HOLDOUT_FRACTION = 0.25
 #: A text seen less often, or beyond the commonest so many, is taken together with others of its kind.
 RAREST_TEXT = 2
-MOST_TEXTS = 50
-MOST_ITERATIONS = 1000
+MAX_TEXTS = 50
+MAX_ITERATIONS = 1000
 EXAMPLE_ROWS = 5
 log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ def fit_model(inputs: pd.DataFrame, target: pd.Series, task: Task) -> Pipeline:
                 OneHotEncoder(
                     handle_unknown="infrequent_if_exist",
                     min_frequency=RAREST_TEXT,
-                    max_categories=MOST_TEXTS,
+                    max_categories=MAX_TEXTS,
                     sparse_output=False,
                 ),
                 texts,
@@ -101,7 +101,7 @@ def fit_model(inputs: pd.DataFrame, target: pd.Series, task: Task) -> Pipeline:
     fill = median_filler(encoded)
     filled = fill.transform(encoded)
     scale = StandardScaler().fit(filled)
-    learner = Ridge() if task == "regression" else LogisticRegression(max_iter=MOST_ITERATIONS)
+    learner = Ridge() if task == "regression" else LogisticRegression(max_iter=MAX_ITERATIONS)
     learner.fit(scale.transform(filled), target.to_numpy())
     return Pipeline([("encode", encode), ("fill", fill), ("scale", scale), ("learn", learner)])
 

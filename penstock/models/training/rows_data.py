@@ -19,9 +19,9 @@ from penstock.sources.inference.types import INTEGER, NOT_A_NUMBER, NUMBER, kind
 
 Task = Literal["regression", "classification"]
 #: An integer target with more different values is a quantity, with fewer a class.
-MOST_INTEGER_CLASSES = 10
-MOST_CLASSES = 100
-LEAST_ROWS = 8
+MAX_INTEGER_CLASSES = 10
+MAX_CLASSES = 100
+MIN_ROWS = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,10 +55,10 @@ def read_row_data(config: PipelineConfig, contract: Contract, *, data: Path, tar
         {field.model: bad_values(frame[field.source], inputs[field.model], field) for field in fields}
     )
     usable = ~is_bad.any(axis=1) & inputs.drop(columns=optional).notna().all(axis=1) & frame[target].notna()
-    if usable.sum() < LEAST_ROWS:
+    if usable.sum() < MIN_ROWS:
         raise ConfigError(
             f"{data}: {usable.sum()} of {len(frame)} rows have a target and fit the contract; "
-            f"at least {LEAST_ROWS} are needed"
+            f"at least {MIN_ROWS} are needed"
         )
     values, chosen = target_values(frame.loc[usable, target], kind, task=task, where=f"--target: {target!r}")
     return RowData(
@@ -143,7 +143,7 @@ def target_values(values: pd.Series, kind: str, *, task: Task | None, where: str
     is_number = kind in ("double", "float", "integer", "long") or kind.startswith("decimal")
     if not is_number and kind not in ("boolean", "string"):
         raise ConfigError(f"{where} is {kind}; expected numbers, booleans or texts")
-    is_quantity = is_number and (kind not in ("integer", "long") or values.nunique() > MOST_INTEGER_CLASSES)
+    is_quantity = is_number and (kind not in ("integer", "long") or values.nunique() > MAX_INTEGER_CLASSES)
     chosen: Task = task or ("regression" if is_quantity else "classification")
     if chosen == "regression":
         if not is_number:
@@ -152,8 +152,8 @@ def target_values(values: pd.Series, kind: str, *, task: Task | None, where: str
     if kind not in CLASSES:
         raise ConfigError(f"{where} is {kind}; a classification needs texts, booleans or whole numbers")
     count = values.nunique()
-    if not 2 <= count <= MOST_CLASSES:
-        raise ConfigError(f"{where} has {count:,} different values; a classification takes 2 to {MOST_CLASSES}")
+    if not 2 <= count <= MAX_CLASSES:
+        raise ConfigError(f"{where} has {count:,} different values; a classification takes 2 to {MAX_CLASSES}")
     return CLASSES[kind](values), chosen
 
 

@@ -22,7 +22,7 @@ from penstock.models.training.var_data import FitData, read_fit_data
 from penstock.models.training.var_diagnostics import subjects, write_diagnostics
 from penstock.models.training.var_fit import FittedFleet, bucket_settings, fit_series, outcome
 from penstock.models.training.var_logging import holdout_table, log_outcome, log_settings, write_tables
-from penstock.timings import Phases
+from penstock.timings import Timings
 from penstock.udfs.var.bucket import arranged
 from penstock.udfs.var.fleet_save import fleet_model_parts
 from penstock.udfs.var.histories import SERIES_ID
@@ -70,15 +70,15 @@ def fit_and_register(
     """
     check_workload(config)
     bucket_settings(config, ids_are_integers=False)  # impossible settings end the job before any work
-    phases = Phases()
+    timings = Timings()
     with registry_errors(config):
         begin_experiment(config)
-    with phases.measure("read"):
+    with timings.measure("read"):
         observed = read_fit_data(spark, config, data=data, from_table=from_table, table_version=table_version)
         report_refusals(observed)
     settings = bucket_settings(config, ids_are_integers=observed.ids_are_integers)
     frame = observed.until(until)
-    with phases.measure("fit"):
+    with timings.measure("fit"):
         fleet = fit_series(spark, frame, settings)
     report_holdout(fleet, config)
     with (
@@ -88,7 +88,7 @@ def fit_and_register(
     ):
         log_settings(config, observed, until=until.isoformat() if until else None)
         log_outcome(config, observed, fleet)
-        with phases.measure("diagnostics"):
+        with timings.measure("diagnostics"):
             write_tables(Path(scratch), config, observed, fleet)
             orders = dict(zip(fleet.fitted_ids.tolist(), fleet.fit.lag_order.tolist(), strict=True))
             chosen = {series_id: orders[series_id] for series_id in sorted(orders)[:diagnosed]}
@@ -97,9 +97,9 @@ def fit_and_register(
                 looked_at = subjects(arranged(table, settings), settings, chosen)
                 write_diagnostics(looked_at, Path(scratch) / "diagnostics", trend=config.fit.trend)
             mlflow.log_artifacts(scratch)
-        with phases.measure("register"):
+        with timings.measure("register"):
             version = register(config, fleet, promote=promote)
-        mlflow.log_metrics({f"seconds_{phase}": seconds for phase, seconds in phases.seconds.items()})
+        mlflow.log_metrics({f"seconds_{phase}": seconds for phase, seconds in timings.seconds.items()})
     warn_about_lags(config, fleet)
     return FitResult(version=version, run_id=run.info.run_id, fleet=fleet)
 

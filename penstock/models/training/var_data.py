@@ -16,12 +16,12 @@ from penstock.config.locations import absolute_location
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers
 from penstock.errors import FitError
-from penstock.pipeline.plan import PlannedFile
 from penstock.schemas.contract import Contract
 from penstock.series.forecasts import SUPERSEDED
 from penstock.series.windows import REVISION
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival
+from penstock.sources.files import PlannedFile
 from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows
 from penstock.sources.rules import check_rules
 from penstock.spark.tables import table_at, table_version

@@ -11,9 +11,9 @@ from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
-from penstock.models.fleet_check import fleet_misfit, volume
+from penstock.models.fleet_check import fleet_incompatibility, volume
 from penstock.models.registry import Registry, model_metadata
-from penstock.models.scoring import checked_ports
+from penstock.models.scoring import checked_columns
 from penstock.models.trust import artifact_digest, named_version, trusted_copy
 from penstock.operations.doctor.s3_checks import check_s3_folder
 from penstock.pipeline.last_model import has_other_before, version_before
@@ -116,14 +116,14 @@ def check_model(config: PipelineConfig, *, with_digest: bool = True) -> str:
     version = named_version(registry, config.model)
     contract = workload_of(config).scoring_contract(config, load_contract(config))
     folder = trusted_copy(registry, version, config.model)
-    inputs, outputs = checked_ports(folder, contract, name=version.uri)
+    inputs, outputs = checked_columns(folder, contract, name=version.uri)
     name = f"{config.model.described} is version {version.version}"
     if with_digest:
         name += f", SHA-256 {artifact_digest(folder)}"
     if config.workload == "rows":
         return f"{name}, {len(inputs)} inputs from the contract, {len(outputs)} outputs"
     metadata = model_metadata(folder).metadata or {}
-    problem = fleet_misfit(outputs, metadata, config)
+    problem = fleet_incompatibility(outputs, metadata, config)
     if problem:
         raise ModelRefusedError(f"{version.uri}: {problem}")
     return f"{name}; forecast.at is {config.forecast.at}: {volume(metadata, config)}"

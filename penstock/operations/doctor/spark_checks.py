@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.registry import Registry
-from penstock.models.scoring import checked_ports
+from penstock.models.scoring import checked_columns
 from penstock.models.trust import named_version
 from penstock.operations.doctor.checks import Finding, found
 from penstock.pipeline.ledger import check_ledger, read_state
@@ -38,7 +38,7 @@ def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
     contract = load_contract(config)
     workload = workload_of(config)
     scoring_contract = workload.scoring_contract(config, contract)
-    _, outputs = checked_ports(registry.local_copy(version), scoring_contract, name=version.uri)
+    _, outputs = checked_columns(registry.local_copy(version), scoring_contract, name=version.uri)
     lines = []
     for spec in (*workload.tables(config, contract, lambda: prediction_type(outputs)), QUARANTINE, BATCHES):
         path = config.table_path(spec.name)

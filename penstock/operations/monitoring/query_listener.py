@@ -1,7 +1,7 @@
 """What Spark reports of the streaming query, for the metrics: that it started, runs its triggers, and ended.
 
-Rows, seconds and versions are not taken from Spark's progress but from the batch's own record (penstock.operations.monitoring.metrics): Spark
-counts files as rows, since the stream is a list of files.
+Rows, seconds and versions are taken from the batch's own record (`metrics`) and not from Spark's progress, which counts
+files as rows, since the stream is a list of files.
 """
 
 from uuid import UUID

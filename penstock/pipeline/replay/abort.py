@@ -9,12 +9,12 @@ import logging
 from penstock.config.retention import TABLES_OF
 from penstock.errors import LedgerError
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.ledger import take_back
+from penstock.pipeline.ledger import delete_batch_rows
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.replay.plans import given_up_path, replay_path
 from penstock.series.lags import rebuild_lags
 from penstock.spark.commit_log import has_changed
-from penstock.spark.tables import Transaction, batch_rows, commit_nothing, of_transaction
+from penstock.spark.tables import batch_rows, commit_nothing, of_transaction
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def writes_of(pipeline: Pipeline) -> tuple[str, ...]:
 
 def was_written(pipeline: Pipeline, name: str, plan: Plan) -> bool:
     """Whether the replay's write of a table was there before this one, which says nothing and stands in its place."""
-    path, transaction = pipeline.config.table_path(name), Transaction.of(plan, pipeline=pipeline.config.pipeline)
+    path, transaction = pipeline.config.table_path(name), plan.transaction(pipeline.config.pipeline)
     commit_nothing(pipeline.spark, path, transaction)
     changed = has_changed(pipeline.storage, path, transaction)
     return not batch_rows(pipeline.spark, path, transaction).isEmpty() if changed is None else changed
@@ -45,7 +45,7 @@ def is_given_up(pipeline: Pipeline, plan: Plan) -> bool:
     return pipeline.storage.status(given_up_path(pipeline.config, plan.batch_id)) is not None
 
 
-def give_up(pipeline: Pipeline, plan: Plan) -> None:
+def abort(pipeline: Pipeline, plan: Plan) -> None:
     """Take back what a replay of the quarantine has written: what it took waits again.
 
     May be cut off and run again. Raises LedgerError for a replay of late observations, and for one with its marker.
@@ -66,7 +66,7 @@ def give_up(pipeline: Pipeline, plan: Plan) -> None:
             "what it took"
         )
     tables = [name for name in writes_of(pipeline) if name != "batches"]
-    transaction = Transaction.of(plan, pipeline=config.pipeline)
+    transaction = plan.transaction(config.pipeline)
     for name in reversed(tables):
         commit_nothing(pipeline.spark, config.table_path(name), transaction)
     for name in tables:
@@ -74,5 +74,5 @@ def give_up(pipeline: Pipeline, plan: Plan) -> None:
         if name == "lags":
             rebuild_lags(pipeline.spark, config)
         else:
-            take_back(pipeline.spark, config.table_path(name), of_transaction(transaction))
+            delete_batch_rows(pipeline.spark, config.table_path(name), of_transaction(transaction))
     log.warning("%s was given up: what it has written is taken back", plan.described)

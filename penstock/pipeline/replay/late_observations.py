@@ -11,12 +11,13 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig, SeriesConfig
+from penstock.models.scoring import version_columns
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.microbatch import write_marker
 from penstock.pipeline.plan import LateReplay, Plan, check_plan_fits
-from penstock.pipeline.series_writes import kept, stamp_of
+from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
 from penstock.series.forecasts import SUPERSEDED, answered, forecast_rows, observation_rows
 from penstock.series.windows import (
     HASH,
@@ -32,8 +33,8 @@ from penstock.series.windows import (
     windowed,
 )
 from penstock.spark.merge import Span, replace_once
-from penstock.spark.tables import Transaction, table_at
-from penstock.timings import Phases
+from penstock.spark.tables import table_at
+from penstock.timings import Timings
 
 FROM_DS = "_from_ds"
 WINS = "_wins"
@@ -53,22 +54,25 @@ def run_late_replay(pipeline: Pipeline, plan: Plan, late: LateReplay) -> BatchRe
     """Run a planned recomputation to its marker. Every step may run again. Raises PlanError."""
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
     config, series = pipeline.config, pipeline.config.the_series
-    transaction = Transaction.of(plan, pipeline=config.pipeline)
-    phases, started_at = Phases(), datetime.now(UTC)
+    transaction = plan.transaction(config.pipeline)
+    timings, started_at = Timings(), datetime.now(UTC)
     starts = touched_from(pipeline, late)
 
     def replace(table: str, rows: DataFrame, *, at: str = "") -> None:
-        with phases.measure(table):
+        with timings.measure(table):
             pipeline.lease.check()
             replace_once(rows, config.table_path(table), transaction, Span(starts, at=at, start=FROM_DS))
 
-    with kept(ranked(pipeline, late, starts)) as history, kept(recomputed(pipeline, plan, history)) as answers:
-        replace("forecasts", forecast_rows(answers, plan, series), at="cutoff")
+    with (
+        persisted(ranked(pipeline, late, starts)) as history,
+        persisted(recomputed(pipeline, plan, history)) as answers,
+    ):
+        replace("forecasts", forecast_rows(answers, series, model=version_columns(plan.champion)), at="cutoff")
         observed = observation_rows(with_origin(answers), series)
         replace("observations", observed.unionByName(superseded(history, series)), at="ds")
-        winners = history.where(WINS).drop("query_id", "batch_id").crossJoin(F.broadcast(stamp_of(pipeline, plan)))
+        winners = history.where(WINS).drop("query_id", "batch_id").crossJoin(F.broadcast(batch_stamp(pipeline, plan)))
         replace("lags", whole_lags(winners, series))
-    record = BatchRecord.of(pipeline, plan, {}, started_at=started_at, phases=phases)
+    record = BatchRecord.of(pipeline, plan, {}, started_at=started_at, timings=timings)
     write_marker(pipeline, record, transaction)
     return record
 
@@ -117,9 +121,8 @@ def file_times(pipeline: Pipeline) -> DataFrame:
 def recomputed(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
     """The winners from the earliest late one on, with the model's answers and the `error` that they have now."""
     return answered(
-        winning_windows(pipeline, history).crossJoin(F.broadcast(stamp_of(pipeline, plan))),
-        pipeline.champion.scorer(plan.champion),
-        pipeline.champion.contract,
+        winning_windows(pipeline, history).crossJoin(F.broadcast(batch_stamp(pipeline, plan))),
+        scoring_of(pipeline, plan),
         pipeline.config.the_series,
         latest_only=pipeline.config.forecast.at == "latest",
     )

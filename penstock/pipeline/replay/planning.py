@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.models.selection import Choice
+from penstock.models.selection import Selection
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
-from penstock.pipeline.plan import LateReplay, Plan, PlannedFile, QuarantineReplay, newest_plan
-from penstock.pipeline.planning import choice_of, new_plan
+from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, newest_plan
+from penstock.pipeline.planning import new_plan, selection_of
 from penstock.pipeline.replay.late_observations import unused_observations, windows_again
 from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
 from penstock.pipeline.replay.quarantine import replayed
@@ -17,6 +17,7 @@ from penstock.pipeline.replay.quarantine_rows import waiting
 from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.arrivals import Arrival
+from penstock.sources.files import PlannedFile
 from penstock.sources.parquet_damage import without_damage
 from penstock.spark.tables import lasting_version
 
@@ -48,7 +49,7 @@ def plan_late_replay(pipeline: Pipeline) -> Plan | None:
 
 
 def next_replay(
-    pipeline: Pipeline, files: Sequence[PlannedFile], choice: Choice, replay: QuarantineReplay | LateReplay
+    pipeline: Pipeline, files: Sequence[PlannedFile], choice: Selection, replay: QuarantineReplay | LateReplay
 ) -> Plan:
     number = max(replay_numbers(pipeline.config, pipeline.storage), default=-1) + 1
     return new_plan(pipeline, query_id=REPLAY_QUERY, batch_id=number, files=files, choice=choice, replay=replay)
@@ -74,7 +75,7 @@ def scored_files(pipeline: Pipeline) -> set[str]:
     return {row["path"] for row in read.select("path").distinct().collect()}
 
 
-def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> Choice:
+def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> Selection:
     """The version for the replay, as the stream's next batch would have it."""
     before = newest_plan(pipeline.storage, pipeline.config.checkpoint)
-    return pipeline.champion.choose(before=choice_of(before), probe_rows=probe_rows)
+    return pipeline.selector.choose(before=selection_of(before), probe_rows=probe_rows)

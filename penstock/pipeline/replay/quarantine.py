@@ -18,17 +18,17 @@ from pyspark.sql import functions as F
 from penstock.pipeline.batch_record import BatchRecord, count_batch
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.microbatch import write_marker, write_quarantine
-from penstock.pipeline.plan import Plan, PlannedFile, QuarantineReplay, check_files_unchanged, check_plan_fits
+from penstock.pipeline.plan import Plan, QuarantineReplay, check_files_unchanged, check_plan_fits
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.pipeline.replay.quarantine_rows import judged_again, waiting_rows
 from penstock.pipeline.workload import workload_of
 from penstock.sources.casts import ACCEPTED, REASONS
+from penstock.sources.files import PlannedFile
 from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows
 from penstock.sources.rows import HEADER, RAW, SOURCE_FILE
 from penstock.spark.commit_retry import commit
 from penstock.spark.local_frames import local_frame
-from penstock.spark.tables import Transaction
-from penstock.timings import Phases
+from penstock.timings import Timings
 
 #: What tells the rows of the quarantine apart; equal ones are judged alike.
 KEPT = ["source_file", "raw", "reasons"]
@@ -48,17 +48,17 @@ class Replayed:
 def run_quarantine_replay(pipeline: Pipeline, plan: Plan, replay: QuarantineReplay) -> BatchRecord:
     """Run a planned replay to its marker, and mark what it took. Every step may run again. Raises PlanError."""
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
-    transaction = Transaction.of(plan, pipeline=pipeline.config.pipeline)
-    phases, started_at = Phases(), datetime.now(UTC)
+    transaction = plan.transaction(pipeline.config.pipeline)
+    timings, started_at = Timings(), datetime.now(UTC)
     check_files_unchanged(plan, pipeline.storage)
     with replayed(pipeline, plan.files_with("accepted"), replay) as rows:
-        with phases.measure("quarantine"):
+        with timings.measure("quarantine"):
             rejected = rows.rejected if rows.rejected.limit(1).count() else None
             write_quarantine(pipeline, plan, rejected, transaction)
-        workload_of(pipeline.config).prepare(pipeline, plan, rows.accepted, transaction, phases).write()
-        with phases.measure("account"):
+        workload_of(pipeline.config).prepare(pipeline, plan, rows.accepted, transaction, timings).write()
+        with timings.measure("account"):
             counts = count_batch(pipeline, plan, transaction)
-        record = BatchRecord.of(pipeline, plan, counts, started_at=started_at, phases=phases)
+        record = BatchRecord.of(pipeline, plan, counts, started_at=started_at, timings=timings)
         write_marker(pipeline, record, transaction)
         mark(pipeline, plan, rows.settled)
     return record

@@ -9,9 +9,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect, PipelineConfig
-from penstock.pipeline.plan import CsvLayout, QuarantineReplay
+from penstock.pipeline.plan import QuarantineReplay
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.casts import JSON_TEXT, check_rows
+from penstock.sources.files import CsvLayout
 from penstock.sources.formats.csv_admission import header_reasons, split_header
 from penstock.sources.rows import (
     DAMAGED_BYTES,

@@ -12,8 +12,8 @@ from difflib import get_close_matches
 from typing import BinaryIO, cast
 
 from penstock.config.pipeline import CsvDialect
-from penstock.pipeline.plan import CsvLayout, PlannedFile, refused_file
 from penstock.schemas.contract import Contract
+from penstock.sources.files import CsvLayout, PlannedFile, refused_file
 from penstock.storage.files import FileStatus, Storage
 
 CHUNK_BYTES = 1 << 20

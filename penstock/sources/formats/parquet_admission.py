@@ -5,13 +5,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.pipeline.plan import ParquetLayout, PlannedFile, refused_file
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.files import ParquetLayout, PlannedFile, refused_file
 from penstock.storage.files import FileStatus, Storage, is_of_content
 
 INTEGER_BITS = {"integer": 32, "long": 64}
 #: The most digits of a decimal in Spark.
-MOST_DIGITS = 38
+MAX_DIGITS = 38
 #: Integers up to this many bits are exact in the floating type.
 EXACT_BITS = {"double": 53, "float": 24}
 
@@ -108,7 +108,7 @@ def spark_type_of(found: Any) -> str | None:
     """The Spark type that a Parquet column of this Arrow type is read as, in DDL; None where Spark can't."""
     found = found.value_type if pa.types.is_dictionary(found) else found
     if pa.types.is_decimal(found):
-        return f"decimal({found.precision},{found.scale})" if found.precision <= MOST_DIGITS else None
+        return f"decimal({found.precision},{found.scale})" if found.precision <= MAX_DIGITS else None
     if pa.types.is_timestamp(found):
         if found.unit == "ns":
             return None

@@ -16,7 +16,7 @@ SEPARATORS = ("\t", ";", "|", ",")
 QUOTES = (('"', '"'), ("'", "'"), ('"', "\\"))
 LINES_LOOKED_AT = 200
 #: Of the lines looked at, how many must have the header's number of fields.
-LEAST_FITTING = 0.7
+MIN_FITTING = 0.7
 LONGEST_SINGLE_HEADER = 100
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 EXPECTED = "expected a CSV file, its columns separated by ',', ';', tab or '|', or a Parquet file"
@@ -37,7 +37,7 @@ class Attempt:
 
     @property
     def is_table(self) -> bool:
-        return len(self.header) > 1 and self.fitting >= LEAST_FITTING
+        return len(self.header) > 1 and self.fitting >= MIN_FITTING
 
 
 def find_dialect(head: bytes, *, encoding: str, is_whole: bool) -> CsvDialect:
@@ -60,7 +60,7 @@ def find_dialect(head: bytes, *, encoding: str, is_whole: bool) -> CsvDialect:
     best = max(attempts, key=lambda one: one.rank)
     if best.is_table:
         return best.dialect
-    if all(len(one.header) == 1 and one.fitting >= LEAST_FITTING for one in attempts) and is_short(best.header[0]):
+    if all(len(one.header) == 1 and one.fitting >= MIN_FITTING for one in attempts) and is_short(best.header[0]):
         return CsvDialect(encoding=encoding)
     raise ConfigError(f"is no CSV: with no separator do its lines have the same number of fields; {EXPECTED}")
 

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from penstock.errors import ConfigError
-from penstock.interfaces.scaffold.naming import refuse_doubled_headers
 from penstock.sources.formats.parquet_admission import spark_type_of
+from penstock.sources.inference.headers import refuse_doubled_headers
 from penstock.sources.inference.types import Kind
 
 PARQUET_MAGIC = b"PAR1"

@@ -14,10 +14,10 @@ import pandas as pd
 
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
-from penstock.interfaces.scaffold.naming import refuse_doubled_headers
 from penstock.sources.admission import format_of
 from penstock.sources.formats.csv_admission import HEADER_BYTES
 from penstock.sources.inference.dialect import cut_records, encoding_of, find_dialect
+from penstock.sources.inference.headers import refuse_doubled_headers
 from penstock.sources.inference.parquet import PARQUET_MAGIC, parquet_sample
 from penstock.sources.inference.types import Kind, kind_of, null_marker_of, wants_trim
 
