@@ -39,7 +39,7 @@ from series_setup import (
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline import stream
-from penstock.pipeline.microbatch import run_batch
+from penstock.pipeline.microbatch import run_microbatch
 
 PERIODS_PER_BATCH = 2
 WARM_UP_BATCHES = 5
@@ -50,14 +50,14 @@ FORECAST_SCHEMA = (
 )
 
 
-def run_batches(config: PipelineConfig, inbox: Path, *, n_series: int, n_batches: int) -> list[tuple[float, Any]]:
-    """Drop a file, run a micro-batch, n_batches times: the seconds of `run_batch` and the record of each."""
+def run_microbatches(config: PipelineConfig, inbox: Path, *, n_series: int, n_batches: int) -> list[tuple[float, Any]]:
+    """Drop a file, run a micro-batch, n_batches times: the seconds of `run_microbatch` and the record of each."""
     inbox.mkdir(parents=True)
     seconds: list[float] = []
 
     def measured(*arguments: Any, **options: Any) -> Any:
         before = time.perf_counter()
-        record = run_batch(*arguments, **options)
+        record = run_microbatch(*arguments, **options)
         seconds.append(time.perf_counter() - before)
         return record
 
@@ -67,7 +67,7 @@ def run_batches(config: PipelineConfig, inbox: Path, *, n_series: int, n_batches
         path = inbox / f"{batch:03d}.parquet"
         frame.to_parquet(path, index=False, row_group_size=len(frame) // 4)
         os.utime(path, (time.time() - 60, time.time() - 60))
-        with patch.object(stream, "run_batch", measured):
+        with patch.object(stream, "run_microbatch", measured):
             [record] = run_pipeline(config, job="bench", once=True, resume=False)
         results.append((seconds[-1], record))
         print(f"batch {batch}: {seconds[-1]:.2f} s", {k: round(v, 2) for k, v in record.seconds.items()}, flush=True)
@@ -164,7 +164,7 @@ def main() -> None:
         spark = session("bench")
         register_made_up_fleet(uri, folder, n_series=arguments.series)
         config = series_config(folder, uri)
-        batches = run_batches(
+        batches = run_microbatches(
             config, folder / "inbox", n_series=arguments.series, n_batches=WARM_UP_BATCHES + arguments.rounds
         )[WARM_UP_BATCHES:]
         plain, n_forecasts = plain_appends(spark, config, folder, rounds=arguments.rounds)

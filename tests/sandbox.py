@@ -20,7 +20,7 @@ from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.sources.admission import admit_files
-from penstock.sources.arrivals import Arrival
+from penstock.sources.checkpoint import Arrival
 from penstock.sources.reading import checked_rows
 from penstock.storage.files import LocalStorage, Storage
 from penstock.storage.routing import LocatedStorage
@@ -185,6 +185,6 @@ def checked_files(spark: SparkSession, sandbox: Sandbox, *contents: bytes, **dia
     source = SourceConfig(path=str(sandbox.inbox), csv=CsvDialect(**dialect))
     admitted = admit_files(arrivals, storage=LocalStorage(), source=source, contract=SMALL)
     assert [(file.verdict, file.reasons) for file in admitted] == [("accepted", ())] * len(files)
-    rows = checked_rows(spark, admitted, contract=SMALL, dialect=source.csv)
+    rows = checked_rows(spark, admitted, contract=SMALL, source=source)
     assert rows is not None
     return rows

@@ -44,9 +44,9 @@ class CsvDialect(Section):
 
 
 class SourceConfig(Section):
-    """Where files arrive. `format` is for names whose ending does not say it (.csv, .csv.gz, .parquet do)."""
+    """Where files arrive. `format` is for names whose ending does not say it (.csv, .jsonl, .parquet do)."""
 
-    format: Literal["csv", "parquet"] = "csv"
+    format: Literal["csv", "json", "parquet"] = "csv"
     path: Location
     max_files_per_trigger: int = Field(default=100, ge=1)
     path_glob_filter: str | None = None

@@ -7,16 +7,16 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, LedgerError
 from penstock.operations.doctor.checks import check_at_start
 from penstock.operations.doctor.executors import check_executors
+from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import check_ledger, read_state
+from penstock.pipeline.microbatch import run_planned
 from penstock.pipeline.opening import opened
-from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, fix_plan
+from penstock.pipeline.plan import Plan, fix_plan
 from penstock.pipeline.replay.abort import abort, is_fenced_off, is_given_up
-from penstock.pipeline.replay.late_observations import run_late_replay
 from penstock.pipeline.replay.planning import plan_late_replay, plan_quarantine_replay
 from penstock.pipeline.replay.plans import done_path, replay_path, unfinished_replay
-from penstock.pipeline.replay.quarantine import run_quarantine_replay
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 
@@ -63,13 +63,10 @@ def settle(pipeline: Pipeline, cut_off: Plan, *, aborts: bool) -> list[BatchReco
 
 
 def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:
-    match plan.replay:
-        case QuarantineReplay():
-            record = run_quarantine_replay(pipeline, plan, plan.replay)
-        case LateReplay():
-            record = run_late_replay(pipeline, plan, plan.replay)
-        case None:
-            raise LedgerError(f"{replay_path(pipeline.config, plan.batch_id)}: is not the plan of a replay")
+    path = replay_path(pipeline.config, plan.batch_id)
+    if plan.replay is None:
+        raise LedgerError(f"{path}: is not the plan of a replay")
+    record = run_planned(MicroBatch(pipeline=pipeline, plan=plan, plan_path=path))
     finish(pipeline, plan)
     return record
 

@@ -1,21 +1,20 @@
-"""The books of a micro-batch: what its tables hold, counted from what was committed, against what went in."""
+"""Row counts of a micro-batch, read back from its commits and reconciled with its input."""
 
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Self
 
 from pyspark.sql import DataFrame, SparkSession
 
 from penstock.errors import AccountingError
-from penstock.pipeline.context import Pipeline
-from penstock.pipeline.plan import Plan
+from penstock.pipeline.batch import MicroBatch
+from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES
 from penstock.sources.files import PlannedFile
 from penstock.spark.commit_log import Groups, committed_groups
 from penstock.spark.local_frames import local_frame
-from penstock.storage.delta_transactions import Transaction
-from penstock.timings import Timings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,17 +42,15 @@ class BatchRecord:
     seconds: dict[str, float]
 
     @classmethod
-    def of(
-        cls, pipeline: Pipeline, plan: Plan, counts: dict[str, FileCount], *, started_at: datetime, timings: Timings
-    ) -> "BatchRecord":
+    def of(cls, batch: MicroBatch, counts: dict[str, FileCount]) -> Self:
         """The record of a batch that is finished now."""
         return cls(
-            plan=plan,
-            pipeline=pipeline.config.pipeline,
+            plan=batch.plan,
+            pipeline=batch.pipeline.config.pipeline,
             counts=counts,
-            started_at=started_at,
+            started_at=batch.started_at,
             finished_at=datetime.now(UTC),
-            seconds=dict(timings.seconds),
+            seconds=dict(batch.timings.seconds),
         )
 
     @property
@@ -104,30 +101,32 @@ class BatchRecord:
         return file.path, file.length, status.modification_time if status else None, rows
 
 
-def count_batch(pipeline: Pipeline, plan: Plan, transaction: Transaction) -> dict[str, FileCount]:
-    """The counts by file, read back from the committed tables.
+def count_rows(batch: MicroBatch) -> dict[str, FileCount]:
+    """Rows by file, read back from the batch's commits; none for a recomputation, into which no row comes.
 
-    Raises AccountingError if a Parquet file's footer has another number of rows than came out.
+    Raises AccountingError if a file whose rows were counted at admission has another number of them.
     """
-    counts = committed_counts(pipeline, transaction)
-    for file in plan.files_with("accepted"):
+    if isinstance(batch.plan.replay, LateReplay):
+        return {}
+    counts = committed_counts(batch)
+    for file in batch.plan.files_with("accepted"):
         found = counts.get(file.path, FileCount()).rows
         if file.rows is not None and file.rows != found:
             raise AccountingError(
-                f"batch {plan.batch_id}: {file.path} has {file.rows} rows in its footer, but {found} came out "
+                f"batch {batch.plan.batch_id}: {file.path} has {file.rows} rows in its footer, but {found} came out "
                 "(scored and quarantined); the batch is not marked as done. Please report this with the file"
             )
     return counts
 
 
-def committed_counts(pipeline: Pipeline, transaction: Transaction) -> dict[str, FileCount]:
+def committed_counts(batch: MicroBatch) -> dict[str, FileCount]:
     """The counts by source file, over the accepted rows' table and the quarantine's rows."""
-    workload = workload_of(pipeline.config)
+    workload = workload_of(batch.pipeline.config)
     accepted, failed, quarantined = Counter[str](), Counter[str](), Counter[str]()
-    for (path, error), rows in groups(pipeline, workload.answers, transaction, column="error").items():
+    for (path, error), rows in groups(batch, workload.rows_table, column="error").items():
         accepted[path] += rows
         failed[path] += rows if error is not None and error not in workload.no_failures else 0
-    for (path, stage), rows in groups(pipeline, "quarantine", transaction, column="stage").items():
+    for (path, stage), rows in groups(batch, "quarantine", column="stage").items():
         quarantined[path] += rows if stage != "file" else 0
     return {
         path: FileCount(accepted=accepted[path], failed=failed[path], quarantined=quarantined[path])
@@ -135,6 +134,6 @@ def committed_counts(pipeline: Pipeline, transaction: Transaction) -> dict[str, 
     }
 
 
-def groups(pipeline: Pipeline, table: str, transaction: Transaction, *, column: str) -> Groups:
-    path = pipeline.config.table_path(table)
-    return committed_groups(pipeline.spark, pipeline.storage, path, transaction, column=column)
+def groups(batch: MicroBatch, table: str, *, column: str) -> Groups:
+    pipeline = batch.pipeline
+    return committed_groups(pipeline.spark, pipeline.storage, batch.table_path(table), batch.transaction, column=column)

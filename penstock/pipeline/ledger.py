@@ -14,7 +14,7 @@ from penstock.config.retention import table_names
 from penstock.errors import LedgerError
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.series.lags import rebuild_lags
-from penstock.sources.arrivals import batch_numbers, query_id_of
+from penstock.sources.checkpoint import batch_numbers, query_id_of
 from penstock.spark.commit_retry import commit
 from penstock.spark.tables import close_query, table_exists
 from penstock.storage.delta_reader import opened_table

@@ -12,14 +12,14 @@ from penstock.errors import PlanError
 from penstock.models.selection import Selection
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
-from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, check_plan_fits, fix_plan, plan_path, read_plan
+from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, fix_plan, plan_path, read_plan
 from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
 from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
-from penstock.sources.arrivals import Arrival, arrivals
+from penstock.sources.checkpoint import Arrival, arrivals
 from penstock.sources.files import PlannedFile
-from penstock.sources.parquet_damage import without_damage
 from penstock.sources.reading import accepted_rows, checked_rows
+from penstock.sources.verification import without_damage
 from penstock.spark.errors import SPARK_ERRORS
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,6 @@ def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
             f"{path}: is a plan of query {plan.query_id}, and the checkpoint is of query {query_id}: was it emptied in "
             "part only? Start with --resume-from-ledger and a checkpoint folder that does not exist"
         )
-    check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=config.meaning_hash)
     return plan
 
 
@@ -128,7 +127,7 @@ def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int)
 
     def probe_rows() -> DataFrame | None:
         accepted = [file for file in files if file.verdict == "accepted"]
-        rows = checked_rows(pipeline.spark, accepted, contract=pipeline.contract, dialect=config.source.csv)
+        rows = checked_rows(pipeline.spark, accepted, contract=pipeline.contract, source=config.source)
         if rows is None:
             return None
         return workload_of(config).model_rows(pipeline, accepted_rows(rows, pipeline.contract), accepted)

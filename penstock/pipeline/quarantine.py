@@ -10,7 +10,7 @@ from penstock.spark.local_frames import local_frame
 FILE_COLUMNS = "stage string, reasons array<string>, raw string, header string, source_file string"
 
 
-def quarantined(spark: SparkSession, plan: Plan, rejected: DataFrame | None) -> DataFrame:
+def quarantine_rows(spark: SparkSession, plan: Plan, rejected: DataFrame | None) -> DataFrame:
     """The quarantine's columns without query_id and batch_id: stage is `file`, `parse` (the row as a whole) or
     `contract` (its fields or rules)."""
     files = [("file", list(file.reasons), None, None, file.path) for file in plan.files_with("refused")]

@@ -9,10 +9,11 @@ from penstock.models.registry import Registry
 from penstock.models.scoring import build_scorer
 from penstock.models.trust import named_version
 from penstock.schemas.contract import Contract
-from penstock.schemas.tables import spark_type
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
-from penstock.sources.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
+from penstock.sources.formats import FORMATS
+from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.rules import check_rules
+from penstock.spark.functions import quoted
 from penstock.storage.paths import literal_glob, normal_path_column
 
 
@@ -55,23 +56,9 @@ def scored_stream(spark: SparkSession, config: PipelineConfig) -> DataFrame:
 def raw_stream(spark: SparkSession, config: PipelineConfig, contract: Contract) -> DataFrame:
     """Uncast rows with the columns that `check_rows` takes."""
     source = config.source
-    is_csv = source.format == "csv"
-    columns = [
-        f"{quoted(field.source)} {'string' if is_csv else spark_type(field).simpleString()}"
-        for field in contract.fields
-    ]
-    reader = spark.readStream.schema(", ".join(columns)).option("recursiveFileLookup", "true")
+    way = FORMATS[source.format].stream_reader(source, contract)
+    reader = spark.readStream.schema(way.schema).options(**way.options).option("recursiveFileLookup", "true")
     reader = reader.option("maxFilesPerTrigger", source.max_files_per_trigger)
-    if is_csv:
-        dialect = source.csv
-        options = parser_options(dialect) | {
-            "header": "true",
-            "enforceSchema": "false",
-            "encoding": dialect.encoding,
-            "multiLine": str(dialect.multi_line).lower(),
-        }
-        del options["columnNameOfCorruptRecord"]
-        reader = reader.options(**options)
     rows = reader.format(source.format).load(literal_glob(source.path))
     return rows.select(
         *[F.col(quoted(field.source)).alias(field.name) for field in contract.fields],

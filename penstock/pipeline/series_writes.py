@@ -8,6 +8,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.models.scoring import version_columns
+from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.series.forecasts import answered, forecast_rows, observation_rows
@@ -15,38 +16,28 @@ from penstock.series.windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arran
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 from penstock.spark.merge import merge_once
-from penstock.spark.tables import append_once, table_at
-from penstock.storage.delta_transactions import Transaction
-from penstock.timings import Timings
+from penstock.spark.tables import table_at
 
 
-def write_series(
-    pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, timings: Timings
-) -> None:
+def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
     """Forecast every new observation, and write in the fixed order. Every append and merge is idempotent."""
-    config, series = pipeline.config, pipeline.config.the_series
+    pipeline, plan, series = batch.pipeline, batch.plan, batch.pipeline.config.the_series
     windows = batch_windows(pipeline, accepted, plan.files_with("accepted", "replayed"), lags_version=plan.lags_version)
     answers = answered(
         windows.crossJoin(F.broadcast(batch_stamp(pipeline, plan))),
         scoring_of(pipeline, plan),
         series,
-        latest_only=config.forecast.at == "latest",
+        latest_only=pipeline.config.forecast.at == "latest",
     )
-    with persisted(answers) as batch:
-        with timings.measure("forecasts"):
+    with persisted(answers) as scored:
+        batch.append(forecast_rows(scored, series, model=version_columns(plan.champion)), "forecasts")
+        with batch.timings.measure("observations"):
+            observed = observation_rows(mark_revisions(pipeline, plan, scored), series)
+        batch.append(observed, "observations")
+        with batch.timings.measure("lags"):
             pipeline.lease.check()
-            append_once(
-                forecast_rows(batch, series, model=version_columns(plan.champion)),
-                config.table_path("forecasts"),
-                transaction,
-            )
-        with timings.measure("observations"):
-            pipeline.lease.check()
-            rows = observation_rows(mark_revisions(pipeline, plan, batch), series)
-            append_once(rows, config.table_path("observations"), transaction)
-        with timings.measure("lags"):
-            pipeline.lease.check()
-            merge_once(new_lags(batch, series), config.table_path("lags"), transaction, keys=("series_id", "slot"))
+            newest = new_lags(scored, series)
+            merge_once(newest, batch.table_path("lags"), batch.transaction, keys=("series_id", "slot"))
 
 
 def scoring_of(pipeline: Pipeline, plan: Plan) -> Callable[[DataFrame], DataFrame]:

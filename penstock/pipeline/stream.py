@@ -18,9 +18,10 @@ from penstock.logs import in_batch
 from penstock.models.prefetch import Preparation
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.microbatch import run_batch
+from penstock.pipeline.microbatch import run_microbatch
 from penstock.pipeline.stop_file import StopFile
-from penstock.sources.arrivals import file_stream, query_id_of
+from penstock.sources.checkpoint import query_id_of
+from penstock.sources.file_stream import file_stream
 from penstock.spark.errors import SPARK_ERRORS
 
 POLL_SECONDS = 1
@@ -133,7 +134,7 @@ class StreamRunner:
             query_id = query_id_of(pipeline.storage, pipeline.config.checkpoint)
             if query_id is None:
                 raise PenstockError(f"{pipeline.config.checkpoint}/metadata vanished; restore the checkpoint")
-            record = run_batch(pipeline, query_id=query_id, batch_id=batch_id)
+            record = run_microbatch(pipeline, query_id=query_id, batch_id=batch_id)
         except Exception as error:
             # Spark wraps what is raised here in a text; the error itself is kept for `run`.
             self._batch_error = error

@@ -11,6 +11,7 @@ from pyspark.sql.types import DataType
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.fleet_check import fleet_incompatibility
 from penstock.models.scoring import Scorer, version_columns
+from penstock.pipeline.batch import MicroBatch, StagedWrites
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_writes import new_windows, write_series
@@ -19,28 +20,18 @@ from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, pr
 from penstock.series.forecasts import REASONS, window_contract
 from penstock.sources.files import PlannedFile
 from penstock.spark.tables import column_type, lasting_version, prepare_append
-from penstock.storage.delta_transactions import Transaction
-from penstock.timings import Timings
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Those of a batch, none of them in a table yet. write: put them there, each append and merge at most once.
-    rows: how many accepted rows were read for it; None: none yet, or not known."""
-
-    write: Callable[[], None]
-    rows: int | None = None
 
 
 class Workload(Protocol):
-    """rows or series. Tables that are only appended to; `answers` is the one with a row for each accepted row."""
+    """rows or series."""
 
     @property
-    def answers(self) -> str: ...
+    def rows_table(self) -> str:
+        """The table with a row for each accepted row."""
 
     @property
     def no_failures(self) -> tuple[str, ...]:
-        """Values of `error` in that table that are no failures of the model."""
+        """Values of `error` in rows_table that are no failures of the model."""
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         """What the model's inputs are taken from."""
@@ -58,17 +49,15 @@ class Workload(Protocol):
 
     @property
     def reads_once(self) -> bool:
-        """Whether the answers are made in one pass over the accepted rows."""
+        """Whether its tables are made in one pass over the accepted rows."""
 
-    def prepare(
-        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, timings: Timings
-    ) -> Answers:
-        """All that can be done before the batch's first commit."""
+    def stage(self, batch: MicroBatch, accepted: DataFrame) -> StagedWrites:
+        """Score the accepted rows: all that can be done before the batch's first commit."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    answers: str = "predictions"
+    rows_table: str = "predictions"
     no_failures: tuple[str, ...] = ()
     reads_once: bool = True
 
@@ -79,7 +68,7 @@ class Rows:
         return [predictions(contract, prediction())]
 
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
-        table = column_type(spark, config.table_path(self.answers), "prediction")
+        table = column_type(spark, config.table_path(self.rows_table), "prediction")
         if table is None or scorer.prediction_type.simpleString() == table.simpleString():
             return ""
         return (
@@ -92,20 +81,18 @@ class Rows:
     def model_rows(self, pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
         return accepted
 
-    def prepare(
-        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, timings: Timings
-    ) -> Answers:
+    def stage(self, batch: MicroBatch, accepted: DataFrame) -> StagedWrites:
         """The rows are scored and written here; what is left is the commit."""
-        frame = prediction_rows(pipeline, plan, accepted)
-        with timings.measure(self.answers):
-            append = prepare_append(frame, pipeline.config.table_path(self.answers), transaction)
+        with batch.timings.measure(self.rows_table):
+            frame = prediction_rows(batch.pipeline, batch.plan, accepted)
+            append = prepare_append(frame, batch.table_path(self.rows_table), batch.transaction)
 
-        def write() -> None:
-            pipeline.lease.check()
-            with timings.measure(self.answers):
+        def commit() -> None:
+            batch.pipeline.lease.check()
+            with batch.timings.measure(self.rows_table):
                 append.commit()
 
-        return Answers(write=write, rows=append.rows)
+        return StagedWrites(commit=commit, rows=append.rows)
 
 
 def prediction_rows(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> DataFrame:
@@ -128,7 +115,7 @@ def prediction_rows(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> Data
 
 @dataclass(frozen=True)
 class Series:
-    answers: str = "observations"
+    rows_table: str = "observations"
     no_failures: tuple[str, ...] = REASONS
     reads_once: bool = False
 
@@ -149,10 +136,8 @@ class Series:
     def model_rows(self, pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
         return new_windows(pipeline, accepted, files)
 
-    def prepare(
-        self, pipeline: Pipeline, plan: Plan, accepted: DataFrame, transaction: Transaction, timings: Timings
-    ) -> Answers:
-        return Answers(write=lambda: write_series(pipeline, plan, accepted, transaction, timings))
+    def stage(self, batch: MicroBatch, accepted: DataFrame) -> StagedWrites:
+        return StagedWrites(commit=lambda: write_series(batch, accepted))
 
 
 def workload_of(config: PipelineConfig) -> Workload:

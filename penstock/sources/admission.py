@@ -5,16 +5,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
-from penstock.sources.arrivals import Arrival
+from penstock.sources.checkpoint import Arrival
 from penstock.sources.files import PlannedFile, refused_file
-from penstock.sources.formats.csv_admission import admit_csv
-from penstock.sources.formats.parquet_admission import admit_parquet
+from penstock.sources.formats import format_of
 from penstock.sources.settling import VANISHED, Settled, settle
 from penstock.storage.files import Storage, is_of_content, trouble_with
 
 WORKERS = 16
-CSV_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz")
-PARQUET_ENDINGS = (".parquet", ".pq")
 #: What a local disk raises of one file while the others can be read. S3 raises neither: a right that is missing there
 #: may be that of the whole bucket, or of its KMS key.
 OF_ONE_FILE = (PermissionError, IsADirectoryError)
@@ -45,9 +42,8 @@ def admit_file(
     if status.length == 0:
         return refused_file(path=path, status=status, reasons=["file: is empty (0 bytes)"])
     try:
-        if format_of(path, default=source.format) == "parquet":
-            return admit_parquet(path, status, storage=storage, contract=contract)
-        return admit_csv(path, status, storage=storage, dialect=source.csv, contract=contract)
+        of_file = format_of(path, default=source.format)
+        return of_file.admit(path, status, storage=storage, source=source, contract=contract)
     except FileNotFoundError as error:
         return refused_as_gone(path, error, storage=storage)
     except OSError as error:
@@ -61,11 +57,3 @@ def refused_as_gone(path: str, error: FileNotFoundError, *, storage: Storage) ->
     if storage.status(path) is not None:
         raise trouble_with(path, error) from None
     return refused_file(path=path, status=None, reasons=[VANISHED])
-
-
-def format_of(path: str, *, default: str) -> str:
-    """The ending of a file's name decides; a name without a known ending has the pipeline's format."""
-    name = path.lower()
-    if name.endswith(PARQUET_ENDINGS):
-        return "parquet"
-    return "csv" if name.endswith(CSV_ENDINGS) else default

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 
 from penstock.schemas.contract import Contract, Field, Rule
 from penstock.schemas.tables import spark_type
-from penstock.sources.rows import HEADER, IS_HEADER, NUMBER, RAW, ROW_REASON, SOURCE_FILE
-from penstock.spark.functions import parse_number
+from penstock.sources.row_columns import HEADER, IS_HEADER, PARSED, RAW, ROW_REASON, SOURCE_FILE
+from penstock.spark.functions import all_of, parse_number
 
 ACCEPTED = "_accepted"
 REASONS = "reasons"
@@ -77,12 +77,9 @@ def check_expressions(contract: Contract, types: tuple[tuple[str, str], ...]) ->
 
 
 def is_accepted(contract: Contract, given: dict[str, str]) -> Column:
-    accepted = F.col(ROW_REASON).isNull() & ~F.col(IS_HEADER)
-    for field in contract.fields:
-        accepted = accepted & ~is_bad(field, given[field.name])
-    for rule in contract.rules:
-        accepted = accepted & holds(rule)
-    return accepted
+    fields_are_good = [~is_bad(field, given[field.name]) for field in contract.fields]
+    rules_hold = [holds(rule) for rule in contract.rules]
+    return all_of([F.col(ROW_REASON).isNull(), ~F.col(IS_HEADER), *fields_are_good, *rules_hold])
 
 
 def all_reasons(contract: Contract, given: dict[str, str]) -> Column:
@@ -105,11 +102,7 @@ def all_reasons(contract: Contract, given: dict[str, str]) -> Column:
 
 def is_judgeable(rule: Rule, contract: Contract, given: dict[str, str]) -> Column:
     """A rule over a field that is bad already says nothing new."""
-    judgeable = F.lit(True)
-    for field in contract.fields:
-        if rule.mentions(field.name):
-            judgeable = judgeable & ~is_bad(field, given[field.name])
-    return judgeable
+    return all_of([~is_bad(field, given[field.name]) for field in contract.fields if rule.mentions(field.name)])
 
 
 def holds(rule: Rule) -> Column:
@@ -148,8 +141,8 @@ def reason_against(field: Field) -> Column:
 def typed(field: Field, given: dict[str, str]) -> Column:
     """The field's value: read as a number with its line, or cast."""
     cast = cast_field(F.col(field.name), given[field.name], field)
-    number = NUMBER + field.name
-    return F.coalesce(F.col(number), cast) if number in given else cast
+    parsed = PARSED + field.name
+    return F.coalesce(F.col(parsed), cast) if parsed in given else cast
 
 
 def cast_field(value: Column, given: str, field: Field) -> Column:

@@ -1,7 +1,9 @@
 """Files that arrived, each with its verdict and its layout, as a plan keeps them."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
+
+from pydantic import model_validator
 
 from penstock.config.sections import FrozenModel
 from penstock.storage.files import FileStatus
@@ -11,17 +13,17 @@ from penstock.storage.files import FileStatus
 Verdict = Literal["accepted", "refused", "done", "replayed"]
 
 
-class CsvLayout(FrozenModel):
-    """header_line: the file's first line, as text. columns: its fields, in the file's order."""
+class Layout(FrozenModel):
+    """How a file is read; files of one layout are read together. format: its name in `formats.FORMATS`.
 
-    header_line: str
-    columns: tuple[str, ...]
+    header: the first line of a file with column names, as text. columns: its fields, in the file's order. types: where
+    the file has types, the Spark type (DDL) of each contract column, by the column's source name.
+    """
 
-
-class ParquetLayout(FrozenModel):
-    """types: the Spark type (DDL) in the file of each contract column, by the column's source name."""
-
-    types: tuple[tuple[str, str], ...]
+    format: str
+    header: str | None = None
+    columns: tuple[str, ...] = ()
+    types: tuple[tuple[str, str], ...] = ()
 
 
 class PlannedFile(FrozenModel):
@@ -33,14 +35,44 @@ class PlannedFile(FrozenModel):
     length: int | None = None
     modified_milliseconds: int | None = None
     rows: int | None = None
-    csv: CsvLayout | None = None
-    parquet: ParquetLayout | None = None
+    layout: Layout | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_plan_of_version_0_1(cls, values: Any) -> Any:
+        """Plans of 0.1 have `csv` (header_line, columns) or `parquet` (types) in place of `layout`."""
+        if not isinstance(values, dict) or not {"csv", "parquet"} & values.keys():
+            return values
+        csv, parquet = values.get("csv"), values.get("parquet")
+        layout = None
+        if csv is not None:
+            layout = {"format": "csv", "header": csv["header_line"], "columns": csv["columns"]}
+        elif parquet is not None:
+            layout = {"format": "parquet", "types": parquet["types"]}
+        return {**{name: values[name] for name in values if name not in ("csv", "parquet")}, "layout": layout}
+
+    @property
+    def the_layout(self) -> Layout:
+        if self.layout is None:
+            raise ValueError(f"{self.path} has no layout; only accepted files are read")
+        return self.layout
 
     @property
     def status(self) -> FileStatus | None:
         if self.length is None or self.modified_milliseconds is None:
             return None
         return FileStatus(length=self.length, modified_milliseconds=self.modified_milliseconds)
+
+
+def accepted_file(*, path: str, status: FileStatus, layout: Layout, rows: int | None = None) -> PlannedFile:
+    return PlannedFile(
+        path=path,
+        verdict="accepted",
+        length=status.length,
+        modified_milliseconds=status.modified_milliseconds,
+        rows=rows,
+        layout=layout,
+    )
 
 
 def refused_file(*, path: str, status: FileStatus | None, reasons: Sequence[str]) -> PlannedFile:

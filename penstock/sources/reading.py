@@ -7,40 +7,32 @@ from itertools import groupby
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
 from penstock.sources.files import PlannedFile
-from penstock.sources.rows import HEADER, IS_HEADER, RAW, SOURCE_FILE, read_csv, read_parquet
+from penstock.sources.formats import FORMATS
+from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, SOURCE_FILE
 
 OCCURRENCE = "_occurrence"
 
 
 def checked_rows(
-    spark: SparkSession, files: Iterable[PlannedFile], *, contract: Contract, dialect: CsvDialect
+    spark: SparkSession, files: Iterable[PlannedFile], *, contract: Contract, source: SourceConfig
 ) -> DataFrame | None:
     """All rows of the accepted files with their verdict (see `check_rows`); None where there is no such file.
 
     One read for each distinct layout: CSV files with the same header line, Parquet files with the same types.
     """
-    groups = groupby(sorted(files, key=layout_key), key=layout_key)
-    frames = [
-        check_rows(read_group(spark, list(group), contract=contract, dialect=dialect), contract) for _, group in groups
+    groups = [list(group) for _, group in groupby(sorted(files, key=layout_key), key=layout_key)]
+    read = [
+        FORMATS[group[0].the_layout.format].read(spark, group, source=source, contract=contract) for group in groups
     ]
-    return reduce(DataFrame.unionByName, frames) if frames else None
+    return reduce(DataFrame.unionByName, [check_rows(rows, contract) for rows in read]) if read else None
 
 
 def layout_key(file: PlannedFile) -> str:
-    return (file.csv or file.parquet or file).model_dump_json()
-
-
-def read_group(spark: SparkSession, files: list[PlannedFile], *, contract: Contract, dialect: CsvDialect) -> DataFrame:
-    paths = [file.path for file in files]
-    if files[0].csv:
-        return read_csv(spark, paths, layout=files[0].csv, contract=contract, dialect=dialect)
-    if files[0].parquet:
-        return read_parquet(spark, paths, layout=files[0].parquet, contract=contract)
-    raise ValueError(f"{paths[0]} has no layout; only accepted files are read")
+    return file.the_layout.model_dump_json()
 
 
 def accepted_rows(checked: DataFrame, contract: Contract) -> DataFrame:

@@ -1,10 +1,12 @@
-"""Columns that our own classes in the JVM compute (jvm/src/io/penstock/rows)."""
+"""Column functions that Spark lacks: those of our own classes in the JVM (jvm/src/io/penstock/rows), and a few more."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from operator import and_, or_
 from typing import Any
 
 from pyspark import SparkContext
 from pyspark.sql import Column
+from pyspark.sql import functions as F
 from pyspark.sql.classic.column import Column as ClassicColumn
 
 from penstock.config.pipeline import CsvDialect
@@ -20,6 +22,17 @@ def split_plain_line(line: Column, types: Mapping[str, str], *, dialect: CsvDial
     splitter = rows_package().PlainLine
     characters = dialect.separator, dialect.quote, dialect.escape
     return column(splitter.split(line._jc, struct, *characters, dialect.null_marker, dialect.trim))
+
+
+def split_json_line(line: Column, names: Sequence[str], *, reason: str, refuse_others: bool) -> Column:
+    """`line`, a JSON object, as a struct of the texts of its members `names`: a string's content, a number as it is
+    written, other values as their JSON; null for what is null or not there.
+
+    The field called `reason` says why the line can't be used, null if it can; with refuse_others a member of another
+    name is a reason.
+    """
+    types = ", ".join(f"{quoted(name)} string" for name in [*names, reason])
+    return column(rows_package().JsonLine.split(line._jc, types, refuse_others))
 
 
 def parse_number(text: Column, number_type: str) -> Column:
@@ -41,3 +54,27 @@ def rows_package() -> Any:
 def column(java_column: Any) -> Column:
     made: Column = ClassicColumn(java_column)
     return made
+
+
+def all_of(conditions: Sequence[Column]) -> Column:
+    """Whether all conditions are true; true for none."""
+    return balanced(and_, conditions) if conditions else F.lit(True)
+
+
+def any_of(conditions: Sequence[Column]) -> Column:
+    """Whether one of the conditions is true; false for none."""
+    return balanced(or_, conditions) if conditions else F.lit(False)
+
+
+def balanced(operator: Callable[[Column, Column], Column], conditions: Sequence[Column]) -> Column:
+    """Folded by halves: Catalyst descends as deep as an expression is nested, and 300 columns in a row overflow its
+    stack."""
+    if len(conditions) == 1:
+        return conditions[0]
+    middle = len(conditions) // 2
+    return operator(balanced(operator, conditions[:middle]), balanced(operator, conditions[middle:]))
+
+
+def quoted(name: str) -> str:
+    """A column's name as SQL has it, whatever characters are in it."""
+    return "`" + name.replace("`", "``") + "`"

@@ -17,8 +17,8 @@ from penstock.operations.reconcile.files import State
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.sources.admission import admit_files
-from penstock.sources.arrivals import Arrival
-from penstock.sources.formats.csv_admission import OTHER_COMPRESSIONS
+from penstock.sources.checkpoint import Arrival
+from penstock.sources.formats.compression import OTHER_COMPRESSIONS
 from penstock.sources.settling import settle
 
 PERMUTED = tuple(reversed(MEASUREMENTS))

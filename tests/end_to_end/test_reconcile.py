@@ -20,7 +20,8 @@ from penstock.operations.reconcile import reconcile as reconcile_module
 from penstock.operations.reconcile.files import State
 from penstock.operations.reconcile.reconcile import Reconciliation, reconcile
 from penstock.operations.reconcile.report import as_text
-from penstock.sources.arrivals import file_stream, whole_log
+from penstock.sources.checkpoint import whole_log
+from penstock.sources.file_stream import file_stream
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import LocalStorage
 

@@ -259,7 +259,7 @@ def test_a_replay_waits_for_the_batch_that_was_cut_off(sandbox: Sandbox, monkeyp
     sandbox.drop("a.csv", csv_file(WINE))
     with monkeypatch.context() as patch:
         patch.setattr(
-            "penstock.pipeline.microbatch.write_marker", lambda *arguments: (_ for _ in ()).throw(PowerCutError())
+            "penstock.pipeline.microbatch.commit_marker", lambda *arguments: (_ for _ in ()).throw(PowerCutError())
         )
         with pytest.raises(PowerCutError):
             sandbox.run()

@@ -13,7 +13,7 @@ from penstock.errors import LeaseError
 from penstock.models.prefetch import Preparation
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.lease import Holder, Lease, file_path, lease_path, read_holder
-from penstock.pipeline.microbatch import run_batch
+from penstock.pipeline.microbatch import run_microbatch
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_who_finished_the_batch_in_its_place_is_named(quiet: Sandbox, monkeypatc
     quiet.drop("a.csv", csv_file(WINE))
 
     def overtaken(pipeline: Pipeline, **batch: Any) -> object:
-        record = run_batch(pipeline, **batch)
+        record = run_microbatch(pipeline, **batch)
         commits = quiet.root / "checkpoint" / "commits"
         (commits / "0").write_text('v1\n{"nextBatchWatermarkMs":0}')
         other = replace(Holder.this_process("score_stream"), host="elsewhere", pid=77)
@@ -55,6 +55,6 @@ def test_who_finished_the_batch_in_its_place_is_named(quiet: Sandbox, monkeypatc
             time.sleep(0.05)
         return record
 
-    monkeypatch.setattr("penstock.pipeline.stream.run_batch", overtaken)
+    monkeypatch.setattr("penstock.pipeline.stream.run_microbatch", overtaken)
     with pytest.raises(LeaseError, match=r"the lease is lost: score_stream, pid 77 on elsewhere.* holds it now"):
         stream(quiet)

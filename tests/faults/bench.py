@@ -20,7 +20,7 @@ from faults.killing import kill_session, signal_all
 from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.stop_file import StopFile
-from penstock.sources.arrivals import batch_numbers
+from penstock.sources.checkpoint import batch_numbers
 
 PROJECT = Path(__file__).parents[2]
 #: How long to wait for what must come: only a test that fails waits so long, a slow machine is no failure.

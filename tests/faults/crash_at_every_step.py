@@ -7,7 +7,7 @@ from sandbox import Sandbox
 from faults.bench import Bench, process, run_until
 from faults.feeds import FEEDS, Feed, delivered
 from faults.result import Fault, Progress, Seen
-from penstock.sources.arrivals import batch_numbers
+from penstock.sources.checkpoint import batch_numbers
 
 WHENS = ("after", "within", "before")
 

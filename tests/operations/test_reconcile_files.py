@@ -3,7 +3,7 @@ import pytest
 from penstock.operations.reconcile.files import Delivery, Placing, Progress, State, Stream, deliveries
 from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker, Tally
 from penstock.pipeline.replay.plans import REPLAY_QUERY
-from penstock.sources.arrivals import Logged
+from penstock.sources.checkpoint import Logged
 from penstock.storage.files import FileStatus
 
 BATCH = Batch("q", 0)

@@ -1,3 +1,4 @@
+import json
 import os
 from datetime import UTC, datetime
 
@@ -6,7 +7,7 @@ import pytest
 from penstock.errors import PlanError
 from penstock.models.pinned import PinnedModel
 from penstock.pipeline.plan import Plan, check_files_unchanged, check_plan_fits, fix_plan, plan_path, read_plan
-from penstock.sources.files import CsvLayout, ParquetLayout, PlannedFile, refused_file
+from penstock.sources.files import Layout, PlannedFile, refused_file
 from penstock.storage.files import FileStatus, LocalStorage
 
 STORAGE = LocalStorage()
@@ -58,15 +59,35 @@ def test_a_plan_survives_its_file(checkpoint):
             verdict="accepted",
             length=10,
             modified_milliseconds=1_700_000_000_123,
-            csv=CsvLayout(header_line='"a b";\tc', columns=("a b", "\tc")),
+            layout=Layout(format="csv", header='"a b";\tc', columns=("a b", "\tc")),
         ),
-        PlannedFile(path="/in/b.parquet", verdict="accepted", rows=0, parquet=ParquetLayout(types=(("a", "double"),))),
+        PlannedFile(
+            path="/in/b.parquet", verdict="accepted", rows=0, layout=Layout(format="parquet", types=(("a", "double"),))
+        ),
         PlannedFile(path="/in/c.csv", verdict="refused", reasons=("file: is empty", 'he said "no"')),
         PlannedFile(path="/in/d.csv", verdict="done"),
         refused_versions={"8": "fails"},
     )
     assert fix_plan(STORAGE, path_of(checkpoint), plan) == plan
     assert read_plan(STORAGE, path_of(checkpoint)) == plan
+
+
+def test_a_plan_of_version_0_1_is_read(checkpoint):
+    new = make_plan(
+        PlannedFile(
+            path="/in/a.csv", verdict="accepted", layout=Layout(format="csv", header="a,b", columns=("a", "b"))
+        ),
+        PlannedFile(path="/in/b.parquet", verdict="accepted", layout=Layout(format="parquet", types=(("a", "int"),))),
+        PlannedFile(path="/in/c.csv", verdict="done"),
+    )
+    content = json.loads(new.model_dump_json())
+    for file in content["files"]:
+        del file["layout"]
+        file |= {"csv": None, "parquet": None}
+    content["files"][0]["csv"] = {"header_line": "a,b", "columns": ["a", "b"]}
+    content["files"][1]["parquet"] = {"types": [["a", "int"]]}
+    STORAGE.create(path_of(checkpoint), json.dumps(content).encode())
+    assert read_plan(STORAGE, path_of(checkpoint)) == new
 
 
 def test_a_plan_lies_beside_the_checkpoint(checkpoint):

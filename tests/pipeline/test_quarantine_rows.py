@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from penstock.pipeline.replay.quarantine_rows import judge_json
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.casts import ACCEPTED, REASONS
+from penstock.sources.formats.parquet import check_json
 
 #: (type of the field, value in the JSON, value in the table)
 TAKEN: list[tuple[str, str, Any]] = [
@@ -45,7 +45,7 @@ def judged(spark: SparkSession, kind: str, value: str) -> Any:
     raw = f'{{"note":"{QUOTED}:1,\\"{QUOTED}\\":2","{QUOTED}":{value},"last":3}}'
     kept = spark.createDataFrame([(raw, "/in/a.parquet")], "raw string, source_file string")
     fields = (Field(name="note", type="string"), Field(name="value", source=SOURCE, type=kind))
-    return judge_json(kept, Contract(fields=fields)).first()
+    return check_json(kept, Contract(fields=fields)).first()
 
 
 @pytest.mark.parametrize(("kind", "value", "expected"), TAKEN)

@@ -12,8 +12,8 @@ from penstock.config.pipeline import S3Config, SourceConfig
 from penstock.errors import StorageError
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.admission import admit_files
-from penstock.sources.arrivals import Arrival
-from penstock.sources.parquet_damage import without_damage
+from penstock.sources.checkpoint import Arrival
+from penstock.sources.verification import without_damage
 from penstock.storage.s3 import S3Storage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))

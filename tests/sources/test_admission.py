@@ -10,8 +10,9 @@ import pytest
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import StorageError
 from penstock.schemas.contract import Contract, Field
-from penstock.sources.admission import admit_files, format_of
-from penstock.sources.arrivals import Arrival
+from penstock.sources.admission import admit_files
+from penstock.sources.checkpoint import Arrival
+from penstock.sources.formats import format_of
 from penstock.storage.files import LocalStorage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))
@@ -34,13 +35,13 @@ EARLIER = time.time() - 60
 )
 @pytest.mark.parametrize("default", ["csv", "parquet"])
 def test_the_ending_of_the_name_decides(path, expected, default):
-    assert format_of(path, default=default) == expected
+    assert format_of(path, default=default).name == expected
 
 
 @pytest.mark.parametrize("path", ["/in/a", "/in/a.dat", "/in.parquet/a", "/in/a.csv.bak", "/in/a.parquet.old"])
 @pytest.mark.parametrize("default", ["csv", "parquet"])
 def test_without_a_known_ending_the_pipelines_format_counts(path, default):
-    assert format_of(path, default=default) == default
+    assert format_of(path, default=default).name == default
 
 
 @pytest.fixture
@@ -198,4 +199,4 @@ def test_no_arrivals_are_no_files(inbox):
 def test_the_dialect_of_the_pipeline_is_used(inbox):
     inbox.put("a.csv", b"y;x\n1;2\n")
     (file,) = inbox.admit("a.csv", csv={"separator": ";"})
-    assert file.csv.columns == ("y", "x")
+    assert file.layout.columns == ("y", "x")

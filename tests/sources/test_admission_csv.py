@@ -3,10 +3,10 @@ import os
 
 import pytest
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.pipeline import CsvDialect, SourceConfig
 from penstock.schemas.contract import Contract, Field
-from penstock.sources.formats import csv_admission
-from penstock.sources.formats.csv_admission import admit_csv
+from penstock.sources.formats import compression, csv, csv_header
+from penstock.sources.formats.csv import Csv
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
@@ -24,11 +24,11 @@ def admit(tmp_path):
     def admit_content(content, *, name="a.csv", extra_columns="ignore", **dialect):
         path = tmp_path / name
         path.write_bytes(content)
-        return admit_csv(
+        return Csv().admit(
             str(path),
             STORAGE.status(str(path)),
             storage=STORAGE,
-            dialect=CsvDialect(**dialect),
+            source=SourceConfig(path="in", csv=CsvDialect(**dialect)),
             contract=Contract(fields=FIELDS, extra_columns=extra_columns),
         )
 
@@ -38,9 +38,9 @@ def admit(tmp_path):
 def test_a_file_with_the_columns_is_accepted(admit):
     file = admit(HEADER + ROW)
     assert (file.verdict, file.reasons) == ("accepted", ())
-    assert file.csv.header_line == "alcohol,pH,free so2"
-    assert file.csv.columns == ("alcohol", "pH", "free so2")
-    assert (file.length, file.rows, file.parquet) == (31, None, None)
+    assert file.layout.header == "alcohol,pH,free so2"
+    assert file.layout.columns == ("alcohol", "pH", "free so2")
+    assert (file.length, file.rows, file.layout.types) == (31, None, ())
 
 
 def test_a_header_alone_is_accepted(admit):
@@ -48,13 +48,13 @@ def test_a_header_alone_is_accepted(admit):
 
 
 def test_the_files_order_is_kept(admit):
-    assert admit(b"free so2,alcohol,pH\n").csv.columns == ("free so2", "alcohol", "pH")
+    assert admit(b"free so2,alcohol,pH\n").layout.columns == ("free so2", "alcohol", "pH")
 
 
 def test_every_missing_column_is_a_reason(admit):
     file = admit(b"alcohol,x\n")
     assert file.verdict == "refused"
-    assert file.csv is None
+    assert file.layout is None
     assert file.reasons == ("header: column 'pH' is missing", "header: column 'free so2' is missing")
 
 
@@ -82,40 +82,42 @@ def test_a_name_of_the_contract_is_no_hint_for_another(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(b"column_a\n")
     contract = Contract(fields=(Field(name="column_a", type="double"), Field(name="column_b", type="double")))
-    file = admit_csv(str(path), STORAGE.status(str(path)), storage=STORAGE, dialect=CsvDialect(), contract=contract)
+    file = Csv().admit(
+        str(path), STORAGE.status(str(path)), storage=STORAGE, source=SourceConfig(path="in"), contract=contract
+    )
     assert file.reasons == ("header: column 'column_b' is missing",)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
 def test_every_line_end_is_one(admit, end):
     file = admit(b"alcohol,pH,free so2" + end + b"1,2,3" + end)
-    assert (file.verdict, file.csv.header_line) == ("accepted", "alcohol,pH,free so2")
+    assert (file.verdict, file.layout.header) == ("accepted", "alcohol,pH,free so2")
 
 
 def test_a_byte_order_mark_is_no_part_of_a_name(admit):
     file = admit(b"\xef\xbb\xbf" + HEADER)
-    assert file.csv.columns[0] == "alcohol"
-    assert file.csv.header_line == "alcohol,pH,free so2"
+    assert file.layout.columns[0] == "alcohol"
+    assert file.layout.header == "alcohol,pH,free so2"
 
 
 def test_quoted_names(admit):
-    assert admit(b'"alcohol","pH","free so2","a,b ""c"""\n').csv.columns == ("alcohol", "pH", "free so2", 'a,b "c"')
+    assert admit(b'"alcohol","pH","free so2","a,b ""c"""\n').layout.columns == ("alcohol", "pH", "free so2", 'a,b "c"')
 
 
 def test_quoted_names_in_another_dialect(admit):
     file = admit(b"'alcohol';pH;free so2;'a;b \\'c'\n", separator=";", quote="'", escape="\\")
-    assert file.csv.columns == ("alcohol", "pH", "free so2", "a;b 'c")
+    assert file.layout.columns == ("alcohol", "pH", "free so2", "a;b 'c")
 
 
 def test_blanks_round_names_go_where_the_dialect_trims(admit):
     content = b" alcohol , pH,free so2 \n"
-    assert admit(content, trim=True).csv.columns == ("alcohol", "pH", "free so2")
+    assert admit(content, trim=True).layout.columns == ("alcohol", "pH", "free so2")
     assert len(admit(content).reasons) == 3
 
 
 def test_blank_lines_before_the_header_are_skipped(admit):
     file = admit(b"\n \t\r\n\r" + HEADER + ROW)
-    assert (file.verdict, file.csv.header_line) == ("accepted", "alcohol,pH,free so2")
+    assert (file.verdict, file.layout.header) == ("accepted", "alcohol,pH,free so2")
 
 
 @pytest.mark.parametrize("content", [b"\n", b"\n\n \t\n", b"\xef\xbb\xbf", b" "])
@@ -124,7 +126,7 @@ def test_only_blank_lines_are_refused(admit, content):
 
 
 def test_a_header_longer_than_the_limit_is_refused(admit):
-    file = admit(b"x," * (csv_admission.HEADER_BYTES // 2 + 10) + HEADER)
+    file = admit(b"x," * (csv_header.HEADER_BYTES // 2 + 10) + HEADER)
     assert file.reasons == ("file: has no line within its first 1048576 bytes; expected a header",)
 
 
@@ -141,7 +143,7 @@ def test_bytes_in_the_header_that_are_not_in_the_encoding_are_named(admit):
 
 def test_the_header_is_read_in_the_declared_encoding(admit):
     file = admit(b"alcohol,pH,free so2,caf\xe9\n", encoding="ISO-8859-1")
-    assert file.csv.columns[-1] == "café"
+    assert file.layout.columns[-1] == "café"
 
 
 def test_utf16_is_refused(admit):
@@ -262,8 +264,8 @@ def test_an_unclosed_quote_far_into_a_file_is_found(admit):
 
 
 def test_an_escaped_quote_across_two_chunks_is_one(admit, monkeypatch):
-    monkeypatch.setattr(csv_admission, "CHUNK_BYTES", 16)
-    monkeypatch.setattr(csv_admission, "HEADER_BYTES", len(HEADER) + 16)
+    monkeypatch.setattr(compression, "CHUNK_BYTES", 16)
+    monkeypatch.setattr(csv, "HEADER_BYTES", len(HEADER) + 16)
     for shift in range(20):
         content = HEADER + b'"' + b"x" * shift + b'\\"y",3,4\n'
         assert admit(content, multi_line=True, escape="\\").reasons == (), f"shifted by {shift}"
@@ -280,4 +282,6 @@ def test_a_file_that_can_not_be_opened_raises(tmp_path):
     status = STORAGE.status(str(path))
     path.unlink()
     with pytest.raises(OSError, match="No such file"):
-        admit_csv(str(path), status, storage=STORAGE, dialect=CsvDialect(), contract=Contract(fields=FIELDS))
+        Csv().admit(
+            str(path), status, storage=STORAGE, source=SourceConfig(path="in"), contract=Contract(fields=FIELDS)
+        )

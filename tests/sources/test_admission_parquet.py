@@ -5,8 +5,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract, Field
-from penstock.sources.formats.parquet_admission import admit_parquet
+from penstock.sources.formats.parquet import Parquet
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
@@ -21,7 +22,8 @@ def admit(tmp_path):
         pq.write_table(table, path, **options)
         path.write_bytes(change(path.read_bytes()))
         contract = Contract(fields=fields, extra_columns=extra_columns)
-        return admit_parquet(str(path), STORAGE.status(str(path)), storage=STORAGE, contract=contract)
+        source = SourceConfig(path="in", format="parquet")
+        return Parquet().admit(str(path), STORAGE.status(str(path)), storage=STORAGE, source=source, contract=contract)
 
     return admit_table
 
@@ -34,8 +36,8 @@ def test_the_row_count_and_the_types_come_from_the_footer(admit):
     columns = {"pH": pa.array([3.5, 3.6], pa.float32()), "n": pa.array([1, 2], pa.int32()), "more": ["a", "b"]}
     file = admit(columns, field("long", "n"), field("double", "ph", source="pH"))
     assert (file.verdict, file.reasons, file.rows) == ("accepted", (), 2)
-    assert file.parquet.types == (("n", "int"), ("pH", "float"))
-    assert file.csv is None
+    assert file.layout.types == (("n", "int"), ("pH", "float"))
+    assert file.layout.header is None
 
 
 def test_rows_of_all_row_groups_are_counted(admit):
@@ -110,7 +112,7 @@ CASTABLE = [
 def test_types_that_lose_nothing_are_taken(admit, found, wanted, spark):
     file = admit({"x": pa.array([None], found)}, field(wanted))
     assert file.reasons == ()
-    assert file.parquet.types == (("x", spark),)
+    assert file.layout.types == (("x", spark),)
 
 
 NOT_CASTABLE = [
@@ -195,4 +197,7 @@ def test_a_file_that_can_not_be_opened_raises(tmp_path):
     status = STORAGE.status(str(path))
     path.unlink()
     with pytest.raises(OSError, match="No such file"):
-        admit_parquet(str(path), status, storage=STORAGE, contract=Contract(fields=(field("double"),)))
+        source = SourceConfig(path="in", format="parquet")
+        Parquet().admit(
+            str(path), status, storage=STORAGE, source=source, contract=Contract(fields=(field("double"),))
+        )

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import spark_type
 from penstock.sources.casts import ACCEPTED, check_rows
-from penstock.sources.rows import HEADER, IS_HEADER, RAW, ROW_REASON
+from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 INTEGER = re.compile(r"[+-]?[0-9]+")

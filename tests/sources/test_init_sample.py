@@ -10,8 +10,8 @@ from penstock.errors import ConfigError
 from penstock.interfaces.scaffold.contract import fields_of
 from penstock.interfaces.scaffold.naming import column_names
 from penstock.schemas.contract import Contract
-from penstock.sources.formats.csv_admission import read_header
-from penstock.sources.formats.parquet_admission import schema_reasons
+from penstock.sources.formats.csv_header import read_header
+from penstock.sources.formats.parquet_types import schema_reasons
 from penstock.sources.inference.sample import read_sample
 
 

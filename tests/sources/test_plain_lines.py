@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import CsvDialect
-from penstock.sources.rows import parser_options
+from penstock.sources.formats.csv_rows import parser_options
 from penstock.spark.functions import split_plain_line
 
 TEXTS = {"a": "string", "b": "string", "c": "string"}

@@ -11,7 +11,7 @@ from sandbox import Sandbox, checked_files
 from penstock.schemas.tables import BATCH_COLUMNS, TableSpec, contract_columns
 from penstock.sources import rejections
 from penstock.sources.reading import accepted_rows, rejected_rows
-from penstock.sources.rejections import JudgedRows, Verdicts, judged_and_kept, judged_in_passing
+from penstock.sources.rejections import CheckedRows, RowCounts, counted_while_read, persisted_and_counted
 from penstock.spark.tables import create_table, prepare_append
 from penstock.storage.delta_transactions import Transaction
 
@@ -36,39 +36,39 @@ def test_files(
 ) -> None:
     rows = checked_files(spark, sandbox, *contents, **dialect)
     assert reasons_of(rejected_rows(rows)) == reasons
-    judged = judged_in_passing(rows, headers=len(contents))
+    judged = counted_while_read(rows, headers=len(contents))
     accepted = pass_over(judged)
     assert reasons_of(judged.rejected(judged.count(accepted))) == reasons
-    with judged_and_kept(rows, headers=len(contents)) as kept:
+    with persisted_and_counted(rows, headers=len(contents)) as kept:
         assert reasons_of(kept.rejected(kept.count(None))) == reasons
 
 
 def test_only_a_pass_over_all_rows_is_taken_at_its_word(spark: SparkSession, sandbox: Sandbox) -> None:
     """One that ended early saw no rejected row, and one that was not made saw none at all."""
     rows = checked_files(spark, sandbox, GOOD + b"one,b\n", REPEATED)
-    expected = Verdicts(accepted=3, repeated_headers=1, others=1)
-    partial = judged_in_passing(rows, headers=2)
-    assert partial.in_passing.limit(1).count() == 1
+    expected = RowCounts(accepted=3, repeated_headers=1, others=1)
+    partial = counted_while_read(rows, headers=2)
+    assert partial.observed_rows.limit(1).count() == 1
     assert partial.count(3) == expected
-    assert judged_in_passing(rows, headers=2).count(3) == expected
+    assert counted_while_read(rows, headers=2).count(3) == expected
 
 
 def test_a_pass_that_saw_all_rows_is_not_made_again(
     spark: SparkSession, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Here the one that writes the files of a Delta table."""
-    judged = judged_in_passing(checked_files(spark, sandbox, GOOD, BAD), headers=2)
+    judged = counted_while_read(checked_files(spark, sandbox, GOOD, BAD), headers=2)
     spec = TableSpec(name="t", schema=StructType([*BATCH_COLUMNS, *contract_columns(SMALL)]), cluster_by=("batch_id",))
     create_table(spark, str(tmp_path / "table"), spec)
-    rows = accepted_rows(judged.in_passing, SMALL).drop("source_file")
+    rows = accepted_rows(judged.observed_rows, SMALL).drop("source_file")
     append = prepare_append(rows, str(tmp_path / "table"), Transaction(pipeline="p", query_id="q", batch_id=0))
     monkeypatch.setattr(rejections, "counted", lambda *_, **__: pytest.fail("counted"))
     assert append.rows == 3
-    assert judged.count(append.rows) == Verdicts(accepted=3, repeated_headers=0, others=1)
+    assert judged.count(append.rows) == RowCounts(accepted=3, repeated_headers=0, others=1)
 
 
-def pass_over(judged: JudgedRows) -> int:
-    return len(accepted_rows(judged.in_passing, SMALL).collect())
+def pass_over(judged: CheckedRows) -> int:
+    return len(accepted_rows(judged.observed_rows, SMALL).collect())
 
 
 def reasons_of(rejected: DataFrame | None) -> list[str]:

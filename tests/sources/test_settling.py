@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 
 from penstock.sources import settling
-from penstock.sources.arrivals import Arrival
+from penstock.sources.checkpoint import Arrival
 from penstock.sources.settling import VANISHED, settle
 from penstock.storage.files import LocalStorage
 

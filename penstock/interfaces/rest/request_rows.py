@@ -9,17 +9,9 @@ from pyspark.sql import functions as F
 
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import check_rows
-from penstock.sources.rows import (
-    DAMAGED_TEXT,
-    HEADER,
-    IS_HEADER,
-    RAW,
-    REPLACEMENT_CHARACTER,
-    ROW_REASON,
-    SOURCE_FILE,
-    any_of,
-    has_damaged_text,
-)
+from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
+from penstock.sources.text import DAMAGED_TEXT, REPLACEMENT_CHARACTER, has_damaged_text
+from penstock.spark.functions import any_of
 
 #: A value of a JSON row: one for each field of the contract, in its order.
 Value = str | int | float | bool | None
@@ -38,7 +30,7 @@ def as_text(value: Value) -> str | None:
 
 
 def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> DataFrame:
-    """The columns of `penstock.sources.rows`; `source_file` is the row's number in the request.
+    """The columns of `row_columns`; `source_file` is the row's number in the request.
 
     An Arrow table of this size becomes a relation on the driver, and what is selected from it needs no Spark job.
     """

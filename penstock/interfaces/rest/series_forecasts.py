@@ -21,7 +21,7 @@ from penstock.series.forecasts import BOUNDS, forecast_steps, reason, window_con
 from penstock.series.windows import arrange, observations_of, windowed
 from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.reading import accepted_rows
-from penstock.sources.rows import SOURCE_FILE
+from penstock.sources.row_columns import SOURCE_FILE
 from penstock.spark.local_frames import local_frame
 from penstock.udfs.scoring.outputs import SCORED
 

@@ -12,7 +12,7 @@ import pandas as pd
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract, Field
-from penstock.sources.admission import format_of
+from penstock.sources.formats import format_of
 from penstock.sources.inference.parquet import contract_type, first_rows_of
 from penstock.sources.inference.sample import read_texts, refuse_no_file
 from penstock.sources.inference.types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
@@ -78,7 +78,7 @@ def read_frame(config: PipelineConfig, data: Path, target: str) -> tuple[pd.Data
     """The file's columns, texts or Parquet's own types, and the target's contract type. Raises ConfigError."""
     refuse_no_file(data)
     try:
-        if format_of(data.name, default=config.source.format) == "parquet":
+        if format_of(data.name, default=config.source.format).name == "parquet":
             table = first_rows_of(data, rows=None)
             refuse_no_target(list(table.schema.names), target)
             kind = contract_type(table.schema.field(target).type) or "of a type that can't be predicted"

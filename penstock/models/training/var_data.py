@@ -20,7 +20,7 @@ from penstock.schemas.contract import Contract
 from penstock.series.forecasts import SUPERSEDED
 from penstock.series.windows import REVISION
 from penstock.sources.admission import admit_files
-from penstock.sources.arrivals import Arrival
+from penstock.sources.checkpoint import Arrival
 from penstock.sources.files import PlannedFile
 from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows
 from penstock.sources.rules import check_rules
@@ -91,7 +91,7 @@ def data_of_files(spark: SparkSession, config: PipelineConfig, contract: Contrac
     unique = list({file.path: file for file in arrived}.values())
     files = admit_files(unique, storage=storage, source=config.source, contract=contract)
     accepted = [file for file in files if file.verdict == "accepted"]
-    checked = checked_rows(spark, accepted, contract=contract, dialect=config.source.csv)
+    checked = checked_rows(spark, accepted, contract=contract, source=config.source)
     if checked is None:
         raise FitError(f"{files[0].path}: {files[0].reasons[0]}; all {len(files)} files were refused")
     refused = rejected_rows(checked)

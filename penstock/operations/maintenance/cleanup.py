@@ -8,7 +8,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
 from penstock.pipeline.lease import lease_path, maintenance_lease_path
 from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read_plan
-from penstock.sources.arrivals import query_id_of
+from penstock.sources.checkpoint import query_id_of
 from penstock.storage.files import Storage
 
 #: Older than this, a file that is made and renamed at once has nobody who will rename it.

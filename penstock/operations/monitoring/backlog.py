@@ -10,7 +10,7 @@ from types import TracebackType
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.pipeline.batch_record import BatchRecord
-from penstock.sources.arrivals import batch_numbers, log_offset, query_id_of, whole_log
+from penstock.sources.checkpoint import batch_numbers, log_offset, query_id_of, whole_log
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import Storage
 

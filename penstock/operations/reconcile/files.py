@@ -9,7 +9,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker
 from penstock.pipeline.replay.plans import REPLAY_QUERY, done_path, replay_numbers
-from penstock.sources.arrivals import Logged, batch_numbers, log_offset, query_id_of, whole_log
+from penstock.sources.checkpoint import Logged, batch_numbers, log_offset, query_id_of, whole_log
 from penstock.storage.files import FileStatus, Storage
 
 

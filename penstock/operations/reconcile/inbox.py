@@ -1,20 +1,14 @@
 """The rows of the inbox's files, counted apart from the way they were scored."""
 
-import re
+from collections import defaultdict
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pyspark.sql import Column, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
-from penstock.sources.admission import CSV_ENDINGS, PARQUET_ENDINGS, WORKERS, format_of
-from penstock.sources.formats.csv_admission import MISREAD
-from penstock.sources.rows import has_text
+from penstock.sources.formats import FORMATS, format_of, is_of
 from penstock.storage.files import FileStatus, Storage
-from penstock.storage.paths import literal_glob, normal_path_column
 
 
 def count_rows(
@@ -25,48 +19,11 @@ def count_rows(
     Left out: CSV whose rows may span lines (source.csv.multi_line), Parquet files that don't open, and what changed
     or vanished meanwhile.
     """
-    formats = {path: format_of(path, default=source.format) for path in files}
-    counts = {}
-    if "csv" in formats.values() and not source.csv.multi_line:
-        counts = count_csv(spark, source, files)
-    parquet = [path for path, name in formats.items() if name == "parquet"]
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        footers = zip(parquet, pool.map(lambda path: footer_rows(storage, path), parquet), strict=True)
-        return counts | {path: rows for path, rows in footers if rows is not None}
-
-
-def count_csv(spark: SparkSession, source: SourceConfig, files: Mapping[str, FileStatus]) -> dict[str, int]:
-    """Lines that are not blank, less the header. The folder is listed and read anew, all of it in one Spark job."""
-    reader = spark.read.option("recursiveFileLookup", "true")
-    # A refused file may be a damaged gzip file, and a file may be archived while it is read.
-    reader = reader.option("ignoreCorruptFiles", "true").option("ignoreMissingFiles", "true")
-    if source.path_glob_filter:
-        reader = reader.option("pathGlobFilter", source.path_glob_filter)
-    lines = reader.text(literal_glob(source.path)).where(is_csv(F.col("_metadata.file_name"), source))
-    counted = lines.groupBy(
-        "_metadata.file_path",
-        F.col("_metadata.file_size").alias("length"),
-        F.unix_millis("_metadata.file_modification_time").alias("milliseconds"),
-    ).agg(F.count_if(has_text(F.col("value"))).alias("lines"))
-    rows = counted.select(normal_path_column(F.col("file_path")).alias("path"), "length", "milliseconds", "lines")
-    return {
-        row["path"]: max(0, row["lines"] - 1)
-        for row in rows.collect()
-        if files.get(row["path"]) == FileStatus(length=row["length"], modified_milliseconds=row["milliseconds"])
-    }
-
-
-def is_csv(name: Column, source: SourceConfig) -> Column:
-    """`format_of`, less what is refused for its name, as a native expression: Spark does not open the other files."""
-    endings = PARQUET_ENDINGS if source.format == "csv" else CSV_ENDINGS
-    known = F.lower(name).rlike(f"({'|'.join(map(re.escape, endings))})$")
-    # A text under the name of a compression can cost Spark all its memory.
-    return (~known if source.format == "csv" else known) & ~name.rlike(MISREAD)
-
-
-def footer_rows(storage: Storage, path: str) -> int | None:
-    try:
-        with storage.open(path) as file:
-            return int(pq.ParquetFile(file).metadata.num_rows)
-    except (pa.ArrowException, OSError):
-        return None
+    by_format: dict[str, dict[str, FileStatus]] = defaultdict(dict)
+    for path, status in files.items():
+        by_format[format_of(path, default=source.format).name][path] = status
+    counts: dict[str, int] = {}
+    for name, of_format in by_format.items():
+        is_named = is_of(FORMATS[name], F.col("_metadata.file_name"), default=source.format)
+        counts |= FORMATS[name].count_rows(spark, storage, source, of_format, is_named=is_named)
+    return counts

@@ -147,7 +147,7 @@ def read_books(
     unfinished = {Batch(REPLAY_QUERY, number) for number in unfinished_replays}
     markers = read_markers(tables["batches"]) if "batches" in tables else []
     finished = [marker for marker in markers if marker.batch not in unfinished]
-    return Books.of(finished, read_tallies(tables, answers=workload_of(config).answers))
+    return Books.of(finished, read_tallies(tables, answers=workload_of(config).rows_table))
 
 
 def read_markers(batches: DataFrame) -> list[Marker]:

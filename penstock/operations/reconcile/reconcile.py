@@ -60,7 +60,7 @@ def reconcile(
     retention may have deleted some of it.
     """
     since_milliseconds = int(since.timestamp() * 1000) if since else None
-    storage, answers = storage_of(config), workload_of(config).answers
+    storage, answers = storage_of(config), workload_of(config).rows_table
     looked_at, stream = datetime.now(UTC), read_stream(storage, config)
     inbox = list_inbox(storage, config.source)
     tables = pinned_tables(spark, config, ("batches", "quarantine", answers, "forecasts"))

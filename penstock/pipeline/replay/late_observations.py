@@ -1,22 +1,23 @@
-"""Late observations and revisions put to use: their series made anew from the earliest of them on.
+"""Late observations and revisions put to use: their series are recomputed from the earliest of them on.
 
 For each touched series the forecasts, the observations' `error` and the lags become what they would be if all its
 observations had come in order; of those with the same ds the one from the newest file counts, then by path, then by
 values, and the others are `superseded`.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig, SeriesConfig
 from penstock.models.scoring import version_columns
-from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.batch import MicroBatch, RejectedRows, StagedWrites
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
-from penstock.pipeline.microbatch import write_marker
-from penstock.pipeline.plan import LateReplay, Plan, check_plan_fits
+from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
 from penstock.series.forecasts import SUPERSEDED, answered, forecast_rows, observation_rows
 from penstock.series.windows import (
@@ -34,7 +35,6 @@ from penstock.series.windows import (
 )
 from penstock.spark.merge import Span, replace_once
 from penstock.spark.tables import table_at
-from penstock.timings import Timings
 
 FROM_DS = "_from_ds"
 WINS = "_wins"
@@ -50,31 +50,43 @@ def observations_at(spark: SparkSession, config: PipelineConfig, replay: LateRep
     return table_at(spark, config.table_path("observations"), replay.observations_version)
 
 
-def run_late_replay(pipeline: Pipeline, plan: Plan, late: LateReplay) -> BatchRecord:
-    """Run a planned recomputation to its marker. Every step may run again. Raises PlanError."""
-    check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
-    config, series = pipeline.config, pipeline.config.the_series
-    transaction = plan.transaction(config.pipeline)
-    timings, started_at = Timings(), datetime.now(UTC)
+@dataclass(frozen=True)
+class LateInput:
+    """A recomputation: no row comes in, and what it writes takes the place of what is there."""
+
+    batch: MicroBatch
+    late: LateReplay
+
+    def stage(self) -> StagedWrites:
+        return StagedWrites(commit=lambda: replace_series(self.batch, self.late))
+
+    def rejected(self, staged: StagedWrites) -> RejectedRows:  # noqa: ARG002 - there are none
+        return RejectedRows(None)
+
+    def after_marker(self) -> None: ...
+
+
+@contextmanager
+def late_input(batch: MicroBatch, late: LateReplay) -> Iterator[LateInput]:
+    yield LateInput(batch, late)
+
+
+def replace_series(batch: MicroBatch, late: LateReplay) -> None:
+    """Replace forecasts, observations and lags of the touched series. Every step may run again."""
+    pipeline, plan, series = batch.pipeline, batch.plan, batch.pipeline.config.the_series
     starts = touched_from(pipeline, late)
 
     def replace(table: str, rows: DataFrame, *, at: str = "") -> None:
-        with timings.measure(table):
+        with batch.timings.measure(table):
             pipeline.lease.check()
-            replace_once(rows, config.table_path(table), transaction, Span(starts, at=at, start=FROM_DS))
+            replace_once(rows, batch.table_path(table), batch.transaction, Span(starts, at=at, start=FROM_DS))
 
-    with (
-        persisted(ranked(pipeline, late, starts)) as history,
-        persisted(recomputed(pipeline, plan, history)) as answers,
-    ):
+    with persisted(ranked(pipeline, late, starts)) as history, persisted(recompute(pipeline, plan, history)) as answers:
         replace("forecasts", forecast_rows(answers, series, model=version_columns(plan.champion)), at="cutoff")
         observed = observation_rows(with_origin(answers), series)
         replace("observations", observed.unionByName(superseded(history, series)), at="ds")
         winners = history.where(WINS).drop("query_id", "batch_id").crossJoin(F.broadcast(batch_stamp(pipeline, plan)))
         replace("lags", whole_lags(winners, series))
-    record = BatchRecord.of(pipeline, plan, {}, started_at=started_at, timings=timings)
-    write_marker(pipeline, record, transaction)
-    return record
 
 
 def touched_from(pipeline: Pipeline, late: LateReplay) -> DataFrame:
@@ -118,7 +130,7 @@ def file_times(pipeline: Pipeline) -> DataFrame:
     return files.agg(F.max("modification_time").alias("_modified"))
 
 
-def recomputed(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
+def recompute(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
     """The winners from the earliest late one on, with the model's answers and the `error` that they have now."""
     return answered(
         winning_windows(pipeline, history).crossJoin(F.broadcast(batch_stamp(pipeline, plan))),

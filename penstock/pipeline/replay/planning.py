@@ -12,13 +12,13 @@ from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, newest_pl
 from penstock.pipeline.planning import new_plan, selection_of
 from penstock.pipeline.replay.late_observations import unused_observations, windows_again
 from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
-from penstock.pipeline.replay.quarantine import replayed
-from penstock.pipeline.replay.quarantine_rows import waiting
+from penstock.pipeline.replay.quarantine import replayed_rows
+from penstock.pipeline.replay.quarantine_rows import waiting_rows
 from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
-from penstock.sources.arrivals import Arrival
+from penstock.sources.checkpoint import Arrival
 from penstock.sources.files import PlannedFile
-from penstock.sources.parquet_damage import without_damage
+from penstock.sources.verification import without_damage
 from penstock.spark.tables import lasting_version
 
 
@@ -26,9 +26,9 @@ def plan_quarantine_replay(pipeline: Pipeline, *, reason: str) -> Plan | None:
     """The plan of a replay of all that waits in the quarantine; None if nothing of it would be judged otherwise."""
     version = lasting_version(pipeline.spark, pipeline.config.table_path("quarantine"))
     replay = QuarantineReplay(quarantine_version=version, reason=reason)
-    files = files_again(pipeline, waiting(pipeline.spark, pipeline.config, replay))
+    files = files_again(pipeline, waiting_rows(pipeline.spark, pipeline.config, replay))
     read = [file for file in files if file.verdict == "accepted"]
-    with replayed(pipeline, read, replay) as rows:
+    with replayed_rows(pipeline, read, replay) as rows:
         sources = rows.settled.select("source_file").distinct().collect()
         from_rows = sorted({row["source_file"] for row in sources} - {file.path for file in files})
         files += [PlannedFile(path=path, verdict="replayed") for path in from_rows]

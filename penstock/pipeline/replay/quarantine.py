@@ -8,87 +8,90 @@ as it is, so that a second replay without a fix changes nothing.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import reduce
 
 from delta.tables import DeltaTable
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.pipeline.batch_record import BatchRecord, count_batch
+from penstock.pipeline.batch import MicroBatch, RejectedRows, StagedWrites
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.microbatch import write_marker, write_quarantine
-from penstock.pipeline.plan import Plan, QuarantineReplay, check_files_unchanged, check_plan_fits
+from penstock.pipeline.plan import QuarantineReplay
 from penstock.pipeline.replay.plans import REPLAY_QUERY
-from penstock.pipeline.replay.quarantine_rows import judged_again, waiting_rows
+from penstock.pipeline.replay.quarantine_rows import restored_rows
 from penstock.pipeline.workload import workload_of
 from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.files import PlannedFile
 from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows
-from penstock.sources.rows import HEADER, RAW, SOURCE_FILE
+from penstock.sources.row_columns import HEADER, RAW, SOURCE_FILE
 from penstock.spark.commit_retry import commit
 from penstock.spark.local_frames import local_frame
-from penstock.timings import Timings
 
-#: What tells the rows of the quarantine apart; equal ones are judged alike.
-KEPT = ["source_file", "raw", "reasons"]
+#: What identifies the rows of the quarantine; equal ones have equal verdicts.
+IDENTITY = ["source_file", "raw", "reasons"]
 TAKEN = "source_file string, raw string, reasons array<string>, is_file boolean"
 
 
 @dataclass(frozen=True)
-class Replayed:
-    """What a replay has in hand. accepted: to be scored. rejected: for the quarantine anew. settled: what of the
-    waiting rows is thereby done with (source_file, raw, reasons), refused files not among them."""
+class ReplayedRows:
+    """accepted: to be scored. rejected: for the quarantine, as new rows. settled: the waiting rows that need no other
+    replay then (source_file, raw, reasons), refused files not among them."""
 
     accepted: DataFrame
     rejected: DataFrame
     settled: DataFrame
 
 
-def run_quarantine_replay(pipeline: Pipeline, plan: Plan, replay: QuarantineReplay) -> BatchRecord:
-    """Run a planned replay to its marker, and mark what it took. Every step may run again. Raises PlanError."""
-    check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
-    transaction = plan.transaction(pipeline.config.pipeline)
-    timings, started_at = Timings(), datetime.now(UTC)
-    check_files_unchanged(plan, pipeline.storage)
-    with replayed(pipeline, plan.files_with("accepted"), replay) as rows:
-        with timings.measure("quarantine"):
-            rejected = rows.rejected if rows.rejected.limit(1).count() else None
-            write_quarantine(pipeline, plan, rejected, transaction)
-        workload_of(pipeline.config).prepare(pipeline, plan, rows.accepted, transaction, timings).write()
-        with timings.measure("account"):
-            counts = count_batch(pipeline, plan, transaction)
-        record = BatchRecord.of(pipeline, plan, counts, started_at=started_at, timings=timings)
-        write_marker(pipeline, record, transaction)
-        mark(pipeline, plan, rows.settled)
-    return record
+@dataclass(frozen=True)
+class QuarantineInput:
+    """The rows of a replay; its marker is followed by a note on each waiting row that it took."""
+
+    batch: MicroBatch
+    rows: ReplayedRows
+
+    def stage(self) -> StagedWrites:
+        return workload_of(self.batch.pipeline.config).stage(self.batch, self.rows.accepted)
+
+    def rejected(self, staged: StagedWrites) -> RejectedRows:  # noqa: ARG002 - counted by no pass of theirs
+        return RejectedRows(self.rows.rejected if self.rows.rejected.limit(1).count() else None)
+
+    def after_marker(self) -> None:
+        mark_replayed(self.batch, self.rows.settled)
 
 
 @contextmanager
-def replayed(pipeline: Pipeline, files: Sequence[PlannedFile], replay: QuarantineReplay) -> Iterator[Replayed]:
-    """The rows of the accepted `files`, and the waiting rows that are judged otherwise than before."""
-    spark, contract, dialect = pipeline.spark, pipeline.contract, pipeline.config.source.csv
-    waiting = waiting_rows(spark, pipeline.config, replay, contract=contract)
-    judged = judged_again(waiting, contract=contract, dialect=dialect).persist(StorageLevel.MEMORY_AND_DISK)
+def quarantine_input(batch: MicroBatch, replay: QuarantineReplay) -> Iterator[QuarantineInput]:
+    with replayed_rows(batch.pipeline, batch.plan.files_with("accepted"), replay) as rows:
+        yield QuarantineInput(batch, rows)
+
+
+@contextmanager
+def replayed_rows(pipeline: Pipeline, files: Sequence[PlannedFile], replay: QuarantineReplay) -> Iterator[ReplayedRows]:
+    """The rows of the accepted `files`, and the waiting rows whose verdict is another than before."""
+    spark, contract, source = pipeline.spark, pipeline.contract, pipeline.config.source
+    restored = list(restored_rows(spark, pipeline.config, replay, contract=contract))
+    checked = reduce(DataFrame.unionByName, [part.checked for part in restored]).persist(StorageLevel.MEMORY_AND_DISK)
     try:
-        before = waiting.rows.select(*KEPT).distinct()
-        rejected = judged.where(~F.col(ACCEPTED)).select(
+        before = reduce(DataFrame.unionByName, [part.waiting.select(*IDENTITY) for part in restored]).distinct()
+        rejected = checked.where(~F.col(ACCEPTED)).select(
             REASONS, F.col(RAW).alias("raw"), F.col(HEADER).alias("header"), SOURCE_FILE
         )
-        settled = before.join(rejected.select(*KEPT), on=KEPT, how="left_anti")
-        anew = rejected.join(before, on=KEPT, how="left_anti")
-        accepted = accepted_rows(judged, contract)
-        from_files = checked_rows(spark, files, contract=contract, dialect=dialect)
+        settled = before.join(rejected.select(*IDENTITY), on=IDENTITY, how="left_anti")
+        otherwise = rejected.join(before, on=IDENTITY, how="left_anti")
+        accepted = accepted_rows(checked, contract)
+        from_files = checked_rows(spark, files, contract=contract, source=source)
         if from_files is not None:
             accepted = accepted.unionByName(accepted_rows(from_files, contract))
-            anew = anew.unionByName(rejected_rows(from_files))
-        yield Replayed(accepted=accepted, rejected=anew, settled=settled)
+            otherwise = otherwise.unionByName(rejected_rows(from_files))
+        yield ReplayedRows(accepted=accepted, rejected=otherwise, settled=settled)
     finally:
-        judged.unpersist()
+        checked.unpersist()
 
 
-def mark(pipeline: Pipeline, plan: Plan, settled: DataFrame) -> None:
+def mark_replayed(batch: MicroBatch, settled: DataFrame) -> None:
     """Write the replay's number into the rows that it took. Done once more, it finds none."""
+    pipeline, plan = batch.pipeline, batch.plan
     pipeline.lease.check()
     files = [(file.path, None, None, True) for file in plan.files_with("accepted", "refused")]
     taken = local_frame(pipeline.spark, files, TAKEN).unionByName(settled.withColumn("is_file", F.lit(False)))
@@ -98,7 +101,7 @@ def mark(pipeline: Pipeline, plan: Plan, settled: DataFrame) -> None:
         f"AND NOT (old.query_id = '{REPLAY_QUERY}' AND old.batch_id = {plan.batch_id}) "
         f"AND ((new.is_file AND old.stage = 'file') OR ({same_row}))"
     )
-    path = pipeline.config.table_path("quarantine")
+    path = batch.table_path("quarantine")
 
     def update() -> None:
         table = DeltaTable.forPath(pipeline.spark, path).alias("old").merge(taken.alias("new"), condition)

@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
-from penstock.sources.formats.csv_admission import UTF8_MARK
+from penstock.sources.formats.csv_header import UTF8_MARK
 
 #: Where several separators fit equally well: a comma is the one that stands in texts and numbers, too.
 SEPARATORS = ("\t", ";", "|", ",")

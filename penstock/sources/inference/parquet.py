@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from penstock.errors import ConfigError
-from penstock.sources.formats.parquet_admission import spark_type_of
+from penstock.sources.formats.parquet_types import spark_type_of
 from penstock.sources.inference.headers import refuse_doubled_headers
 from penstock.sources.inference.types import Kind
 

@@ -14,8 +14,8 @@ import pandas as pd
 
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
-from penstock.sources.admission import format_of
-from penstock.sources.formats.csv_admission import HEADER_BYTES
+from penstock.sources.formats import format_of
+from penstock.sources.formats.csv_header import HEADER_BYTES
 from penstock.sources.inference.dialect import cut_records, encoding_of, find_dialect
 from penstock.sources.inference.headers import refuse_doubled_headers
 from penstock.sources.inference.parquet import PARQUET_MAGIC, parquet_sample
@@ -57,7 +57,7 @@ def read_sample(path: Path) -> Sample:
     """Looks at the first 100,000 rows. Raises ConfigError, beginning with the path, if it is no usable sample."""
     refuse_no_file(path)
     try:
-        if format_of(path.name, default="csv") == "parquet" or begins_with_magic(path):
+        if format_of(path.name, default="csv").name == "parquet" or begins_with_magic(path):
             kinds, frame, notes = parquet_sample(path, rows=ROWS_LOOKED_AT)
             return Sample(path=path, format="parquet", kinds=kinds, frame=frame, notes=notes)
         return csv_sample(path)

@@ -1,22 +1,17 @@
-"""Which files a micro-batch is about.
+"""Which files a micro-batch is about, read from the logs of the stream's checkpoint.
 
-The stream is a `binaryFile` source whose content is never read: Structured Streaming's file log keeps track of what
-has arrived, exactly once. The list itself is taken from that log and not from the frame that foreachBatch is given:
-the frame leaves out files of zero bytes, and files that vanished before a replay, without a word.
+The list is taken from Spark's file log and not from the frame that foreachBatch is given: the frame leaves out files of
+zero bytes, and files that vanished before a replay, without a word.
 """
 
 import json
 import re
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, SparkSession
-
-from penstock.config.pipeline import SourceConfig
 from penstock.errors import PlanError
 from penstock.storage.files import Storage
-from penstock.storage.paths import literal_glob, normal_path
+from penstock.storage.paths import normal_path
 
-BINARY_FILE_COLUMNS = "path string, modificationTime timestamp, length long, content binary"
 LOG_VERSION = "v1"
 
 
@@ -34,28 +29,6 @@ class Logged:
 
     modified_milliseconds: int
     offset: int
-
-
-def file_stream(spark: SparkSession, source: SourceConfig, *, all_at_once: bool = False) -> DataFrame:
-    """The unstarted stream of arriving files: path, modificationTime, length.
-
-    all_at_once: whatever is there makes one micro-batch.
-    """
-    reader = (
-        spark.readStream.format("binaryFile")
-        .schema(BINARY_FILE_COLUMNS)
-        # Without it sub-folders are overlooked, and folders named like d=1, e=2 kill the stream.
-        .option("recursiveFileLookup", "true")
-        .option("maxFileAge", f"{int(source.max_file_age)}s")
-        .option("cleanSource", source.clean_source)
-    )
-    if not all_at_once:
-        reader = reader.option("maxFilesPerTrigger", source.max_files_per_trigger)
-    if source.path_glob_filter:
-        reader = reader.option("pathGlobFilter", source.path_glob_filter)
-    if source.source_archive_dir:
-        reader = reader.option("sourceArchiveDir", source.source_archive_dir)
-    return reader.load(literal_glob(source.path)).select("path", "modificationTime", "length")
 
 
 def query_id_of(storage: Storage, checkpoint: str) -> str | None:

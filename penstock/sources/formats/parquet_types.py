@@ -1,45 +1,16 @@
-"""Admission of a Parquet file: its footer tells whether it opens, what columns it has and how many rows."""
+"""The columns of a Parquet file against the contract: which Spark types they are, and which cast without loss."""
 
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from penstock.schemas.contract import Contract, Field
-from penstock.sources.files import ParquetLayout, PlannedFile, refused_file
-from penstock.storage.files import FileStatus, Storage, is_of_content
 
 INTEGER_BITS = {"integer": 32, "long": 64}
 #: The most digits of a decimal in Spark.
 MAX_DIGITS = 38
 #: Integers up to this many bits are exact in the floating type.
 EXACT_BITS = {"double": 53, "float": 24}
-
-
-def admit_parquet(path: str, status: FileStatus, *, storage: Storage, contract: Contract) -> PlannedFile:
-    """Accepted with its row count and the types in the file, or refused with every reason. Raises OSError."""
-    with storage.open(path) as file:
-        try:
-            parquet = pq.ParquetFile(file)
-            schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
-        except (pa.ArrowException, OSError) as error:
-            if isinstance(error, OSError) and not is_of_content(error):
-                raise
-            # Arrow's words name its own options; what matters to a reader is that the file has no valid footer.
-            reason = f"file: is not a readable Parquet file: {str(error).splitlines()[0]}"
-            return refused_file(path=path, status=status, reasons=[reason])
-    reasons = schema_reasons(schema, contract)
-    if reasons:
-        return refused_file(path=path, status=status, reasons=reasons)
-    types = tuple((name, spark_type_of(schema.field(name).type) or "") for name in contract.sources)
-    return PlannedFile(
-        path=path,
-        verdict="accepted",
-        length=status.length,
-        modified_milliseconds=status.modified_milliseconds,
-        rows=rows,
-        parquet=ParquetLayout(types=types),
-    )
 
 
 def schema_reasons(schema: Any, contract: Contract) -> list[str]:

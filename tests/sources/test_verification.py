@@ -12,12 +12,13 @@ from sandbox import with_damaged_pages
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import PlanError, StorageError
 from penstock.pipeline import microbatch
-from penstock.pipeline.microbatch import UnreadableInputError, amended_plan
+from penstock.pipeline.batch import MicroBatch
+from penstock.pipeline.microbatch import UnreadableInputError, without_damaged_files
 from penstock.pipeline.plan import Plan, plan_path, read_plan
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.admission import admit_files
-from penstock.sources.arrivals import Arrival
-from penstock.sources.parquet_damage import without_damage
+from penstock.sources.checkpoint import Arrival
+from penstock.sources.verification import without_damage
 from penstock.storage.files import LocalStorage
 
 CONTRACT = Contract(fields=(Field(name="x", type="double"),))
@@ -78,35 +79,35 @@ def files(tmp_path, storage):
     )
 
 
-def judged(files, storage):
+def verified(files, storage):
     return without_damage(files, storage=storage, contract=CONTRACT)
 
 
 def test_damaged_pages_cost_their_file_alone(files, storage):
     assert [file.verdict for file in files] == ["accepted"] * 3
-    found = judged(files, storage)
+    found = verified(files, storage)
     assert [file.verdict for file in found] == ["accepted", "refused", "accepted"]
     assert found[1].reasons[0].startswith("file: its footer is whole, its pages are damaged: ")
-    assert judged([files[0], files[2]], storage) is None
+    assert verified([files[0], files[2]], storage) is None
 
 
 @pytest.mark.parametrize("number", [5, 13, 23, 116])
 def test_what_the_storage_raises_is_no_damage(files, storage, number):
     storage.error = OSError(number, os.strerror(number))
     with pytest.raises(StorageError, match=f"^{files[0].path}: can't be read: {os.strerror(number)}; "):
-        judged(files, storage)
+        verified(files, storage)
 
 
 def test_want_of_memory_is_no_damage(files, storage):
     storage.error = pa.ArrowMemoryError("malloc of size 9000000 failed")
     with pytest.raises(MemoryError, match="malloc"):
-        judged(files, storage)
+        verified(files, storage)
 
 
 def test_trouble_that_has_its_type_goes_on_as_it_is(files, storage):
     storage.error = StorageError(5, "S3 was not reached", "s3a://bucket/key")
     with pytest.raises(StorageError) as raised:
-        judged(files, storage)
+        verified(files, storage)
     assert raised.value is storage.error
 
 
@@ -121,6 +122,11 @@ def pipeline(tmp_path, storage):
     return SimpleNamespace(storage=storage, contract=CONTRACT, config=config)
 
 
+def batch_of(pipeline, files):
+    path = plan_path(pipeline.config.checkpoint, 4)
+    return MicroBatch(pipeline=pipeline, plan=plan_of(files), plan_path=path)
+
+
 def plan_of(files):
     return Plan.model_construct(query_id="q", batch_id=4, files=tuple(files), replay=None)
 
@@ -132,20 +138,20 @@ def failure():
 def test_a_planned_file_that_vanished_fails_the_batch_and_leaves_its_plan(files, pipeline):
     Path(files[2].path).unlink()
     with pytest.raises(PlanError, match=r"z\.parquet was planned and is gone before its rows were committed; put it"):
-        amended_plan(pipeline, plan_of(files), failure())
+        without_damaged_files(batch_of(pipeline, files), failure())
     assert read_plan(pipeline.storage, plan_path(pipeline.config.checkpoint, 4)) is None
 
 
 def test_a_storage_in_trouble_leaves_the_plan(files, pipeline, storage):
     storage.error = OSError(5, os.strerror(5))
     with pytest.raises(StorageError):
-        amended_plan(pipeline, plan_of(files), failure())
+        without_damaged_files(batch_of(pipeline, files), failure())
     assert read_plan(storage, plan_path(pipeline.config.checkpoint, 4)) is None
 
 
 def test_a_file_that_vanishes_before_its_batch_has_a_plan_is_refused(files, storage):
     Path(files[2].path).unlink()
-    found = judged([files[0], files[2]], storage)
+    found = verified([files[0], files[2]], storage)
     assert [file.verdict for file in found] == ["accepted", "refused"]
     assert found[1].reasons == ("file: vanished between listing and reading",)
 
@@ -157,8 +163,8 @@ def test_a_batch_that_fails_again_without_its_damaged_files_ends_with_the_cause(
     def fail(*_):
         raise UnreadableInputError(cause)
 
-    monkeypatch.setattr(microbatch, "write_rows", fail)
+    monkeypatch.setattr(microbatch, "run_steps", fail)
     monkeypatch.setattr(microbatch, "replace_plan", lambda *_: None)
     with pytest.raises(RuntimeError) as raised:
-        microbatch.write_readable_rows(pipeline, plan_of(files), None, None)
+        microbatch.run_planned(batch_of(pipeline, files))
     assert raised.value is cause

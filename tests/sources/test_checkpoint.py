@@ -3,7 +3,7 @@ import json
 import pytest
 
 from penstock.errors import PlanError
-from penstock.sources.arrivals import Arrival, Logged, arrivals, query_id_of, whole_log
+from penstock.sources.checkpoint import Arrival, Logged, arrivals, query_id_of, whole_log
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()

@@ -1,74 +1,24 @@
-"""Admission of a CSV file: its name, its header, its compression, and (multiLine) its quotes."""
+"""The head of a CSV file: its header against the contract; and whether its quotes are closed."""
 
 import csv
-import gzip
-import posixpath
 import re
-import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from penstock.config.pipeline import CsvDialect
 from penstock.schemas.contract import Contract
-from penstock.sources.files import CsvLayout, PlannedFile, refused_file
-from penstock.storage.files import FileStatus, Storage
+from penstock.sources.files import Layout
+from penstock.sources.formats.compression import chunks
 
-CHUNK_BYTES = 1 << 20
 HEADER_BYTES = 1 << 20
 LINE_END = re.compile(rb"\r\n|\n|\r")
 UTF8_MARK = b"\xef\xbb\xbf"
-GZIP = ".gz"
-#: Spark unpacks what has one of these endings, or fails with the whole batch where a library for it is missing.
-OTHER_COMPRESSIONS = (".bz2", ".deflate", ".lz4", ".snappy", ".zst")
-#: A name by which Spark reads a file otherwise than here, as a pattern of Python and of Java.
-MISREAD = rf"\.(?!gz$)(?i:{'|'.join(ending[1:] for ending in (GZIP, *OTHER_COMPRESSIONS))})$"
 
 
-def admit_csv(
-    path: str, status: FileStatus, *, storage: Storage, dialect: CsvDialect, contract: Contract
-) -> PlannedFile:
-    """Accepted with its header's order, or refused with every reason. Raises OSError if it can't be opened."""
-    against_name = name_reasons(path)
-    if against_name:
-        return refused_file(path=path, status=status, reasons=against_name)
-    compressed = path.endswith(GZIP)
-    with storage.open(path) as file:
-        try:
-            content = cast(BinaryIO, gzip.GzipFile(fileobj=file)) if compressed else file
-            head = content.read(HEADER_BYTES)
-            reasons, layout = read_header(head, dialect=dialect, contract=contract)
-            if compressed or dialect.multi_line:
-                reasons += check_whole(head, content, dialect=dialect)
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            return refused_file(path=path, status=status, reasons=[f"file: is not a whole gzip file: {error}"])
-    if reasons or layout is None:
-        return refused_file(path=path, status=status, reasons=reasons)
-    return PlannedFile(
-        path=path,
-        verdict="accepted",
-        length=status.length,
-        modified_milliseconds=status.modified_milliseconds,
-        csv=layout,
-    )
-
-
-def name_reasons(path: str) -> list[str]:
-    """Why a file of this name would be read otherwise by Spark than here: Spark goes by the ending, and case counts."""
-    if not re.search(MISREAD, path):
-        return []
-    _, ending = posixpath.splitext(path)
-    if ending.lower() == GZIP:
-        return [f"file: its name ends in {ending!r}, and only {GZIP!r} is read as gzip; rename it to end in {GZIP!r}"]
-    return [
-        f"file: its name ends in {ending!r}, a compression that is not read; deliver it as plain text, or as gzip "
-        f"under {GZIP!r}"
-    ]
-
-
-def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tuple[list[str], CsvLayout | None]:
+def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tuple[list[str], Layout | None]:
     """The reasons against the header, and its layout. The header is the first line that is not blank."""
     line = first_line(head.removeprefix(UTF8_MARK))
     if line is None:
@@ -83,7 +33,7 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tupl
         columns = split_header(text, dialect)
     except csv.Error as error:
         return [f"header: can't be cut into fields: {error}"], None
-    return header_reasons(columns, contract), CsvLayout(header_line=text, columns=tuple(columns))
+    return header_reasons(columns, contract), Layout(format="csv", header=text, columns=tuple(columns))
 
 
 def first_line(head: bytes) -> bytes | None:
@@ -137,12 +87,6 @@ def check_whole(head: bytes, rest: BinaryIO, *, dialect: CsvDialect) -> list[str
         if dialect.multi_line:
             quotes.add(chunk)
     return ["file: a quote is opened and never closed"] if quotes.is_open else []
-
-
-def chunks(head: bytes, rest: BinaryIO) -> Iterator[bytes]:
-    yield head
-    while chunk := rest.read(CHUNK_BYTES):
-        yield chunk
 
 
 @dataclass

@@ -1,0 +1,44 @@
+"""Compressed text files: which endings Spark unpacks, and whether a gzip file is whole."""
+
+import gzip
+import posixpath
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+from penstock.storage.files import Storage
+
+CHUNK_BYTES = 1 << 20
+GZIP = ".gz"
+#: Spark unpacks what has one of these endings, or fails with the whole batch where a library for it is missing.
+OTHER_COMPRESSIONS = (".bz2", ".deflate", ".lz4", ".snappy", ".zst")
+#: A name by which Spark reads a file otherwise than here, as a pattern of Python and of Java.
+MISREAD = rf"\.(?!gz$)(?i:{'|'.join(ending[1:] for ending in (GZIP, *OTHER_COMPRESSIONS))})$"
+
+
+@contextmanager
+def opened_text(storage: Storage, path: str) -> Iterator[BinaryIO]:
+    """The file's bytes, unpacked where its name ends in `.gz`. Raises OSError; reading may raise EOFError, zlib.error
+    and gzip.BadGzipFile."""
+    with storage.open(path) as file:
+        yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.endswith(GZIP) else file
+
+
+def name_reasons(path: str) -> list[str]:
+    """Why a file of this name would be read otherwise by Spark than here: Spark goes by the ending, and case counts."""
+    if not re.search(MISREAD, path):
+        return []
+    _, ending = posixpath.splitext(path)
+    if ending.lower() == GZIP:
+        return [f"file: its name ends in {ending!r}, and only {GZIP!r} is read as gzip; rename it to end in {GZIP!r}"]
+    return [
+        f"file: its name ends in {ending!r}, a compression that is not read; deliver it as plain text, or as gzip "
+        f"under {GZIP!r}"
+    ]
+
+
+def chunks(head: bytes, rest: BinaryIO) -> Iterator[bytes]:
+    yield head
+    while chunk := rest.read(CHUNK_BYTES):
+        yield chunk
