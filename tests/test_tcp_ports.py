@@ -1,9 +1,11 @@
 import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from penstock.tcp_ports import address_of, holder_of, is_free, listeners_of
+from penstock.tcp_ports import holder_of, is_free, listeners_of, program_of
 
 
 @pytest.fixture
@@ -51,7 +53,18 @@ def test_a_process_has_its_own_listeners(listening):
     assert listeners_of([]) == []
 
 
-def test_addresses_are_read_as_the_kernel_writes_them():
-    assert str(address_of("0100007F")) == "127.0.0.1"
-    assert str(address_of("0000000000000000FFFF00000100007F")) == "127.0.0.1"
-    assert str(address_of("00000000000000000000000001000000")) == "::1"
+@pytest.mark.parametrize(("bound", "given"), [("::1", "::1"), ("::", "::"), ("::ffff:127.0.0.1", "127.0.0.1")])
+def test_an_ipv4_address_of_an_ipv6_socket_is_given_as_ipv4(bound, given):
+    with socket.socket(socket.AF_INET6) as server:
+        server.bind((bound, 0))
+        server.listen()
+        port = server.getsockname()[1]
+        assert [str(one.address) for one in listeners_of([os.getpid()]) if one.port == port] == [given]
+        assert (f"(pid {os.getpid()})" in holder_of(port)) is (given != "::1")
+
+
+def test_a_process_that_is_gone_listens_on_nothing():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert listeners_of([process.pid]) == []
+    assert program_of(process.pid) == "a process"

@@ -14,7 +14,7 @@ from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.microbatch import run_planned
 from penstock.pipeline.opening import opened
 from penstock.pipeline.plan import Plan, fix_plan
-from penstock.pipeline.replay.abort import abort, is_fenced_off, is_given_up
+from penstock.pipeline.replay.abort import abort, fence_off, is_given_up
 from penstock.pipeline.replay.planning import plan_late_replay, plan_quarantine_replay
 from penstock.pipeline.replay.plans import done_path, replay_path, unfinished_replay
 from penstock.spark.pipeline_settings import settings_of
@@ -52,7 +52,7 @@ def settle(pipeline: Pipeline, cut_off: Plan, *, aborts: bool) -> list[BatchReco
     """Nothing is left to do for the cut-off replay: it is finished, taken back, or had written nothing."""
     if aborts or is_given_up(pipeline, cut_off):
         abort(pipeline, cut_off)
-    elif is_fenced_off(pipeline, cut_off):
+    elif fence_off(pipeline, cut_off):
         # What stopped it may stop it for ever: a file that can't be read, another contract since.
         log.info("replay %d was cut off before it wrote anything: planned anew", cut_off.batch_id)
     else:

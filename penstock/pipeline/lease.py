@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
+import psutil
+
 from penstock.errors import LeaseError
 from penstock.storage.files import Storage
 
@@ -67,7 +69,7 @@ class Holder:
         """A process of this very boot is asked for directly; of another host or container only its renewals speak."""
         if self.released:
             return False
-        if (self.host, self.boot) == (seen_from.host, seen_from.boot) and not process_exists(self.pid):
+        if (self.host, self.boot) == (seen_from.host, seen_from.boot) and not psutil.pid_exists(self.pid):
             return False
         return now - self.renewed < TIME_TO_LIVE_SECONDS
 
@@ -214,16 +216,6 @@ def this_boot() -> str:
     if not BOOT_ID.exists():
         return ""
     return f"{BOOT_ID.read_text().strip()} {PID_NAMESPACE.readlink()}"
-
-
-def process_exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def lease_path(tables_root: str) -> str:

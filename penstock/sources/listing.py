@@ -14,14 +14,22 @@ def list_inbox(storage: Storage, source: SourceConfig) -> dict[str, FileStatus]:
     Raises EnvironmentCheckError: an inbox that is not mounted is not an empty one.
     """
     try:
-        found = storage.files(source.path, is_overlooked=is_overlooked)
+        return list_files(storage, source.path, glob=source.path_glob_filter)
     except (FileNotFoundError, NotADirectoryError):
         raise EnvironmentCheckError(
             f"the inbox {source.path} is not a folder; mount it, or correct source.path: nothing was compared"
         ) from None
-    if source.path_glob_filter is None:
+
+
+def list_files(storage: Storage, folder: str, *, glob: str | None) -> dict[str, FileStatus]:
+    """The files below a folder that Spark's file source would list, by path. glob: of their names; None takes all.
+
+    Raises FileNotFoundError or NotADirectoryError where there is no such folder.
+    """
+    found = storage.files(folder, is_overlooked=is_overlooked)
+    if glob is None:
         return found
-    is_named_so = name_filter(source.path_glob_filter)
+    is_named_so = name_filter(glob)
     return {path: status for path, status in found.items() if is_named_so(path.rsplit("/", 1)[-1])}
 
 

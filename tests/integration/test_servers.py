@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import mlflow
+import psutil
 import psycopg
 import pytest
 import requests
@@ -33,7 +34,7 @@ from penstock.interfaces.local_servers.servers import (
     start_s3,
     stop_all,
 )
-from penstock.tcp_ports import LOOPBACK, listeners_of, running_pids
+from penstock.tcp_ports import LOOPBACK, listeners_of
 
 pytestmark = pytest.mark.integration
 
@@ -240,7 +241,7 @@ def test_the_credentials_are_in_one_private_file_and_in_no_command_line(
     state: Path, s3: S3Server, tracking: MlflowServer, cluster: Cluster
 ) -> None:
     secret = s3.credentials.secret_key.encode()
-    for pid in running_pids():
+    for pid in psutil.pids():
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):

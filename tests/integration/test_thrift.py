@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from dashboard_tables import (
     MACRO_CONF,
@@ -34,7 +35,7 @@ from penstock.interfaces.local_servers.process import clean_environment
 from penstock.interfaces.local_servers.s3 import S3Server
 from penstock.interfaces.local_servers.servers import start_s3, stop_all
 from penstock.interfaces.local_servers.thrift import ThriftServer, running_thrift
-from penstock.tcp_ports import LOOPBACK, listeners_of, running_pids
+from penstock.tcp_ports import LOOPBACK, listeners_of
 
 pytestmark = pytest.mark.integration
 #: Views that a schema can have once all its tables are there.
@@ -274,7 +275,7 @@ def test_it_listens_on_this_machine_alone(served: Served) -> None:
 def test_secrets_are_in_private_files_and_in_no_command_line(served: Served) -> None:
     server = served.server
     secrets = [server.password_file.read_bytes(), served.s3.credentials.secret_key.encode()]
-    for pid in running_pids():
+    for pid in psutil.pids():
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes()
         except (FileNotFoundError, ProcessLookupError):

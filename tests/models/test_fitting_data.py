@@ -11,6 +11,8 @@ from fit_sandbox import MACRO, fit_config, macro_frame, to_csv
 from penstock.errors import ConfigError, FitError
 from penstock.models.training.var import fit_and_register
 from penstock.models.training.var_data import read_fit_data
+from penstock.sources.listing import list_inbox
+from penstock.storage.files import LocalStorage
 
 
 def rows(frame):
@@ -67,6 +69,17 @@ def test_the_newest_file_wins_a_date(spark, registry, tmp_path):
     found = read_fit_data(spark, fit_config(tmp_path, registry)).frame.toPandas()
     same = found[found["ds"] == frame["ds"][7]].sort_values("recency")
     assert same["realgdp"].tolist() == [frame["realgdp"][7], 1.0]
+
+
+def test_a_fit_reads_the_files_that_the_stream_reads(spark, registry, tmp_path):
+    frame = macro_frame()
+    parts = {"2024_a.csv": 0, "_x=1/2025_b.csv": 50, "2026_a.csv": 100, "2025_c.csv": 150, ".hidden/2025_a.csv": 150}
+    for name, first in parts.items():
+        to_csv(frame.iloc[first : first + 50], tmp_path / "inbox" / name)
+    config = fit_config(tmp_path, registry, source__path_glob_filter="{2024,2025}_[!c]*.csv")
+    data = read_fit_data(spark, config)
+    assert {file.path for file in data.files} == list_inbox(LocalStorage(), config.source).keys()
+    assert rows(data.frame) == truth(frame.iloc[:100])
 
 
 def observations_table(spark, path, frame, mode="append"):

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from itertools import pairwise
 
+import psutil
 import pytest
 
 from penstock.errors import LeaseError
@@ -18,7 +19,6 @@ from penstock.pipeline.lease import (
     file_numbers,
     file_path,
     lease_path,
-    process_exists,
     read_holder,
     this_boot,
 )
@@ -145,7 +145,7 @@ def test_another_host_is_waited_for_until_its_time_is_over(path):
     ],
 )
 def test_who_is_alive(monkeypatch, elsewhere, exists, age, alive):
-    monkeypatch.setattr(lease_module, "process_exists", lambda pid: exists)
+    monkeypatch.setattr(psutil, "pid_exists", lambda pid: exists)
     mine = Holder.this_process("x")
     other = replace(mine, **elsewhere, renewed=1000.0)
     assert other.is_alive(now=1000.0 + age, seen_from=mine) is alive
@@ -352,5 +352,16 @@ def test_a_holder_is_shown_with_the_time_in_utc():
 
 
 def test_processes_are_asked_for_directly(dead_pid):
-    assert process_exists(os.getpid())
-    assert not process_exists(dead_pid)
+    mine = Holder.this_process("x")
+    assert mine.is_alive(now=mine.renewed, seen_from=mine)
+    assert not replace(mine, pid=dead_pid).is_alive(now=mine.renewed, seen_from=mine)
+
+
+def test_a_thread_that_has_the_number_now_is_not_the_process():
+    end = threading.Event()
+    thread = threading.Thread(target=end.wait)
+    thread.start()
+    mine = Holder.this_process("x")
+    assert not replace(mine, pid=thread.native_id).is_alive(now=mine.renewed, seen_from=mine)
+    end.set()
+    thread.join()

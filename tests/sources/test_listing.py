@@ -5,7 +5,7 @@ from pyspark.sql import SparkSession
 from penstock.sources.listing import name_filter
 
 PARTS = st.sampled_from(["a", "b", "C", ".", "*", "?", "[ab]", "[!a]", "[a-c]", "{a,b}", "{a*,[!b]c}", "\\*", "\\{"])
-PARTS |= st.sampled_from(["+", "$", "(", ")", "|", "^", ",", "}", "!", "-", "é", " "])
+PARTS |= st.sampled_from(["+", "$", "(", ")", "|", "^", ",", "}", "!", "-", "é", " ", "{a}"])
 GLOBS = st.lists(PARTS, min_size=1, max_size=6).map("".join)
 NAMES = st.text(alphabet="abcC.*?+$(|^,}!-é {[", min_size=1, max_size=5)
 

@@ -6,7 +6,6 @@ server left behind is found.
 """
 
 import contextlib
-import fcntl
 import hashlib
 import http.client
 import json
@@ -16,14 +15,17 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+
+import psutil
+from filelock import BaseFileLock, FileLock
 
 from penstock.errors import ServerError
 from penstock.redaction import without_credentials
 from penstock.storage.private_files import write_private
-from penstock.tcp_ports import LOOPBACK, PROC, holder_of, is_free, listeners_of, running_pids
+from penstock.tcp_ports import LOOPBACK, holder_of, is_free, listeners_of
 
 TOKEN = "PENSTOCK_SERVER"
 #: What may be in a person's shell and would turn a server to other places or other credentials than its own.
@@ -90,7 +92,7 @@ class ServerProcess:
     def pids(self) -> list[int]:
         """All that live of the last start."""
         record = self.record()
-        return [pid for pid in running_pids() if belongs(pid, record)] if record else []
+        return [pid for pid in psutil.pids() if belongs(pid, record)] if record else []
 
     @property
     def is_running(self) -> bool:
@@ -231,10 +233,9 @@ def belongs(pid: int, record: Record) -> bool:
     try:
         if record.pid and os.getsid(pid) != record.pid:
             return False
-        entries = (PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except (FileNotFoundError, PermissionError, ProcessLookupError):
+        return psutil.Process(pid).environ().get(TOKEN) == record.token
+    except (PermissionError, ProcessLookupError, psutil.Error):
         return False
-    return f"{TOKEN}={record.token}".encode() in entries
 
 
 def send(pid: int, number: signal.Signals) -> None:
@@ -248,13 +249,10 @@ def clean_environment(**own: str) -> dict[str, str]:
     return {**kept, **own}
 
 
-@contextlib.contextmanager
-def locked(state: Path) -> Iterator[None]:
+def locked(state: Path) -> BaseFileLock:
     """One at a time: two that start or stop the same servers at once would see half of each other's work."""
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (state / "lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return FileLock(state / "lock")
 
 
 def get(url: str, *, seconds: float = 5) -> tuple[str, str]:

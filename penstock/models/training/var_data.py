@@ -4,7 +4,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import fnmatch
 
 import pandas as pd
 from delta.tables import DeltaTable
@@ -22,6 +21,7 @@ from penstock.series.windows import REVISION
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
 from penstock.sources.files import PlannedFile
+from penstock.sources.listing import list_files
 from penstock.sources.reading import accepted_rows, checked_rows, rejected_rows
 from penstock.sources.rules import check_rules
 from penstock.spark.tables import table_at, table_version
@@ -109,11 +109,10 @@ def data_of_files(spark: SparkSession, config: PipelineConfig, contract: Contrac
 
 
 def files_at(storage: Storage, path: str, *, glob: str | None) -> list[Arrival]:
-    """A file, or the files below a folder, without those that Spark overlooks."""
+    """A file, or the files below a folder that the stream would list there."""
     top = absolute_location(path)
     try:
-        below = storage.files(top, is_overlooked=lambda name: name[0] in "._")
-        found = {path: status for path, status in below.items() if fnmatch(path.rpartition("/")[2], glob or "*")}
+        found = list_files(storage, top, glob=glob)
     except (FileNotFoundError, NotADirectoryError):
         status = storage.status(top)
         found = {top: status} if status else {}

@@ -19,12 +19,13 @@ from penstock.spark.tables import batch_rows, commit_nothing, of_transaction
 log = logging.getLogger(__name__)
 
 
-def is_fenced_off(pipeline: Pipeline, plan: Plan) -> bool:
-    """Whether the replay has written nothing; from now on it can't. False: it has, and must be finished.
+def fence_off(pipeline: Pipeline, plan: Plan) -> bool:
+    """Commit an empty transaction in place of each write of the replay, so that Delta drops what it still sends.
 
-    Table by table in the order of its writes: where one is found, the later ones are still open to it.
+    False: one of its writes is in a table already, and the replay must be finished. The tables are taken in the order
+    of its writes: those after the one found stay open to it.
     """
-    return not any(was_written(pipeline, name, plan) for name in writes_of(pipeline))
+    return all(fence_off_table(pipeline, name, plan) for name in writes_of(pipeline))
 
 
 def writes_of(pipeline: Pipeline) -> tuple[str, ...]:
@@ -32,12 +33,12 @@ def writes_of(pipeline: Pipeline) -> tuple[str, ...]:
     return ("quarantine", *TABLES_OF[pipeline.config.workload], "batches")
 
 
-def was_written(pipeline: Pipeline, name: str, plan: Plan) -> bool:
-    """Whether the replay's write of a table was there before this one, which says nothing and stands in its place."""
+def fence_off_table(pipeline: Pipeline, name: str, plan: Plan) -> bool:
+    """Commit an empty transaction in place of the replay's write of a table. False: its write was there before."""
     path, transaction = pipeline.config.table_path(name), plan.transaction(pipeline.config.pipeline)
     commit_nothing(pipeline.spark, path, transaction)
     changed = has_changed(pipeline.storage, path, transaction)
-    return not batch_rows(pipeline.spark, path, transaction).isEmpty() if changed is None else changed
+    return batch_rows(pipeline.spark, path, transaction).isEmpty() if changed is None else not changed
 
 
 def is_given_up(pipeline: Pipeline, plan: Plan) -> bool:
@@ -59,7 +60,7 @@ def abort(pipeline: Pipeline, plan: Plan) -> None:
     note = given_up_path(config, plan.batch_id)
     storage.create(note, b"")
     # A paused process may be about to write the marker: only the table itself says that it can't any more.
-    if was_written(pipeline, "batches", plan):
+    if not fence_off_table(pipeline, "batches", plan):
         storage.delete(note)
         raise LedgerError(
             f"{plan.described} has its marker, and its rows are there to stay: run it without --give-up, to mark "
