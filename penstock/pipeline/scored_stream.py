@@ -13,7 +13,8 @@ from penstock.schemas.tables import spark_type
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
 from penstock.sources.rows import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE, parser_options, quoted
 from penstock.sources.rules import check_rules
-from penstock.storage.paths import literal_glob, normal_path_column
+from penstock.spark.paths import normal_path_column
+from penstock.storage.paths import literal_glob
 
 
 def scored_stream(spark: SparkSession, config: PipelineConfig) -> DataFrame:

@@ -18,7 +18,8 @@ from penstock.config.pipeline import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.files import CsvLayout, ParquetLayout
 from penstock.spark.functions import split_plain_line
-from penstock.storage.paths import literal_glob, normal_path_column
+from penstock.spark.paths import normal_path_column
+from penstock.storage.paths import literal_glob
 
 RAW = "_raw"
 HEADER = "_header"

@@ -13,8 +13,9 @@ from penstock.config.pipeline import SourceConfig
 from penstock.sources.admission import CSV_ENDINGS, PARQUET_ENDINGS, WORKERS, format_of
 from penstock.sources.formats.csv_admission import MISREAD
 from penstock.sources.rows import has_text
+from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage
-from penstock.storage.paths import literal_glob, normal_path_column
+from penstock.storage.paths import literal_glob
 
 
 def count_rows(
