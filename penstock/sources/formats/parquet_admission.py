@@ -6,14 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from penstock.schemas.contract import Contract, Field
+from penstock.schemas.types import EXACT_BITS, INTEGER_BITS
 from penstock.sources.files import ParquetLayout, PlannedFile, refused_file
 from penstock.storage.files import FileStatus, Storage, is_of_content
 
-INTEGER_BITS = {"integer": 32, "long": 64}
 #: The most digits of a decimal in Spark.
 MAX_DIGITS = 38
-#: Integers up to this many bits are exact in the floating type.
-EXACT_BITS = {"double": 53, "float": 24}
 
 
 def admit_parquet(path: str, status: FileStatus, *, storage: Storage, contract: Contract) -> PlannedFile:
