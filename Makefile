@@ -95,9 +95,10 @@ bench: env  ## measure everything beside the plain way of the same work (an hour
 	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
 	@$(BIN)/python benchmarks/show_results.py
 
-check: env  ## ruff (format, lint) and mypy strict
+check: env  ## ruff (format, lint), import-linter (the layers) and mypy strict
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
+	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy
 
 format: env  ## let ruff rewrite the code

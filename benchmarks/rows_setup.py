@@ -28,7 +28,7 @@ from pyspark.sql.streaming.listener import (
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.models.training.elasticnet import train
+from penstock.models.training.elasticnet import train_elasticnet
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.spark.session import build_session
 
@@ -68,7 +68,7 @@ def table_columns() -> list[Column]:
 def register_wine_model(config: PipelineConfig) -> None:
     """The wine model of the demo, with the alias champion."""
     logging.getLogger("mlflow").setLevel(logging.ERROR)
-    train(config, data=RED_WINE, alpha=0.02, l1_ratio=0.5, first_rows=None, promote=True)
+    train_elasticnet(config, data=RED_WINE, alpha=0.02, l1_ratio=0.5, first_rows=None, promote=True)
 
 
 def wines(rows: int, *, seed: int = 0) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from penstock.interfaces.cli.options import config_options, read_config, run_job
-from penstock.models.training.var import DIAGNOSED_SERIES, check_workload, fit_and_register
+from penstock.models.training.var import DIAGNOSED_SERIES, check_workload, fit_var
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 
@@ -35,7 +35,7 @@ def command(
         raise click.UsageError("use either --data, or --from-table with or without --table-version")
     config = read_config(conf, overrides)
     check_workload(config)
-    result = fit_and_register(
+    result = fit_var(
         build_session("penstock-fit", settings=settings_of(config)),
         config,
         data=data,

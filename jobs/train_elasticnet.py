@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from penstock.interfaces.cli.options import config_options, read_config, run_job
-from penstock.models.training.elasticnet import train
+from penstock.models.training.elasticnet import train_elasticnet
 
 
 @click.command(help=__doc__)
@@ -26,7 +26,7 @@ def command(
     first_rows: int | None,
     promote: bool,
 ) -> None:
-    result = train(
+    result = train_elasticnet(
         read_config(conf, overrides),
         data=data,
         alpha=alpha,

@@ -25,10 +25,7 @@ from pathlib import Path
 import altair as alt
 import pandas as pd
 
-from penstock.config.loading import load_config
-from penstock.models.training.elasticnet import train
-from penstock.operations.run_stream import run_pipeline
-from penstock.storage.duckdb_tables import connect_tables
+from penstock import connect_duckdb, load_config, run_pipeline, train_elasticnet
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "wine.yaml").exists()))
 FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absolute()
@@ -59,7 +56,9 @@ print(Path("conf/wine.yaml").read_text())
 
 # %%
 FOLDER.mkdir(parents=True, exist_ok=True)
-result = train(config, data=Path("data/winequality-red.csv"), alpha=0.02, l1_ratio=0.5, first_rows=1100, promote=True)
+result = train_elasticnet(
+    config, data=Path("data/winequality-red.csv"), alpha=0.02, l1_ratio=0.5, first_rows=1100, promote=True
+)
 pd.Series(result.metrics, name=f"version {result.version}").to_frame()
 
 # %% [markdown]
@@ -105,7 +104,7 @@ pd.DataFrame(
 # up again after a fix.
 
 # %%
-tables = connect_tables(config)
+tables = connect_duckdb(config)
 tables.sql("SELECT reasons, raw FROM quarantine").df().style.hide(axis="index")
 
 # %% [markdown]

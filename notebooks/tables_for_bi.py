@@ -22,9 +22,7 @@ from pathlib import Path
 
 import altair as alt
 
-from penstock.config.loading import load_config
-from penstock.config.pipeline import PipelineConfig
-from penstock.storage.duckdb_tables import connect_tables
+from penstock import PipelineConfig, connect_duckdb, load_config
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "wine.yaml").exists()))
 FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absolute()
@@ -35,7 +33,7 @@ def pipeline(name: str) -> PipelineConfig:
     return load_config([Path(f"conf/{name}.yaml")], overrides=[f"tables.root={FOLDER}/{name}/tables"])
 
 
-wine, macro = (connect_tables(pipeline(name)) for name in ("wine", "macro"))
+wine, macro = (connect_duckdb(pipeline(name)) for name in ("wine", "macro"))
 
 # %% [markdown]
 # ## What came in, batch by batch

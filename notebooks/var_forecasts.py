@@ -25,13 +25,7 @@ import altair as alt
 import numpy as np
 from statsmodels.tsa.api import VAR
 
-from penstock.config.loading import load_config
-from penstock.interfaces.demo.macro import macro_history
-from penstock.models.training.var import fit_and_register
-from penstock.operations.run_stream import run_pipeline
-from penstock.spark.pipeline_settings import settings_of
-from penstock.spark.session import build_session
-from penstock.storage.duckdb_tables import connect_tables
+from penstock import build_session, connect_duckdb, fit_var, load_config, macro_history, run_pipeline, settings_of
 
 os.chdir(next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "conf" / "macro.yaml").exists()))
 FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absolute()
@@ -85,7 +79,7 @@ data = FOLDER / "macro" / "history.csv"
 data.parent.mkdir(exist_ok=True)
 history.to_csv(data, index=False, date_format="%Y-%m-%d")
 spark = build_session("penstock-notebook", settings=settings_of(config))
-fitted = fit_and_register(spark, config, data=[str(data)], until=CUTOFF, promote=True)
+fitted = fit_var(spark, config, data=[str(data)], until=CUTOFF, promote=True)
 print(f"version {fitted.version}: {fitted.outcome}")
 
 # %% [markdown]
@@ -108,7 +102,7 @@ print(f"{record.accepted} observations, {record.failed} failed")
 # One row is a series, a cutoff, a step and a variable.
 
 # %%
-tables = connect_tables(config)
+tables = connect_duckdb(config)
 fan = tables.execute("SELECT * FROM forecasts WHERE cutoff = $cutoff ORDER BY variable, step", {"cutoff": CUTOFF}).df()
 fan[["variable", "step", "ds", "forecast", "lower", "upper", "model_version"]].head(8)
 

@@ -5,25 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-PRIMITIVE_TYPES = ("double", "float", "integer", "long", "string", "boolean", "timestamp", "date")
-DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
+from penstock.schemas.catalog import PREDICTIONS
+from penstock.schemas.types import TYPES, FieldType, decimal_precision_scale, field_type
+
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 
 #: Columns that the tables add to a contract's own; a field must not take one of these names.
-RESERVED_NAMES = frozenset(
-    {
-        "query_id",
-        "batch_id",
-        "prediction",
-        "reasons",
-        "model_name",
-        "model_version",
-        "role",
-        "error",
-        "source_file",
-        "scored_at",
-    }
-)
+RESERVED_NAMES = frozenset({*PREDICTIONS.column_names, "prediction", "reasons"})
 
 
 class ContractDefinitionError(ValueError):
@@ -59,10 +47,9 @@ class Field:
             )
         if self.name in RESERVED_NAMES:
             raise ContractDefinitionError(f"field {self.name!r}: the tables use this name; choose another")
-        if self.type not in PRIMITIVE_TYPES and not DECIMAL.fullmatch(self.type):
+        if field_type(self.type) is None:
             raise ContractDefinitionError(
-                f"field {self.name!r}: unknown type {self.type!r}; "
-                f"expected one of {', '.join(PRIMITIVE_TYPES)} or decimal(p,s)"
+                f"field {self.name!r}: unknown type {self.type!r}; expected one of {', '.join(TYPES)} or decimal(p,s)"
             )
         decimal = self.decimal_precision_scale
         if decimal and not (1 <= decimal[0] <= 38 and decimal[1] <= decimal[0]):
@@ -71,17 +58,23 @@ class Field:
             )
         if self.nan not in ("reject", "null", "keep"):
             raise ContractDefinitionError(f"field {self.name!r}: nan={self.nan!r}; expected reject, null or keep")
-        if self.format and self.type not in ("timestamp", "date"):
+        if self.format and self.facts.kind != "time":
             raise ContractDefinitionError(f"field {self.name!r}: format is for timestamp and date only")
 
     @property
+    def facts(self) -> FieldType:
+        """What its type means."""
+        found = field_type(self.type)
+        assert found is not None
+        return found
+
+    @property
     def is_floating(self) -> bool:
-        return self.type in ("double", "float")
+        return self.facts.is_floating
 
     @property
     def decimal_precision_scale(self) -> tuple[int, int] | None:
-        match = DECIMAL.fullmatch(self.type)
-        return (int(match[1]), int(match[2])) if match else None
+        return decimal_precision_scale(self.type)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
-"""The output tables: columns, and how each table is laid out."""
+"""The tables of the catalog as Spark has them: a pipeline's own columns put in, and every type a Spark type."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql.types import (
@@ -20,26 +20,32 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
+from penstock.schemas import catalog
+from penstock.schemas.catalog import Array, Column, Map, PerPipeline, Struct, Table
 from penstock.schemas.contract import Contract, Field
 
-SPARK_TYPES: dict[str, DataType] = {
-    "double": DoubleType(),
-    "float": FloatType(),
-    "integer": IntegerType(),
-    "long": LongType(),
-    "string": StringType(),
-    "boolean": BooleanType(),
-    "timestamp": TimestampType(),
-    "date": DateType(),
+PRIMITIVES: dict[str, DataType] = {
+    made.typeName(): made
+    for made in (
+        DoubleType(),
+        FloatType(),
+        IntegerType(),
+        LongType(),
+        StringType(),
+        BooleanType(),
+        TimestampType(),
+        DateType(),
+    )
 }
-
-#: Every table begins with these, so that Delta keeps their statistics and a batch's rows are found by file pruning.
-BATCH_COLUMNS = (StructField("query_id", StringType()), StructField("batch_id", LongType()))
+#: The property of `lags` that says how many observations of a series it was made to keep.
+KEEP_LAGS = "penstock.keep_lags"
+#: The property of `lags` that says of which calendar its observations are.
+FREQUENCY = "penstock.frequency"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSpec:
-    """A table's name, columns, clustering columns, and the columns whose min/max Delta keeps."""
+    """A table of one pipeline; for what its parts mean see penstock.schemas.catalog.Table."""
 
     name: str
     schema: StructType
@@ -48,162 +54,75 @@ class TableSpec:
     properties: dict[str, str] = field(default_factory=dict)
 
 
+def type_of(given: catalog.Type) -> DataType:
+    match given:
+        case Array(items):
+            return ArrayType(type_of(items))
+        case Map(keys, values):
+            return MapType(type_of(keys), type_of(values))
+        case Struct(columns):
+            return StructType([column_of(column) for column in columns])
+        case str():
+            return PRIMITIVES[given]
+
+
+def column_of(column: Column) -> StructField:
+    return StructField(column.name, type_of(column.type))
+
+
+BATCH_COLUMNS = tuple(column_of(column) for column in catalog.BATCH)
+
+
+def spec_of(
+    table: Table,
+    own: Mapping[PerPipeline, Sequence[StructField]] | None = None,
+    *,
+    properties: Mapping[str, str] | None = None,
+) -> TableSpec:
+    """own: the columns that only the pipeline knows. properties: of the table, beside the catalog's."""
+    columns: list[StructField] = []
+    for column in table.columns:
+        columns += [column_of(column)] if isinstance(column, Column) else (own or {})[column]
+    return TableSpec(
+        name=table.name,
+        schema=StructType(columns),
+        cluster_by=table.cluster_by,
+        statistics=table.statistics,
+        properties={**table.properties, **(properties or {})},
+    )
+
+
 def spark_type(field: Field) -> DataType:
     decimal = field.decimal_precision_scale
-    return DecimalType(*decimal) if decimal else SPARK_TYPES[field.type]
+    return DecimalType(*decimal) if decimal else PRIMITIVES[field.type]
 
 
 def contract_columns(contract: Contract) -> list[StructField]:
-    """The contract's fields as table columns. All nullable for Delta: a later contract may relax a field."""
+    """The contract's fields as table columns."""
     return [StructField(field.name, spark_type(field)) for field in contract.fields]
 
 
+def variable_columns(variables: Sequence[str]) -> dict[PerPipeline, list[StructField]]:
+    return {PerPipeline.VARIABLES: [StructField(variable, DoubleType()) for variable in variables]}
+
+
 def predictions(contract: Contract, prediction: DataType) -> TableSpec:
-    """One row is an accepted input row; `prediction` is null where `error` says why, or where the model itself
-    answered NaN or None."""
-    return TableSpec(
-        name="predictions",
-        schema=StructType(
-            [
-                *BATCH_COLUMNS,
-                *contract_columns(contract),
-                StructField("prediction", prediction),
-                StructField("model_name", StringType()),
-                StructField("model_version", StringType()),
-                StructField("role", StringType()),
-                StructField("error", StringType()),
-                StructField("source_file", StringType()),
-                StructField("scored_at", TimestampType()),
-            ]
-        ),
-        cluster_by=("scored_at",),
-        statistics=("query_id", "batch_id", "model_version", "scored_at"),
-    )
+    own = {
+        PerPipeline.FIELDS: contract_columns(contract),
+        PerPipeline.PREDICTION: [StructField("prediction", prediction)],
+    }
+    return spec_of(catalog.PREDICTIONS, own)
 
 
 def observations(variables: Sequence[str]) -> TableSpec:
-    """One row is an accepted observation, in levels; `error` is null, or why it has no forecast."""
-    return TableSpec(
-        name="observations",
-        schema=StructType(
-            [
-                *BATCH_COLUMNS,
-                StructField("series_id", StringType()),
-                StructField("ds", TimestampType()),
-                *[StructField(variable, DoubleType()) for variable in variables],
-                StructField("error", StringType()),
-                StructField("source_file", StringType()),
-                StructField("observed_at", TimestampType()),
-            ]
-        ),
-        cluster_by=("series_id", "ds"),
-        statistics=("query_id", "batch_id", "series_id", "ds"),
-    )
-
-
-FORECASTS = TableSpec(
-    name="forecasts",
-    schema=StructType(
-        [
-            *BATCH_COLUMNS,
-            StructField("series_id", StringType()),
-            StructField("cutoff", TimestampType()),
-            StructField("ds", TimestampType()),
-            StructField("step", IntegerType()),
-            StructField("variable", StringType()),
-            StructField("forecast", DoubleType()),
-            StructField("lower", DoubleType()),
-            StructField("upper", DoubleType()),
-            StructField("level", DoubleType()),
-            StructField("model_name", StringType()),
-            StructField("model_version", StringType()),
-            StructField("role", StringType()),
-            StructField("scored_at", TimestampType()),
-        ]
-    ),
-    cluster_by=("series_id", "cutoff"),
-    # Its volume makes each column's statistics felt: 0.2 s for 5 million rows.
-    statistics=("batch_id", "series_id", "cutoff"),
-)
-
-
-#: The property of `lags` that says how many observations of a series it was made to keep.
-KEEP_LAGS = "penstock.keep_lags"
-#: The property of `lags` that says of which calendar its observations are.
-FREQUENCY = "penstock.frequency"
+    return spec_of(catalog.OBSERVATIONS, variable_columns(variables))
 
 
 def lags(variables: Sequence[str], *, keep_lags: int, frequency: str) -> TableSpec:
-    """One of the last `keep_lags` observations of a series. query_id and batch_id: who put it there.
-
-    number: it is the how-many-th of its series. slot: number modulo keep_lags, so that a new one replaces the oldest.
-    """
-    return TableSpec(
-        name="lags",
-        schema=StructType(
-            [
-                *BATCH_COLUMNS,
-                StructField("series_id", StringType()),
-                StructField("slot", IntegerType()),
-                StructField("number", LongType()),
-                StructField("ds", TimestampType()),
-                *[StructField(variable, DoubleType()) for variable in variables],
-            ]
-        ),
-        statistics=("query_id", "batch_id", "series_id", "slot"),
-        # A merge then marks the rows of the series it touches, and rewrites no file for them.
-        properties={"delta.enableDeletionVectors": "true", KEEP_LAGS: str(keep_lags), FREQUENCY: frequency},
-    )
+    properties = {KEEP_LAGS: str(keep_lags), FREQUENCY: frequency}
+    return spec_of(catalog.LAGS, variable_columns(variables), properties=properties)
 
 
-#: One row is a refused file (stage `file`) or a rejected row, with all its reasons. raw: the row's text, or for
-#: Parquet its JSON; header: the line that it was read under. replayed_in: the replay that it went through again.
-QUARANTINE = TableSpec(
-    name="quarantine",
-    schema=StructType(
-        [
-            *BATCH_COLUMNS,
-            StructField("stage", StringType()),
-            StructField("reasons", ArrayType(StringType())),
-            StructField("raw", StringType()),
-            StructField("source_file", StringType()),
-            StructField("quarantined_at", TimestampType()),
-            StructField("replayed_in", LongType()),
-            StructField("header", StringType()),
-        ]
-    ),
-    statistics=("query_id", "batch_id", "stage", "quarantined_at"),
-)
-
-FILE = StructType(
-    [
-        StructField("path", StringType()),
-        StructField("length", LongType()),
-        StructField("modification_time", TimestampType()),
-        StructField("rows", LongType()),
-    ]
-)
-
-BATCHES = TableSpec(
-    name="batches",
-    schema=StructType(
-        [
-            *BATCH_COLUMNS,
-            StructField("pipeline", StringType()),
-            StructField("started_at", TimestampType()),
-            StructField("finished_at", TimestampType()),
-            StructField("files", ArrayType(FILE)),
-            StructField("files_refused", LongType()),
-            StructField("rows_in", LongType()),
-            StructField("accepted", LongType()),
-            StructField("quarantined", LongType()),
-            StructField("failed", LongType()),
-            StructField("versions", MapType(StringType(), StringType())),
-            StructField("refused_versions", MapType(StringType(), StringType())),
-            StructField("seconds", MapType(StringType(), DoubleType())),
-            # When the registry last said what the alias means: earlier than started_at where it did not answer.
-            StructField("resolved_at", TimestampType()),
-        ]
-    ),
-    statistics=("query_id", "batch_id", "started_at", "finished_at"),
-)
+FORECASTS = spec_of(catalog.FORECASTS)
+QUARANTINE = spec_of(catalog.QUARANTINE)
+BATCHES = spec_of(catalog.BATCHES)

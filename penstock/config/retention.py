@@ -1,27 +1,14 @@
 """How long a table's past and its rows must be kept: what the config may say, and why not less."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from penstock.config.durations import written
+from penstock.schemas.catalog import BY_NAME, CATALOG, Table, table_names, tables_of
 
 DAY_SECONDS = 86400.0
 #: The least that `maintenance.time_travel` can be.
 TIME_TRAVEL_FLOOR = 7 * DAY_SECONDS
-#: The tables that may lose old rows, and the column that says how old a row is.
-TIME_COLUMNS = {"predictions": "scored_at", "forecasts": "scored_at", "quarantine": "quarantined_at"}
-#: The tables that keep every row, and what depends on that.
-KEPT_WHOLE = {
-    "batches": "it is the ledger: a file that it forgot would be scored again after --resume-from-ledger",
-    "observations": "lags is rebuilt from it, and late data is recomputed from it",
-    "lags": "it is the state of the series, and no longer than series.keep_lags for each of them",
-}
-TABLES_OF = {"rows": ("predictions",), "series": ("forecasts", "observations", "lags")}
-COMMON_TABLES = ("quarantine", "batches")
-
-
-def table_names(workload: str) -> tuple[str, ...]:
-    return (*TABLES_OF[workload], *COMMON_TABLES)
 
 
 def check_time_travel(seconds: float) -> None:
@@ -37,12 +24,12 @@ def check_time_travel(seconds: float) -> None:
 def check_retention(retention: Mapping[str, float], *, time_travel: float) -> None:
     """Raises ValueError for a table that is unknown or kept whole, and for a time below `time_travel`."""
     for table, seconds in retention.items():
-        if table in KEPT_WHOLE:
-            raise ValueError(f"{table} can't have a retention: {KEPT_WHOLE[table]}")
-        if table not in TIME_COLUMNS:
-            nearest = difflib.get_close_matches(table, [*TIME_COLUMNS, *KEPT_WHOLE], n=1, cutoff=0.5)
-            hint = f"did you mean {nearest[0]!r}?" if nearest else f"tables that can: {', '.join(TIME_COLUMNS)}"
+        if table not in BY_NAME:
+            nearest = difflib.get_close_matches(table, BY_NAME, n=1, cutoff=0.5)
+            hint = f"did you mean {nearest[0]!r}?" if nearest else f"tables that can: {trimmable(CATALOG)}"
             raise ValueError(f"there is no table {table!r}; {hint}")
+        if BY_NAME[table].kept_whole:
+            raise ValueError(f"{table} can't have a retention: {BY_NAME[table].kept_whole}")
         if seconds < time_travel:
             raise ValueError(
                 f"{table}: {written(seconds)} is below maintenance.time_travel, {written(time_travel)}: for that long "
@@ -54,8 +41,12 @@ def check_workload_has(tables: Mapping[str, float], workload: str) -> None:
     """Raises ValueError for a table that only the other workload has."""
     strange = [table for table in tables if table not in table_names(workload)]
     if strange:
-        possible = ", ".join(name for name in table_names(workload) if name in TIME_COLUMNS)
         raise ValueError(
             f"maintenance.retention: a pipeline of {workload} has no table {strange[0]!r}; "
-            f"tables that can have one here: {possible}"
+            f"tables that can have one here: {trimmable(tables_of(workload))}"
         )
+
+
+def trimmable(tables: Iterable[Table]) -> str:
+    """The names of those that may lose old rows."""
+    return ", ".join(table.name for table in tables if not table.kept_whole)

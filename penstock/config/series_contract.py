@@ -3,11 +3,9 @@
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract
+from penstock.schemas.types import INTEGER_BITS, NUMBERS, TIMES
 
-NUMERIC = ("double", "float", "integer", "long")
-INTEGERS = ("integer", "long")
-IDS = ("string", *INTEGERS)
-TIMES = ("timestamp", "date")
+IDS = ("string", *INTEGER_BITS)
 
 
 def check_series_contract(contract: Contract, config: PipelineConfig) -> None:
@@ -17,7 +15,7 @@ def check_series_contract(contract: Contract, config: PipelineConfig) -> None:
     if missing:
         raise ConfigError(f"series: the contract {config.contract} has no field {', '.join(missing)}")
     wanted = {series.id: ("id", IDS), series.time: ("time", TIMES)}
-    wanted |= dict.fromkeys(series.variables, ("variables", NUMERIC))
+    wanted |= dict.fromkeys(series.variables, ("variables", NUMBERS))
     for name, (key, types) in wanted.items():
         if fields[name].type not in types:
             raise ConfigError(f"series.{key}: {name} is a {fields[name].type}, expected {' or '.join(types)}")
@@ -27,4 +25,4 @@ def check_series_contract(contract: Contract, config: PipelineConfig) -> None:
 
 
 def ids_are_integers(contract: Contract, config: PipelineConfig) -> bool:
-    return next(field.type for field in contract.fields if field.name == config.the_series.id) in INTEGERS
+    return next(field.facts.is_whole for field in contract.fields if field.name == config.the_series.id)

@@ -120,18 +120,10 @@ def input_problem(column: ModelColumn, contract: Contract) -> str | None:
         return (
             f"input {column.name!r} is in no field (the fields' model names are {known})" if column.required else None
         )
-    numeric = {"double", "float", "long", "integer"}
-    given = "double" if field.decimal_precision_scale else field.type
     wanted = column.type.name
-    if wanted == "datetime":
-        fits = given in ("timestamp", "date")
-    elif wanted in ("long", "integer"):
-        fits = given == wanted or (given == "integer" and wanted == "long")
-    elif wanted in numeric:
-        fits = given in numeric
-    else:
-        fits = given == wanted
-    return None if fits else f"input {column.name!r} is {wanted}, the field {field.name!r} is {field.type}"
+    if wanted in field.facts.feeds:
+        return None
+    return f"input {column.name!r} is {wanted}, the field {field.name!r} is {field.type}"
 
 
 def model_argument(column: ModelColumn, contract: Contract) -> Column:

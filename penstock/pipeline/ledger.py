@@ -10,9 +10,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
 from penstock.errors import LedgerError
 from penstock.pipeline.replay.plans import REPLAY_QUERY
+from penstock.schemas.catalog import table_names
 from penstock.series.lags import rebuild_lags
 from penstock.sources.checkpoint import batch_numbers, query_id_of
 from penstock.spark.commit_retry import commit

@@ -14,7 +14,8 @@ from penstock.sources.formats import FORMATS
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.rules import check_rules
 from penstock.spark.functions import quoted
-from penstock.storage.paths import literal_glob, normal_path_column
+from penstock.spark.paths import normal_path_column
+from penstock.storage.paths import literal_glob
 
 
 def scored_stream(spark: SparkSession, config: PipelineConfig) -> DataFrame:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from deltalake import DeltaTable
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
+from penstock.schemas.catalog import table_names
 from penstock.storage.delta_reader import opened_table
 
 #: A query's writes are dropped from now on: no later version can be higher.

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 import duckdb
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.schemas.catalog import CATALOG
 from penstock.storage.deletion_vectors import DELETION_VECTORS, register_undeleted
 from penstock.storage.delta_reader import READ_ERRORS, open_table
 
 #: What connecting and asking may raise beside OSError.
 QUERY_ERRORS = (*READ_ERRORS, duckdb.Error)
-#: All but `lags`, the stream's own state.
-TABLES = ("predictions", "observations", "forecasts", "quarantine", "batches")
+READABLE = tuple(table.name for table in CATALOG if not table.is_state)
 
 
-def connect_tables(config: PipelineConfig, names: Sequence[str] = TABLES) -> duckdb.DuckDBPyConnection:
+def connect_tables(config: PipelineConfig, names: Sequence[str] = READABLE) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory that knows those of these tables that are there, by name, as their newest commits have them.
 
     Filters go down into the tables' files. Raises QUERY_ERRORS, OSError.

@@ -6,10 +6,6 @@ The normal form is what a person types: `/data/a[1].csv` for a local file, `s3a:
 
 from urllib.parse import unquote
 
-from pyspark.sql import Column
-from pyspark.sql import functions as F
-
-REST = 2**31 - 1
 GLOB_CHARACTERS = "\\*?[]{},"
 
 
@@ -22,21 +18,6 @@ def without_file_scheme(path: str) -> str:
     if not path.startswith("file:"):
         return path
     return "/" + path.removeprefix("file:").lstrip("/")
-
-
-def normal_path_column(encoded: Column) -> Column:
-    """`normal_path` as a native expression over `_metadata.file_path`. Only encoded names pay for the decoding."""
-    # url_decode is for forms, where '+' is a space; in a path it is itself.
-    decoded = F.url_decode(F.replace(encoded, F.lit("+"), F.lit("%2B")))
-    path = F.when(encoded.contains("%"), decoded).otherwise(encoded)
-    # A pattern for both ways of writing it would cost as much as writing the row.
-    without_slashes = F.substring(path, len("file:///"), REST)
-    without_slash = F.substring(path, len("file:/"), REST)
-    return (
-        F.when(path.startswith("file:///"), without_slashes)
-        .when(path.startswith("file:/"), without_slash)
-        .otherwise(path)
-    )
 
 
 def literal_glob(path: str) -> str:

@@ -58,7 +58,7 @@ def test_durations_as_people_write_them(load):
         ({"retention": {"lags": "3650 days"}}, "lags can't have a retention: it is the state"),
         ({"retention": {"observations": "3650 days"}}, "observations can't have a retention: lags is rebuilt from it"),
         ({"retention": {"predicions": "3650 days"}}, "there is no table 'predicions'; did you mean 'predictions'?"),
-        ({"retention": {"xyz": "1 week"}}, "no table 'xyz'; tables that can: predictions, forecasts, quarantine"),
+        ({"retention": {"xyz": "1 week"}}, "no table 'xyz'; tables that can: quarantine, predictions, forecasts"),
         ({"retention": {"forecasts": "90 days"}}, "a pipeline of rows has no table 'forecasts'"),
         ({"keep_plans": 1}, "keep_plans: Input should be greater than or equal to 2"),
         ({"budgt": 1}, "maintenance.budgt: unknown key; did you mean 'budget'?"),

@@ -13,7 +13,7 @@ from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, macro, quarters, two_series_model
 
 from penstock.errors import ConfigError, EnvironmentCheckError
-from penstock.interfaces.sql.duckdb_queries import connect, run_duckdb_query
+from penstock.interfaces.sql.duckdb_queries import connect_duckdb, run_duckdb_query
 from penstock.interfaces.sql.query_files import query_names
 from penstock.interfaces.sql.spark_queries import make_schema, run_query
 from penstock.interfaces.sql.views import views_of
@@ -117,7 +117,7 @@ def test_duckdb_shows_a_view_as_spark_does(
     tables = make_schema(sandbox.spark, config)
     assert {view.name for view in views_of(config, tables)} == set(names)
     schema = {"rows": "red_wine", "many": "macro"}[pipeline]
-    with connect(config) as connection:
+    with connect_duckdb(config) as connection:
         for name in names:
             columns, found = arrow_rows(connection.sql(f"SELECT * FROM {name}").to_arrow_table())
             expected_columns, expected = spark_rows(sandbox.spark.table(f"{schema}.{name}"))
@@ -149,7 +149,7 @@ def test_the_numbers_of_rows_are_those_counted_by_hand(rows: Sandbox) -> None:
     ]
     [version] = run_duckdb_query(config, "error_rate_by_version").to_pylist()
     assert (version["error_rate"], version["most_frequent_error"]) == (0.25, "ValueError: this is no table wine")
-    with connect(config) as connection:
+    with connect_duckdb(config) as connection:
         scores = connection.execute("SELECT prediction FROM predictions_ok").fetchall()
         health = connection.execute(
             "SELECT files, files_refused, rows_in, accepted, quarantined, failed, share_quarantined, share_failed,"
@@ -169,7 +169,7 @@ def test_the_numbers_of_rows_are_those_counted_by_hand(rows: Sandbox) -> None:
 def test_the_numbers_of_series_are_those_counted_by_hand(many: Sandbox) -> None:
     """Three quarters make a forecast of four: US has cutoffs 2..9, of which 2..5 meet four quarters that came, 6 three,
     7 two, 8 one; of CA's 2 and 3 one meets one. The tenfold investment was forecast at the cutoffs 5..8."""
-    with connect(many.config()) as connection:
+    with connect_duckdb(many.config()) as connection:
         compared = connection.execute("SELECT * FROM forecast_vs_actual").df()
         newest = connection.execute("SELECT DISTINCT series_id, cutoff FROM latest_forecast").df()
         count = connection.execute("SELECT count(*) FROM latest_forecast").fetchall()

@@ -17,7 +17,7 @@ from dashboard_tables import (
     scored,
 )
 
-from penstock.interfaces.sql.duckdb_queries import connect, run_duckdb_query
+from penstock.interfaces.sql.duckdb_queries import connect_duckdb, run_duckdb_query
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def macro(tmp_path: Path) -> WrittenTables:
 
 
 def ask(tables: WrittenTables, sql: str) -> list[Any]:
-    with connect(tables.config) as connection:
+    with connect_duckdb(tables.config) as connection:
         return connection.execute(sql).fetchall()
 
 

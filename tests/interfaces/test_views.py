@@ -4,7 +4,6 @@ import pytest
 from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
 from penstock.errors import ConfigError
 from penstock.interfaces.sql.views import (
     VIEWS_FILE,
@@ -14,6 +13,7 @@ from penstock.interfaces.sql.views import (
     require_own_schemas,
     views_of,
 )
+from penstock.schemas.catalog import table_names
 
 ROWS = table_names("rows")
 SERIES = table_names("series")

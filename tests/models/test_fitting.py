@@ -22,7 +22,7 @@ from fit_sandbox import (
 )
 
 from penstock.errors import ConfigError, FitError
-from penstock.models.training.var import fit_and_register
+from penstock.models.training.var import fit_var
 from penstock.models.training.var_fit import bucket_count, bucket_settings, fit_series
 
 CUTOFF = datetime(2005, 10, 1)
@@ -39,7 +39,7 @@ def macro_fit(spark, registry, tmp_path_factory):
     root = tmp_path_factory.mktemp("macro")
     config = fit_config(root, registry, model__name="macro-fit")
     to_csv(macro_frame(), Path(config.source.path) / "history.csv")
-    result = fit_and_register(spark, config, until=CUTOFF, promote=True)
+    result = fit_var(spark, config, until=CUTOFF, promote=True)
     return config, result
 
 
@@ -186,7 +186,7 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
     for number, part in enumerate(np.array_split(np.arange(len(frame)), 3)):
         to_csv(frame.iloc[part], tmp_path / "data" / f"{number}.csv")
     to_csv(pd.concat([twice, twice.assign(realgdp=1.0)]), tmp_path / "data" / "newest.csv")
-    result = fit_and_register(spark, config, data=[str(tmp_path / "data")], diagnosed=1)
+    result = fit_var(spark, config, data=[str(tmp_path / "data")], diagnosed=1)
 
     kinds = {name: reason.split(":")[0] for name, reason in result.fleet.refused}
     assert kinds == {
@@ -254,20 +254,20 @@ def test_a_job_that_fits_nothing_fails_and_registers_nothing(spark, registry, tm
     config = fit_config(tmp_path, registry, model__name="none-fit")
     to_csv(fleet_frame({"a": random_levels(9, seed=1)}), tmp_path / "inbox" / "a.csv")
     with pytest.raises(FitError, match=r"no series could be fitted: 0 series fitted, 1 refused: too short 1; for exam"):
-        fit_and_register(spark, config)
+        fit_var(spark, config)
     with pytest.raises(FitError, match=r"there is no observation to fit on"):
-        fit_and_register(spark, config, until=datetime(1990, 1, 1))
+        fit_var(spark, config, until=datetime(1990, 1, 1))
     assert registry.client.search_registered_models("name = 'none-fit'") == []
 
 
 def test_settings_that_cannot_be(spark, registry, tmp_path):
     rows = fit_config(tmp_path, registry).model_copy(update={"workload": "rows", "series": None})
     with pytest.raises(ConfigError, match="macro is a pipeline of rows; fit_var is for series"):
-        fit_and_register(spark, rows)
+        fit_var(spark, rows)
     odd = fit_config(tmp_path, registry)
     odd = odd.model_copy(update={"fit": odd.fit.model_copy(update={"max_lags": -1})})
     with pytest.raises(FitError, match="max_lags -1 is too small"):
-        fit_and_register(spark, odd)
+        fit_var(spark, odd)
 
 
 def test_a_model_deeper_than_the_lags_table_is_warned_about(spark, registry, tmp_path, caplog):
@@ -276,5 +276,5 @@ def test_a_model_deeper_than_the_lags_table_is_warned_about(spark, registry, tmp
         tmp_path, registry, model__name="deep-fit", series__keep_lags=2, fit__criterion="null", fit__max_lags=4
     )
     to_csv(macro_frame(), tmp_path / "inbox" / "a.csv")
-    fit_and_register(spark, config, diagnosed=0)
+    fit_var(spark, config, diagnosed=0)
     assert "takes 5 observations of a series and series.keep_lags is 2; set it to at least 5" in caplog.text

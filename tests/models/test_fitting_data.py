@@ -9,7 +9,7 @@ import pytest
 from fit_sandbox import MACRO, fit_config, macro_frame, to_csv
 
 from penstock.errors import ConfigError, FitError
-from penstock.models.training.var import fit_and_register
+from penstock.models.training.var import fit_var
 from penstock.models.training.var_data import read_fit_data
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import LocalStorage
@@ -46,7 +46,7 @@ def test_what_is_rejected_is_counted_and_shown(spark, registry, tmp_path, caplog
     to_csv(frame, tmp_path / "inbox" / "a.csv")
     (tmp_path / "inbox" / "b.csv").write_text("series_id,ds\nusa,2000-01-01\n")
     config = fit_config(tmp_path, registry, model__name="rejects-fit")
-    result = fit_and_register(spark, config, diagnosed=0)
+    result = fit_var(spark, config, diagnosed=0)
     assert "1 of 2 files refused" in caplog.text
     assert "2 rows rejected" in caplog.text
     run = registry.client.get_run(result.run_id)
@@ -103,7 +103,7 @@ def test_the_observations_table_at_a_version(spark, registry, tmp_path):
     with pytest.raises(FitError, match="has no version 2; the newest is 1"):
         read_fit_data(spark, config, from_table=True, table_version=2)
 
-    result = fit_and_register(spark, config, from_table=True, table_version=1, diagnosed=0)
+    result = fit_var(spark, config, from_table=True, table_version=1, diagnosed=0)
     run = registry.client.get_run(result.run_id)
     assert (run.data.params["data_version"], run.data.params["data_source"]) == ("1", str(path))
     [given] = run.inputs.dataset_inputs

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from mlflow.types import DataType as MlflowType
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, create_model
 
 from penstock.interfaces.rest.request_rows import Row
@@ -15,23 +14,12 @@ from penstock.schemas.contract import Field as ContractField
 from penstock.udfs.scoring.outputs import ModelColumn, is_single
 
 MAX_ROWS = 10_000
-NUMBER = StrictFloat | StrictInt | StrictStr | None
-TEXT = StrictStr | None
-#: What JSON may have for a field of a type. A text is always taken, and read as in a CSV file.
+#: What JSON may have for a field of a kind. A text is always taken, and read as in a CSV file.
 JSON_TYPES: dict[str, Any] = {
-    "double": NUMBER,
-    "float": NUMBER,
-    "integer": NUMBER,
-    "long": NUMBER,
+    "number": StrictFloat | StrictInt | StrictStr | None,
     "boolean": StrictBool | StrictStr | None,
-}
-OUTPUT_TYPES: dict[MlflowType, Any] = {
-    MlflowType.double: float,
-    MlflowType.float: float,
-    MlflowType.long: int,
-    MlflowType.integer: int,
-    MlflowType.boolean: bool,
-    MlflowType.string: str,
+    "text": StrictStr | None,
+    "time": StrictStr | None,
 }
 
 
@@ -68,7 +56,9 @@ def bodies_of(served: Served, outputs: Sequence[ModelColumn]) -> Bodies:
 def request_type(name: str, contract: Contract) -> type[BaseModel]:
     extra: Literal["forbid", "ignore"] = "forbid" if contract.extra_columns == "refuse" else "ignore"
     # Names of its own, for a header may have any, and some are taken in pydantic.
-    fields: Any = {attribute(number): (json_type(field), described(field)) for number, field in pairs(contract)}
+    fields: Any = {
+        attribute(number): (JSON_TYPES[field.facts.kind], described(field)) for number, field in pairs(contract)
+    }
     row = create_model(
         f"{name}Row",
         __config__=ConfigDict(extra=extra, title=f"{name}Row"),
@@ -88,10 +78,6 @@ def pairs(contract: Contract) -> list[tuple[int, ContractField]]:
 
 def attribute(number: int) -> str:
     return f"field_{number}"
-
-
-def json_type(field: ContractField) -> Any:
-    return NUMBER if field.decimal_precision_scale else JSON_TYPES.get(field.type, TEXT)
 
 
 def described(field: ContractField) -> Any:
@@ -131,9 +117,13 @@ def value_name(served: Served) -> str:
 
 def prediction_type(name: str, outputs: tuple[ModelColumn, ...]) -> Any:
     if is_single(outputs):
-        return OUTPUT_TYPES[outputs[0].type]
+        return python_type(outputs[0])
     fields: Any = {
-        attribute(number): (OUTPUT_TYPES[column.type] | None, Field(alias=column.name, title=column.name))
+        attribute(number): (python_type(column) | None, Field(alias=column.name, title=column.name))
         for number, column in enumerate(outputs)
     }
     return create_model(f"{name}Prediction", **fields)
+
+
+def python_type(column: ModelColumn) -> Any:
+    return column.type.to_python()  # type: ignore[no-untyped-call]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import pandas as pd
 from pandas.tseries.frequencies import infer_freq, to_offset
 
-from penstock.config.series_contract import IDS, NUMERIC, TIMES
+from penstock.config.series_contract import IDS
 from penstock.errors import ConfigError
+from penstock.schemas.types import NUMBERS, TIMES
 from penstock.series.calendar import Calendar
 from penstock.sources.inference.sample import Sample
 from penstock.sources.inference.types import Kind, python_format
@@ -47,7 +48,7 @@ def series_kinds(sample: Sample, columns: SeriesColumns) -> dict[str, Kind]:
     if kinds[columns.id].type not in IDS and sample.format == "csv":
         kinds[columns.id] = replace(kinds[columns.id], type="string", format=None, nan="reject")
     wanted = {columns.id: ("--series-id", IDS), columns.time: ("--time", TIMES)}
-    wanted |= dict.fromkeys(columns.variables, ("--variables", NUMERIC))
+    wanted |= dict.fromkeys(columns.variables, ("--variables", NUMBERS))
     for name, (option, types) in wanted.items():
         if kinds[name].type not in types:
             hint = f" ({kinds[name].note})" if kinds[name].note else ""

@@ -13,7 +13,7 @@ from penstock.interfaces.sql.views import View, views_of
 from penstock.storage.duckdb_tables import connect_tables, registered
 
 
-def connect(config: PipelineConfig) -> duckdb.DuckDBPyConnection:
+def connect_duckdb(config: PipelineConfig) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory with the pipeline's tables and views, each under its name."""
     connection = connect_tables(config)
     add_views(connection, views_of(config, registered(connection)))

@@ -5,9 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
 from penstock.errors import ConfigError, EnvironmentCheckError
 from penstock.interfaces.sql.views import QUERIES, VIEWS_FILE, View, names_read, views_of
+from penstock.schemas.catalog import table_names
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,10 +17,10 @@ from pyspark.errors import PySparkException, UnsupportedOperationException
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
 from penstock.errors import ConfigError, EnvironmentCheckError, ServerError
 from penstock.interfaces.sql.spark_queries import make_schema
 from penstock.interfaces.sql.views import require_own_schemas, schema_name
+from penstock.schemas.catalog import table_names
 from penstock.spark.pipeline_settings import s3_settings
 from penstock.spark.session import build_session, require_class
 from penstock.spark.settings import SETTINGS

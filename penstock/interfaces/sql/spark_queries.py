@@ -3,9 +3,9 @@
 from pyspark.sql import DataFrame, SparkSession
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
 from penstock.interfaces.sql.query_files import read_query
 from penstock.interfaces.sql.views import catalog_statements
+from penstock.schemas.catalog import table_names
 from penstock.spark.tables import table_exists
 
 

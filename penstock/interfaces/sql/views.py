@@ -12,8 +12,8 @@ import sqlglot
 from sqlglot import exp
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
 from penstock.errors import ConfigError
+from penstock.schemas.catalog import table_names
 
 QUERIES = Path(__file__).parents[3] / "queries"
 VIEWS_FILE = QUERIES / "views.sql"

@@ -34,7 +34,7 @@ class TrainingResult:
     metrics: dict[str, float]
 
 
-def train(
+def train_elasticnet(
     config: PipelineConfig,
     *,
     data: Path,

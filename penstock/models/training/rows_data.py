@@ -12,6 +12,7 @@ import pandas as pd
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract, Field
+from penstock.schemas.types import field_type
 from penstock.sources.formats import format_of
 from penstock.sources.inference.parquet import contract_type, first_rows_of
 from penstock.sources.inference.sample import read_texts, refuse_no_file
@@ -71,7 +72,7 @@ def read_row_data(config: PipelineConfig, contract: Contract, *, data: Path, tar
 
 
 def is_input(field: Field) -> bool:
-    return field.type not in ("date", "timestamp")
+    return field.facts.kind != "time"
 
 
 def read_frame(config: PipelineConfig, data: Path, target: str) -> tuple[pd.DataFrame, str]:
@@ -104,7 +105,7 @@ def input_column(values: pd.Series, field: Field) -> pd.Series:
         return values.map(read_boolean).astype("float64")
     if values.dtype != "object":
         return finite(values.astype("float64"))
-    read = read_whole if field.type in ("integer", "long") else read_number
+    read = read_whole if field.facts.is_whole else read_number
     return values.map(read, na_action="ignore").astype("float64")
 
 
@@ -140,10 +141,11 @@ def finite(numbers: pd.Series) -> pd.Series:
 
 def target_values(values: pd.Series, kind: str, *, task: Task | None, where: str) -> tuple[pd.Series, Task]:
     """The target as numbers or as classes. kind: its contract type. Raises ConfigError if it is neither."""
-    is_number = kind in ("double", "float", "integer", "long") or kind.startswith("decimal")
-    if not is_number and kind not in ("boolean", "string"):
+    facts = field_type(kind)
+    if facts is None or facts.kind == "time":
         raise ConfigError(f"{where} is {kind}; expected numbers, booleans or texts")
-    is_quantity = is_number and (kind not in ("integer", "long") or values.nunique() > MAX_INTEGER_CLASSES)
+    is_number = facts.kind == "number"
+    is_quantity = is_number and (not facts.is_whole or values.nunique() > MAX_INTEGER_CLASSES)
     chosen: Task = task or ("regression" if is_quantity else "classification")
     if chosen == "regression":
         if not is_number:

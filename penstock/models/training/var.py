@@ -52,7 +52,7 @@ def check_workload(config: PipelineConfig) -> None:
         raise ConfigError(f"workload: {config.pipeline} is a pipeline of {config.workload}; fit_var is for series")
 
 
-def fit_and_register(
+def fit_var(
     spark: SparkSession,
     config: PipelineConfig,
     *,

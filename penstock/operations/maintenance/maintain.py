@@ -15,12 +15,12 @@ from pyspark.sql import SparkSession
 
 from penstock.config.durations import written
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
 from penstock.errors import TableConflictError
 from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, trim_plans
 from penstock.operations.maintenance.retention import delete_expired
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.ledger import finished_batches
+from penstock.schemas.catalog import table_names
 from penstock.spark.commit_retry import CONFLICTS
 from penstock.spark.tables import set_properties, table_exists, table_properties
 from penstock.storage.routing import storage_of

@@ -8,8 +8,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import TIME_COLUMNS
 from penstock.errors import EnvironmentCheckError
+from penstock.schemas.catalog import time_column
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of
 
@@ -19,7 +19,7 @@ def delete_expired(spark: SparkSession, config: PipelineConfig, table: str, now:
     kept_seconds = config.maintenance.retention.get(table)
     if kept_seconds is None:
         return 0
-    path, column = config.table_path(table), F.col(TIME_COLUMNS[table])
+    path, column = config.table_path(table), F.col(time_column(table))
     cutoff = now - timedelta(seconds=kept_seconds)
     if spark.read.format("delta").load(path).where(column < F.lit(cutoff)).isEmpty():
         return 0

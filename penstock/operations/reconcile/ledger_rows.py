@@ -16,11 +16,9 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.pipeline.workload import workload_of
+from penstock.schemas.catalog import time_column
 from penstock.spark.tables import table_at, table_exists, table_version
 from penstock.storage.files import FileStatus
-
-#: Which column says when a row was made.
-MADE_AT = {"predictions": "scored_at", "observations": "observed_at"}
 
 
 class Batch(NamedTuple):
@@ -189,7 +187,7 @@ def read_tallies(tables: dict[str, DataFrame], *, answers: str) -> list[Tally]:
                 *keys[:3],
                 F.lit(None).cast("long").alias("replayed_in"),
                 *[number.alias(name) for name, number in one_each.items()],
-                F.col(MADE_AT[answers]).alias("made_at"),
+                F.col(time_column(answers)).alias("made_at"),
             )
         )
     if "quarantine" in tables:
@@ -200,7 +198,7 @@ def read_tallies(tables: dict[str, DataFrame], *, answers: str) -> list[Tally]:
                 F.lit(0).alias("accepted"),
                 (~is_file).cast("int").alias("quarantined"),
                 is_file.cast("int").alias("refused"),
-                F.col("quarantined_at").alias("made_at"),
+                F.col(time_column("quarantine")).alias("made_at"),
             )
         )
     if not parts:

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.retention import table_names
 from penstock.errors import LeaseError
 from penstock.operations.maintenance.retention import complete_since
 from penstock.operations.reconcile.balance import Balance, File, Total, balance_of, totals_by_state
@@ -32,6 +31,7 @@ from penstock.operations.reconcile.ledger_rows import Books, pinned_tables, read
 from penstock.operations.reconcile.tables import Difference, compare_with_tables
 from penstock.pipeline.lease import Holder, lease_path, read_holder
 from penstock.pipeline.workload import workload_of
+from penstock.schemas.catalog import table_names
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import FileStatus, Storage
 from penstock.storage.routing import storage_of

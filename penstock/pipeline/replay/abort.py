@@ -6,12 +6,12 @@ is another's now. Delta drops that write if its transaction is in the table alre
 
 import logging
 
-from penstock.config.retention import TABLES_OF
 from penstock.errors import LedgerError
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import delete_batch_rows
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.replay.plans import given_up_path, replay_path
+from penstock.schemas.catalog import table_names
 from penstock.series.lags import rebuild_lags
 from penstock.spark.commit_log import has_changed
 from penstock.spark.tables import batch_rows, commit_nothing, of_transaction
@@ -30,7 +30,7 @@ def fence_off(pipeline: Pipeline, plan: Plan) -> bool:
 
 def writes_of(pipeline: Pipeline) -> tuple[str, ...]:
     """The tables in the order in which a replay writes them."""
-    return ("quarantine", *TABLES_OF[pipeline.config.workload], "batches")
+    return table_names(pipeline.config.workload)
 
 
 def fence_off_table(pipeline: Pipeline, name: str, plan: Plan) -> bool:

@@ -13,7 +13,8 @@ from penstock.sources.files import Layout
 from penstock.sources.row_columns import HEADER, IS_HEADER, PARSED, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable
 from penstock.spark.functions import split_plain_line
-from penstock.storage.paths import literal_glob, normal_path_column
+from penstock.spark.paths import normal_path_column
+from penstock.storage.paths import literal_glob
 
 LINE = "_line"
 PLAIN = "_plain"

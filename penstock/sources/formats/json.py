@@ -20,8 +20,9 @@ from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable, restored_line
 from penstock.spark.functions import quoted, split_json_line
+from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage
-from penstock.storage.paths import literal_glob, normal_path_column
+from penstock.storage.paths import literal_glob
 
 ENCODING = "UTF-8"
 LINE = "_line"

@@ -21,8 +21,9 @@ from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
 from penstock.spark.functions import any_of, quoted
+from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage, is_of_content
-from penstock.storage.paths import literal_glob, normal_path_column
+from penstock.storage.paths import literal_glob
 
 WORKERS = 16
 #: How a row is kept as JSON. Spark's own formats end with the milliseconds.

@@ -5,12 +5,10 @@ from typing import Any
 import pyarrow as pa
 
 from penstock.schemas.contract import Contract, Field
+from penstock.schemas.types import EXACT_BITS, INTEGER_BITS
 
-INTEGER_BITS = {"integer": 32, "long": 64}
 #: The most digits of a decimal in Spark.
 MAX_DIGITS = 38
-#: Integers up to this many bits are exact in the floating type.
-EXACT_BITS = {"double": 53, "float": 24}
 
 
 def schema_reasons(schema: Any, contract: Contract) -> list[str]:

@@ -8,8 +8,9 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import SourceConfig
 from penstock.sources.formats.compression import MISREAD
 from penstock.sources.text import has_text
+from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus
-from penstock.storage.paths import literal_glob, normal_path_column
+from penstock.storage.paths import literal_glob
 
 
 def count_lines(
