@@ -95,10 +95,11 @@ bench: env  ## measure everything beside the plain way of the same work (an hour
 	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
 	@$(BIN)/python benchmarks/show_results.py
 
-check: env  ## ruff (format, lint) and mypy strict
+check: env  ## ruff (format, lint), mypy strict, and the word list
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy
+	@$(BIN)/python tests/word_list.py
 
 format: env  ## let ruff rewrite the code
 	@$(BIN)/ruff format $(CODE)
