@@ -1,4 +1,4 @@
-"""How long a table's past and its rows must be kept: what the config may say, and why not less."""
+"""Validates time travel and retention of tables: lower bounds, and which tables never lose rows."""
 
 import difflib
 from collections.abc import Mapping
@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from penstock.config.durations import written
 
 DAY_SECONDS = 86400.0
-#: The least that `maintenance.time_travel` can be.
+#: The minimum of `maintenance.time_travel`.
 TIME_TRAVEL_FLOOR = 7 * DAY_SECONDS
-#: The tables that may lose old rows, and the column that says how old a row is.
+#: The tables that may have a retention, and the column that gives the age of a row.
 TIME_COLUMNS = {"predictions": "scored_at", "forecasts": "scored_at", "quarantine": "quarantined_at"}
-#: The tables that keep every row, and what depends on that.
+#: The tables that may not have a retention, with the reason.
 KEPT_WHOLE = {
     "batches": "it is the ledger: a file that it forgot would be scored again after --resume-from-ledger",
     "observations": "lags is rebuilt from it, and late data is recomputed from it",
@@ -35,7 +35,7 @@ def check_time_travel(seconds: float) -> None:
 
 
 def check_retention(retention: Mapping[str, float], *, time_travel: float) -> None:
-    """Raises ValueError for a table that is unknown or kept whole, and for a time below `time_travel`."""
+    """Raises ValueError for a table that is unknown or may not have a retention, and for a time below `time_travel`."""
     for table, seconds in retention.items():
         if table in KEPT_WHOLE:
             raise ValueError(f"{table} can't have a retention: {KEPT_WHOLE[table]}")

@@ -1,4 +1,4 @@
-"""A pipeline's tables in DuckDB."""
+"""Registers a pipeline's tables in DuckDB."""
 
 from collections.abc import Sequence
 
@@ -8,16 +8,16 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.storage.deletion_vectors import DELETION_VECTORS, register_undeleted
 from penstock.storage.delta_reader import READ_ERRORS, open_table
 
-#: What connecting and asking may raise beside OSError.
+#: What connecting and querying may raise besides OSError.
 QUERY_ERRORS = (*READ_ERRORS, duckdb.Error)
-#: All but `lags`, the stream's own state.
+#: All but `lags`, which is internal state of the stream.
 TABLES = ("predictions", "observations", "forecasts", "quarantine", "batches")
 
 
 def connect_tables(config: PipelineConfig, names: Sequence[str] = TABLES) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory that knows those of these tables that are there, by name, as their newest commits have them.
+    """An in-memory DuckDB with those of these tables that exist, by name, each at its newest version.
 
-    Filters go down into the tables' files. Raises QUERY_ERRORS, OSError.
+    Filters are pushed down into the tables' files. Raises QUERY_ERRORS, OSError.
     """
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
@@ -33,6 +33,6 @@ def connect_tables(config: PipelineConfig, names: Sequence[str] = TABLES) -> duc
 
 
 def registered(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """The tables that the connection knows."""
+    """The tables registered in the connection."""
     found = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
     return frozenset(name for (name,) in found)

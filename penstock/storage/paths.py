@@ -1,7 +1,7 @@
-"""One spelling for every path. Spark has four: the file log and _metadata.file_path are URL-encoded, binaryFile's
-path is not, and what `spark.read` takes is a glob.
+"""Normalises paths. Spark has four spellings: the file log and _metadata.file_path are URL-encoded, binaryFile's path
+is not, and `spark.read` takes a glob.
 
-The normal form is what a person types: `/data/a[1].csv` for a local file, `s3a://bucket/a b.csv` elsewhere.
+The normal form is what a user types: `/data/a[1].csv` for a local file, `s3a://bucket/a b.csv` elsewhere.
 """
 
 from urllib.parse import unquote
@@ -25,11 +25,11 @@ def without_file_scheme(path: str) -> str:
 
 
 def normal_path_column(encoded: Column) -> Column:
-    """`normal_path` as a native expression over `_metadata.file_path`. Only encoded names pay for the decoding."""
-    # url_decode is for forms, where '+' is a space; in a path it is itself.
+    """`normal_path` as a native expression over `_metadata.file_path`. Only encoded names are decoded."""
+    # url_decode decodes forms, where '+' is a space; in a path it is a literal '+'.
     decoded = F.url_decode(F.replace(encoded, F.lit("+"), F.lit("%2B")))
     path = F.when(encoded.contains("%"), decoded).otherwise(encoded)
-    # A pattern for both ways of writing it would cost as much as writing the row.
+    # A regular expression for both spellings would cost as much as writing the row.
     without_slashes = F.substring(path, len("file:///"), REST)
     without_slash = F.substring(path, len("file:/"), REST)
     return (
@@ -40,5 +40,5 @@ def normal_path_column(encoded: Column) -> Column:
 
 
 def literal_glob(path: str) -> str:
-    """`path` as `spark.read` takes it: every character that a glob would interpret is escaped."""
+    """`path` for `spark.read`, with every glob metacharacter escaped."""
     return "".join("\\" + character if character in GLOB_CHARACTERS else character for character in path)

@@ -144,9 +144,9 @@ def chosen_runs(
     """Which rows are in their series' chosen run, and into how many runs each series falls."""
     if not len(codes):
         return np.zeros(0, dtype=bool), np.zeros(n_series, dtype=np.int64)
-    goes_on = (codes[1:] == codes[:-1]) & (np.abs(np.diff(numbers) - 1) < 1e-6)
-    run = np.concatenate([[0], np.cumsum(~goes_on)])
-    starts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+    is_same_run = (codes[1:] == codes[:-1]) & (np.abs(np.diff(numbers) - 1) < 1e-6)
+    run = np.concatenate([[0], np.cumsum(~is_same_run)])
+    starts = np.flatnonzero(np.concatenate([[True], ~is_same_run]))
     lengths, owners = np.bincount(run), codes[starts]
     is_enough = lengths >= needed
     best_last = np.lexsort((np.arange(len(starts)), np.where(is_enough, 0, lengths), is_enough, owners))

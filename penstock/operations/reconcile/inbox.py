@@ -1,4 +1,4 @@
-"""The rows of the inbox's files, counted apart from the way they were scored."""
+"""Counts the rows of the inbox's files independently of the pipeline."""
 
 import re
 from collections.abc import Mapping
@@ -20,9 +20,9 @@ from penstock.storage.paths import literal_glob, normal_path_column
 def count_rows(
     spark: SparkSession, storage: Storage, source: SourceConfig, files: Mapping[str, FileStatus]
 ) -> dict[str, int]:
-    """Rows by path, of files that can be counted and that are as `files` has them.
+    """Rows by path, of countable files whose status is still that in `files`.
 
-    Left out: CSV whose rows may span lines (source.csv.multi_line), Parquet files that don't open, and what changed
+    Left out: CSV whose rows may span lines (source.csv.multi_line), unreadable Parquet files, and files that changed
     or vanished meanwhile.
     """
     formats = {path: format_of(path, default=source.format) for path in files}
@@ -36,9 +36,9 @@ def count_rows(
 
 
 def count_csv(spark: SparkSession, source: SourceConfig, files: Mapping[str, FileStatus]) -> dict[str, int]:
-    """Lines that are not blank, less the header. The folder is listed and read anew, all of it in one Spark job."""
+    """Non-blank lines without the header. The whole folder is listed and read again in one Spark job."""
     reader = spark.read.option("recursiveFileLookup", "true")
-    # A refused file may be a damaged gzip file, and a file may be archived while it is read.
+    # A refused file may be a damaged gzip file, and a file may be archived during the read.
     reader = reader.option("ignoreCorruptFiles", "true").option("ignoreMissingFiles", "true")
     if source.path_glob_filter:
         reader = reader.option("pathGlobFilter", source.path_glob_filter)
@@ -57,10 +57,10 @@ def count_csv(spark: SparkSession, source: SourceConfig, files: Mapping[str, Fil
 
 
 def is_csv(name: Column, source: SourceConfig) -> Column:
-    """`format_of`, less what is refused for its name, as a native expression: Spark does not open the other files."""
+    """`format_of`, without files refused by name, as a native expression, so that Spark does not open other files."""
     endings = PARQUET_ENDINGS if source.format == "csv" else CSV_ENDINGS
     known = F.lower(name).rlike(f"({'|'.join(map(re.escape, endings))})$")
-    # A text under the name of a compression can cost Spark all its memory.
+    # A plain text with the extension of a codec can exhaust Spark's memory.
     return (~known if source.format == "csv" else known) & ~name.rlike(MISREAD)
 
 
