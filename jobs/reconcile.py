@@ -1,6 +1,6 @@
-"""Prove that inbox = scored + quarantined + pending, file by file: jobs/reconcile.py --conf conf/wine.yaml
+"""Verify that inbox = scored + quarantined + pending, file by file: jobs/reconcile.py --conf conf/wine.yaml
 
-Reads only, also beside a running stream. Exits with 0 if there is no difference, and with 1 on any."""
+Read-only, also beside a running stream. Exits with 0 if there is no difference, else with 1."""
 
 import sys
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ def command(conf: tuple[Path, ...], overrides: tuple[str, ...], wants_json: bool
     config = read_config(conf, overrides)
     spark = build_session(f"penstock-reconcile-{config.pipeline}", settings=settings_of(config))
     found = reconcile(spark, config, count=count, since=complete_everywhere_since(config, datetime.now(UTC)))
-    # A file's name may be no valid text.
+    # A file's name may not be valid UTF-8.
     text = (as_json if wants_json else as_text)(found).encode(errors="replace").decode()
     click.echo(text)
     return 1 if found.differences else 0

@@ -1,7 +1,7 @@
 """Whether a model is deserialised by pickle, which executes arbitrary code from its files.
 
-MLflow's only switch for it, an environment variable, also refuses skops files, because an MLmodel file may declare types
-for skops to trust. A model that declares none is as safe as skops.
+MLflow's only switch for it, an environment variable, also refuses skops files, because an MLmodel file may declare
+types for skops to trust. A model that declares none is as safe as skops.
 """
 
 import os
