@@ -95,11 +95,12 @@ bench: env  ## measure everything beside the plain way of the same work (an hour
 	@for script in benchmarks/bench_*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
 	@$(BIN)/python benchmarks/show_results.py
 
-check: env  ## ruff (format, lint), import-linter (the layers) and mypy strict
+check: env  ## ruff (format, lint), mypy strict, import-linter and the word list
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/lint-imports --no-cache --no-logo
 	@$(BIN)/mypy
+	@$(BIN)/python tests/word_list.py
 
 format: env  ## let ruff rewrite the code
 	@$(BIN)/ruff format $(CODE)

@@ -1,7 +1,7 @@
-"""From the start of a process to its first committed batch, against a bare Spark and Delta that write one row.
+"""Time from process start to the first committed batch, compared with a bare Spark and Delta that write one row.
 
-Ours: jobs/backfill.py over one file of 100 wines, until its row in `batches` is committed (the pipeline's tables are
-there, as for every start but the first). Bare: a script that starts a session with Delta and appends one row. In turns.
+Ours: jobs/backfill.py over one file of 100 wines, until its row in `batches` is committed (the pipeline's tables exist,
+as for every start but the first). Bare: a script that starts a session with Delta and appends one row. Alternating.
 
 Usage: python benchmarks/bench_cold_start.py [--rounds 5] [--out FILE]
 """
@@ -62,7 +62,7 @@ def measure(folder: Path, *, rounds: int) -> dict[str, object]:
                 drop_csv_files(folder / "inbox", files=number + 1, rows=100)
             seconds[name].append(seconds_to_commit(command, table))
             print(f"{name}: {seconds[name][-1]:.1f} s", flush=True)
-    # The first round makes the tables.
+    # The first round creates the tables.
     medians = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     return {
         "rounds": rounds,

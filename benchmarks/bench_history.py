@@ -1,7 +1,7 @@
-"""How a small micro-batch's time goes with the number of batches before it; writes JSON.
+"""How the time of a small micro-batch depends on the number of batches before it; writes JSON.
 
-One stream over files of 100 wines, one a batch, backfilled in one process. The median of the batches around the 500th
-against that of those around the 10th, as Spark times them.
+One stream over files of 100 wines, one per batch, backfilled in one process. The median of the batches around the 500th
+compared with that around the 10th, as measured by Spark.
 
 Usage: python benchmarks/bench_history.py [--batches 500] [--out FILE]
 """
@@ -17,7 +17,7 @@ from penstock.operations.run_stream import run_pipeline
 
 ROWS = 100
 EARLY = 10
-#: So many batches make a median.
+#: The number of batches of a median.
 AROUND = 10
 
 

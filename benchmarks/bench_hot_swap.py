@@ -1,7 +1,7 @@
-"""The first micro-batch after the alias moved, against the one before it; writes JSON.
+"""The first micro-batch after the alias moved, compared with the one before it; writes JSON.
 
-A running stream gets a file of wines every few seconds; after every third batch the alias moves to a version that this
-process has not used yet. Seconds from the batch's start to its marker, as `batches` has them.
+A running stream gets a file of wines every few seconds; after every third batch the alias moves to a version that the
+process has not used yet. Seconds from the batch's start to its marker, from `batches`.
 
 Usage: python benchmarks/bench_hot_swap.py [--swaps 5] [--out FILE]
 """
@@ -24,7 +24,7 @@ from penstock.storage.routing import storage_of
 
 ROWS = 2_000
 EVERY_SECONDS = 2.0
-#: How long there is between a batch and the next file: a stream has minutes.
+#: The pause between a batch and the next file; a real stream has minutes.
 PAUSE_SECONDS = 15.0
 BATCHES_PER_VERSION = 3
 

@@ -1,8 +1,8 @@
-"""The state of the series workload: windows and merge of a batch, and what a large table costs a small one.
+"""The state of the series workload: windows and merge of a batch, and the cost of a small batch over a large table.
 
-1. 1 million observations of 500,000 series over a `lags` table of all of them: windows to a sink that drops them, then
+1. 1 million observations of 500,000 series over a `lags` table of all of them: windows to a no-op sink, then
    the merge. Observations per second of both together.
-2. One observation of each of 1,000 series, with 1,000,000 series in `lags` against with those 1,000 alone.
+2. One observation of each of 1,000 series, with 1,000,000 series in `lags` compared with those 1,000 alone.
 
 Usage: python benchmarks/bench_lags.py [--series 500000] [--large 1000000] [--touched 1000] [--rounds 5] [--out FILE]
 """
@@ -58,7 +58,7 @@ def fill(spark: SparkSession, path: str, *, n_series: int, step: int = 1) -> Non
 
 
 def batch(spark: SparkSession, config: PipelineConfig, folder: Path, path: str, ids: Any, *, number: int) -> float:
-    """Seconds of the windows and the merge of one batch; each batch goes on where the one before it ended."""
+    """Seconds of the windows and the merge of one batch; each batch continues the series of the one before."""
     periods = 2 if len(ids) > 100_000 else 1
     file = folder / f"{Path(path).name}-{number}.parquet"
     observations(ids, first=KEEP_LAGS + number * periods, n_periods=periods).to_parquet(file, index=False)
@@ -100,7 +100,7 @@ def main() -> None:
         everyone = ids_of(arguments.series)
         numbers = range(arguments.rounds + 2)
         many = [batch(spark, config, folder, tables["many"], everyone, number=n) for n in numbers][2:]
-        # In turns: what else the machine does falls on both.
+        # Alternating, so that other load on the machine affects both.
         pairs = [
             [batch(spark, config, folder, tables[name], touched, number=n) for name in ("large", "small")]
             for n in numbers

@@ -1,6 +1,6 @@
-"""What the admission of many small files takes of a micro-batch; writes JSON.
+"""The share of a micro-batch that the admission of many small files takes; writes JSON.
 
-Files of 10 wines, 500 a batch. The phase `plan` (settling, admission, choice of the model, the plan itself) against
+Files of 10 wines, 500 per batch. The phase `plan` (settling, admission, model selection, the plan itself) compared with
 the whole batch.
 
 Usage: python benchmarks/bench_many_files.py [--files 10000] [--out FILE]

@@ -1,10 +1,10 @@
-"""Scoring rows against the plain ways of the same work; writes JSON.
+"""Scoring rows, compared with plain ways of the same work; writes JSON.
 
-Red wine, drawn again and again, 11 measurements, one model of scikit-learn. Ours: the second micro-batch of a process
-(admission, plan, contract, model, predictions, accounts, marker), as Spark times it. Against it, in turns with it, all
-but the first time:
+Red wine, sampled with replacement, 11 measurements, one scikit-learn model. Ours: the second micro-batch of a process
+(admission, plan, contract, model, predictions, row counts, marker), as measured by Spark. Compared with, in alternating
+rounds of which the first is discarded:
 
-- bare: the same files read with types -> spark_udf on flat columns -> appended to a Delta table, nothing checked
+- bare: the same files read with types -> spark_udf on flat columns -> appended to a Delta table, without checks
 - copy: the same without a model
 - tutorial: readStream of typed CSV, spark_udf(struct(*columns)), writeStream to Delta
 
@@ -46,7 +46,7 @@ WARM_UP_ROWS = 100_000
 
 @dataclass(kw_only=True)
 class Bench:
-    """The files in both formats, the model's bare UDF, and how long each way took, round by round."""
+    """The files in both formats, the model's bare UDF, and the seconds of each way by round."""
 
     spark: SparkSession
     folder: Path
@@ -59,7 +59,7 @@ class Bench:
         return self.folder / f"inbox-{kind}"
 
     def write_files(self, rows: int) -> None:
-        """As many files for a first batch, small ones, and those that are measured."""
+        """Equally many small files for a first batch, and the measured ones."""
         for number in range(FILES):
             self.write_file("first", number, WARM_UP_ROWS // FILES, age_seconds=120)
             self.write_file("measured", number, rows // FILES, age_seconds=60)
@@ -136,7 +136,7 @@ class Bench:
 def measure(folder: Path, *, rows: int, rounds: int) -> dict[str, object]:
     config = rows_config(folder, max_files_per_trigger=FILES)
     register_wine_model(config)
-    # For the bare UDF only: ours loads its model as the config says, whatever the workers' environment.
+    # For the bare UDF only: ours loads its model by the config, independent of the workers' environment.
     spark = session("bench-rows", settings={"spark.executorEnv.MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true"})
     listener = BatchSeconds()
     spark.streams.addListener(listener)

@@ -1,8 +1,8 @@
-"""How time and memory of a backfill go with its rows and its cores; writes JSON.
+"""How time and memory of a backfill scale with rows and cores; writes JSON.
 
-Parquet files of wines, all in one micro-batch, each backfill in a process of its own whose model and JVM are warmed up
-by a batch before. Seconds of the micro-batch as Spark times it; peak memory (VmHWM) of the JVM, of Python's driver and
-of the largest Python worker. One core is taken in two ways: Spark's local[1], where Python's worker has the second
+Parquet files of wines, all in one micro-batch, each backfill in its own process whose model and JVM are warmed up by a
+batch before. Seconds of the micro-batch as measured by Spark; peak memory (VmHWM) of the JVM, of the Python driver and
+of the largest Python worker. One core is measured in two ways: Spark's local[1], where the Python worker has the second
 core of the machine to itself, and all processes bound to one processor.
 
 Usage: python benchmarks/bench_scale.py [--rows 100000 --rows 1000000 --rows 10000000] [--rounds 3] [--out FILE]
@@ -41,7 +41,7 @@ def write_files(inbox: Path, rows: int, *, prefix: str) -> None:
 
 
 class Peaks:
-    """The highest memory so far of each kind of process below this one, in bytes, looked at every half second."""
+    """Peak memory of each kind of child process in bytes, sampled every half second."""
 
     def __init__(self) -> None:
         self.bytes = {"jvm": 0, "driver": 0, "worker": 0}
@@ -69,7 +69,7 @@ class Peaks:
 
 
 def child(folder: Path, *, rows: int, cores: int, is_bound: bool) -> None:
-    """One backfill, its figures as JSON on the last line. is_bound: to so many processors, with all that it starts."""
+    """One backfill; prints its figures as JSON. is_bound: to this many processors, with its child processes."""
     if is_bound:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     config = rows_config(folder, format="parquet", max_files_per_trigger=10_000)
@@ -85,7 +85,7 @@ def child(folder: Path, *, rows: int, cores: int, is_bound: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Backfill:
-    """Seconds of its micro-batch, and the highest memory of each kind of process."""
+    """Seconds of its micro-batch, and peak memory of each kind of process."""
 
     seconds: float
     peak_bytes: dict[str, int]
@@ -110,7 +110,7 @@ def median(results: list[Backfill]) -> Backfill:
 
 def measure(sizes: list[int], *, rounds: int) -> dict[str, object]:
     by_rows = {rows: median([backfill(rows=rows, cores=2) for _ in range(rounds)]) for rows in sizes}
-    # Of the largest size: of a smaller one, much of the time does not depend on the rows.
+    # Of the largest size: in a smaller one, fixed costs dominate.
     one_core = median([backfill(rows=sizes[-1], cores=1) for _ in range(rounds)])
     one_processor = median([backfill(rows=sizes[-1], cores=1, is_bound=True) for _ in range(rounds)])
     return {

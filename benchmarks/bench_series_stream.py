@@ -1,8 +1,8 @@
-"""A micro-batch of a fleet against the plain ways of the same work; writes JSON.
+"""A micro-batch of a fleet, compared with plain ways of the same work; writes JSON.
 
-1. The whole micro-batch (plan, checks, windows, forecasts, observations, lags, accounts, marker) of 100,000 series x 2
-   observations against a plain read of a Parquet copy of the same forecast rows, appended to a Delta table.
-2. Forecasts per second against statsmodels called for each series inside applyInPandasWithState.
+1. The whole micro-batch (plan, checks, windows, forecasts, observations, lags, row counts, marker) of 100,000 series x
+   2 observations, compared with reading a Parquet copy of the same forecast rows and appending it to a Delta table.
+2. Forecasts per second, compared with statsmodels called for each series inside applyInPandasWithState.
 
 Usage: python benchmarks/bench_series_stream.py [--series 100000] [--rounds 5] [--python-series 2000] [--out FILE]
 """
@@ -110,7 +110,7 @@ def python_way(spark: SparkSession, folder: Path, *, n_series: int, rounds: int)
                 continue
             steps = np.diff(np.log(levels[place - KEEP_LAGS + 1 : place + 1]), axis=0)
             bounds = forecast_interval(steps, coefficients, intercept, sigma_u, steps=HORIZON, alpha=0.05)
-            # Cumulated points only: the level intervals that the other side makes are left out here.
+            # Cumulated point forecasts only, without the intervals in levels that ours computes.
             middle, lower, upper = (levels[place] * np.exp(np.cumsum(values, axis=0)) for values in bounds)
             yield pd.DataFrame(
                 {

@@ -1,4 +1,4 @@
-"""The REST service under load: wrk against the real process, with 1 and with 100 rows a request; writes JSON.
+"""The REST service under load: wrk against the real process, with 1 and with 100 rows per request; writes JSON.
 
 Needs wrk on the PATH (Debian's package wrk). wrk and the service share the machine's cores.
 
@@ -26,7 +26,7 @@ THREADS = 2
 WARM_UP_SECONDS = 10
 START_SECONDS = 120.0
 ROWS_PER_REQUEST = (1, 100)
-#: wrk's own summary has no errors by kind and no milliseconds that a program could read.
+#: wrk's own summary is not machine-readable and has no errors by kind.
 SCRIPT = """
 wrk.method = "POST"
 wrk.headers["Content-Type"] = "application/json"
@@ -81,12 +81,12 @@ def load(folder: Path, *, port: int, rows: int, connections: int, seconds: int) 
     found = re.search(r"^\{.*\}$", printed, re.MULTILINE)
     if not found:
         sys.exit(f"wrk printed no summary:\n{printed}")
-    told: dict[str, float] = json.loads(found[0])
-    return told | {
+    summary: dict[str, float] = json.loads(found[0])
+    return summary | {
         "rows_per_request": rows,
         "connections": connections,
-        "requests_per_second": told["requests"] / told["seconds"],
-        "rows_per_second": (told["requests"] - told["not_2xx"]) * rows / told["seconds"],
+        "requests_per_second": summary["requests"] / summary["seconds"],
+        "rows_per_second": (summary["requests"] - summary["not_2xx"]) * rows / summary["seconds"],
     }
 
 

@@ -1,7 +1,7 @@
-"""A small micro-batch against the plain stream that only copies; writes JSON.
+"""A small micro-batch, compared with a plain stream that only copies; writes JSON.
 
-Files of 100 rows, one a batch. Ours: the whole micro-batch (admission, plan, contract, model, predictions, accounts,
-marker). Plain: readStream of typed CSV appended to a Delta table, no model. Spark's own figure of each batch.
+Files of 100 rows, one per batch. Ours: the whole micro-batch (admission, plan, contract, model, predictions, row
+counts, marker). Plain: readStream of typed CSV appended to a Delta table, no model. Batch times are Spark's own.
 
 Usage: python benchmarks/bench_small_batches.py [--files 200] [--out FILE]
 """
@@ -32,7 +32,7 @@ WARM_UP = 20
 
 
 def plain_copy(spark: SparkSession, inbox: Path, folder: Path) -> None:
-    """What a stream does at the least: read, append, commit."""
+    """The minimum of a stream: read, append, commit."""
     reader = spark.readStream.schema(TYPED).option("header", "true").option("maxFilesPerTrigger", 1)
     writer = reader.csv(str(inbox)).select(*table_columns()).writeStream.format("delta")
     writer = writer.option("checkpointLocation", str(folder / "checkpoint")).trigger(availableNow=True)

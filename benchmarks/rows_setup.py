@@ -1,4 +1,4 @@
-"""What the benchmarks of the rows workload share: a session, the wine model in a registry, wine files, batch times."""
+"""Shared by the benchmarks of the rows workload: session, wine model in a registry, wine files, batch times."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from penstock.schemas.wine import MEASUREMENTS
 from penstock.spark.session import build_session
 
 RESULTS = Path(__file__).parent / "results"
-#: The measurements as one would type them for Spark's reader.
+#: The measurements as a typed schema for Spark's reader.
 TYPED = ", ".join(f"`{name}` double" for name in MEASUREMENTS)
 RED_WINE = Path(__file__).parents[1] / "data" / "winequality-red.csv"
 
@@ -61,7 +61,7 @@ def rows_config(folder: Path, **source: Any) -> PipelineConfig:
 
 
 def table_columns() -> list[Column]:
-    """The measurements under names that Delta takes."""
+    """The measurements under names that Delta accepts."""
     return [F.col(f"`{name}`").alias(name.replace(" ", "_")) for name in MEASUREMENTS]
 
 
@@ -72,7 +72,7 @@ def register_wine_model(config: PipelineConfig) -> None:
 
 
 def wines(rows: int, *, seed: int = 0) -> pd.DataFrame:
-    """Red wines, drawn again and again, the eleven measurements of each."""
+    """Red wines, sampled with replacement, with eleven measurements each."""
     return pd.read_csv(RED_WINE)[list(MEASUREMENTS)].sample(
         rows, replace=True, random_state=np.random.default_rng(seed)
     )
@@ -89,18 +89,18 @@ def drop_csv_files(inbox: Path, *, files: int, rows: int) -> None:
 
 
 def commits(config: PipelineConfig, table: str) -> int:
-    """Commits of a table, less the one that made it; -1 for one that is not there."""
+    """Commits of a table, without the one that created it; -1 if there is no table."""
     return len(list((Path(config.table_path(table)) / "_delta_log").glob("*.json"))) - 1
 
 
 class BatchSeconds(StreamingQueryListener):
-    """Seconds of each micro-batch that had files, as Spark itself measures them (triggerExecution), for any query."""
+    """Seconds of each micro-batch with files, as measured by Spark (triggerExecution), for any query."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []
 
     def take(self, expected: int) -> list[float]:
-        """The batches since the last call, once they are as many as expected: it hears of a batch a little later."""
+        """The batches since the last call; waits for the expected number, since events arrive with a delay."""
         deadline = time.monotonic() + 30
         while len(self.seconds) < expected and time.monotonic() < deadline:
             time.sleep(0.1)
@@ -122,9 +122,9 @@ class BatchSeconds(StreamingQueryListener):
 
 
 def run_benchmark(name: str, measure: Callable[..., object], *, description: str | None, **numbers: int) -> None:
-    """Measure in a temporary folder and write the answer to results/NAME.json.
+    """Measure in a temporary folder and write the result to results/NAME.json.
 
-    numbers: what `measure` takes beside the folder, each an option of the command line with this default.
+    numbers: the arguments of `measure` beside the folder, each a command-line option with this default.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, default in numbers.items():

@@ -1,4 +1,4 @@
-"""What the benchmarks of the series workload share: a session, a fleet model in a registry, observations."""
+"""Shared by the benchmarks of the series workload: session, fleet model in a registry, observations."""
 
 from __future__ import annotations
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results"
-#: What was measured, the figure, the ratio to the plain way, and what was aimed at.
+#: What was measured, the figure, the ratio to the plain way, and the goal.
 Row = tuple[str, str, str, str]
 
 
 def rows() -> list[Row]:
-    """Those of the benchmarks whose results are there."""
+    """The rows of all benchmarks with results."""
     found = []
     for name, make in MAKERS.items():
         path = RESULTS / f"{name}.json"

@@ -1,8 +1,8 @@
-"""An Airflow 3 DAG: every night fit the VAR anew, forecast what has arrived, tidy the tables up.
+"""An Airflow 3 DAG: every night refit the VAR, forecast the files that have arrived, maintain the tables.
 
-For pipelines that run by the night. Where a stream runs always, leave `backfill` out: the lease would refuse it, since
-there is one writer a pipeline. The Airflow worker has the project at PENSTOCK_HOME, with .venv and dist/penstock.zip.
-Credentials: the worker's role or environment. The very first fit has no observations yet: do it by hand with --data.
+For nightly pipelines. Where a stream runs permanently, leave `backfill` out: the lease would refuse it, since there is
+one writer per pipeline. The Airflow worker has the project at PENSTOCK_HOME, with .venv and dist/penstock.zip.
+Credentials: the worker's role or environment. The very first fit has no observations yet: run it manually with --data.
 """
 
 import os
@@ -17,7 +17,7 @@ CONF = "--conf conf/macro.yaml --conf conf/s3.yaml"
 
 
 def submit(job: str, *options: str, hours: float) -> BashOperator:
-    """A job as a task. Airflow kills one that takes too long; the next run goes on from where it was."""
+    """A job as a task. Airflow kills one that takes too long; the next run resumes where it was interrupted."""
     # Without a SPARK_HOME: another Spark lacks the jars.
     python = f"env --unset=SPARK_HOME PYSPARK_PYTHON={HOME}/.venv/bin/python"
     submitted = f"{python} .venv/bin/spark-submit --master {MASTER} --py-files dist/penstock.zip"
@@ -35,7 +35,7 @@ with DAG(
     schedule="30 2 * * *",
     start_date=datetime(2026, 1, 1),
     catchup=False,
-    # One writer a pipeline: a second run would end with the lease's error.
+    # One writer per pipeline: a second run would fail to acquire the lease.
     max_active_runs=1,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=5)},
     tags=["penstock"],

@@ -1,1 +1,1 @@
-"""One file per thing a person runs; each is thin and has `main(argv)`."""
+"""One file per executable job; each is thin and has `main(argv)`."""

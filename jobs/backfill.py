@@ -1,4 +1,4 @@
-"""Score all files that are there and end, over the stream's checkpoint: jobs/backfill.py --conf conf/wine.yaml"""
+"""Score all files in the inbox, then exit; shares the stream's checkpoint: jobs/backfill.py --conf conf/wine.yaml"""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from penstock.spark.session import begin_jvm
 
 @click.command(help=__doc__)
 @config_options
-@click.option("--resume-from-ledger", is_flag=True, help="Let a new checkpoint go on where the tables are.")
+@click.option("--resume-from-ledger", is_flag=True, help="Resume with a new checkpoint from the tables' ledger.")
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
     config = read_config(conf, overrides)
     begin_jvm(settings_of(config))

@@ -1,6 +1,6 @@
 """Look at a pipeline in the browser: jobs/dashboard.py --conf conf/wine.yaml
 
-Reads the tables only, and without Spark. Ends with Ctrl-C. It asks nobody for a password: see docs/dashboard.md."""
+Only reads the tables, without Spark. Stop it with Ctrl-C. There is no authentication: see docs/dashboard.md."""
 
 import sys
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from penstock.tcp_ports import LOOPBACK
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
 @click.option("--host", default=LOOPBACK, show_default=True, help="The address to serve at.")
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], port: int, host: str) -> int:
-    # What is wrong with the config is said here, and not in the browser.
+    # Config errors are reported here rather than in the browser.
     read_config(conf, overrides)
     return Dashboard(conf=conf, overrides=overrides, host=host, port=port).serve()
 

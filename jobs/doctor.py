@@ -1,4 +1,4 @@
-"""Check before a run what would fail in it, one line each: jobs/doctor.py --conf conf/wine.yaml"""
+"""Run preflight checks, one line each: jobs/doctor.py --conf conf/wine.yaml"""
 
 import sys
 from collections.abc import Sequence

@@ -19,7 +19,7 @@ from penstock.spark.session import build_session
 @click.option("--from-table", is_flag=True, help="Fit on the pipeline's observations table.")
 @click.option("--table-version", type=click.IntRange(min=0), help="With --from-table: as of this version.")
 @click.option("--until", type=click.DateTime(), help="Use observations up to this date only (UTC).")
-@click.option("--promote", is_flag=True, help="Set the config's alias, too, and not 'candidate' alone.")
+@click.option("--promote", is_flag=True, help="Also set the config's alias, not only 'candidate'.")
 @click.option("--diagnosed", type=click.IntRange(0, 20), default=DIAGNOSED_SERIES, show_default=True)
 def command(
     conf: tuple[Path, ...],

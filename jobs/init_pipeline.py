@@ -19,14 +19,14 @@ from penstock.interfaces.scaffold.steps import next_steps
 @click.command(help=__doc__)
 @click.argument("name")
 @click.option("--sample", required=True, type=click.Path(path_type=Path), help="A CSV or Parquet file of the input.")
-@click.option("--target", metavar="COLUMN", help="What is to be predicted; it is no part of the contract.")
+@click.option("--target", metavar="COLUMN", help="The column to predict; it is not part of the contract.")
 @click.option("--series-id", metavar="COLUMN", help="With --time and --variables: the id of a series.")
-@click.option("--time", metavar="COLUMN", help="When an observation was made.")
-@click.option("--variables", metavar="A,B", help="What is forecast together.")
-@click.option("--frequency", metavar="ALIAS", help="A pandas offset alias; default: as the sample has it.")
+@click.option("--time", metavar="COLUMN", help="The timestamp of an observation.")
+@click.option("--variables", metavar="A,B", help="The variables to forecast.")
+@click.option("--frequency", metavar="ALIAS", help="A pandas offset alias; default: inferred from the sample.")
 @click.option("--model", metavar="NAME", help="The registered model's name; default: NAME.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Penstock's folder; default: this one.")
-@click.option("--force", is_flag=True, help="Write over files that are there.")
+@click.option("--force", is_flag=True, help="Overwrite existing files.")
 def command(
     name: str,
     sample: Path,

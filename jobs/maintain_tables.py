@@ -1,4 +1,4 @@
-"""Compact, vacuum and trim the tables of a pipeline within a time budget, beside its running stream:
+"""Apply retention, compact and vacuum the tables of a pipeline within a time budget, beside its running stream:
 jobs/maintain_tables.py --conf conf/wine.yaml"""
 
 import sys

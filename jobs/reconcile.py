@@ -1,6 +1,6 @@
-"""Prove that inbox = scored + quarantined + pending, file by file: jobs/reconcile.py --conf conf/wine.yaml
+"""Verify that inbox = scored + quarantined + pending, file by file: jobs/reconcile.py --conf conf/wine.yaml
 
-Reads only, also beside a running stream. Exits with 0 if there is no difference, and with 1 on any."""
+Read-only, also beside a running stream. Exits with 0 if there is no difference, else with 1."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from penstock.interfaces.cli.options import config_options, read_config, run_job
-from penstock.operations.reconcile.reconcile import held_since, reconcile
+from penstock.operations.reconcile.reconcile import complete_everywhere_since, reconcile
 from penstock.operations.reconcile.report import as_json, as_text
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
@@ -23,8 +23,8 @@ from penstock.spark.session import build_session
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], wants_json: bool, count: bool) -> int:
     config = read_config(conf, overrides)
     spark = build_session(f"penstock-reconcile-{config.pipeline}", settings=settings_of(config))
-    found = reconcile(spark, config, count=count, since=held_since(config, datetime.now(UTC)))
-    # A file's name may be no valid text.
+    found = reconcile(spark, config, count=count, since=complete_everywhere_since(config, datetime.now(UTC)))
+    # A file's name may not be valid UTF-8.
     text = (as_json if wants_json else as_text)(found).encode(errors="replace").decode()
     click.echo(text)
     return 1 if found.differences else 0

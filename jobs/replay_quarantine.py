@@ -1,4 +1,4 @@
-"""Put quarantined rows and files through the pipeline again after a fix: jobs/replay_quarantine.py --conf
+"""Replay quarantined rows and files after a fix: jobs/replay_quarantine.py --conf
 conf/wine.yaml; --late instead recomputes the series that late observations belong to."""
 
 import sys
@@ -14,9 +14,9 @@ from penstock.pipeline.replay.report import report
 
 @click.command(help=__doc__)
 @config_options
-@click.option("--reason", default="", help="Only what was rejected for a reason that contains this text.")
+@click.option("--reason", default="", help="Only entries with a reason that contains this text.")
 @click.option("--late", is_flag=True, help="Recompute the series of late observations and revisions.")
-@click.option("--give-up", "aborts", is_flag=True, help="Take back a replay that was cut off, and begin none.")
+@click.option("--give-up", "aborts", is_flag=True, help="Roll back an interrupted replay, and begin none.")
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], reason: str, late: bool, aborts: bool) -> None:
     records = run_replay(read_config(conf, overrides), reason=reason, late=late, aborts=aborts)
     for record in records:

@@ -1,4 +1,4 @@
-"""Score files as they arrive with models from an MLflow registry: all that a person runs, as one command.
+"""Score files as they arrive with models from an MLflow registry: all jobs as one command.
 
 \b
 Exit codes: 0 done, 1 failed, 2 wrong usage, config or contract.
@@ -16,20 +16,20 @@ from penstock.interfaces.cli.options import run_job
 
 COMMANDS = (
     Listed("init", "init_pipeline", "write a new pipeline from a sample", "boiler --sample b.csv --target wear"),
-    Listed("doctor", "doctor", "check before a run what would fail in it", "--conf conf/wine.yaml"),
+    Listed("doctor", "doctor", "run preflight checks", "--conf conf/wine.yaml"),
     Listed("train", "train_rows", "train a model of rows", "--conf conf/boiler.yaml --data b.csv --target wear"),
     Listed("fit", "fit_var", "fit a VAR to every series", "--conf conf/macro.yaml --promote"),
     Listed("stream", "score_stream", "score files as they arrive, until stopped", "--conf conf/wine.yaml"),
-    Listed("backfill", "backfill", "score all files that are there, and end", "--conf conf/wine.yaml"),
-    Listed("stop", "stop", "end the running stream after its micro-batch", "--conf conf/wine.yaml"),
-    Listed("status", "show_status", "how is a pipeline doing?", "--conf conf/wine.yaml --json"),
-    Listed("reconcile", "reconcile", "prove that no row is lost or doubled", "--conf conf/wine.yaml"),
-    Listed("replay-quarantine", "replay_quarantine", "put rejected rows through again", "--conf conf/wine.yaml"),
-    Listed("maintain", "maintain_tables", "compact, vacuum and trim the tables", "--conf conf/wine.yaml"),
+    Listed("backfill", "backfill", "score all files in the inbox, and exit", "--conf conf/wine.yaml"),
+    Listed("stop", "stop", "stop the running stream after its micro-batch", "--conf conf/wine.yaml"),
+    Listed("status", "show_status", "show the status of a pipeline", "--conf conf/wine.yaml --json"),
+    Listed("reconcile", "reconcile", "verify that no row is lost or duplicated", "--conf conf/wine.yaml"),
+    Listed("replay-quarantine", "replay_quarantine", "replay rejected rows and files", "--conf conf/wine.yaml"),
+    Listed("maintain", "maintain_tables", "compact, vacuum, retention of tables", "--conf conf/wine.yaml"),
     Listed("dashboard", "dashboard", "look at a pipeline in the browser", "--conf conf/wine.yaml"),
-    Listed("serve", "serve", "answer requests by REST", "--conf conf/wine.yaml"),
-    Listed("sql", "serve_sql", "answer the SQL of BI tools", "--conf conf/wine.yaml --users sql-users"),
-    Listed("sql-password", "set_sql_password", "let somebody into the SQL server", "anna --users sql-users"),
+    Listed("serve", "serve", "serve predictions by REST", "--conf conf/wine.yaml"),
+    Listed("sql", "serve_sql", "serve SQL to BI tools", "--conf conf/wine.yaml --users sql-users"),
+    Listed("sql-password", "set_sql_password", "add a user of the SQL server", "anna --users sql-users"),
     Listed("servers", "servers", "S3, MLflow and a Spark cluster on this machine", "up s3 mlflow"),
     Listed("demo", "run_demo", "the tour: train, register, stream, show", ""),
 )

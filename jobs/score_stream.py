@@ -15,7 +15,7 @@ from penstock.spark.session import begin_jvm
 
 @click.command(help=__doc__)
 @config_options
-@click.option("--resume-from-ledger", is_flag=True, help="Let a new checkpoint go on where the tables are.")
+@click.option("--resume-from-ledger", is_flag=True, help="Resume with a new checkpoint from the tables' ledger.")
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
     config = read_config(conf, overrides)
     begin_jvm(settings_of(config))

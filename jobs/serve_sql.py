@@ -1,4 +1,4 @@
-"""Answer SQL of BI tools over the tables of pipelines: jobs/serve_sql.py --conf conf/wine.yaml --users FILE
+"""Serve the tables of pipelines to BI tools by SQL: jobs/serve_sql.py --conf conf/wine.yaml --users FILE
 
 Each --conf is one pipeline. In the foreground, until stopped; make thrift-up starts it as one of this machine's
 servers. See docs/bi.md."""
@@ -20,10 +20,10 @@ PORT_OPTION = click.IntRange(1, 65535)
 
 @click.command(help=__doc__)
 @click.option("--conf", "conf", multiple=True, required=True, type=FILE, help="A pipeline's YAML file; one for each.")
-@click.option("--overlay", "overlays", multiple=True, type=FILE, help="A YAML file laid over every pipeline's own.")
-@click.option("--users", required=True, type=FILE, help="The file that jobs/set_sql_password.py writes.")
+@click.option("--overlay", "overlays", multiple=True, type=FILE, help="A YAML file over every pipeline's own.")
+@click.option("--users", required=True, type=FILE, help="The file written by jobs/set_sql_password.py.")
 @click.option("--port", type=PORT_OPTION, default=PORT, envvar=PORT_VARIABLE, show_default=True)
-@click.option("--directory", type=FILE, default=Path(), help="What relative paths are relative to; default: here.")
+@click.option("--directory", type=FILE, default=Path(), help="The base of relative paths; default: the current folder.")
 def command(conf: tuple[Path, ...], overlays: tuple[Path, ...], users: Path, port: int, directory: Path) -> None:
     with contextlib.chdir(directory):
         configs = [read_config([path, *overlays], ()) for path in conf]

@@ -27,26 +27,26 @@ def command(context: click.Context, state: Path) -> None:
 @command.command(help=servers.NEEDS, params=PORTS)
 @click.argument("names", nargs=-1, required=True, type=click.Choice(["s3", "mlflow", "cluster", "thrift"]))
 @click.option("--conf", multiple=True, type=FILE, help="A pipeline for thrift; one for each.")
-@click.option("--overlay", "overlays", multiple=True, type=FILE, help="Laid over each of these pipelines.")
+@click.option("--overlay", "overlays", multiple=True, type=FILE, help="An overlay for each of these pipelines.")
 @click.pass_obj
 def up(state: Path, /, names: tuple[str, ...], conf: Files, overlays: Files, **ports: int) -> None:
     for line in servers.start(state, names, ports, conf=conf, overlays=overlays):
         click.echo(line)
 
 
-@command.command(help="End what was started, also what a crash left behind. Data and logs stay.")
+@command.command(help="Stop all servers, and processes left by a crash. Data and logs are kept.")
 @click.pass_obj
 def down(state: Path) -> None:
     click.echo(f"stopped: {', '.join(servers.stop_all(state)) or 'nothing was running'}")
 
 
-@command.command(help="A line for each server that was ever started.")
+@command.command(help="One line for each server that was ever started.")
 @click.pass_obj
 def status(state: Path) -> None:
     click.echo("\n".join(servers.status(state)) or f"nothing was ever started below {state}")
 
 
-@command.command(help='What a shell needs to use them: eval "$(.venv/bin/python jobs/servers.py env)"')
+@command.command(help='Environment variables of their clients: eval "$(.venv/bin/python jobs/servers.py env)"')
 @click.pass_obj
 def env(state: Path) -> None:
     click.echo(servers.exports(state))

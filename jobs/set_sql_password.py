@@ -1,6 +1,6 @@
-"""Let a user into the SQL server, or give it another password, which is asked for: jobs/set_sql_password.py NAME
+"""Add a user of the SQL server, or change its password, with a prompt: jobs/set_sql_password.py NAME
 
-A running server heeds it at the next log-in. Only a salted hash is kept."""
+A running server uses it from the next log-in on. Only a salted hash is stored."""
 
 import sys
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ from penstock.interfaces.sql.users import set_password
     type=click.Path(path_type=Path),
     default=STATE / USERS_FILE,
     show_default=True,
-    help="The file of users; made if it is not there.",
+    help="The file of users; created if missing.",
 )
-@click.password_option(help="Better not: it would be in the shell's history. Without it, it is asked for.")
+@click.password_option(help="Discouraged: it would be in the shell's history. Default: a prompt.")
 def command(name: str, users: Path, password: str) -> None:
     users.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     set_password(users, name, password)

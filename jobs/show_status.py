@@ -1,4 +1,4 @@
-"""How is a pipeline doing? Reads its tables without Spark: jobs/show_status.py --conf conf/wine.yaml"""
+"""Show the status of a pipeline, read without Spark: jobs/show_status.py --conf conf/wine.yaml"""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Ask the running stream to end after its micro-batch: jobs/stop.py --conf conf/wine.yaml"""
+"""Stop the running stream gracefully, after its micro-batch: jobs/stop.py --conf conf/wine.yaml"""
 
 import sys
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Train a first model on rows and register it: jobs/train_rows.py --conf conf/boiler.yaml --data b.csv --target wear"""
+"""Train and register a first model of rows: jobs/train_rows.py --conf conf/boiler.yaml --data b.csv --target wear"""
 
 import sys
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from penstock.models.training.rows import train_rows
 @click.command(help=__doc__)
 @config_options
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="CSV in the config's dialect, or Parquet.")
-@click.option("--target", required=True, metavar="COLUMN", help="The column to be predicted, by its header.")
+@click.option("--target", required=True, metavar="COLUMN", help="The column to predict, by its header.")
 @click.option(
     "--task",
     type=click.Choice(["regression", "classification"]),

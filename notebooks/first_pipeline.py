@@ -14,7 +14,7 @@
 #
 # Files with measurements of wines arrive in a folder; a model from an MLflow registry gives each wine a quality; every
 # row ends in exactly one table, `predictions` or `quarantine`. This notebook trains the model, drops files, runs the
-# pipeline once over them and looks at what came out. As a stream it is `penstock stream --conf conf/wine.yaml`.
+# pipeline once over them and shows the result. As a stream it is `penstock stream --conf conf/wine.yaml`.
 #
 # Run it in the project's folder (`make env`, then open it with jupytext, JupyterLab or an editor that knows `# %%`).
 
@@ -79,7 +79,7 @@ second[sorted(second.columns)].to_csv(inbox / "second.csv", index=False)
 print(len(first), "and", len(second), "rows")
 
 # %% [markdown]
-# ## One run over what is there
+# ## One backfill
 #
 # The first micro-batch of a process takes longest: Spark starts, and its Python workers import MLflow.
 
@@ -100,15 +100,15 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# Two rows did not pass the contract. They keep their text and every reason, and `penstock replay-quarantine` takes them
-# up again after a fix.
+# Two rows violate the contract. They are stored with their text and every reason, and `penstock replay-quarantine`
+# processes them again after a fix.
 
 # %%
 tables = connect_duckdb(config)
 tables.sql("SELECT reasons, raw FROM quarantine").df().style.hide(axis="index")
 
 # %% [markdown]
-# ## What the model said, beside the truth
+# ## Predictions and actual qualities
 #
 # The wines' real qualities were left out of the files; here they come back.
 

@@ -12,9 +12,9 @@
 # %% [markdown]
 # # Reading the tables for BI, without Spark
 #
-# The answers of a pipeline are Delta tables, on disk or on S3. deltalake reads their logs and DuckDB their rows:
+# The results of a pipeline are Delta tables, on disk or on S3. deltalake reads their logs and DuckDB their rows:
 # filters and columns are pushed down into the files, so a question about one day of a large table reads that day. This
-# notebook looks at what the other two have written. Run those first.
+# notebook reads the tables of the other two. Run those first.
 
 # %%
 import os
@@ -29,7 +29,7 @@ FOLDER = Path(os.environ.get("PENSTOCK_NOTEBOOKS", "warehouse/notebooks")).absol
 
 
 def pipeline(name: str) -> PipelineConfig:
-    """The config of a pipeline whose tables lie where the other notebooks put them."""
+    """The config of a pipeline with the tables of the other notebooks."""
     return load_config([Path(f"conf/{name}.yaml")], overrides=[f"tables.root={FOLDER}/{name}/tables"])
 
 
@@ -38,7 +38,7 @@ wine, macro = (connect_duckdb(pipeline(name)) for name in ("wine", "macro"))
 # %% [markdown]
 # ## What came in, batch by batch
 #
-# `batches` has a row for each finished micro-batch: it is the commit marker, and the books.
+# `batches` has a row for each finished micro-batch: the commit marker, with row counts.
 
 # %%
 wine.sql("SELECT batch_id, finished_at, rows_in, accepted, quarantined, failed, versions FROM batches").df()
@@ -60,7 +60,7 @@ alt.Chart(shown).mark_circle(opacity=0.4).encode(
 ).properties(width=480, height=260)
 
 # %% [markdown]
-# ## Forecasts beside what came true
+# ## Forecasts and actual values
 #
 # A forecast is for a `ds`; once an observation of that `ds` has arrived, the two can be compared.
 
@@ -74,7 +74,7 @@ compared = macro.sql(
     ORDER BY step
     """
 ).df()
-print(f"{len(compared)} forecasts have come due")
+print(f"{len(compared)} forecasts have an actual value")
 compared.round(1)
 
 # %% [markdown]

@@ -35,8 +35,8 @@ CUTOFF = datetime(2005, 10, 1)
 # %% [markdown]
 # ## The levels grow, their log differences are steady
 #
-# A VAR wants series whose mean stays where it is. So the pipeline is told `transform: dlog` for each variable, and
-# gives forecasts and intervals back in levels.
+# A VAR requires stationary series. So the pipeline has `transform: dlog` for each variable, and
+# transforms forecasts and intervals back to levels.
 
 # %%
 history = macro_history(VARIABLES)
@@ -49,8 +49,8 @@ alt.Chart(long).mark_line(strokeWidth=1).encode(
 # %% [markdown]
 # ## How many lags?
 #
-# statsmodels' table of the information criteria; `fit.criterion: aic` in `conf/macro.yaml` takes for each series the
-# order with the least AIC, and a fleet may have another for each of a million.
+# statsmodels' table of the information criteria; `fit.criterion: aic` in `conf/macro.yaml` selects for each series the
+# order with the lowest AIC, which may differ for each of a million series.
 
 # %%
 known = steps[steps.index <= CUTOFF]
@@ -60,7 +60,7 @@ orders.summary()
 # %% [markdown]
 # ## Fit and register
 #
-# The job behind this is `penstock fit --conf conf/macro.yaml --promote`. It measures on the last eight quarters against
+# This runs the job `penstock fit --conf conf/macro.yaml --promote`. It evaluates on the last eight quarters against
 # the naive forecast, refits on all, and registers the model as code with `.npy` files, no pickle.
 
 # %%
@@ -85,7 +85,7 @@ print(f"version {fitted.version}: {fitted.outcome}")
 # %% [markdown]
 # ## Quarters arrive
 #
-# The last nine known quarters come first, for the lags to begin with; then a file with two later quarters.
+# The last nine known quarters come first, for the lags; then a file with two later quarters.
 
 # %%
 inbox = Path(config.source.path)

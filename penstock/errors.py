@@ -1,4 +1,4 @@
-"""The errors that a person may meet. Each message says what was found, what was expected, and what to do."""
+"""The errors that users may see. Each message says what was found, what was expected, and what to do."""
 
 
 class PenstockError(Exception):
@@ -14,7 +14,7 @@ class EnvironmentCheckError(PenstockError):
 
 
 class ModelRefusedError(PenstockError):
-    """A model version can't score this pipeline's rows, and there is no earlier version to fall back on."""
+    """A model version can't score this pipeline's rows, and there is no earlier version to fall back to."""
 
 
 class RegistryUnavailableError(PenstockError):
@@ -26,7 +26,7 @@ class PlanError(PenstockError):
 
 
 class AccountingError(PenstockError):
-    """The rows that went in are not the rows that came out; the batch is not marked as done."""
+    """Row counts of a batch's output do not match its input; no commit marker is written."""
 
 
 class LeaseError(PenstockError):
@@ -38,7 +38,7 @@ class LedgerError(PenstockError):
 
 
 class TableConflictError(PenstockError):
-    """A write of a table met with other commits again and again; nothing of it is in the table."""
+    """All attempts of a write conflicted with other commits; nothing of it is in the table."""
 
 
 class FitError(PenstockError):
@@ -50,9 +50,9 @@ class ServerError(PenstockError):
 
 
 class StorageError(PenstockError, OSError):
-    """The store of a file did not do as it was asked, which says nothing about the file: S3, a disk or a mount.
+    """The store of a file (S3, a disk or a mount) failed, which says nothing about the file.
 
-    Made like any OSError, of a number, words and the path.
+    Arguments as of any OSError: errno, message and path.
     """
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Keeps secrets out of what is printed."""
+"""Removes credentials from output."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""How long each phase of a micro-batch took."""
+"""Measures the duration of each phase of a micro-batch."""
 
 import time
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
--- What share of the accepted rows did each model version fail on, and what did it say?
+-- What share of the accepted rows did each model version fail on, and with which error?
 SELECT
   model_name,
   model_version,

@@ -1,4 +1,4 @@
--- How far off were the forecasts, by variable and step, and how often did the truth lie in the interval?
+-- How accurate were the forecasts, by variable and step, and how often was the actual value in the interval?
 SELECT
   variable,
   step,

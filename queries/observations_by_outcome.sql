@@ -1,4 +1,4 @@
--- How many observations led to a forecast, and why did the others not?
+-- How many observations have a forecast, and why do the others have none?
 SELECT
   coalesce(error, 'forecast made') AS outcome,
   count(*) AS observations,

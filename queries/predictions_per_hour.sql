@@ -1,4 +1,4 @@
--- How many rows did each model version score in each hour, and what did it say on average?
+-- How many rows did each model version score in each hour, and what is the mean prediction?
 SELECT
   date_trunc('HOUR', scored_at) AS hour,
   model_name,

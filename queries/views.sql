@@ -1,4 +1,4 @@
--- Views for BI. penstock/interfaces/sql/views.py makes those whose tables a pipeline has; {variables} stands for its own variables.
+-- Views for BI. penstock/interfaces/sql/views.py creates those whose tables exist; {variables} are the pipeline's.
 
 -- What is the newest forecast of each series?
 CREATE OR REPLACE VIEW latest_forecast AS
@@ -6,7 +6,7 @@ SELECT series_id, variable, cutoff, step, ds, forecast, lower, upper, level, mod
 FROM forecasts
 QUALIFY rank() OVER (PARTITION BY series_id ORDER BY cutoff DESC, scored_at DESC) = 1;
 
--- How far was each forecast from what came, and was that within the interval?
+-- What is the error of each forecast, and was the actual value within the interval?
 CREATE OR REPLACE VIEW forecast_vs_actual AS
 WITH observed AS (
   SELECT series_id, ds, {variables}
@@ -38,7 +38,7 @@ SELECT *
 FROM predictions
 WHERE error IS NULL AND prediction IS NOT NULL;
 
--- Why are rows and files in quarantine? Values are left out, so that equal causes count together; each reason counts.
+-- Why are rows and files in quarantine? Values are masked, so that equal causes count together; each reason counts.
 CREATE OR REPLACE VIEW quarantine_by_reason AS
 SELECT
   stage,
@@ -50,7 +50,7 @@ FROM quarantine LATERAL VIEW explode(reasons) AS reason
 WHERE replayed_in IS NULL
 GROUP BY ALL;
 
--- What went in and out of each micro-batch, and how long did it take? Seconds; shares of rows_in and of accepted.
+-- What are the row counts and the duration of each micro-batch? Seconds; shares of rows_in and of accepted.
 CREATE OR REPLACE VIEW batch_health AS
 SELECT
   query_id,

@@ -1,4 +1,4 @@
-"""The vocabulary of an input contract: fields, rules, and what a value must look like."""
+"""The classes of an input contract: fields with types, and rules."""
 
 import re
 from collections.abc import Iterable
@@ -23,10 +23,10 @@ class Field:
     """One column of the input.
 
     name: the column in the tables, snake_case. source: its name in the file's header (default: name).
-    model: its name in the model's signature (default: name); a field that the model does not ask for is
-    carried along. type: double, float, integer, long, string, boolean, timestamp, date, decimal(p,s).
+    model: its name in the model's signature (default: name); a field that is not a model input is
+    kept in the tables. type: double, float, integer, long, string, boolean, timestamp, date, decimal(p,s).
     format: Spark datetime pattern for timestamp and date in CSV; default ISO 8601.
-    nan: what a NaN in a double or float means: reject the row, take it as null, or keep it.
+    nan: how to treat a NaN in a double or float: reject the row, convert it to null, or keep it.
     """
 
     name: str
@@ -81,8 +81,8 @@ class Field:
 class Rule:
     """A condition on a row, in Spark SQL over the table's column names, that must be true.
 
-    NULL is not true: a rule on a nullable field says so itself (`x IS NULL OR x > 0`). Division by zero
-    gives NULL, and so rejects the row.
+    NULL is not true: a rule on a nullable field must allow it (`x IS NULL OR x > 0`). Division by zero
+    gives NULL and thus rejects the row.
     """
 
     name: str
@@ -94,7 +94,7 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What a pipeline accepts. extra_columns: what a column that no field names does to its file."""
+    """The input schema of a pipeline. extra_columns: whether columns without a field are ignored or refuse the file."""
 
     fields: tuple[Field, ...]
     rules: tuple[Rule, ...] = ()

@@ -1,7 +1,6 @@
 """The red-wine pipeline: eleven physico-chemical measurements, as in Cortez et al. 2009.
 
-The bounds are physical, not statistical: what no wine can have is an error of the file, what is merely unusual
-is the model's business.
+The bounds are physical, not statistical: impossible values are data errors, unusual ones are left to the model.
 """
 
 from penstock.schemas.contract import Contract, Field, Rule

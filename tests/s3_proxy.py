@@ -1,6 +1,7 @@
 """A proxy on 127.0.0.1 between a client and an S3 server, with the faults of a network.
 
-A request goes on as it came, Host included, since that is signed; the server must take the proxy's name for its own.
+A request is forwarded unchanged, Host included, since that is signed; the server must accept the proxy's name as its
+own.
 """
 
 import http.client
@@ -134,7 +135,7 @@ def careless(request: Request, forward: Forward) -> Answer:
 
 
 def stall(seconds: float, pattern: str = "", *, method: str = "PUT", times: int = 1) -> Fault:
-    """The request waits in the proxy before it goes on."""
+    """The request is delayed in the proxy before it is forwarded."""
     due = Countdown(times)
 
     def fault(request: Request, forward: Forward) -> Answer | None:

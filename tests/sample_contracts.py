@@ -54,7 +54,7 @@ EXACT_HELD = Contract(fields=EXACT.fields, rules=(Rule(name="hold", sql="release
 SMALL_AND_MORE = Contract(fields=(*SMALL.fields, Field(name="more", type="integer", nullable=True)))
 SMALL_CHANGED = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="integer", nullable=True)))
 
-#: Rows that can be told apart, for what must not lose or double any.
+#: Distinguishable rows, for tests that none is lost or duplicated.
 LEDGER = Contract(
     fields=(
         Field(name="row_id", type="long"),

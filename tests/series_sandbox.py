@@ -53,7 +53,7 @@ def register_fleet(
 
 
 def two_series_model(registry: TestRegistry) -> str:
-    """The name of a model for the series US and CA, registered once in a registry, whoever opens it again."""
+    """The name of a model for the series US and CA, registered once per registry."""
     if "macro-two" not in registry.made:
         if not registry.client.search_registered_models("name = 'macro-two'"):
             register_fleet(registry, "macro-two", ids=("US", "CA"))

@@ -20,11 +20,11 @@ def penstock(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_its_help_lists_every_command_and_the_exit_codes() -> None:
-    told = penstock("--help")
-    assert told.returncode == 0
+    result = penstock("--help")
+    assert result.returncode == 0
     for listed in run_command.COMMANDS:
-        assert f"  {listed.name} " in told.stdout
-    assert "0 done, 1 failed, 2 wrong usage" in told.stdout
+        assert f"  {listed.name} " in result.stdout
+    assert "0 done, 1 failed, 2 wrong usage" in result.stdout
 
 
 @pytest.mark.parametrize("listed", run_command.COMMANDS, ids=lambda listed: listed.name)
@@ -54,14 +54,14 @@ def test_an_error_is_one_sentence_and_a_traceback_only_with_debug(tmp_path: Path
 
 
 def test_an_unknown_command_is_wrong_usage() -> None:
-    told = penstock("strem")
-    assert told.returncode == 2
-    assert "No such command 'strem'" in told.stderr
+    result = penstock("strem")
+    assert result.returncode == 2
+    assert "No such command 'strem'" in result.stderr
 
 
 def test_a_shell_completes_it() -> None:
-    told = penstock(_PENSTOCK_COMPLETE="bash_complete", COMP_WORDS="penstock st", COMP_CWORD="1")
-    assert told.stdout.split() == ["plain,stream", "plain,stop", "plain,status"]
+    result = penstock(_PENSTOCK_COMPLETE="bash_complete", COMP_WORDS="penstock st", COMP_CWORD="1")
+    assert result.stdout.split() == ["plain,stream", "plain,stop", "plain,status"]
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,7 @@ def test_so_are_wrong_options_and_warnings_and_what_mlflow_says():
     assert any(logger == "py.warnings" and "soon gone" in message for logger, message in messages)
 
 
-def test_a_format_that_is_none_is_told():
+def test_an_unknown_format_is_an_error():
     answer = run("xml")
     assert answer.returncode == 2
     assert "PENSTOCK_LOG_FORMAT is 'xml'; expected json or text" in answer.stderr
@@ -163,6 +163,6 @@ def test_a_batch_is_named_in_its_own_thread_and_until_it_ends():
 
 def test_mlflow_does_not_tell_of_each_step_once_it_is_imported():
     then = "import mlflow; logging.getLogger('mlflow.x').info('backend chosen')"
-    told = run("text", then)
-    assert (told.returncode, told.stderr) == (0, "")
-    assert "backend chosen" not in told.stdout
+    process = run("text", then)
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "backend chosen" not in process.stdout

@@ -1,4 +1,4 @@
-"""docs/runbook.md has every error and warning of the jobs, in the words in which the code prints them."""
+"""docs/runbook.md has every error and warning of the jobs, as the code prints them."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ VALUE = "…"
 PERCENT = re.compile(r"%[-+#0]*\d*(?:\.\d+)?[sdrfgx]")
 #: A quote with less fixed text than this would be found nearly anywhere.
 MIN_CHARACTERS = 10
-#: What has a page of its own: REST, dashboard, SQL server, metrics; `penstock init` talks to whoever makes a pipeline.
+#: Documented on other pages: REST, dashboard, SQL server, metrics; `penstock init` reports to its user at once.
 ELSEWHERE = (
     "penstock/interfaces/dashboard/",
     "penstock/interfaces/rest/",
@@ -53,8 +53,8 @@ def texts(tree):
     return {PERCENT.sub(VALUE, template(node)) for node in nodes if node not in docstrings}
 
 
-def told(tree, errors):
-    """What a module tells a person: the texts of the errors that it raises, and of its warnings."""
+def reported(tree, errors):
+    """What a module reports to users: the texts of the errors that it raises, and of its warnings."""
     for node in ast.walk(tree):
         match node:
             case ast.Raise(exc=ast.Call(func=ast.Name(id=name), args=[text, *_])) if name in errors:
@@ -84,12 +84,12 @@ MODULES = {
 ERRORS = [node.name for node in MODULES["penstock/errors.py"].body if isinstance(node, ast.ClassDef)]
 MESSAGES = messages(PAGE)
 TEXTS = {text for tree in MODULES.values() for text in texts(tree) if is_telling(text)}
-TOLD = sorted(
+REPORTED = sorted(
     {
         text
         for name, tree in MODULES.items()
         if not name.startswith(ELSEWHERE)
-        for text in told(tree, ERRORS)
+        for text in reported(tree, ERRORS)
         if is_telling(text)
     }
 )
@@ -103,7 +103,7 @@ log.warning("took %s, %.1f s", what, seconds)
 
 def test_texts_are_taken_from_the_code_without_their_values():
     tree = ast.parse(SOURCE)
-    assert list(told(tree, ["SomeError"])) == ["…: has … rows, expected …", "took …, … s"]
+    assert list(reported(tree, ["SomeError"])) == ["…: has … rows, expected …", "took …, … s"]
     assert {"…: has … rows, expected …", "not for a person"} <= texts(tree)
     assert "A docstring." not in texts(tree)
 
@@ -130,6 +130,6 @@ def test_a_message_of_the_page_is_one_of_the_code(message):
     assert any(is_quoted(message, text) for text in TEXTS), "no module has this text (any more)"
 
 
-@pytest.mark.parametrize("text", TOLD)
-def test_what_the_code_tells_a_person_is_on_the_page(text):
+@pytest.mark.parametrize("text", REPORTED)
+def test_what_the_code_reports_is_on_the_page(text):
     assert any(is_quoted(message, text) for message in MESSAGES), "docs/runbook.md does not say what it means"

@@ -1,1 +1,1 @@
-"""YAML to frozen settings: what a pipeline's file may say, and how it is read."""
+"""From YAML to frozen settings: the schema of a pipeline's config file, and its loader."""

@@ -1,4 +1,4 @@
-"""Durations as people write them: `5 minutes`, `90 s`, `1 hour 30 minutes`."""
+"""Parses and formats human-readable durations: `5 minutes`, `90 s`, `1 hour 30 minutes`."""
 
 import re
 from typing import Annotated
@@ -32,7 +32,7 @@ def parse_seconds(text: object) -> float:
 
 
 def whole_parts(written: str) -> list[re.Match[str]]:
-    """The number-and-unit parts that make up the whole text."""
+    """The number-and-unit parts of the text, which must consist of nothing else."""
     parts = list(PART.finditer(written))
     if not parts or "".join(part[0] for part in parts) != written:
         raise ValueError(f"{written!r} is not a duration; write for example '5 minutes' or '30 s'")
@@ -48,7 +48,7 @@ def part_seconds(part: re.Match[str]) -> float:
 
 
 def written(seconds: float) -> str:
-    """A duration as `parse_seconds` takes it: `7 days`, `36 hours`, `1.5 s`."""
+    """A duration in the form that `parse_seconds` accepts: `7 days`, `36 hours`, `1.5 s`."""
     for unit in ("day", "hour", "minute"):
         count = seconds / SECONDS[unit]
         if count >= 1 and count == int(count):

@@ -1,4 +1,4 @@
-"""Which timestamps a pandas offset alias puts on the calendar of a series."""
+"""The calendar of a series, parsed from a pandas offset alias."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -20,7 +20,7 @@ SECONDS_PER_WEEK = 7 * 86400
 
 @dataclass(frozen=True, kw_only=True)
 class Frequency:
-    """Periods of a fixed number of seconds, or of months (then at_month_end tells where in the month).
+    """Periods of a fixed number of seconds, or of months (at_month_end: at their last day, else at their first).
 
     first_month: for quarters and years, one of the months (1 to 12) that are on the calendar. weekday: for weeks,
     0 is Monday.
@@ -34,7 +34,7 @@ class Frequency:
 
     @classmethod
     def of(cls, alias: str) -> Self:
-        """Raises ValueError for an alias that pandas does not know, or that has no native expression here."""
+        """Raises ValueError for an alias unknown to pandas, or without a native Spark expression here."""
         try:
             offset = pd.tseries.frequencies.to_offset(alias)
         except ValueError:

@@ -1,4 +1,4 @@
-"""From YAML files, overlays, `--set` and `${ENV}` to a PipelineConfig, with errors that a person can act on."""
+"""Loads a PipelineConfig from YAML files, overlays, `--set` and `${ENV}`, with actionable errors."""
 
 import difflib
 import importlib
@@ -66,9 +66,9 @@ def load_contract(config: PipelineConfig) -> Contract:
 
 
 def import_contract_module(name: str) -> types.ModuleType:
-    """The module from the project's folder, where the process was started; else one that Penstock brings.
+    """The module from the project's folder, where the process was started; else one of Penstock's own.
 
-    A project has folders schemas/ and udfs/ of its own. Python looks there by itself only for `python -m`.
+    A project has folders schemas/ and udfs/ of its own. They are on Python's path only under `python -m`.
     """
     project = str(Path.cwd())
     if project not in sys.path:
@@ -92,7 +92,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     except yaml.YAMLError as error:
-        # Only the problem and its place: the line itself may hold a secret.
+        # Only the problem and its position: the line itself may contain a secret.
         problem, mark = getattr(error, "problem", None), getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"{path}: is not YAML: {problem or 'it has unreadable characters'}{place}") from None
@@ -110,7 +110,7 @@ def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def parse_override(text: str) -> dict[str, Any]:
-    """`key.sub=value` as nested keys. Below `spark.` all is one key, for Spark's settings have dots in their names."""
+    """`key.sub=value` as nested keys. All that follows `spark.` is one key: names of Spark settings contain dots."""
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(
@@ -125,7 +125,7 @@ def parse_override(text: str) -> dict[str, Any]:
 
 
 def override_value(text: str) -> Any:
-    """Numbers, booleans, lists and quoted texts as in YAML; anything else is the text as it stands (`|`, `#`)."""
+    """Numbers, booleans, lists and quoted strings as in YAML; anything else is taken literally (`|`, `#`)."""
     try:
         value = yaml.safe_load(text)
     except yaml.YAMLError:
@@ -154,7 +154,7 @@ def expand_names(value: Any, names: Mapping[str, str], where: str = "") -> Any:
 
 
 def describe(detail: ErrorDetails) -> str:
-    """One pydantic error as a sentence. Never the value itself: it may be a secret."""
+    """One pydantic error as a sentence, without the value, which may be a secret."""
     location = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "extra_forbidden":
         known = known_keys(detail["loc"][:-1])

@@ -1,4 +1,4 @@
-"""How a location may be written in a config, and its one spelling."""
+"""Validates locations in a config and normalises them."""
 
 import os
 from urllib.parse import urlsplit
@@ -7,7 +7,7 @@ S3_SCHEME = "s3a://"
 
 
 def absolute_location(path: str) -> str:
-    """A local path resolved against the current directory; of other places S3 is known, s3://bucket/key or s3a://."""
+    """A local path resolved against the current directory, or an S3 URI (s3://bucket/key or s3a://) as s3a://."""
     if not path.strip():
         raise ValueError("is empty; name a folder")
     scheme = urlsplit(path).scheme
@@ -26,5 +26,5 @@ def s3_location(path: str) -> str:
 
 
 def is_on_s3(location: str) -> bool:
-    """Of a location in its one spelling."""
+    """location: normalised."""
     return location.startswith(S3_SCHEME)

@@ -1,4 +1,4 @@
-"""What a config's section `metrics` may say."""
+"""The config section `metrics`."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -6,10 +6,10 @@ from penstock.config.durations import Seconds
 
 
 class MetricsConfig(BaseModel):
-    """Where a running stream or backfill shows its numbers: http://host:port/metrics. Without the section, nowhere.
+    """Where a running stream or backfill exposes its metrics: http://host:port/metrics. Without the section, nowhere.
 
-    The numbers hold no data, but whoever reaches the host and port can read them. backlog_every: how often the inbox is
-    listed, beside Spark's own listing, for the number of files that wait.
+    Metrics contain no input data, but anyone who can reach host and port can read them. backlog_every: how often the
+    inbox is listed, in addition to Spark's own listing, to count the backlog.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

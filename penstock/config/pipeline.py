@@ -1,4 +1,4 @@
-"""A pipeline's configuration: what a YAML file in conf/ may say. All models are frozen; unknown keys are errors."""
+"""The schema of a pipeline's YAML file in conf/. All models are frozen; unknown keys are errors."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ def ascii_character(character: str) -> str:
 AsciiCharacter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(ascii_character)]
 Location = Annotated[str, AfterValidator(absolute_location)]
 
-#: The default of `source.max_file_age`: so long that a stream has forgotten no file yet.
+#: The default of `source.max_file_age`: about ten years, so that no stream drops a file from its log.
 MAX_FILE_AGE_SECONDS = 3650 * 86400.0
 
 
@@ -32,7 +32,7 @@ class Section(BaseModel):
 
 
 class CsvDialect(Section):
-    """How the text of a CSV file is cut into fields; the defaults are RFC 4180 with a header line."""
+    """The dialect of CSV files; the defaults are RFC 4180 with a header line."""
 
     separator: AsciiCharacter = ","
     quote: AsciiCharacter = '"'
@@ -50,11 +50,11 @@ class SourceConfig(Section):
     path: Location
     max_files_per_trigger: int = Field(default=100, ge=1)
     path_glob_filter: str | None = None
-    #: The file stream silently forgets files older than this behind the newest one: so, about ten years.
+    #: The file stream silently ignores files that are older than the newest one by more than this.
     max_file_age: Seconds = MAX_FILE_AGE_SECONDS
     clean_source: Literal["off", "archive", "delete"] = "off"
     source_archive_dir: Location | None = None
-    #: How long a file that is still changing is waited for before it is refused.
+    #: How long to wait for a file that is still changing before it is refused.
     settle: Seconds = 10.0
     csv: CsvDialect = CsvDialect()
 
@@ -64,7 +64,7 @@ class ModelConfig(Section):
 
     A version that fails on more than `max_failed_fraction` of its probe is refused; so is one whose files have another
     digest than those allowed (none given: any), and one that is loaded by pickle. max_staleness: how long the version
-    before goes on while the registry does not answer.
+    before stays in use while the registry is unavailable.
     """
 
     name: str
@@ -101,7 +101,7 @@ class ModelConfig(Section):
 
 
 class SeriesConfig(Section):
-    """What a series is: its columns by their table names, its calendar, and how far ahead it is forecast.
+    """The columns of a series by their table names, its calendar, and its forecast horizon.
 
     transform: none (the default), log, diff or dlog by variable. frequency: a pandas offset alias. keep_lags: how
     many observations of each series the `lags` table keeps; at least as many as the model needs.
@@ -130,7 +130,7 @@ class SeriesConfig(Section):
     @field_validator("frequency")
     @classmethod
     def frequency_is_supported(cls, frequency: str) -> str:
-        # It needs pandas, most of a second to import, and pipelines of rows do without.
+        # Imports pandas, which takes most of a second and which pipelines of rows do not need.
         from penstock.config.frequency import Frequency
 
         Frequency.of(frequency)
@@ -138,7 +138,7 @@ class SeriesConfig(Section):
 
 
 class FitConfig(Section):
-    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods kept back for the test."""
+    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing."""
 
     max_lags: int = Field(default=8, ge=1)
     criterion: Literal["aic", "bic", "hqic", "fpe"] | None = "aic"
@@ -149,7 +149,7 @@ class FitConfig(Section):
 class ForecastConfig(Section):
     """every: a forecast for each observation. latest: one for each series and batch, for large fleets.
 
-    every_of_many: `every` is meant, even where the model has more than 10,000 series.
+    every_of_many: confirms `every` for a model with more than 10,000 series.
     """
 
     at: Literal["every", "latest"] = "every"
@@ -161,16 +161,16 @@ class TablesConfig(Section):
 
 
 class MaintenanceConfig(Section):
-    """What jobs/maintain_tables.py does. budget: how long a run may take; 0 does nothing.
+    """Settings of jobs/maintain_tables.py. budget: how long a run may take; 0 does nothing.
 
-    time_travel: for how long every table can be read as it was. retention: rows older than this are deleted, by table.
-    keep_plans: how many plans of finished batches stay beside the checkpoint.
+    time_travel: how long past versions of every table stay readable. retention: by table, the age at which rows are
+    deleted. keep_plans: how many plans of finished batches are kept beside the checkpoint.
     """
 
     budget: Seconds = 600.0
     time_travel: Seconds = TIME_TRAVEL_FLOOR
     retention: dict[str, Seconds] = Field(default_factory=dict)
-    #: The plan of the batch before says which model it had.
+    #: The next batch reads the model version from the plan of the one before.
     keep_plans: int = Field(default=100, ge=2)
 
     @field_validator("time_travel")
@@ -186,8 +186,8 @@ class MaintenanceConfig(Section):
 
 
 class S3Config(Section):
-    """Where S3 is; for AWS itself nothing need be said. Credentials are never here: boto3 and Hadoop find them in the
-    environment, or by the machine's role.
+    """Connection to S3; AWS itself needs no settings. Credentials are never here: boto3 and Hadoop take them from the
+    environment or the machine's role.
 
     endpoint: default AWS_ENDPOINT_URL_S3 or AWS_ENDPOINT_URL. region: default AWS_REGION or AWS_DEFAULT_REGION.
     path_style: bucket names in the path and not in the host's name; default where there is an endpoint.
@@ -215,7 +215,7 @@ class TriggerConfig(Section):
 
 
 class MlflowConfig(Section):
-    """The tracking server or database; the experiment's artifacts go beside a sqlite file unless told otherwise."""
+    """The tracking server or database; by default the experiment's artifacts are stored beside a sqlite file."""
 
     tracking_uri: str
     experiment: str | None = None
@@ -229,14 +229,14 @@ class MlflowConfig(Section):
 
     @property
     def experiment_artifacts(self) -> str | None:
-        """Where a new experiment keeps its artifacts: beside the sqlite file, never in the current directory."""
+        """Where a new experiment stores its artifacts: beside the sqlite file, never in the current directory."""
         if self.artifact_location or not self.tracking_uri.startswith("sqlite:///"):
             return self.artifact_location
         return (Path(self.tracking_uri.removeprefix("sqlite:///")).parent / "mlartifacts").as_uri()
 
 
 class PipelineConfig(Section):
-    """One pipeline: where its files arrive, what they must look like, what scores them, where the answers go."""
+    """One pipeline: source, contract, model, and tables."""
 
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     workload: Literal["rows", "series"]
@@ -283,9 +283,9 @@ class PipelineConfig(Section):
 
     @property
     def meaning_hash(self) -> str:
-        """SHA-256 of what changes the meaning of a batch: source format, dialect, contract name and model name.
+        """SHA-256 of what determines the result of a batch: source format, dialect, contract name and model name.
 
-        The contract's own content is hashed beside it; when and where a batch runs does not count.
+        The contract's content is hashed separately; when and where a batch runs is not included.
         """
         meaning = {
             "workload": self.workload,

@@ -1,4 +1,4 @@
-"""How long a table's past and its rows must be kept: what the config may say, and why not less."""
+"""Validates time travel and retention of tables: lower bounds, and which tables never lose rows."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -7,7 +7,7 @@ from penstock.config.durations import written
 from penstock.schemas.catalog import BY_NAME, CATALOG, Table, table_names, tables_of
 
 DAY_SECONDS = 86400.0
-#: The least that `maintenance.time_travel` can be.
+#: The minimum of `maintenance.time_travel`.
 TIME_TRAVEL_FLOOR = 7 * DAY_SECONDS
 
 
@@ -22,7 +22,7 @@ def check_time_travel(seconds: float) -> None:
 
 
 def check_retention(retention: Mapping[str, float], *, time_travel: float) -> None:
-    """Raises ValueError for a table that is unknown or kept whole, and for a time below `time_travel`."""
+    """Raises ValueError for a table that is unknown or may not have a retention, and for a time below `time_travel`."""
     for table, seconds in retention.items():
         if table not in BY_NAME:
             nearest = difflib.get_close_matches(table, BY_NAME, n=1, cutoff=0.5)

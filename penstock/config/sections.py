@@ -1,4 +1,4 @@
-"""The base of all that is read from a file and never changed."""
+"""The base class of immutable models that are read from files."""
 
 from pydantic import BaseModel, ConfigDict
 

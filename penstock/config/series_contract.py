@@ -1,4 +1,4 @@
-"""Does a contract have what a series needs?"""
+"""Checks a contract against the config section `series`."""
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError

@@ -1,1 +1,1 @@
-"""How people and programs reach a pipeline."""
+"""User and program interfaces: CLI, REST, dashboard, SQL, scaffolding, local servers, demo."""

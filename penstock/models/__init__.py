@@ -1,1 +1,1 @@
-"""The registry, and which version scores a micro-batch."""
+"""The model registry, and the selection of the version that scores a micro-batch."""

@@ -1,4 +1,4 @@
-"""Does a fleet model make the forecasts that the config asks for, and not more of them than anyone wants?"""
+"""Checks a fleet model against the config: outputs, level, calendar, and the volume of forecasts."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -8,12 +8,12 @@ from penstock.series.forecasts import BOUNDS, output
 from penstock.udfs.scoring.outputs import ModelColumn
 from penstock.udfs.var.fleet_save import FLEET_METADATA
 
-#: From so many series on, a forecast for every observation must be asked for twice.
+#: Above this number of series, `forecast.at: every` needs `forecast.every_of_many`.
 MANY_SERIES = 10_000
 
 
 def fleet_incompatibility(outputs: Sequence[ModelColumn], metadata: Mapping[str, Any], config: PipelineConfig) -> str:
-    """Why a model can't serve this config; empty if it can. outputs: of its signature; metadata: its MLmodel file's."""
+    """Why a model can't serve this config; empty if it can. outputs: of its signature; metadata: of its MLmodel."""
     return missing_outputs(outputs, config) or other_meaning(metadata, config) or too_many(metadata, config)
 
 
@@ -31,7 +31,7 @@ def missing_outputs(outputs: Sequence[ModelColumn], config: PipelineConfig) -> s
 
 
 def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
-    """A model fitted for another level or calendar. A model that does not say is taken at its word."""
+    """Why the level or frequency of the fit does not match. Models without this metadata pass."""
     fleet = metadata.get(FLEET_METADATA, {})
     for key, wanted in (("level", config.the_series.level), ("frequency", config.the_series.frequency)):
         if fleet.get(key, wanted) != wanted:
@@ -52,7 +52,7 @@ def too_many(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
 
 
 def volume(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
-    """How many rows of `forecasts` come of one new observation of every series."""
+    """The number of rows in `forecasts` for one new observation of every series, as a sentence."""
     series = config.the_series
     n_series = metadata.get(FLEET_METADATA, {}).get("series", 1)
     n_rows = n_series * series.horizon * len(series.variables)

@@ -4,8 +4,8 @@ from penstock.config.sections import FrozenModel
 
 
 class PinnedModel(FrozenModel):
-    """The immutable version that an alias pointed to when the batch was planned, with all that it takes to find its
-    local copy again while the registry is away."""
+    """The immutable version that an alias pointed to when the batch was planned, with all that is needed to find its
+    local copy while the registry is unavailable."""
 
     name: str
     version: str

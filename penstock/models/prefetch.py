@@ -1,4 +1,4 @@
-"""Makes a new model version ready between two micro-batches, so that the batch that takes it need not wait for it."""
+"""Prefetches a new model version between two micro-batches, so that no batch waits for it."""
 
 import logging
 import time
@@ -11,17 +11,17 @@ from penstock.models.trust import named_version
 from penstock.spark.errors import SPARK_ERRORS
 
 POLL_SECONDS = 10.0
-#: A registry that is away is waited for some seconds at each look.
+#: Polls less often after an error: each call to an unavailable registry blocks for seconds.
 POLL_AFTER_ERROR_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
 class Preparation:
-    """Looks every POLL_SECONDS (after an error, POLL_AFTER_ERROR_SECONDS) what the alias means now.
+    """Resolves the alias every POLL_SECONDS (after an error, POLL_AFTER_ERROR_SECONDS).
 
-    A version that is new to this process is fetched, its UDF built and loaded into the Python workers; whether it is
-    used is for the next batch to judge.
+    A version that is new to this process is downloaded, its UDF built and loaded into the Python workers. The next
+    batch decides whether to use it.
     """
 
     champion: ModelSelector
@@ -29,7 +29,7 @@ class Preparation:
     _tried: ModelVersion | None = None
 
     def look(self) -> None:
-        """One look, if it is time for it. What goes wrong is left to the batch, which says it in its record."""
+        """Poll the registry if it is due. Errors are only logged; the next batch reports them in its record."""
         if time.monotonic() < self._next_look:
             return
         pause_seconds = POLL_SECONDS

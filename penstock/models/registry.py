@@ -1,4 +1,4 @@
-"""The MLflow registry: which version an alias means now, and a local copy of a version."""
+"""The MLflow registry: resolves aliases to versions, and downloads versions."""
 
 import hashlib
 import os
@@ -19,17 +19,17 @@ from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.redaction import without_credentials
 from penstock.storage.files import trouble_with
 
-# MLflow's own retries hold a batch up for 246 s when the server is away.
+# MLflow's default retries block for 246 s when the server is unavailable.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 
-#: The error codes of an answer that says: there is no such thing.
+#: Error codes for a model, version or file that does not exist.
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
-#: What MLflow lets through of boto3, by which it reads a model's files on S3.
+#: Exceptions of boto3, by which MLflow reads a model's files on S3, that MLflow does not wrap.
 STORE_ERRORS = (BotoCoreError, ClientError)
 NOT_IN_STORE = ("NoSuchKey", "NoSuchBucket", "404")
-#: What reading an MLmodel file raises: the first five where there is none or it is no YAML, the others where it is
-#: not the YAML that MLflow expects without looking. A disk that fails says nothing about the model.
+#: Exceptions of reading an MLmodel file: the first five if it is missing or not YAML, the others if the YAML has a
+#: structure that MLflow does not expect. Other OSErrors come from the disk and say nothing about the model.
 UNREADABLE = (
     MlflowException,
     FileNotFoundError,
@@ -47,7 +47,7 @@ CACHE_VARIABLE = "PENSTOCK_MODEL_CACHE"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelVersion:
-    """An immutable registered version. source and created_milliseconds tell it from a namesake in a new registry."""
+    """An immutable registered version. source and created_milliseconds distinguish it from one of another registry."""
 
     name: str
     version: str
@@ -61,7 +61,7 @@ class ModelVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class Registry:
-    """One MLflow registry, by its tracking URI."""
+    """Client of one MLflow registry."""
 
     tracking_uri: str
 
@@ -107,9 +107,9 @@ class Registry:
         )
 
     def local_copy(self, version: ModelVersion) -> Path:
-        """The version's files on this machine, fetched once.
+        """The version's files on this machine, downloaded once.
 
-        Raises ModelRefusedError if there are none, RegistryUnavailableError if the registry or its store is away.
+        Raises ModelRefusedError if there are none, RegistryUnavailableError if registry or artifact store is down.
         """
         folder = self.cache_folder(version) / "model"
         if folder.exists():
@@ -143,7 +143,7 @@ class Registry:
 
 
 def is_away(error: Exception) -> bool:
-    """No answer, in contrast to the answer that there is nothing."""
+    """Whether the registry is unavailable, in contrast to a response that there is no such thing."""
     if isinstance(error, MlflowException):
         return error.error_code not in NOT_THERE
     if isinstance(error, STORE_ERRORS):
@@ -160,7 +160,7 @@ def model_cache() -> Path:
 
 
 def move_into_place(fetched: Path, folder: Path) -> None:
-    """Rename, so that the folder is there whole or not at all; another process may have been first."""
+    """Rename atomically, so that the folder is either complete or missing; another process may have been first."""
     try:
         fetched.rename(folder)
     except OSError:
@@ -194,7 +194,7 @@ def model_metadata(folder: Path) -> Model:
 
 
 def check_sections(model: Model) -> None:
-    """Raises TypeError for a section that MLflow takes over as it stands, and that nobody could use."""
+    """Raises TypeError for a malformed section, which MLflow does not validate."""
     if not isinstance(model.flavors, dict) or not all(isinstance(flavor, dict) for flavor in model.flavors.values()):
         raise TypeError("flavors is no mapping of mappings")
     if not isinstance(model.signature, ModelSignature | None):

@@ -1,4 +1,4 @@
-"""Scores accepted rows with one model version, by `mlflow.pyfunc.spark_udf`."""
+"""Scores accepted rows with one model version by `mlflow.pyfunc.spark_udf`."""
 
 import logging
 import tempfile
@@ -43,7 +43,7 @@ from penstock.udfs.scoring.outputs import (
 
 @dataclass(frozen=True, kw_only=True)
 class Scorer:
-    """A model version ready to score: its spark_udf, and what goes in and comes out. metadata: its MLmodel file's."""
+    """A model version ready to score: its spark_udf, inputs and outputs. metadata: of its MLmodel file."""
 
     version: ModelVersion
     inputs: tuple[ModelColumn, ...]
@@ -56,7 +56,7 @@ class Scorer:
         return prediction_type(self.outputs)
 
     def score(self, rows: DataFrame, contract: Contract) -> DataFrame:
-        """`rows` (the contract's columns, and any others) with `prediction` and `error` (string, null if scored)."""
+        """`rows` (the contract's columns and any others) with `prediction` and `error` (string, null if scored)."""
         scored = self.answer(rows, contract)
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
         return scored.select(
@@ -66,32 +66,31 @@ class Scorer:
         )
 
     def answer(self, rows: DataFrame, contract: Contract) -> DataFrame:
-        """`rows` with the struct `_scored`: the outputs as the model gave them, and `error` ('' if it did not fail)."""
+        """`rows` with the struct `_scored`: the raw model outputs, and `error` ('' if it did not fail)."""
         arguments = [model_argument(column, contract) for column in self.inputs]
         return rows.select("*", self.udf(*arguments).alias(SCORED))
 
     def of_nothing(self) -> Column:
-        """What the model makes of a row of nulls."""
+        """The model's output for a row of nulls."""
         return self.udf(*[F.lit(None).cast(INPUT_TYPES[column.type]) for column in self.inputs])
 
 
 def build_scorer(
     spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract, model: ModelConfig
 ) -> Scorer:
-    """Fetch the version, check that it may be loaded and its signature against the contract, and build its UDF, once
-    in a process.
+    """Download the version, check trust and signature against the contract, and build its UDF, once per process.
 
-    Raises ModelRefusedError with what does not fit.
+    Raises ModelRefusedError with the mismatches.
     """
     folder = trusted_copy(registry, version, model)
     inputs, outputs = checked_columns(folder, contract, name=version.uri)
     result_type = StructType(
         [StructField(column.name, SPARK_TYPES[column.type]) for column in outputs] + [StructField(ERROR, StringType())]
     )
-    # Its warning on env_manager="local" says what the doctor checks version by version.
+    # MLflow warns about env_manager="local"; the doctor compares package versions instead.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
     with guard_around(folder, inputs, allow_pickle=model.allow_pickle) as guard:
-        # It copies the folder to where the workers find it.
+        # spark_udf copies the folder to where the workers find it.
         udf = mlflow.pyfunc.spark_udf(spark, str(guard), result_type=result_type, env_manager="local")
     metadata = model_metadata(folder).metadata or {}
     return Scorer(version=version, inputs=inputs, outputs=outputs, metadata=metadata, udf=udf)
@@ -100,7 +99,7 @@ def build_scorer(
 def checked_columns(
     folder: Path, contract: Contract, *, name: str
 ) -> tuple[tuple[ModelColumn, ...], tuple[ModelColumn, ...]]:
-    """The model's inputs and outputs, if the contract can feed it. Raises ModelRefusedError."""
+    """The model's inputs and outputs. Raises ModelRefusedError if the contract does not provide the inputs."""
     signature = model_metadata(folder).signature
     try:
         inputs, outputs = input_columns(signature), output_columns(signature)
@@ -113,7 +112,7 @@ def checked_columns(
 
 
 def input_problem(column: ModelColumn, contract: Contract) -> str | None:
-    """Why the contract can't give the model this input; None if it can."""
+    """Why the contract can't provide this input; None if it can."""
     field = contract.field_for_model_input(column.name)
     if field is None:
         known = ", ".join(repr(known.model) for known in contract.fields)
@@ -127,7 +126,7 @@ def input_problem(column: ModelColumn, contract: Contract) -> str | None:
 
 
 def model_argument(column: ModelColumn, contract: Contract) -> Column:
-    """The column for one input, in the signature's type; null for an optional input that no field gives."""
+    """The column for one input, in the signature's type; null for an optional input without a field."""
     field = contract.field_for_model_input(column.name)
     value = F.col(field.name) if field else F.lit(None)
     return value.cast(INPUT_TYPES[column.type])
@@ -144,7 +143,7 @@ def prediction_column(outputs: tuple[ModelColumn, ...]) -> Column:
 
 
 def version_columns(pinned: PinnedModel) -> list[Column]:
-    """model_name, model_version and role: which version made an answer."""
+    """model_name, model_version and role of a prediction."""
     return [
         F.lit(pinned.name).alias("model_name"),
         F.lit(pinned.version).alias("model_version"),
@@ -154,11 +153,11 @@ def version_columns(pinned: PinnedModel) -> list[Column]:
 
 @contextmanager
 def guard_around(model: Path, inputs: tuple[ModelColumn, ...], *, allow_pickle: bool) -> Iterator[Path]:
-    """The guard around `model` as an MLflow model of its own, for as long as it takes to build the UDF."""
+    """The guard around `model`, saved as a temporary MLflow model while the UDF is built."""
     requirements = model / "requirements.txt"
     with (
         tempfile.TemporaryDirectory(dir=model.parent, prefix=".guard.") as made,
-        # Submitted with --py-files, this package comes out of a zip.
+        # With --py-files this package is imported from a zip.
         as_file(files("penstock.udfs.scoring") / "guard.py") as code,
         warnings.catch_warnings(),
     ):
@@ -176,12 +175,12 @@ def guard_around(model: Path, inputs: tuple[ModelColumn, ...], *, allow_pickle: 
 
 
 def guard_signature(inputs: tuple[ModelColumn, ...]) -> ModelSignature:
-    """What MLflow checks before the guard; it has no outputs, for the UDF is told its type."""
+    """The inputs that MLflow checks before the guard; without outputs, since the UDF has an explicit result type."""
     schema = Schema([ColSpec(guard_type(column), column.name, required=False) for column in inputs])
     return ModelSignature(inputs=schema, outputs=None)
 
 
 def guard_type(column: ModelColumn) -> MlflowType | AnyType:
-    """The type under which the guard takes an input. What a null means is its business and not MLflow's schema check,
-    which has no null in an integer or boolean; but any type is checked value by value, as dear as many a model."""
+    """The guard's input type. AnyType only where MLflow's schema enforcement would refuse nulls (integers, booleans),
+    which the guard handles itself: MLflow checks AnyType value by value, which can cost as much as the model."""
     return AnyType() if column.type in NULL_FREE else column.type  # type: ignore[no-untyped-call]

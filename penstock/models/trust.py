@@ -1,4 +1,4 @@
-"""Models are code: which versions may be loaded, by the digest of their files and by how they are loaded."""
+"""Decides which model versions may be loaded, by the digest of their files and by their serialization format."""
 
 import hashlib
 import re
@@ -10,12 +10,12 @@ from penstock.models.registry import ModelVersion, Registry, model_metadata
 from penstock.udfs.scoring.model_cache import ModelLoadError
 from penstock.udfs.scoring.pickled import pickle_reason
 
-#: MLflow puts this beside the files that it fetches; it says under which name that was done.
+#: Written by MLflow beside downloaded files, with the name they were downloaded under; not part of the digest.
 FETCH_NOTE = "registered_model_meta"
 
 
 def named_version(registry: Registry, model: ModelConfig) -> ModelVersion:
-    """The version that the config names, or that its alias means now.
+    """The version that the config pins, or that its alias points to now.
 
     Raises RegistryUnavailableError, or ModelRefusedError if there is no such version or alias.
     """
@@ -25,15 +25,15 @@ def named_version(registry: Registry, model: ModelConfig) -> ModelVersion:
 
 
 def trusted_copy(registry: Registry, version: ModelVersion, model: ModelConfig) -> Path:
-    """The version's files on this machine, if the config lets them be loaded. Raises ModelRefusedError."""
+    """The version's files on this machine, if the config trusts them. Raises ModelRefusedError."""
     folder = registry.local_copy(version)
-    # Each time: a copy lies in the cache for long, and who else may write there is not known here.
+    # Checked at each load: the copy stays in the cache, and other processes may be able to write there.
     check_digest(folder, version, model)
     reason = pickle_reason(model_metadata(folder).flavors)
     if reason and not model.allow_pickle:
         raise ModelRefusedError(
             f"{version.uri} would run code from its files when loaded: {reason}. "
-            "If you trust whoever registers it, set model.allow_pickle: true"
+            "If you trust everyone who can register it, set model.allow_pickle: true"
         )
     return folder
 
@@ -50,7 +50,7 @@ def check_digest(folder: Path, version: ModelVersion, model: ModelConfig) -> Non
 
 
 def artifact_digest(folder: Path) -> str:
-    """SHA-256, in hex, of the files of a model version: of what `sha256sum` prints for them, sorted by path.
+    """SHA-256, in hex, of a model version's files: of the output of `sha256sum` for them, sorted by path.
 
     Raises ModelRefusedError for a link, whose target could change.
     """
@@ -67,6 +67,6 @@ def artifact_digest(folder: Path) -> str:
 
 
 def load_failure(error: Exception) -> str:
-    """Why a worker could not load the model, if that is what made a Spark job fail; else empty."""
+    """Why a worker could not load the model, if that made a Spark job fail; else empty."""
     found = re.search(rf"{ModelLoadError.__name__}: (.+)", str(error))
     return f"it can't be loaded: {found[1]}" if found else ""

@@ -1,1 +1,1 @@
-"""Run, check, watch, reconcile and maintain a pipeline."""
+"""Run, check, monitor, reconcile and maintain a pipeline."""

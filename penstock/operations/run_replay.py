@@ -1,4 +1,4 @@
-"""One run of jobs/replay_quarantine.py: finish what was cut off, then replay what waits."""
+"""Runs jobs/replay_quarantine.py: finish an interrupted replay, then replay pending rows and files."""
 
 import logging
 
@@ -24,10 +24,10 @@ log = logging.getLogger(__name__)
 
 
 def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool = False) -> list[BatchRecord]:
-    """Replay what waits in the quarantine, or (late) recompute series; returns what was done, a cut-off replay first.
+    """Replay pending quarantine entries, or (late) recompute series; returns records, an interrupted replay's first.
 
-    aborts: a cut-off replay is taken back instead of finished, and none is begun. Raises ConfigError for `late` in a
-    pipeline of rows, LedgerError beside an unfinished batch of the stream, and whatever a batch raises.
+    aborts: an interrupted replay is rolled back instead of finished, and none is begun. Raises ConfigError for `late`
+    in a pipeline of rows, LedgerError if a batch of the stream is unfinished, and the errors of a batch.
     """
     if late and config.workload != "series":
         raise ConfigError(f"{config.pipeline} is a pipeline of rows: --late is for series")
@@ -49,14 +49,14 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
 
 
 def settle(pipeline: Pipeline, cut_off: Plan, *, aborts: bool) -> list[BatchRecord]:
-    """Nothing is left to do for the cut-off replay: it is finished, taken back, or had written nothing."""
+    """Complete an interrupted replay: finish it, roll it back, or discard it if it had written nothing."""
     if aborts or is_given_up(pipeline, cut_off):
         abort(pipeline, cut_off)
     elif fence_off(pipeline, cut_off):
-        # What stopped it may stop it for ever: a file that can't be read, another contract since.
-        log.info("replay %d was cut off before it wrote anything: planned anew", cut_off.batch_id)
+        # Discarded, for its cause may be permanent, such as an unreadable file or a changed contract.
+        log.info("replay %d was interrupted before it wrote anything: planning it again", cut_off.batch_id)
     else:
-        log.info("replay %d was cut off: finishing it", cut_off.batch_id)
+        log.info("replay %d was interrupted: finishing it", cut_off.batch_id)
         return [carry_out(pipeline, cut_off)]
     finish(pipeline, cut_off)
     return []
@@ -76,7 +76,7 @@ def finish(pipeline: Pipeline, plan: Plan) -> None:
 
 
 def check_stream_is_finished(pipeline: Pipeline) -> None:
-    """A batch that was cut off runs again from the state that its plan names; a replay must not change it first."""
+    """Raises LedgerError if a batch is unfinished: a replay would change the state that its plan pins."""
     config = pipeline.config
     state = read_state(config, pipeline.storage)
     check_ledger(state, config, pipeline.storage)

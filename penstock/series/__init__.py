@@ -1,1 +1,1 @@
-"""Windows and forecasts of series, as DataFrame functions."""
+"""Lag windows and forecasts of series, as DataFrame functions."""

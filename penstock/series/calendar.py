@@ -1,4 +1,4 @@
-"""A series' calendar as native Spark expressions: which timestamp follows which."""
+"""A series' calendar as native Spark expressions."""
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -7,7 +7,7 @@ from penstock.config.frequency import Frequency
 
 
 class Calendar(Frequency):
-    """A frequency whose arithmetic Spark does."""
+    """A frequency with its arithmetic as Spark expressions."""
 
     def after(self, ds: Column, periods: Column) -> Column:
         """The timestamp `periods` (an integer column) after `ds`, which is on the calendar."""
@@ -17,7 +17,7 @@ class Calendar(Frequency):
         return (F.last_day(date) if self.at_month_end else date).cast("timestamp")
 
     def is_on(self, ds: Column) -> Column:
-        """Whether a timestamp is on the calendar. Periods of seconds may begin anywhere."""
+        """Whether a timestamp is on the calendar; always true for periods of seconds."""
         if self.seconds:
             return F.lit(True) if self.weekday is None else F.weekday(ds) == self.weekday
         date = ds.cast("date")

@@ -1,4 +1,4 @@
-"""From windows to answers: the model's forecasts as tidy rows, and for each observation why it has none."""
+"""From windows to forecasts: the model's outputs as tidy rows, and why an observation has no forecast."""
 
 from collections.abc import Callable, Sequence
 
@@ -26,10 +26,10 @@ UNKNOWN_SERIES = "unknown_series"
 WARMING_UP = "warming_up"
 GAP = "gap"
 NOT_LATEST = "not_latest"
-#: A late replay found a newer one with the same ds.
+#: The error of an observation that a late replay replaced by a newer one with the same ds.
 SUPERSEDED = "superseded"
 NO_FORECAST = "model: gave no forecast for these values"
-#: Why an observation may have no forecast without anything having failed.
+#: Reasons for a missing forecast that are not failures.
 REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, "late", "revision")
 BOUNDS = ("forecast", "lower", "upper")
 
@@ -59,7 +59,7 @@ def scored(name: str) -> Column:
 
 
 def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
-    """Why an observation has no forecast; null if it has one. One that is late may yet prove to be a revision."""
+    """Why an observation has no forecast; null if it has one. `late` may later be refined to `revision`."""
     failed = F.nullif(scored(ERROR), F.lit(""))
     in_place = F.when(F.col(PLACE) != NEW, F.col(PLACE))
     if latest_only:
@@ -79,7 +79,7 @@ def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
 def answered(
     windows: DataFrame, score: Callable[[DataFrame], DataFrame], series: SeriesConfig, *, latest_only: bool
 ) -> DataFrame:
-    """The windows without their lags, with the model's answer in `_scored` and why there is no forecast in `error`.
+    """The windows without their lags, with the model's output in `_scored` and the reason for no forecast in `error`.
 
     score: adds `_scored` to the windows.
     """
@@ -92,7 +92,7 @@ def answered(
 def forecast_rows(answers: DataFrame, series: SeriesConfig, *, model: Sequence[Column]) -> DataFrame:
     """One row for each cutoff, step and variable, of the observations whose `error` is null.
 
-    model: the columns that say which version made them.
+    model: the columns of the model version.
     """
     carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"))
     complete = forecast_steps(answers, series, carried=carried).select(

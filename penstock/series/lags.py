@@ -1,4 +1,4 @@
-"""The `lags` table as a whole: made anew from the observations where it can't simply go on."""
+"""Rebuilds the `lags` table from `observations`, and checks that it matches the config."""
 
 import logging
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
-    """Make the state anew from the observations: a merge that was cut off or undone leaves no trace."""
+    """Rebuild the state from the observations, without effects of an interrupted or undone merge."""
     series, path = config.the_series, config.table_path("lags")
     observations = spark.read.format("delta").load(config.table_path("observations"))
     used = observations.where(F.col("error").isNull() | ~F.col("error").isin(LATE, REVISION, SUPERSEDED))
@@ -26,7 +26,7 @@ def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
 
 
 def check_frequency(spark: SparkSession, config: PipelineConfig) -> None:
-    """Raises LedgerError where the state is of another calendar: each series would only have gaps from then on."""
+    """Raises LedgerError if the state has another frequency: every series would have nothing but gaps."""
     path, wanted = config.table_path("lags"), config.the_series.frequency
     made_for = table_properties(spark, path).get(FREQUENCY, wanted)
     if made_for != wanted:
@@ -37,8 +37,8 @@ def check_frequency(spark: SparkSession, config: PipelineConfig) -> None:
 
 
 def adapt_lags(spark: SparkSession, config: PipelineConfig) -> None:
-    """Refill the state where series.keep_lags is another than the table was made with: a deeper model then has its
-    lags at once, instead of warming up."""
+    """Rebuild the state if series.keep_lags differs from what the table was created with: a model of higher order has
+    its lags at once, instead of warming up."""
     path, wanted = config.table_path("lags"), str(config.the_series.keep_lags)
     made_with = table_properties(spark, path).get(KEEP_LAGS)
     if made_with == wanted:

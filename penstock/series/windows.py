@@ -1,4 +1,4 @@
-"""From observations to the model's inputs: order, duplicates, late ones, holes, and the lagged levels.
+"""From observations to the model's inputs: ordering, duplicates, late arrivals, gaps, and lagged levels.
 
 All in native expressions over (lags union batch); there is no Python state. Frames here have `series_id`, `ds`, the
 variables in levels, and columns of their own that begin with an underscore.
@@ -16,7 +16,7 @@ from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")
-#: Where an observation belongs: it is in `lags` already, continues its series, or comes too late to be used.
+#: The place of an observation: in `lags` already, after the last one of its series, or too late to be used.
 PLACE = "_place"
 OLD = "old"
 NEW = "new"
@@ -30,7 +30,7 @@ IS_NEWEST = "_is_newest"
 IS_COMPLETE = "_is_complete"
 IS_IN_ORDER = "_is_in_order"
 IS_KEPT = "_is_kept"
-#: Ids of files up to this size together are sent to every worker, to find their observations in `lags`.
+#: Up to this total size of a batch's files, its series ids are broadcast to find their rows in `lags`.
 BROADCAST_BYTES = 256 * 1024 * 1024
 
 
@@ -55,8 +55,8 @@ def arrange(
     """A batch's observations together with the old ones of their series, each with its `_place`.
 
     lags: the state before the batch. old: from `lags`. new: after all old ones of its series. late: not after them.
-    revision: the same ds stands there again, in `lags` or in the batch; the one from the newest file counts, then by
-    path, then by values. `_number`: how many of the series came before it, and itself (old ones only).
+    revision: another observation with the same ds, in `lags` or in the batch, wins: that of the newest file, then by
+    path, then by values. `_number`: the observation's ordinal number within its series (old ones only).
     """
     ages = local_frame(
         spark,
@@ -73,8 +73,8 @@ def arrange(
         F.lit(None).cast("int").alias("_file_number"),
         F.col("number").alias(NUMBER),
     )
-    # One exchange and one sort for all windows of the batch, each of which is within a series. The hash comes first in
-    # the sort because numbers compare faster than names.
+    # One shuffle and one sort for all windows of the batch, each within a series. The hash is the first sort key
+    # because numbers compare faster than strings.
     both = old.unionByName(new).withColumn(HASH, F.xxhash64("series_id")).repartition("series_id")
     is_old = F.col(NUMBER).isNotNull()
     winner_first = in_series().orderBy(
@@ -97,7 +97,7 @@ def arrange(
         .when(F.col("ds") <= F.col("_last_ds"), F.lit(LATE))
         .otherwise(F.lit(NEW))
     )
-    # What a larger keep_lags left behind is no part of the state.
+    # Rows left by a larger keep_lags are not part of the state.
     is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
     return known.withColumn(PLACE, place).where(~is_stale).drop("_is_known", "_last_ds")
 
@@ -111,7 +111,7 @@ def oldest_first(files: Sequence[PlannedFile]) -> list[PlannedFile]:
 
 
 def touched(lags: DataFrame, observations: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
-    """The rows of `lags` of the series that are in the batch: the cost of the rest is that of the batch."""
+    """The rows of `lags` whose series are in the batch, so that further cost depends on the batch alone."""
     ids = observations.select("series_id").distinct()
     if sum(file.length or 0 for file in files) <= BROADCAST_BYTES:
         ids = F.broadcast(ids)
@@ -119,15 +119,15 @@ def touched(lags: DataFrame, observations: DataFrame, files: Sequence[PlannedFil
 
 
 def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str] = ()) -> DataFrame:
-    """The arranged observations, the old and the new ones with their place in the series and their lagged levels.
+    """The arranged observations, the old and new ones with their position in the series and their lagged levels.
 
-    `_position`: how many consecutive complete observations end with this one, counted up to keep_lags (0: it is
-    incomplete itself). `_number`: how many of the series are known up to it. `_is_newest`: none comes after it.
-    `_is_kept`: it is one of the last keep_lags. `<variable>_lag<l>`: the level l periods before, null where the run of
-    consecutive ones does not reach. carried: more columns to take along.
+    `_position`: how many consecutive complete observations end with this one, at most keep_lags (0: it is incomplete
+    itself). `_number`: its ordinal number within the series. `_is_newest`: it is the last one. `_is_kept`: it is one
+    of the last keep_lags. `<variable>_lag<l>`: the level l periods before, null beyond the run of consecutive
+    observations. carried: more columns to keep.
     """
     calendar = Calendar.of(series.frequency)
-    # Late ones and revisions go through beside the others, so that all the batch is one frame.
+    # Late observations and revisions are kept in the same frame, so that the whole batch is one frame.
     by_ds = Window.partitionBy(HASH, "series_id", IS_IN_ORDER).orderBy("ds")
     complete = calendar.is_on(F.col("ds"))
     for variable in series.variables:
@@ -171,11 +171,11 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
 
 
 def run_length(calendar: Calendar, series: SeriesConfig) -> Column:
-    """The first place back in the series where a complete observation of the period before is missing."""
+    """The first lag at which the complete observation of the preceding period is missing."""
     length = F.when(F.col("_ds_0").isNull(), 0)
     for lag in range(1, series.keep_lags):
-        goes_on = calendar.follows(F.col(f"_ds_{lag - 1}"), F.col(f"_ds_{lag}"))
-        length = length.when(~F.coalesce(goes_on, F.lit(False)), lag)
+        is_consecutive = calendar.follows(F.col(f"_ds_{lag - 1}"), F.col(f"_ds_{lag}"))
+        length = length.when(~F.coalesce(is_consecutive, F.lit(False)), lag)
     return length.otherwise(series.keep_lags)
 
 
@@ -193,17 +193,17 @@ def lagged(variable: str, lag: int) -> Column:
 
 
 def new_lags(windows: DataFrame, series: SeriesConfig) -> DataFrame:
-    """What the batch puts into `lags`: the last `keep_lags` new observations of each series, numbered on.
+    """The rows that the batch merges into `lags`: the last `keep_lags` new observations of each series, numbered on.
 
-    An observation's slot is its number modulo keep_lags, so that a new one takes the place of the oldest one, and no
-    other row changes.
+    An observation's slot is its number modulo keep_lags, so that a new one overwrites the oldest one, and no other
+    row changes.
     """
     kept = windows.where((F.col(PLACE) == NEW) & F.col(IS_KEPT)).withColumn("number", F.col(NUMBER))
     return kept.withColumn("slot", slot(series)).select(*lags_columns(series))
 
 
 def whole_lags(used: DataFrame, series: SeriesConfig) -> DataFrame:
-    """The state that the observations `used` amount to: all that counts of their series, one for each ds."""
+    """The state after the observations `used`: all valid observations of their series, one for each ds."""
     of_series = Window.partitionBy("series_id")
     numbered = used.select(
         "*",

@@ -1,6 +1,6 @@
-"""What a micro-batch has committed to a table, read from the files that its commit added.
+"""Reads what a micro-batch has committed to a table from its own commit in Delta's log.
 
-A query over the table would go through the log of all files, more of them with each batch; the commit names its own.
+A query over the table would read the list of all files, which grows with each batch; a commit lists only its own.
 The source is Delta's protocol (PROTOCOL.md, "Actions"): `add` has a path, URL-encoded and relative to the table, `txn`
 the appId and version that the writer gave.
 """
@@ -19,7 +19,7 @@ from penstock.spark.tables import batch_rows
 from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import Storage
 
-#: How many commits from the last checkpoint back are looked at for the batch's own. Others are by maintenance.
+#: How many commits before the last checkpoint are searched for the batch's own; maintenance commits in between.
 LOOK_BACK = 20
 
 #: Rows by (source_file, the value of another column).
@@ -30,15 +30,15 @@ Actions = list[dict[str, dict[str, Any]]]
 def committed_groups(
     spark: SparkSession, storage: Storage, table: str, transaction: Transaction, *, column: str
 ) -> Groups:
-    """How many rows a transaction appended, by `source_file` and by `column`, a text."""
+    """Row counts of a transaction's append by `source_file` and by `column`, a string column."""
     paths = committed_files(storage, table, transaction)
     groups = None if paths is None else groups_in_files(storage, paths, column)
     return groups_in_table(spark, table, transaction, column) if groups is None else groups
 
 
 def committed_files(storage: Storage, table: str, transaction: Transaction) -> list[str] | None:
-    """The data files that a transaction's append made, none if it made no append; None where the commits that the log
-    still has, or those looked at, do not tell."""
+    """The data files that a transaction appended, empty if it appended none; None if its commit is not among those
+    that are still in the log and were searched."""
     actions = committed_actions(storage, table, transaction)
     if actions is None:
         return None
@@ -53,7 +53,7 @@ def has_changed(storage: Storage, table: str, transaction: Transaction) -> bool 
 
 
 def committed_actions(storage: Storage, table: str, transaction: Transaction) -> Actions | None:
-    """What a transaction's commit says, nothing if there is none; None where the log does not tell."""
+    """The actions of a transaction's commit, empty if there is none; None if the log can't say."""
     for version, actions in newest_commits(storage, f"{table}/_delta_log"):
         batches = [
             action["txn"]["version"]
@@ -62,7 +62,7 @@ def committed_actions(storage: Storage, table: str, transaction: Transaction) ->
         ]
         if transaction.batch_id in batches:
             return actions
-        # A query's batches come in their order.
+        # A query commits its batches in order.
         if version == 0 or any(batch < transaction.batch_id for batch in batches):
             return []
     return None
@@ -93,7 +93,7 @@ def actions_of(commit: bytes) -> Actions:
 
 
 def groups_in_files(storage: Storage, paths: list[str], column: str) -> Groups | None:
-    """None where a file's columns have other names than the table's (column mapping)."""
+    """None if a file's columns have other names than the table's (column mapping)."""
     groups: Groups = Counter()
     for path in paths:
         with storage.open(path) as file:

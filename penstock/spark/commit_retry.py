@@ -1,7 +1,7 @@
-"""Writes that meet with another commit: Delta refuses the later of two that touch the same files; it is made again.
+"""Retries Delta commits that lose optimistic concurrency control.
 
-Maintenance runs beside the stream: a compaction that commits during a merge takes away files that the merge has read,
-and a changed table property is new metadata under every append.
+Maintenance runs beside the stream: a compaction that commits during a merge removes files that the merge has read, and
+a changed table property is a metadata change that conflicts with every append.
 """
 
 import logging
@@ -21,8 +21,8 @@ from delta.exceptions import (
 
 from penstock.errors import TableConflictError
 
-#: Nothing of the refused write is in the table. The one of the transaction is for two writers of the same batch: made
-#: again, the write finds the other's there and does nothing.
+#: Conflicts after which a retry is safe, since nothing was committed. ConcurrentTransactionException means that another
+#: writer committed the same batch: the retry finds its transaction and is a no-op.
 CONFLICTS = (
     ConcurrentAppendException,
     ConcurrentDeleteDeleteException,
@@ -34,13 +34,13 @@ CONFLICTS = (
     ProtocolChangedException,
 )
 ATTEMPTS = 6
-#: Before the second attempt; before each further one as much more.
+#: The pause before the second attempt; each further pause is longer by as much (linear backoff).
 PAUSE_SECONDS = 0.5
 log = logging.getLogger(__name__)
 
 
 def commit(path: str, write: Callable[[], object]) -> None:
-    """Run `write`, a write of the table at `path`, and again while it meets with other commits.
+    """Run `write`, a write to the table at `path`, and retry it while it conflicts with other commits.
 
     Raises TableConflictError after ATTEMPTS.
     """
@@ -48,13 +48,13 @@ def commit(path: str, write: Callable[[], object]) -> None:
         try:
             write()
         except CONFLICTS as error:
-            met = type(error).__name__.removesuffix("Exception")
+            conflict = type(error).__name__.removesuffix("Exception")
             if attempt == ATTEMPTS:
                 raise TableConflictError(
-                    f"table {path}: {ATTEMPTS} attempts to write met with other commits (the last with {met}); nothing "
-                    "of them is in the table. Find out who else writes there so often, and start again"
+                    f"table {path}: {ATTEMPTS} attempts to write conflicted with other commits (the last: {conflict}); "
+                    "nothing of them is in the table. Find out who else writes there so often, and start again"
                 ) from None
-            log.info("table %s: met with another commit (%s), writing again", path, met)
+            log.info("table %s: write conflict (%s), retrying", path, conflict)
             time.sleep(PAUSE_SECONDS * attempt)
         else:
             return

@@ -1,7 +1,7 @@
-"""What a failed Spark call may raise. A module of its own, for importing pyspark takes a second."""
+"""The exceptions of a failed Spark call. A module of its own, because importing pyspark takes a second."""
 
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-#: The second is for Java exceptions that PySpark has no class for.
+#: Py4JJavaError: Java exceptions for which PySpark has no class.
 SPARK_ERRORS = (PySparkException, Py4JError)

@@ -13,10 +13,10 @@ from penstock.config.pipeline import CsvDialect
 
 
 def split_plain_line(line: Column, types: Mapping[str, str], *, dialect: CsvDialect) -> Column:
-    """`line` cut at its separators, as a struct of `types`: what the CSV parser makes of it, at a fraction of the cost.
-    Null for a line with quotes, another number of fields, no finite number where one belongs, or otherwise not plain.
+    """`line` split at its separators, as a struct of `types`: what the CSV parser returns, at a fraction of the cost.
+    Null for a line with quotes, another number of fields, an invalid or infinite number, or otherwise not plain.
 
-    types: of all fields of the line, by name: string, double, or void for one that is not asked for.
+    types: of all fields of the line, by name: string, double, or void for a field that is not needed.
     """
     struct = ", ".join(f"{name} {kind}" for name, kind in types.items())
     splitter = rows_package().PlainLine
@@ -36,10 +36,10 @@ def split_json_line(line: Column, names: Sequence[str], *, reason: str, refuse_o
 
 
 def parse_number(text: Column, number_type: str) -> Column:
-    """The nearest number of that type: digits, in floating ones perhaps a point and an exponent, signs. Null for any
-    other text and for integers out of range; infinite for floating ones out of range.
+    """Parses digits with an optional sign and, for floating types, decimal point and exponent; rounds to nearest.
+    Null for any other text and for integers out of range; infinite for floating-point numbers out of range.
 
-    number_type: in SQL: double, float, bigint, int.
+    number_type: as in SQL: double, float, bigint, int.
     """
     return column(rows_package().NumberText.parse(text._jc, number_type))
 

@@ -1,4 +1,4 @@
-"""DataFrames of a few rows that the driver has."""
+"""DataFrames of a few rows from the driver."""
 
 from collections.abc import Sequence
 from typing import Any, cast
@@ -10,10 +10,10 @@ from pyspark.sql.types import StructType
 
 
 def local_frame(spark: SparkSession, rows: Sequence[tuple[Any, ...]], schema: StructType | str) -> DataFrame:
-    """`rows` as data of Spark's own. What `createDataFrame` makes of tuples asks Python for them in each job that reads
-    it, a tenth of a second for a single row.
+    """`rows` as a local relation in the JVM. `createDataFrame` of tuples would start a Python worker in each job that
+    reads it, a tenth of a second for a single row.
 
-    rows: structs as tuples, maps as lists of pairs, moments with their time zone. schema: or in SQL.
+    rows: structs as tuples, maps as lists of pairs, timestamps with their time zone. schema: a StructType or DDL.
     """
     struct = schema if isinstance(schema, StructType) else cast("StructType", StructType.fromDDL(schema))
     arrow = to_arrow_schema(struct, timezone="UTC")

@@ -1,4 +1,4 @@
-"""Changes to rows that are in a table already, each made at most once per micro-batch."""
+"""Merges and replacements in Delta tables, each applied at most once per micro-batch."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from penstock.storage.delta_transactions import Transaction
 
 
 def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:
-    """Update the rows of a table that have the keys of `frame`, insert the others, at most once per transaction.
+    """Upsert `frame` into a table by `keys`, at most once per transaction.
 
     Raises TableConflictError.
     """
@@ -31,7 +31,7 @@ def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: S
 
 @contextmanager
 def transaction_of_merge(spark: SparkSession, transaction: Transaction) -> Iterator[None]:
-    """A merge takes its transaction from the session, not from options."""
+    """Sets the transaction for a merge, which reads it from session settings, not from options."""
     settings = {
         "spark.databricks.delta.write.txnAppId": transaction.application,
         "spark.databricks.delta.write.txnVersion": str(transaction.batch_id),
@@ -47,8 +47,8 @@ def transaction_of_merge(spark: SparkSession, transaction: Transaction) -> Itera
 
 @dataclass(frozen=True)
 class Span:
-    """What of a table is replaced: all of the series in `series` (its column series_id); where a time column `at` is
-    named, only what begins with each series' `start` (a column of `series`)."""
+    """The rows of a table to replace: all rows of the series in `series` (its column series_id); with a time column
+    `at`, only those at or after each series' `start` (a column of `series`)."""
 
     series: DataFrame
     at: str = ""
@@ -56,7 +56,7 @@ class Span:
 
 
 def replace_once(frame: DataFrame, path: str, transaction: Transaction, span: Span) -> None:
-    """Put `frame` in the place of a span of the table, in one commit, at most once per transaction."""
+    """Replace a span of the table by `frame`, in one commit, at most once per transaction."""
     columns = frame.columns
     limit = F.col(span.start) if span.at else F.lit(None).cast("timestamp")
     spans = span.series.select(F.col("series_id").alias("_span"), limit.alias("_start"))

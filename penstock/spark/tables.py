@@ -1,4 +1,4 @@
-"""The Delta tables of a pipeline: made, checked and appended to, each append at most once per micro-batch."""
+"""The Delta tables of a pipeline: creation, schema checks, and appends at most once per micro-batch."""
 
 import time
 from collections.abc import Iterable, Mapping
@@ -16,14 +16,14 @@ from penstock.schemas.tables import TableSpec
 from penstock.spark.commit_retry import commit
 from penstock.storage.delta_transactions import LAST_VERSION, Transaction
 
-#: A version written within this time is pinned as it is.
+#: A version that is younger than this can be pinned without a new commit.
 FRESH_SECONDS = 86400
-#: Delta drops a commit that says nothing; one with a transaction it keeps.
+#: Delta drops an empty commit, but keeps one with a transaction.
 FRESHENER = "penstock.lasting_version"
 
 
 def stamped(frame: DataFrame, transaction: Transaction) -> DataFrame:
-    """`frame` with query_id and batch_id in front; one that has them already is as it is."""
+    """`frame` with query_id and batch_id in front, unless it has them already."""
     if {"query_id", "batch_id"} <= set(frame.columns):
         return frame
     columns: list[Column | str] = [
@@ -35,9 +35,9 @@ def stamped(frame: DataFrame, transaction: Transaction) -> DataFrame:
 
 
 def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
-    """Append `frame`, with query_id and batch_id in front, unless this transaction is in the table already.
+    """Append `frame`, with query_id and batch_id in front, unless the table has this transaction already.
 
-    By our own class in the JVM: Delta's `save` with txnAppId and txnVersion costs a small append twice its time.
+    By our Java class AppendOnce: Delta's `save` with txnAppId and txnVersion doubles the time of a small append.
 
     Raises TableConflictError.
     """
@@ -46,13 +46,13 @@ def append_once(frame: DataFrame, path: str, transaction: Transaction) -> None:
 
 
 def prepare_append(frame: DataFrame, path: str, transaction: Transaction) -> "PreparedAppend":
-    """Write the files of an append, which are no part of the table before they are committed."""
+    """Write the data files of an append; they are not part of the table until committed."""
     once, *arguments = appending(frame, path, transaction)
     return PreparedAppend(frame=frame, path=path, transaction=transaction, files=once.prepare(*arguments))
 
 
 def appending(frame: DataFrame, path: str, transaction: Transaction) -> tuple[Any, ...]:
-    """The JVM's class, and what its methods are given."""
+    """The Java class, and the arguments of its methods."""
     rows: Any = stamped(frame, transaction)
     jvm: Any = frame.sparkSession._jvm
     return jvm.io.penstock.delta.AppendOnce, rows._jdf, path, transaction.application, transaction.batch_id
@@ -60,7 +60,7 @@ def appending(frame: DataFrame, path: str, transaction: Transaction) -> tuple[An
 
 @dataclass(frozen=True, kw_only=True)
 class PreparedAppend:
-    """An append whose files are written. Left uncommitted, they are removed by maintenance (VACUUM)."""
+    """An append whose files are written. If it is never committed, maintenance removes them (VACUUM)."""
 
     frame: DataFrame
     path: str
@@ -69,19 +69,19 @@ class PreparedAppend:
 
     @property
     def rows(self) -> int | None:
-        """How many rows are written; None where the table had the transaction already, so that none are."""
+        """The number of rows written; None if the table had the transaction already and nothing was written."""
         rows = int(self.files.rows())
         return rows if rows >= 0 else None
 
     def commit(self) -> None:
-        """At most once per transaction. Where another commit forbids these files, the append is made anew.
+        """At most once per transaction. After a write conflict the whole append is retried.
 
         Raises TableConflictError.
         """
-        attempts = chain([self.files.commit], repeat(self._append_anew))
+        attempts = chain([self.files.commit], repeat(self._append_again))
         commit(self.path, lambda: next(attempts)())
 
-    def _append_anew(self) -> None:
+    def _append_again(self) -> None:
         once, *arguments = appending(self.frame, self.path, self.transaction)
         once.append(*arguments)
 
@@ -92,7 +92,7 @@ def table_version(spark: SparkSession, path: str) -> int:
 
 
 def newest_commit(spark: SparkSession, path: str) -> Row:
-    """version, and seconds since 1970."""
+    """Row of `version` and `seconds` since 1970."""
     seconds = F.unix_timestamp("timestamp").alias("seconds")
     newest = DeltaTable.forPath(spark, path).history(1).select("version", seconds).first()
     if newest is None:
@@ -101,10 +101,10 @@ def newest_commit(spark: SparkSession, path: str) -> Row:
 
 
 def lasting_version(spark: SparkSession, path: str) -> int:
-    """The newest version of a table, made new if it is old: one that can be read again for the whole time promised.
+    """A version that stays readable for all of `maintenance.time_travel`: the newest one, re-committed if it is old.
 
-    Delta counts that time from when a version was written, not from when another took its place: the day after a
-    quiet month, the version that was the newest until then can't be read any more.
+    Delta measures that time from the commit of a version, not from its replacement: after a month without writes, a
+    version can become unreadable the day after the next commit replaces it.
     """
     newest = newest_commit(spark, path)
     if time.time() - newest["seconds"] < FRESH_SECONDS:
@@ -114,12 +114,12 @@ def lasting_version(spark: SparkSession, path: str) -> int:
 
 
 def commit_nothing(spark: SparkSession, path: str, transaction: Transaction) -> None:
-    """A new version with no new row, that this transaction was there."""
+    """Commit a new version without rows that records the transaction."""
     append_once(spark.read.format("delta").load(path).limit(0), path, transaction)
 
 
 def table_at(spark: SparkSession, path: str, version: int | None) -> DataFrame:
-    """A table as of a version; None: the newest."""
+    """The table at a version; None: the newest."""
     reader = spark.read.format("delta")
     return (reader if version is None else reader.option("versionAsOf", version)).load(path)
 
@@ -136,12 +136,12 @@ def set_properties(spark: SparkSession, path: str, properties: Mapping[str, str]
 
 
 def of_transaction(transaction: Transaction) -> Column:
-    """True for the rows of a micro-batch."""
+    """A condition that is true for the rows of a micro-batch."""
     return (F.col("query_id") == transaction.query_id) & (F.col("batch_id") == transaction.batch_id)
 
 
 def batch_rows(spark: SparkSession, path: str, transaction: Transaction) -> DataFrame:
-    """What a micro-batch has in a table."""
+    """The rows of a micro-batch in a table."""
     return spark.read.format("delta").load(path).where(of_transaction(transaction))
 
 
@@ -150,12 +150,12 @@ def table_exists(spark: SparkSession, path: str) -> bool:
 
 
 def column_type(spark: SparkSession, path: str, column: str) -> DataType | None:
-    """The type of a table's column; None where there is no such table."""
+    """The type of a table's column; None if there is no such table."""
     return spark.read.format("delta").load(path).schema[column].dataType if table_exists(spark, path) else None
 
 
 def prepare_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
-    """Make the table, or bring an existing one up to the spec: new nullable columns are added.
+    """Create the table, or add the spec's new nullable columns to an existing one.
 
     Raises EnvironmentCheckError for any other difference.
     """
@@ -180,7 +180,7 @@ def create_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
 
 
 def new_columns(found: StructType, spec: TableSpec, path: str) -> list[StructField]:
-    """The columns that the spec has and the table lacks. Raises EnvironmentCheckError where they contradict."""
+    """The spec's columns that the table lacks. Raises EnvironmentCheckError if the schemas are incompatible."""
     types = {column.name: column.dataType for column in found.fields}
     expected = {column.name: column.dataType for column in spec.schema.fields}
     changed = [
@@ -198,7 +198,7 @@ def new_columns(found: StructType, spec: TableSpec, path: str) -> list[StructFie
 
 
 def close_query(spark: SparkSession, paths: Iterable[str], *, pipeline: str, query_id: str) -> None:
-    """Make every later append of an old query id a no-op, in each table that exists: a zombie's writes are dropped."""
+    """Make every later append of an old query id a no-op in each existing table: a zombie's writes are dropped."""
     for path in paths:
         if table_exists(spark, path):
             commit_nothing(spark, path, Transaction(pipeline=pipeline, query_id=query_id, batch_id=LAST_VERSION))

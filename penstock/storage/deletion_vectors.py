@@ -1,7 +1,7 @@
-"""Tables in which rows are marked as deleted (deletion vectors), as retention leaves them: what is left, for DuckDB.
+"""Registers a Delta table with deletion vectors in DuckDB, without its deleted rows. Retention creates such tables.
 
-deltalake gives no dataset of such a table. Its files without a mark are one as ever; of the others, which are those
-that retention has reached into, the rows that are left are read into memory.
+deltalake gives no dataset of such a table. Files without a deletion vector are registered as a lazy dataset; of the
+others, which retention has deleted rows from, the remaining rows are read into memory.
 """
 
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ DELETION_VECTORS = "deletionVectors"
 
 
 def register_undeleted(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable) -> None:
-    """Make the view `name` of the rows of `table` that are not deleted."""
+    """Create the view `name` over the rows of `table` that are not deleted."""
     files = PyFileSystem(DeltaStorageHandler(table.table_uri, table._storage_options))
     schema, kept = pa.schema(table.schema().to_arrow()), kept_rows(table)
     whole = [file for file in map(file_name, table.file_uris()) if file not in kept]
@@ -30,12 +30,12 @@ def register_undeleted(connection: duckdb.DuckDBPyConnection, name: str, table: 
 
 
 def kept_rows(table: DeltaTable) -> Mapping[str, list[bool]]:
-    """For each file with deleted rows, by its name: which of its rows are left."""
+    """For each file with a deletion vector, by its name: whether each row is still there."""
     vectors = pa.table(table.deletion_vectors())
     names = map(file_name, vectors["filepath"].to_pylist())
     return dict(zip(names, vectors["selection_vector"].to_pylist(), strict=True))
 
 
 def file_name(uri: str) -> str:
-    """The tables have no partitions: all files lie in the table's folder."""
+    """The tables are not partitioned: all files are directly in the table's folder."""
     return uri.rsplit("/", 1)[-1]

@@ -1,4 +1,4 @@
-"""Opens a pipeline's tables without Spark: Delta's log by deltalake, the rows by Arrow."""
+"""Reads a pipeline's tables without Spark: Delta's log by deltalake, the rows by Arrow."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ from penstock.config.locations import S3_SCHEME, is_on_s3
 from penstock.config.pipeline import PipelineConfig, S3Config
 from penstock.errors import LedgerError
 
-#: What reading may raise beside OSError.
+#: What reading may raise besides OSError.
 READ_ERRORS = (DeltaError, pa.ArrowException)
 
 
 def open_table(config: PipelineConfig, name: str) -> DeltaTable | None:
-    """The table as its newest commit has it, None where it is not there yet.
+    """The newest version of the table, None if it does not exist yet.
 
-    Raises OSError, or deltalake's DeltaError where it can't be read.
+    Raises OSError, or deltalake's DeltaError if it can't be read.
     """
     path = config.table_path(name)
     try:
@@ -31,7 +31,7 @@ def open_table(config: PipelineConfig, name: str) -> DeltaTable | None:
 
 @contextmanager
 def opened_table(config: PipelineConfig, name: str) -> Iterator[DeltaTable | None]:
-    """`open_table`, to be read within. Raises LedgerError where table or rows can't be read."""
+    """`open_table` as a context manager. Raises LedgerError if the table, or rows read within, can't be read."""
     try:
         yield open_table(config, name)
     except READ_ERRORS as error:
@@ -42,12 +42,12 @@ def opened_table(config: PipelineConfig, name: str) -> Iterator[DeltaTable | Non
 
 
 def reason_of(error: Exception) -> str:
-    """Without the Rust backtrace that some have."""
+    """The message without the Rust backtrace that some have."""
     return str(error).strip().splitlines()[0][:300]
 
 
 def s3_options(s3: S3Config) -> dict[str, str]:
-    """What deltalake must be told of S3; it finds the credentials where boto3 does: environment or role."""
+    """deltalake's storage options for S3; it takes credentials from the environment or the role, as boto3 does."""
     options = {"AWS_REGION": s3.the_region, "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": str(not s3.is_path_style).lower()}
     if s3.the_endpoint:
         is_plain = s3.the_endpoint.startswith("http:")

@@ -1,4 +1,4 @@
-"""What the tables themselves say of a query's writes, read without Spark."""
+"""A query's transactions in the tables' logs, read without Spark."""
 
 from dataclasses import dataclass
 
@@ -8,13 +8,13 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.schemas.catalog import table_names
 from penstock.storage.delta_reader import opened_table
 
-#: A query's writes are dropped from now on: no later version can be higher.
+#: Closes a query: all its later appends are no-ops, since no version can be higher.
 LAST_VERSION = 2**63 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transaction:
-    """Delta's idempotency key: a second append to a table with the same key, or a lower batch_id, does nothing."""
+    """Delta's idempotency key: a second append to a table with the same key, or a lower batch_id, is a no-op."""
 
     pipeline: str
     query_id: str
@@ -26,13 +26,13 @@ class Transaction:
 
 
 def is_closed(batches: DeltaTable | None, *, pipeline: str, query_id: str) -> bool:
-    """Whether all that this query would write is dropped, since another one was resumed from the ledger."""
+    """Whether the query was closed, so that all its writes are dropped: another one was resumed from the ledger."""
     application = Transaction(pipeline=pipeline, query_id=query_id, batch_id=0).application
     return batches is not None and batches.transaction_version(application) == LAST_VERSION
 
 
 def has_written(config: PipelineConfig, transaction: Transaction) -> bool:
-    """Whether a batch has a write in any of its tables. Raises LedgerError where one can't be read."""
+    """Whether a batch has committed to any of its tables. Raises LedgerError if one can't be read."""
     return any(is_there(config, name, transaction) for name in table_names(config.workload))
 
 

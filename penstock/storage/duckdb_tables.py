@@ -1,4 +1,4 @@
-"""A pipeline's tables in DuckDB."""
+"""Registers a pipeline's tables in DuckDB."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from penstock.schemas.catalog import CATALOG
 from penstock.storage.deletion_vectors import DELETION_VECTORS, register_undeleted
 from penstock.storage.delta_reader import READ_ERRORS, open_table
 
-#: What connecting and asking may raise beside OSError.
+#: What connecting and querying may raise besides OSError.
 QUERY_ERRORS = (*READ_ERRORS, duckdb.Error)
 READABLE = tuple(table.name for table in CATALOG if not table.is_state)
 
@@ -17,7 +17,7 @@ READABLE = tuple(table.name for table in CATALOG if not table.is_state)
 def connect_tables(config: PipelineConfig, names: Sequence[str] = READABLE) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory that knows those of these tables that are there, by name, as their newest commits have them.
 
-    Filters go down into the tables' files. Raises QUERY_ERRORS, OSError.
+    Filters are pushed down into the tables' files. Raises QUERY_ERRORS, OSError.
     """
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
@@ -33,6 +33,6 @@ def connect_tables(config: PipelineConfig, names: Sequence[str] = READABLE) -> d
 
 
 def registered(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
-    """The tables that the connection knows."""
+    """The tables registered in the connection."""
     found = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
     return frozenset(name for (name,) in found)

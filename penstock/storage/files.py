@@ -1,6 +1,6 @@
-"""The few things that are done with single files beside Spark: look, open, create once, replace, delete.
+"""Operations on single files outside Spark: status, open, atomic create, replace, delete.
 
-Here for local folders; penstock.storage.s3 does them on S3, penstock.storage.routing knows which is meant.
+LocalStorage implements them for local folders, penstock.storage.s3 for S3; penstock.storage.routing dispatches.
 """
 
 import os
@@ -13,15 +13,15 @@ from typing import BinaryIO, Protocol
 
 from penstock.errors import StorageError
 
-#: How long S3 is asked again where it does not answer; somebody waits for it, or looks again later anyway.
+#: How long requests to an unavailable S3 are retried; a person waits for it, or the caller polls anyway.
 RETRY_SECONDS = 10.0
-#: The same for a micro-batch, whose work until then would be lost.
+#: The same within a micro-batch, which would otherwise lose its work so far.
 BATCH_RETRY_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileStatus:
-    """Length in bytes and modification time in whole milliseconds since 1970, as Spark's file log has it."""
+    """Length in bytes and modification time in whole milliseconds since 1970, as in Spark's file log."""
 
     length: int
     modified_milliseconds: int
@@ -35,50 +35,50 @@ class Storage(Protocol):
     """What the library needs of a file store. Paths are in normal form (penstock.storage.paths)."""
 
     def status(self, path: str) -> FileStatus | None:
-        """None where there is no such file."""
+        """None if there is no such file."""
 
     def open(self, path: str) -> BinaryIO: ...
 
     def read(self, path: str) -> bytes | None:
-        """The whole content; None where there is no such file."""
+        """The whole content; None if there is no such file."""
 
     def create(self, path: str, content: bytes) -> bool:
-        """Make the file with all its content at one moment, or return False because it exists already."""
+        """Create the file atomically with its whole content, or return False because it exists already."""
 
     def replace(self, path: str, content: bytes) -> None:
-        """Put `content` in the file's place at one moment."""
+        """Replace the file's content atomically."""
 
     def delete(self, path: str) -> None:
-        """No error where there is no such file."""
+        """No error if there is no such file."""
 
     def names(self, folder: str) -> list[str]:
-        """The names of what is in a folder, sorted; empty where there is no such folder."""
+        """The names of a folder's entries, sorted; empty if there is no such folder."""
 
     def make_folder(self, folder: str) -> None:
-        """No error where it is there already."""
+        """No error if it exists already."""
 
     def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
-        """All files below a folder by path, without files and folders whose name is overlooked.
+        """All files below a folder by path, without files and folders whose name is ignored.
 
-        Raises FileNotFoundError or NotADirectoryError where there is no such folder.
+        Raises FileNotFoundError or NotADirectoryError if there is no such folder.
         """
 
 
 def is_of_content(error: OSError) -> bool:
-    """Whether it was raised on a file's bytes, by Arrow or gzip: what a system or a store raises has a number."""
+    """Whether the file's content raised it (Arrow, gzip): errors of the system or the store have an errno."""
     return error.errno is None
 
 
 def trouble_with(path: str, error: OSError) -> StorageError:
-    """What was raised by a system or a store, with the path and what to do."""
+    """An error of the system or the store as a StorageError with the path and what to do."""
     if isinstance(error, StorageError):
         return error
-    told = f"can't be read: {error.strerror}; check the disk or mount, then start again"
-    return StorageError(error.errno, told, path)
+    message = f"can't be read: {error.strerror}; check the disk or mount, then start again"
+    return StorageError(error.errno, message, path)
 
 
 class LocalStorage:
-    """A folder of this machine, or one mounted on it."""
+    """Local and mounted folders."""
 
     def status(self, path: str) -> FileStatus | None:
         try:
@@ -99,7 +99,7 @@ class LocalStorage:
     def create(self, path: str, content: bytes) -> bool:
         written = self._write_beside(path, content)
         try:
-            # A hard link fails if the name exists: content and name appear together, and only once.
+            # A hard link fails if the name exists: content and name appear together, and at most once.
             Path(path).hardlink_to(written)
         except FileExistsError:
             return False
@@ -145,7 +145,7 @@ class LocalStorage:
     def _write_beside(self, path: str, content: bytes) -> Path:
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Spark's file source and Delta overlook names that begin with a dot.
+        # Spark's file source and Delta ignore names that begin with a dot.
         written = target.parent / f".{target.name}.{uuid.uuid4().hex}"
         with written.open("xb") as file:
             file.write(content)

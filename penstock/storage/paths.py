@@ -1,7 +1,7 @@
-"""One spelling for every path. Spark has four: the file log and _metadata.file_path are URL-encoded, binaryFile's
-path is not, and what `spark.read` takes is a glob.
+"""Normalises paths. Spark has four spellings: the file log and _metadata.file_path are URL-encoded, binaryFile's path
+is not, and `spark.read` takes a glob.
 
-The normal form is what a person types: `/data/a[1].csv` for a local file, `s3a://bucket/a b.csv` elsewhere.
+The normal form is what a user types: `/data/a[1].csv` for a local file, `s3a://bucket/a b.csv` elsewhere.
 """
 
 from urllib.parse import unquote
@@ -21,5 +21,5 @@ def without_file_scheme(path: str) -> str:
 
 
 def literal_glob(path: str) -> str:
-    """`path` as `spark.read` takes it: every character that a glob would interpret is escaped."""
+    """`path` for `spark.read`, with every glob metacharacter escaped."""
     return "".join("\\" + character if character in GLOB_CHARACTERS else character for character in path)

@@ -1,4 +1,4 @@
-"""Which store a location is in: local folders, or S3 where it begins with s3a://."""
+"""Dispatches each path to its store: S3 if it begins with s3a://, else local folders."""
 
 from collections.abc import Callable
 from functools import cached_property
@@ -10,22 +10,22 @@ from penstock.storage.files import RETRY_SECONDS, FileStatus, LocalStorage, Stor
 
 
 def storage_of(config: PipelineConfig, *, retry_seconds: float = RETRY_SECONDS) -> Storage:
-    """The one store for all of a pipeline's locations, wherever each of them is.
+    """One store for all locations of a pipeline, local or on S3.
 
-    retry_seconds: how long an S3 that is away is asked again before an error says so.
+    retry_seconds: how long requests to an unavailable S3 are retried before an error is raised.
     """
     return LocatedStorage(config.s3, retry_seconds)
 
 
 class LocatedStorage:
-    """Each path goes to the store that it is in."""
+    """Delegates each call to the store of its path."""
 
     def __init__(self, s3: S3Config, retry_seconds: float = RETRY_SECONDS) -> None:
         self._config, self._patience_seconds, self._local = s3, retry_seconds, LocalStorage()
 
     @cached_property
     def _s3(self) -> Storage:
-        # The AWS SDK takes most of a second to import, and most pipelines of one machine never need it.
+        # Importing the AWS SDK takes most of a second, and most single-machine pipelines never need it.
         from penstock.storage.s3 import S3Storage
 
         return S3Storage(self._config, self._patience_seconds)

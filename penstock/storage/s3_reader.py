@@ -1,4 +1,4 @@
-"""A file on S3, open for reading, whose errors are those that the storage gives."""
+"""An S3 object open for reading, whose errors are FileNotFoundError and StorageError."""
 
 import io
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -15,7 +15,7 @@ BUFFER_BYTES = 128 * 1024
 
 
 class S3Reading(io.RawIOBase):
-    """smart_open's reader: each seek and, after a broken body, each read is a request of its own, which may fail."""
+    """Wraps smart_open's reader: each seek and, after a broken body, each read sends a request, which may fail."""
 
     def __init__(self, client: "S3Client", bucket: str, key: str, *, path: str) -> None:
         self.path = path
@@ -44,7 +44,7 @@ class S3Reading(io.RawIOBase):
         return self._file.tell()
 
     def close(self) -> None:
-        # Python closes what is thrown away, also where it was never opened.
+        # Python also closes objects that are garbage-collected, even if __init__ failed.
         if "_file" in vars(self):
             self._file.close()
         super().close()

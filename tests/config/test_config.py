@@ -60,7 +60,7 @@ def test_locations_have_one_spelling(written, kept):
 
 
 @pytest.mark.parametrize(
-    ("written", "told"),
+    ("written", "message"),
     [
         ("gs://bucket/in", "the scheme 'gs' is not supported; use a local folder, or s3a://bucket/folder"),
         ("hdfs://host/in", "the scheme 'hdfs' is not supported"),
@@ -70,8 +70,8 @@ def test_locations_have_one_spelling(written, kept):
         (" ", "is empty; name a folder"),
     ],
 )
-def test_a_location_that_is_not_supported_is_told(written, told):
-    with pytest.raises(ValidationError, match=re.escape(told)):
+def test_an_unsupported_location_is_refused(written, message):
+    with pytest.raises(ValidationError, match=re.escape(message)):
         SourceConfig(path=written)
 
 

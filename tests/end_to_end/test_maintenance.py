@@ -19,7 +19,7 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters
 
 from penstock.errors import LeaseError
-from penstock.operations.maintenance.maintain import Upkeep, maintain_tables
+from penstock.operations.maintenance.maintain import MaintenanceRun, maintain_tables
 from penstock.operations.maintenance.retention import complete_since
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.plan import planned_batches
@@ -131,14 +131,14 @@ def test_a_budget_that_runs_out_says_what_is_left_after_the_most_fragmented(
     """The compaction of the first table takes as long as the whole budget."""
     many = filled.table("quarantine").crossJoin(filled.spark.range(10)).drop("id").repartition(5)
     many.write.format("delta").mode("overwrite").save(str(filled.root / "tables" / "quarantine"))
-    clock, compact = [0.0], Upkeep.compact
+    clock, compact = [0.0], MaintenanceRun.compact
 
-    def slow(upkeep: Upkeep, table: str) -> str:
+    def slow(run: MaintenanceRun, table: str) -> str:
         clock[0] += 600
-        return compact(upkeep, table)
+        return compact(run, table)
 
     monkeypatch.setattr("penstock.operations.maintenance.maintain.monotonic", lambda: clock[0])
-    monkeypatch.setattr(Upkeep, "compact", slow)
+    monkeypatch.setattr(MaintenanceRun, "compact", slow)
     left = maintain(filled)
     assert left[0] == "quarantine (vacuum)"
     assert sorted(left[1:]) == ["batches", "predictions"]

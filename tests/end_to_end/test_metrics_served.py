@@ -154,10 +154,10 @@ def test_a_job_logs_json_and_shows_its_own_metrics_and_sparks(
 
     second = start()
     assert second.process.wait(timeout=400) == 1
-    [told] = second.lines
-    assert told["level"] == "ERROR"
-    assert f"metrics: port {port} of 127.0.0.1 is in use by python" in told["message"]
-    assert f"(pid {job.process.pid})" in told["message"]
+    [message_line] = second.lines
+    assert message_line["level"] == "ERROR"
+    assert f"metrics: port {port} of 127.0.0.1 is in use by python" in message_line["message"]
+    assert f"(pid {job.process.pid})" in message_line["message"]
 
     job.process.send_signal(signal.SIGTERM)
     assert job.process.wait(timeout=400) == 0

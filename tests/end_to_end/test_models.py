@@ -167,11 +167,11 @@ def test_a_model_of_another_name_is_none_to_fall_back_on(sandbox: Sandbox) -> No
 
 def test_a_refused_version_is_told_by_a_batch_without_rows_too(sandbox: Sandbox) -> None:
     """Each run is a process of its own as far as the pipeline knows: this one has not judged the version."""
-    swap(sandbox, "wine-told", "linear")
-    sandbox.changes = {"model": {"name": "wine-told"}}
+    swap(sandbox, "wine-warned", "linear")
+    sandbox.changes = {"model": {"name": "wine-warned"}}
     sandbox.drop("a.csv", csv_file(WINE))
     sandbox.run()
-    bad = swap(sandbox, "wine-told", "broken")
+    bad = swap(sandbox, "wine-warned", "broken")
     sandbox.drop("b.csv", csv_file(WINE))
     [refusing] = sandbox.run()
     sandbox.drop("c.csv", csv_file())

@@ -128,7 +128,7 @@ def test_duckdb_shows_a_view_as_spark_does(
 def test_a_schema_is_completed_when_tables_have_come(sandbox: Sandbox) -> None:
     sandbox.changes = {"pipeline": "grows"}
     assert make_schema(sandbox.spark, sandbox.config()) == frozenset()
-    # The session's temporary views are told of every schema.
+    # The session's temporary views are listed in every schema.
     assert [row.tableName for row in sandbox.spark.sql("SHOW TABLES IN grows").where("NOT isTemporary").collect()] == []
     sandbox.drop("a.csv", csv_file(WINE))
     sandbox.run()

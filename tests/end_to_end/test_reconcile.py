@@ -234,7 +234,7 @@ def test_rows_are_put_back_as_the_readme_says(broken: Sandbox, damage: Reconcili
 
 
 def test_a_batch_that_finishes_meanwhile_is_no_difference(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stream starts after the checkpoint was looked at, and goes on after the inbox and after the ledger were."""
+    """The stream starts after the checkpoint was read, and continues after the inbox and after the ledger were read."""
     steps = iter(range(10))
 
     def runs_after(module: Any, name: str) -> None:

@@ -1,4 +1,4 @@
-"""A registry that does not answer: the version before goes on, for a while, and says so."""
+"""An unavailable registry: the version before stays in use for a while, with a warning."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,8 +33,8 @@ def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox,
     sandbox.drop("b.csv", csv_file(WINE, WINE), age_seconds=50)
     [record] = sandbox.run()
     assert (record.accepted, record.plan.champion.version) == (2, first)
-    told = {row.batch_id: row.resolved_at for row in sandbox.rows("batches")}
-    assert told[1] == told[0]
+    resolved = {row.batch_id: row.resolved_at for row in sandbox.rows("batches")}
+    assert resolved[1] == resolved[0]
 
     for other in ({"name": "wine-served", "version": "7"}, {"name": "wine-other"}):
         sandbox.changes = {"model": other}

@@ -149,7 +149,7 @@ def test_a_planned_file_that_vanished_fails_loudly(sandbox: Sandbox, monkeypatch
 def test_a_file_damaged_after_a_part_of_its_batch_was_written_is_not_refused(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its refusal could not be told any more: the quarantine has the batch's rows already."""
+    """Its refusal could not be recorded any more: the quarantine has the batch's rows already."""
     frame = pd.DataFrame([wine(alcohol=9 + number / 1000) for number in range(2000)])
     file = sandbox.drop("late.parquet", frame.to_parquet(index=False))
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))

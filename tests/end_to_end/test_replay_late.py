@@ -110,7 +110,7 @@ def test_late_observations_and_revisions_are_put_to_use(
 
     assert series.sandbox.replay(late=True) == []
     assert reconcile(spark, series.sandbox.config()).differences == ()
-    # The stream goes on from the state that the replay left.
+    # The stream continues from the state after the replay.
     series.drop("z.csv", quarters(START + 12, START + 13), age_seconds=10)
     series.sandbox.run()
     found = series.forecasts()
@@ -148,7 +148,7 @@ def test_a_recomputation_cut_off_before_each_of_its_writes(
     in_order: SeriesSandbox,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Cut off before forecasts (planned anew), then observations, lags, batches: each comes one write further."""
+    """Interrupted before forecasts (planned again), then observations, lags, batches: each gets one write further."""
     import penstock.pipeline.replay.late_observations as module
 
     series = new_series(spark, registry, tmp_path)

@@ -128,7 +128,7 @@ def test_other_reasons_make_a_new_row(sandbox: Sandbox) -> None:
 
 
 def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut off before each of its writes: each attempt comes one further. The first, without any, is planned anew."""
+    """Interrupted before each of its writes: each attempt gets one further. The first one is planned again."""
     fill(sandbox)
     sandbox.run()
     fix(sandbox)
@@ -167,7 +167,7 @@ def one_waiting_row(sandbox: Sandbox) -> None:
 
 
 def test_what_a_paused_replay_still_writes_is_dropped(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes on after another one found that it had written nothing, and before that one has written the same row."""
+    """It continues after another one found that it had written nothing, before that one has written the same row."""
     one_waiting_row(sandbox)
     late: list[PreparedAppend] = []
     commit = PreparedAppend.commit
@@ -313,7 +313,7 @@ def test_a_parquet_row_keeps_its_values_through_the_quarantine(sandbox: Sandbox)
 
 
 def stored(sandbox: Sandbox, file: str) -> list[Row]:
-    """A file's values as they are told apart: as text, for Python has no year 10000, and a text is equal to itself."""
+    """A file's values in comparable form: as text, since Python has no year 10000, and NaN is not equal to itself."""
     rows = sandbox.table("predictions").where(F.col("source_file").endswith(f"/{file}"))
     columns = [F.col(field.name).cast("string").alias(field.name) for field in EXACT.fields]
     return rows.select(*columns).orderBy("big").collect()

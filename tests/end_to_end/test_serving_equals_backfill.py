@@ -176,10 +176,10 @@ def test_forecasts_and_reasons_of_series_are_those_of_a_first_batch(series: Seri
     with service(series.sandbox.spark, series.sandbox.config()) as client:
         found = predict(client, "macro-two", *given)
 
-    told = list(zip(given, found, strict=True))
-    [against] = [answer["reasons"] for row, answer in told if row["realinv"] == -1.0]
+    paired = list(zip(given, found, strict=True))
+    [against] = [answer["reasons"] for row, answer in paired if row["realinv"] == -1.0]
     assert [against] == series.sandbox.reasons("a.csv")
-    errors = sorted((row["series_id"], row["ds"], row["realgdp"], answer.get("error")) for row, answer in told
+    errors = sorted((row["series_id"], row["ds"], row["realgdp"], answer.get("error")) for row, answer in paired
                     if "reasons" not in answer)  # fmt: skip
     table = [(r.series_id, f"{r.ds:%Y-%m-%d}", r.realgdp, r.error) for r in series.sandbox.rows("observations")]
     assert [(*key, error or "") for *key, error in errors] == sorted((*key, error or "") for *key, error in table)
@@ -187,7 +187,7 @@ def test_forecasts_and_reasons_of_series_are_those_of_a_first_batch(series: Seri
 
     steps = [
         {"series_id": row["series_id"], "cutoff": pd.Timestamp(row["ds"]), **step}
-        for row, answer in told
+        for row, answer in paired
         for step in answer.get("forecast", [])
     ]
     mine = pd.DataFrame(steps).assign(ds=lambda frame: pd.to_datetime(frame["ds"]).dt.tz_localize(None), level=0.95)

@@ -173,11 +173,11 @@ def test_what_it_tells_of_its_models(client: httpx.Client) -> None:
         "problem": None,
     }
     assert (ratio["name"], ratio["pipeline"]) == ("req-ratio", "ratio-of-two")
-    told = client.get("/models/req-ratio").json()
-    assert told["inputs"] == [{"name": "x", "type": "double", "required": True}]
-    assert told["outputs"] == [{"name": "prediction", "type": "double", "required": True}]
-    assert [(field["source"], field["type"]) for field in told["fields"]] == [("x", "double"), ("y", "integer")]
-    assert told["rules"][0] == {"name": "ratio", "sql": "x / y < 10"}
+    description = client.get("/models/req-ratio").json()
+    assert description["inputs"] == [{"name": "x", "type": "double", "required": True}]
+    assert description["outputs"] == [{"name": "prediction", "type": "double", "required": True}]
+    assert [(field["source"], field["type"]) for field in description["fields"]] == [("x", "double"), ("y", "integer")]
+    assert description["rules"][0] == {"name": "ratio", "sql": "x / y < 10"}
 
 
 def test_each_model_has_its_own_schema(client: httpx.Client) -> None:

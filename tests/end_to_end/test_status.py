@@ -74,8 +74,8 @@ def test_the_job_prints_one_json_object(sandbox: Sandbox, capsys) -> None:
     conf = sandbox.root / "conf.json"  # JSON is YAML
     conf.write_text(sandbox.config().model_dump_json())
     assert show_status.main(["--conf", str(conf), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert (told["pipeline"], told["last_batch"]["rows_in"], told["backlog_files"]) == ("wine", 2, 0)
+    output = json.loads(capsys.readouterr().out)
+    assert (output["pipeline"], output["last_batch"]["rows_in"], output["backlog_files"]) == ("wine", 2, 0)
 
 
 def test_a_damaged_table_is_an_error_in_one_sentence(sandbox: Sandbox, capsys) -> None:
@@ -86,6 +86,6 @@ def test_a_damaged_table_is_an_error_in_one_sentence(sandbox: Sandbox, capsys) -
     conf = sandbox.root / "conf.json"
     conf.write_text(sandbox.config().model_dump_json())
     assert show_status.main(["--conf", str(conf)]) == 1
-    told = capsys.readouterr().err.splitlines()[-1]
-    assert told.startswith(f"error: the tables in {sandbox.root}/tables can't be read: ")
-    assert told.endswith("look for missing or damaged files there")
+    output = capsys.readouterr().err.splitlines()[-1]
+    assert output.startswith(f"error: the tables in {sandbox.root}/tables can't be read: ")
+    assert output.endswith("look for missing or damaged files there")

@@ -1,4 +1,4 @@
-"""Models are code: only versions that the config trusts are loaded, and the version before them goes on."""
+"""Models are code: only versions that the config trusts are loaded, else the version before stays in use."""
 
 import os
 from collections.abc import Callable

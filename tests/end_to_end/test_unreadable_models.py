@@ -1,4 +1,4 @@
-"""A registered version that is no MLflow model is refused as any unfit one is: the version before it goes on."""
+"""A registered version that is not an MLflow model is refused like any other: the version before stays in use."""
 
 import logging
 

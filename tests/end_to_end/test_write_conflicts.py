@@ -106,7 +106,7 @@ def test_a_merge_that_meets_a_compaction_is_made_again(
         **dict.fromkeys(range(ROWS - 10, ROWS + 10), 1),
     }
     assert operations(spark, table)[-2:] == ["OPTIMIZE", "MERGE"]
-    assert "met with another commit" in caplog.text
+    assert "write conflict" in caplog.text
 
     merge_once(new_rows(spark).withColumn("value", F.lit(2).cast("long")), table, transaction(), keys=("id",))
     assert 2 not in contents(spark, table).values()
@@ -120,7 +120,7 @@ def test_an_append_that_meets_new_metadata_is_made_again(
     append_around(spark, table, tmp_path / "signals", lambda: set_properties(spark.newSession(), table, kept))
     assert sum(contents(spark, table).values()) == 10
     assert operations(spark, table)[-2:] == ["SET TBLPROPERTIES", "WRITE"]
-    assert "met with another commit (MetadataChanged), writing again" in caplog.text
+    assert "write conflict (MetadataChanged), retrying" in caplog.text
 
 
 def test_an_append_and_a_compaction_do_not_meet(
@@ -129,13 +129,13 @@ def test_an_append_and_a_compaction_do_not_meet(
     caplog.set_level(logging.INFO)
     append_around(spark, table, tmp_path / "signals", lambda: compact(spark, table))
     assert sum(contents(spark, table).values()) == 10
-    assert "met with another commit" not in caplog.text
+    assert "write conflict" not in caplog.text
 
 
 def test_an_append_of_rows_that_depend_on_the_table_is_made_again(
     spark: SparkSession, table: str, tmp_path: Path
 ) -> None:
-    """As `observations` are, where late ones are told from revisions."""
+    """As in `observations`, where late ones are distinguished from revisions."""
     folder = tmp_path / "signals"
     frame = interrupted(new_rows(spark), folder)
     known = spark.read.format("delta").load(table).select("id")
@@ -153,4 +153,4 @@ def test_an_append_whose_query_is_closed_meanwhile_is_dropped(
     session = spark.newSession()
     append_around(spark, table, tmp_path / "signals", lambda: close_query(session, [table], pipeline="p", query_id="q"))
     assert sum(contents(spark, table).values()) == 0
-    assert "met with another commit (ConcurrentTransaction), writing again" in caplog.text
+    assert "write conflict (ConcurrentTransaction), retrying" in caplog.text

@@ -34,7 +34,7 @@ class Result:
 
 @dataclass(kw_only=True)
 class Progress:
-    """The finished repetitions of one fault, kept in a file after each of them, so that a rerun goes on.
+    """The finished repetitions of one fault, saved to a file after each of them, so that a rerun resumes.
 
     file: None keeps nothing.
     """

@@ -1,4 +1,4 @@
-"""Brings every fault with the full numbers, goes on where it was interrupted, and prints one table: make faults
+"""Injects every fault with the full numbers, resumes where it was interrupted, and prints one table: make faults
 
 python -m faults.run [NAME ...] [--short 0.1] [--on-s3] [--out FILE] [--again]
 """

@@ -35,7 +35,7 @@ BATCHES_OF_A_LOG, KEPT_BATCHES, KEPT_SECONDS = 10, 100, 600.0
 
 
 def run(bench: Bench, progress: Progress, times: int) -> Seen:
-    """One process from begin to end: an interrupted soak begins anew."""
+    """One process from begin to end: an interrupted soak starts over."""
     progress.repetitions.clear()
     sandbox = ROWS_FEED.sandbox(bench, f"soak-{time.time_ns()}", files_a_batch=FILES_A_BATCH)
     job = Process(sandbox, "score_stream")

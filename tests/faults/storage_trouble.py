@@ -1,4 +1,4 @@
-"""A full disk, and one that can only be read: the job fails with the cause in one line, and goes on afterwards."""
+"""A full disk, and a read-only one: the job fails with the cause in one line, and resumes afterwards."""
 
 import os
 import subprocess

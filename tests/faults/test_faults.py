@@ -89,4 +89,4 @@ def lose_the_lease(sandbox: Sandbox, check: Callable[[], None]) -> None:
         if (sandbox.root / "checkpoint" / "metadata").exists():
             LocalStorage().create(file_path(lease_path(sandbox.config().tables.root), 1_000), thief.to_json())
         time.sleep(0.1)
-    raise AssertionError("the stream goes on without its lease")
+    raise AssertionError("the stream continues without its lease")

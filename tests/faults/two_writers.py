@@ -19,20 +19,20 @@ def run(bench: Bench, progress: Progress, times: int, *, within_seconds: float =
         writers = [first, Process(sandbox, "score_stream")]
         try:
             winner, loser, seconds = until_one_ends(writers)
-            told = f"are being written by score_stream, pid {winner.process.pid} on " in loser.text
+            names_winner = f"are being written by score_stream, pid {winner.process.pid} on " in loser.text
             winner.wait_for(r"batch \d+: 1 files")
-            progress.add(exit=loser.end(), told=told, seconds=round(seconds, 1))
+            progress.add(exit=loser.end(), names_winner=names_winner, seconds=round(seconds, 1))
         finally:
             for writer in writers:
                 writer.kill()
     sandbox.run()
     ledger = ROWS_FEED.ledger(sandbox, range(times))
-    told = sum(pair["told"] and pair["exit"] == 1 for pair in progress.repetitions)
+    named = sum(pair["names_winner"] and pair["exit"] == 1 for pair in progress.repetitions)
     slowest = max(pair["seconds"] for pair in progress.repetitions)
     return Seen(
-        seen=f"{told} losers named the winner and ended with 1, the slowest after {slowest} s; "
+        seen=f"{named} losers named the winner and ended with 1, the slowest after {slowest} s; "
         f"{ledger.lost} rows lost, {ledger.twice} twice",
-        passed=told == times and slowest <= within_seconds and ledger.is_clean,
+        passed=named == times and slowest <= within_seconds and ledger.is_clean,
     )
 
 

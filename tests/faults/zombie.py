@@ -1,4 +1,4 @@
-"""A stream is paused just before a write, another one goes on from the ledger, and the first comes back."""
+"""A stream is paused just before a write, another one resumes from the ledger, and the first one wakes up."""
 
 import json
 import shutil
@@ -20,7 +20,7 @@ class Case:
     feed: Feed
     write: str
     batch: int
-    #: What the other one goes on with: `ledger` (a new checkpoint) or `checkpoint` (the zombie's own).
+    #: What the other one resumes from: `ledger` (a new checkpoint) or `checkpoint` (the zombie's own).
     goes_on: str
 
     def __str__(self) -> str:
@@ -82,7 +82,7 @@ def fresh(bench: Bench, case: Case, round_number: int) -> Sandbox:
 
 
 def come_back(case: Case, sandbox: Sandbox, zombie: Process, lease_seconds: float | None) -> dict[str, object]:
-    """Another run goes on while the zombie sleeps; then it wakes, and one more file comes."""
+    """Another run continues while the zombie sleeps; then it wakes, and one more file arrives."""
     if case.goes_on == "ledger":
         sandbox.changes["checkpoint"] = str(sandbox.root / "checkpoint-2")
     take_over(sandbox, lease_seconds, resume=case.goes_on == "ledger")
@@ -119,7 +119,7 @@ def run_out(sandbox: Sandbox) -> None:
 
 FAULT = Fault(
     name="zombie",
-    done="a stream paused before a write, while another goes on from the ledger or its checkpoint; rows and series",
+    done="a stream paused before a write, while another resumes from the ledger or its checkpoint; rows and series",
     must="its writes are dropped, it ends with an error",
     times=len(CASES),
     run=run,

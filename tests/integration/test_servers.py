@@ -129,9 +129,9 @@ def test_a_server_that_runs_with_other_settings_is_not_taken_for_what_was_asked(
     port = tracking.process.port("mlflow")
     with pytest.raises(
         ServerError, match=r"mlflow: runs already \(pid \d+\), with another database than asked"
-    ) as told:
+    ) as raised:
         start_mlflow(state, s3=s3, port=port, database="sqlite:////tmp/c4n4ry.db")
-    assert "c4n4ry" not in str(told.value)
+    assert "c4n4ry" not in str(raised.value)
     assert not start_mlflow(state, s3=s3, port=port).started_now
     moved = replace(s3, endpoint="http://127.0.0.1:1")
     with pytest.raises(ServerError, match=r"with another S3 server than asked for now; stop it first \(make down\)"):
@@ -258,14 +258,14 @@ def test_the_credentials_are_in_one_private_file_and_in_no_command_line(
 def test_a_shell_takes_over_what_it_needs(state: Path, s3: S3Server, tracking: MlflowServer, cluster: Cluster) -> None:
     exports = f"{sys.executable} jobs/servers.py --state '{state}' env"
     shell = ["bash", "-c", f'eval "$({exports})" && env']
-    told = subprocess.run(
+    exported = subprocess.run(
         shell, cwd=PROJECT, env=os.environ | OF_ANOTHER, capture_output=True, text=True, timeout=300, check=True
     ).stdout.splitlines()
     for server in (s3, tracking, cluster):
-        assert {f"{name}={value}" for name, value in server.environment().items()} <= set(told)
-    assert f"PENSTOCK_MASTER={cluster.url}" in told
-    assert f"AWS_ENDPOINT_URL_S3={s3.endpoint}" in told
-    assert not [line for line in told if line.startswith(("AWS_SESSION_TOKEN", "AWS_PROFILE", "SPARK_HOME"))]
+        assert {f"{name}={value}" for name, value in server.environment().items()} <= set(exported)
+    assert f"PENSTOCK_MASTER={cluster.url}" in exported
+    assert f"AWS_ENDPOINT_URL_S3={s3.endpoint}" in exported
+    assert not [line for line in exported if line.startswith(("AWS_SESSION_TOKEN", "AWS_PROFILE", "SPARK_HOME"))]
 
 
 def test_no_proxy_is_asked_for_a_server_of_this_machine(

@@ -19,7 +19,7 @@ def test_they_take_the_place_of_our_own_and_not_of_what_was_given(tmp_path: Path
     (tmp_path / "script.py").write_text(SCRIPT)
     submit = [str(Path(sys.executable).parent / "spark-submit"), "--master", "local[1]"]
     given = ["--conf", "spark.ui.enabled=false", "--conf", "spark.sql.session.timeZone=Asia/Tokyo"]
-    told = subprocess.run(
+    output = subprocess.run(
         [*submit, *given, str(tmp_path / "script.py")],
         cwd=PROJECT,
         env=os.environ
@@ -33,7 +33,7 @@ def test_they_take_the_place_of_our_own_and_not_of_what_was_given(tmp_path: Path
         timeout=300,
         check=True,
     ).stdout
-    assert told.splitlines()[-1] == str(
+    assert output.splitlines()[-1] == str(
         {
             "spark.sql.shuffle.partitions": "7",
             "spark.sql.session.timeZone": "Asia/Tokyo",

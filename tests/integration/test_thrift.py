@@ -44,7 +44,7 @@ SERIES_VIEWS = {"latest_forecast", "forecast_vs_actual", "batch_health"}
 
 
 def naive(moment: datetime) -> datetime:
-    """As a client is told it: in UTC."""
+    """As clients see it: in UTC."""
     return moment.replace(tzinfo=None)
 
 
@@ -67,8 +67,8 @@ class Served:
         assert found
         return found
 
-    def job(self, name: str, *arguments: str, told: str = "") -> subprocess.CompletedProcess[str]:
-        return run_job(name, *arguments, told=told, environment=self.s3.environment())
+    def job(self, name: str, *arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+        return run_job(name, *arguments, typed=typed, environment=self.s3.environment())
 
     def up(self, *confs: Path) -> subprocess.CompletedProcess[str]:
         files = [text for conf in confs for text in ("--conf", str(conf))]
@@ -77,12 +77,12 @@ class Served:
 
     def connect(self, user: str = "", password: str = "", *, schema: str = "default") -> hive.Connection:
         """As the user of the first start, unless another one is given."""
-        told = self.server.environment()
+        variables = self.server.environment()
         return hive.connect(
             host=LOOPBACK,
             port=self.server.port,
-            username=user or told["PENSTOCK_THRIFT_USER"],
-            password=password or told["PENSTOCK_THRIFT_PASSWORD"],
+            username=user or variables["PENSTOCK_THRIFT_USER"],
+            password=password or variables["PENSTOCK_THRIFT_PASSWORD"],
             auth="CUSTOM",
             database=schema,
         )
@@ -96,13 +96,13 @@ class Served:
 
 
 def run_job(
-    name: str, *arguments: str, told: str = "", environment: dict[str, str]
+    name: str, *arguments: str, typed: str = "", environment: dict[str, str]
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, f"jobs/{name}.py", *arguments],
         cwd=PROJECT,
         env={**clean_environment(), **environment},
-        input=told,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=600,
@@ -193,7 +193,7 @@ def test_a_user_can_be_added_while_it_runs(served: Served) -> None:
     with pytest.raises(TTransportException):
         served.connect("ann", "correct horse")
     answer = served.job(
-        "set_sql_password", "ann", "--users", str(served.server.users), told="correct horse\ncorrect horse\n"
+        "set_sql_password", "ann", "--users", str(served.server.users), typed="correct horse\ncorrect horse\n"
     )
     assert "ann can log in now" in answer.stdout, answer.stderr
     with served.connect("ann", "correct horse") as connection:
@@ -254,7 +254,7 @@ def test_tables_that_come_later_are_found(served: Served) -> None:
 
 def test_beeline_asks_too(served: Served) -> None:
     sql = "SELECT variable, ds, forecast FROM macro.latest_forecast"
-    told = subprocess.run(
+    result = subprocess.run(
         served.server.beeline("--silent=true", "--outputformat=csv2", "-e", sql),
         env=clean_environment(),
         capture_output=True,
@@ -263,7 +263,7 @@ def test_beeline_asks_too(served: Served) -> None:
         check=True,
     )
     # Before the answer stands the prompt.
-    assert told.stdout.endswith("variable,ds,forecast\nrealgdp,2020-10-01 00:00:00.0,120.0\n")
+    assert result.stdout.endswith("variable,ds,forecast\nrealgdp,2020-10-01 00:00:00.0,120.0\n")
 
 
 def test_it_listens_on_this_machine_alone(served: Served) -> None:
@@ -291,7 +291,7 @@ def test_secrets_are_in_private_files_and_in_no_command_line(served: Served) -> 
     assert f"export PENSTOCK_THRIFT_PASSWORD={server.password_file.read_text()}\n" in shell
 
 
-def test_what_can_t_be_started_is_told_at_once(served: Served, tmp_path: Path) -> None:
+def test_what_can_t_be_started_is_reported_at_once(served: Served, tmp_path: Path) -> None:
     conf = ("--conf", str(served.wine.conf))
     cases: list[tuple[tuple[str, ...], int, str]] = [
         ((), 2, "name the pipelines to serve with --conf"),

@@ -95,7 +95,7 @@ def test_health_shows_the_last_batch_and_the_window(opened, wines):
         "Failed": "4",
         "Rows/s": "500",
     }
-    assert "Version 2 was refused, and the one before goes on: it gives string" in texts(page)
+    assert "Version 2 was refused, and the previous one stays in use: it gives string" in texts(page)
     assert any(f"version 1 of wine-quality since {LONG_AGO:%Y-%m-%d %H:%M:%S} UTC" in text for text in texts(page))
     assert len(charts(page)) == 2
 
@@ -157,7 +157,7 @@ def test_the_quarantine_is_filtered(opened, wines):
     assert metrics(page) == {"Entries": "1"}
     assert page.code[0].value == "fixed acidity,alcohol\n1,abc"
     box(page, "Stage").set_value("file").run()
-    assert "No entry meets all of these." in texts(page)
+    assert "No entry matches all filters." in texts(page)
 
 
 def test_batches_and_the_files_of_one(opened, wines):
@@ -198,7 +198,7 @@ def test_a_variable_that_was_never_forecast_is_no_trouble(opened, macro):
     page = opened(macro, "Forecasts")
     box(page, "Variable").set_value("realinv").run()
     assert not page.exception
-    assert "Nothing was forecast of realinv from this cutoff." in texts(page)
+    assert "There is no forecast of realinv from this cutoff." in texts(page)
 
 
 @pytest.mark.parametrize("view", ["Health", "Predictions", "Quarantine", "Batches"])

@@ -83,7 +83,7 @@ def test_the_frequency_of_a_sample(folder, capsys, times, frequency):
     code = main(["anlage", "--sample", "s.csv", *OPTIONS])
     if frequency is None:
         assert code == 2
-        assert "the frequency can't be told; give it with --frequency" in capsys.readouterr().err
+        assert "the frequency can't be inferred; give it with --frequency" in capsys.readouterr().err
     else:
         assert code == 0
         assert load_config([Path("conf/anlage.yaml")]).the_series.frequency == frequency

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 from mlflow.types import DataType
 
-from penstock.interfaces.rest.row_results import RowAnswer, predictions
+from penstock.interfaces.rest.row_results import RowResult, predictions
 from penstock.udfs.scoring.guarded import NULL_TEXT
 from penstock.udfs.scoring.outputs import ModelColumn
 
@@ -14,9 +14,9 @@ COUNT = ModelColumn(name="count", type=DataType.long)
 def test_a_single_output_is_a_plain_value():
     scored = pd.DataFrame({"score": [1.5, np.nan, np.nan], "error": ["", "ValueError: no", ""]})
     assert predictions(scored, [SCORE]) == [
-        RowAnswer(value=1.5),
-        RowAnswer(error="ValueError: no"),
-        RowAnswer(),
+        RowResult(value=1.5),
+        RowResult(error="ValueError: no"),
+        RowResult(),
     ]
 
 
@@ -35,9 +35,9 @@ def test_several_are_an_object_with_nulls_where_the_model_gave_none():
 def test_json_has_no_infinity():
     scored = pd.DataFrame({"score": [np.inf, -np.inf], "error": ["", ""]})
     said = "the model's answer for score is infinite, and JSON has no such number"
-    assert predictions(scored, [SCORE]) == [RowAnswer(error=said)] * 2
+    assert predictions(scored, [SCORE]) == [RowResult(error=said)] * 2
 
 
 def test_outcomes():
-    answers = [RowAnswer(value=1), RowAnswer(), RowAnswer(error="x"), RowAnswer(reasons=("x",))]
+    answers = [RowResult(value=1), RowResult(), RowResult(error="x"), RowResult(reasons=("x",))]
     assert [answer.outcome for answer in answers] == ["answered", "answered", "failed", "rejected"]

@@ -1,7 +1,7 @@
 import pytest
 
-from penstock.operations.reconcile.files import Delivery, Placing, Progress, State, Stream, deliveries
-from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker, Tally
+from penstock.operations.reconcile.files import Delivery, FileClassifier, Progress, State, Stream, deliveries
+from penstock.operations.reconcile.ledger_rows import Batch, Entry, Marker, RowCounts, Tally
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.sources.checkpoint import Logged
 from penstock.storage.files import FileStatus
@@ -13,10 +13,10 @@ NOW = FileStatus(length=12, modified_milliseconds=1_000_500)
 OLD = FileStatus(length=12, modified_milliseconds=400_000)
 
 
-def placing(*, offset=None, modified=THEN.modified_milliseconds, forgotten_before=500_000, expired=None):
-    """A placing whose stream has seen the file `f` as the log entry `offset`; None: it has not seen it."""
+def classifier(*, offset=None, modified=THEN.modified_milliseconds, forgotten_before=500_000, expired=None):
+    """A classifier whose stream has seen the file `f` as the log entry `offset`; None: it has not seen it."""
     log = {} if offset is None else {"f": Logged(modified_milliseconds=modified, offset=offset)}
-    return Placing(
+    return FileClassifier(
         stream=Stream(query_id="q", committed=0, log=log, forgotten_before=forgotten_before),
         progress=Progress(
             query_id="q", finished=2, planned=3, offset=FINISHED_OFFSET, unfinished_replays=frozenset({2})
@@ -30,7 +30,7 @@ def delivery(status=THEN, rows=3):
 
 
 def state(status, *delivered, **options):
-    return placing(**options).place("f", status, delivered).state
+    return classifier(**options).classify("f", status, delivered).state
 
 
 TAKEN, WAITING = FINISHED_OFFSET, FINISHED_OFFSET + 1
@@ -82,7 +82,7 @@ def test_a_file_that_retention_took_from_the_ledger_is_not_lost():
 
 
 def test_the_newest_delivery_counts():
-    found = placing(offset=TAKEN).place("f", THEN, [delivery(rows=None), delivery(rows=2)])
+    found = classifier(offset=TAKEN).classify("f", THEN, [delivery(rows=None), delivery(rows=2)])
     assert (found.state, found.delivery.rows) == (State.SCORED, 2)
 
 
@@ -99,12 +99,12 @@ def test_the_newest_delivery_counts():
     ],
 )
 def test_which_batches_go_on(batch, unfinished):
-    assert placing().progress.is_unfinished(batch) == unfinished
+    assert classifier().progress.is_unfinished(batch) == unfinished
 
 
-def books(*batches, tallies=()):
+def row_counts(*batches, tallies=()):
     """batches: (batch, path, status, rows)."""
-    return Books.of(
+    return RowCounts.of(
         [
             Marker(
                 batch=batch,
@@ -121,7 +121,7 @@ def books(*batches, tallies=()):
 
 
 def found(*batches, tallies=()):
-    return [(one.batch, one.status, one.rows) for one in deliveries(books(*batches, tallies=tallies)).get("f", [])]
+    return [(one.batch, one.status, one.rows) for one in deliveries(row_counts(*batches, tallies=tallies)).get("f", [])]
 
 
 def test_deliveries_are_in_the_order_of_the_batches():

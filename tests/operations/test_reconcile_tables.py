@@ -1,6 +1,6 @@
 import pytest
 
-from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker, Tally
+from penstock.operations.reconcile.ledger_rows import Batch, Entry, Marker, RowCounts, Tally
 from penstock.operations.reconcile.tables import compare_with_tables
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.storage.files import FileStatus
@@ -37,7 +37,7 @@ def tally(batch, path="a", accepted=0, quarantined=0, refused=0, replayed_in=Non
 
 def compared(markers, tallies, *, unfinished=(), since=None):
     differences = compare_with_tables(
-        Books.of(markers, tallies),
+        RowCounts.of(markers, tallies),
         answers="predictions",
         is_unfinished=lambda batch: batch in unfinished,
         since_milliseconds=since,

@@ -1,4 +1,4 @@
-"""What a stream without files does while its storage is away: it says so once, and goes on."""
+"""A stream without files while its storage is unavailable: it logs that once, and continues."""
 
 import logging
 from types import SimpleNamespace

@@ -60,10 +60,10 @@ def compare(spark: SparkSession, server: S3Server, store: str, options: Namespac
     finally:
         for driver in drivers:
             driver.stop()
-    told = Counter((table, outcome.driver, number) for outcome in outcomes for table, number in outcome.commits)
+    reported = Counter((table, outcome.driver, number) for outcome in outcomes for table, number in outcome.commits)
     there = Counter(row for table in tables for row in rows_of(spark, table))
-    lost, doubled = (told - there).total(), (there - told).total()
-    print(f"{store}: {told.total()} acknowledged, {lost} lost, {doubled} doubled, {seconds:.0f} s", flush=True)
+    lost, doubled = (reported - there).total(), (there - reported).total()
+    print(f"{store}: {reported.total()} acknowledged, {lost} lost, {doubled} doubled, {seconds:.0f} s", flush=True)
     return lost + doubled
 
 

@@ -125,9 +125,9 @@ def test_a_folder_on_s3_is_checked(s3_storage: S3Storage, tmp_path: Path) -> Non
 
 def test_wrong_credentials_are_told_and_not_shown(s3_storage: S3Storage, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "c4n4ry-s3cret")
-    with pytest.raises(EnvironmentCheckError, match=r"S3 refused it \(SignatureDoesNotMatch\)") as told:
+    with pytest.raises(EnvironmentCheckError, match=r"S3 refused it \(SignatureDoesNotMatch\)") as raised:
         check_s3_folder(s3_storage, "s3a://direct/a", write=True)
-    assert "c4n4ry" not in str(told.value)
+    assert "c4n4ry" not in str(raised.value)
 
 
 def test_a_server_that_takes_a_name_twice_is_refused(tmp_path: Path) -> None:

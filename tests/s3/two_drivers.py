@@ -48,7 +48,7 @@ class Work:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one driver was told. commits: (table, number) of those acknowledged; won: the names it wrote."""
+    """One driver's result. commits: (table, number) of those acknowledged; won: the names it wrote."""
 
     driver: int
     commits: list[tuple[str, int]]
@@ -94,7 +94,7 @@ def rows_of(spark: SparkSession, table: str) -> list[tuple[str, int, int]]:
 
 
 class Driver:
-    """A process that does `work` once it is told to. They talk in files: its JVM may say things on its output, too."""
+    """A process that does `work` on request. They communicate by files, since its JVM may also write to its output."""
 
     def __init__(self, *, number: int, server: S3Server, bucket: str, work: Work, folder: Path) -> None:
         self.number = number
@@ -127,10 +127,10 @@ class Driver:
         self.wait_for("ready", START_SECONDS)
 
     def outcome(self) -> Outcome:
-        told = self.wait_for("outcome.json", WORK_SECONDS)
+        answer = self.wait_for("outcome.json", WORK_SECONDS)
         self.process.wait(timeout=60)
-        commits = [(table, number) for table, number in told["commits"]]
-        return Outcome(driver=self.number, commits=commits, won=told["won"])
+        commits = [(table, number) for table, number in answer["commits"]]
+        return Outcome(driver=self.number, commits=commits, won=answer["won"])
 
     def wait_for(self, name: str, seconds: float) -> Any:
         deadline = time.monotonic() + seconds

@@ -198,6 +198,4 @@ def test_a_file_that_can_not_be_opened_raises(tmp_path):
     path.unlink()
     with pytest.raises(OSError, match="No such file"):
         source = SourceConfig(path="in", format="parquet")
-        Parquet().admit(
-            str(path), status, storage=STORAGE, source=source, contract=Contract(fields=(field("double"),))
-        )
+        Parquet().admit(str(path), status, storage=STORAGE, source=source, contract=Contract(fields=(field("double"),)))

@@ -157,7 +157,7 @@ def test_a_file_that_vanishes_before_its_batch_has_a_plan_is_refused(files, stor
 
 
 def test_a_batch_that_fails_again_without_its_damaged_files_ends_with_the_cause(monkeypatch, pipeline, files):
-    """Spark's own error is told in one line; what wraps it is not."""
+    """Spark's own error is reported in one line, without its wrappers."""
     cause = RuntimeError("Spark could not read")
 
     def fail(*_):

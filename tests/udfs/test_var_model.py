@@ -180,7 +180,7 @@ def test_a_row_does_not_depend_on_its_batch(small_fleet):
 
 
 def test_mixed_transforms_and_integer_ids(tmp_path):
-    """Against statsmodels on the transformed columns, taken back by hand."""
+    """Against statsmodels on the transformed columns, transformed back by hand."""
     base = simulated(3, 1, 150, seed=21)
     levels = np.column_stack(
         [np.exp(np.cumsum(base[:, 0]) * 0.02), np.exp(0.1 * base[:, 1]) * 50, np.cumsum(base[:, 2])]

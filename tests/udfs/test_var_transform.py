@@ -156,7 +156,7 @@ def test_series_laid_end_to_end_do_not_touch(lengths, transforms):
 @settings(max_examples=60, deadline=None)
 @given(transforms=st.lists(st.sampled_from(TRANSFORMS), min_size=1, max_size=4), seed=st.integers(0, 999))
 def test_there_and_back(transforms, seed):
-    """The true future transformed, taken back to levels from the cutoff, is the future."""
+    """The true future transformed, and transformed back to levels from the cutoff, is the future."""
     levels = np.random.default_rng(seed).uniform(1, 9, size=(9, len(transforms)))
     values, _ = transform_levels(levels, np.array([0, 9]), transforms)
     _, newest = transform_lags(levels[4::-1][..., None], transforms)

@@ -1,1 +1,1 @@
-"""What scores a batch of rows in a Python worker: the guard around a registered model."""
+"""Scoring in a Python worker: the guard around a registered model."""

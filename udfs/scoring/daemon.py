@@ -1,15 +1,15 @@
-"""The process that Spark forks its Python workers from, with what a model needs imported already.
+"""The daemon that Spark forks its Python workers from, with the libraries of a model preloaded.
 
-Spark's own daemon imports nothing, and each worker imports MLflow for itself, some seconds of it. Spark is wary of
-libraries that start threads before a fork; those here are idle between two forks, and hold no lock that a worker
-could miss. Only what is imported is shared: no model is loaded here, and so no parallel region of a library has run.
+Spark's own daemon imports nothing, and each worker spends seconds importing MLflow. Libraries that start threads before
+a fork are a risk; those here are idle between two forks and hold no lock that a worker could inherit. Only imports are
+shared: no model is loaded here, so no parallel region of a library has run.
 """
 
 import importlib
 import os
 from collections.abc import Sequence
 
-#: Modules to import beside ALWAYS, with commas between.
+#: Comma-separated modules to import in addition to ALWAYS.
 PRELOAD_VARIABLE = "PENSTOCK_PRELOAD"
 ALWAYS = (
     "pandas",
@@ -23,8 +23,8 @@ STDOUT, STDERR = 1, 2
 
 
 def preload(names: Sequence[str]) -> None:
-    """Import what is there; what is not, a worker that needs it will report."""
-    # Spark reads the daemon's port from its standard output: nothing else may be printed there.
+    """Import the modules that are installed; a worker that needs a missing one will report it."""
+    # Spark reads the daemon's port from its standard output, so nothing else may be printed there.
     stdout = os.dup(STDOUT)
     os.dup2(STDERR, STDOUT)
     try:

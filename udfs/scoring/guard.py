@@ -1,4 +1,4 @@
-"""The guard model: an MLflow pyfunc around a registered one, which `spark_udf` runs in the executors.
+"""The guard model: an MLflow pyfunc around a registered one, run by `spark_udf` in the executors.
 
 Models-from-code: MLflow runs this file when it loads the guard.
 """
@@ -13,7 +13,7 @@ from penstock.udfs.scoring.model_cache import ALLOW_PICKLE, GuardedModel, open_m
 
 
 class Guard(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unused-ignore]
-    """Inputs: the inner model's, under any type. Outputs: the inner model's fields and `error` (text)."""
+    """Inputs: those of the inner model, of any type. Outputs: those of the inner model and `error` (string)."""
 
     model: GuardedModel
 

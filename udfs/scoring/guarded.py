@@ -1,4 +1,4 @@
-"""Scores a batch of rows so that what one row breaks costs that row alone."""
+"""Scores a batch of rows and isolates failures: a row that makes the model raise fails alone."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -11,13 +11,13 @@ from mlflow.types import DataType
 
 from penstock.udfs.scoring.outputs import ERROR, ModelColumn
 
-#: The most predict calls that one Arrow batch may cost.
+#: The maximum number of predict calls per Arrow batch.
 MAX_CALLS = 64
-#: spark_udf turns None in a text column into the text 'None', so a null travels as this. (numpy, which it also goes
-#: through, cuts trailing zero characters off.)
+#: spark_udf turns None in a string column into the string 'None', so a null is encoded as this. (numpy, which the value
+#: also passes through, strips trailing zero characters.)
 NULL_TEXT = "\x00null"
 SHOWN_CHARACTERS = 300
-#: What stands in a failed row, because spark_udf converts a whole column at once; read nowhere.
+#: Placeholder values of a failed row, since spark_udf converts a whole column at once; never read.
 PLACEHOLDERS: dict[DataType, Any] = {
     DataType.double: np.nan,
     DataType.float: np.nan,
@@ -33,19 +33,19 @@ NUMPY_TYPES: dict[DataType, str] = {
     DataType.integer: "int32",
     DataType.boolean: "bool",
 }
-#: Inputs whose pandas column can't hold a null.
+#: Input types whose pandas column can't hold a null.
 NULL_FREE = (DataType.long, DataType.integer, DataType.boolean)
 
 Predict = Callable[[pd.DataFrame], Any]
 
 
 class ModelOutputError(ValueError):
-    """The model answered with another shape than its signature says."""
+    """The model's output does not match its signature."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """Positions of rows that are tried together."""
+    """Positions of rows that are scored in one call."""
 
     positions: np.ndarray[Any, np.dtype[np.intp]]
 
@@ -56,8 +56,8 @@ def score_rows(
     """One row of outputs, and `error`, for each row of inputs.
 
     rows: one column per input column. Returns the output columns' columns and `error` (text, '' where the row was
-    scored). A batch that raises is tried again in halves, at most MAX_CALLS calls in all, so a bad row is found
-    and the others are scored; what is still unresolved then shares the error of its segment.
+    scored). A batch that raises is bisected, with at most MAX_CALLS calls in total, so that a bad row is isolated
+    and the others are scored; rows still unresolved then share the error of their segment.
     """
     results = empty_results(len(rows), outputs)
     errors = np.full(len(rows), "", dtype=object)
@@ -91,7 +91,7 @@ def empty_results(count: int, outputs: Sequence[ModelColumn]) -> dict[str, np.nd
 def refuse_null_inputs(
     rows: pd.DataFrame, inputs: Sequence[ModelColumn], errors: np.ndarray[Any, Any]
 ) -> np.ndarray[Any, np.dtype[np.intp]]:
-    """Marks the rows with a null where the signature's type has none; returns the positions of the others."""
+    """Mark the rows with a null in an input whose type has no null; return the positions of the others."""
     usable = np.ones(len(rows), dtype=bool)
     for column in inputs:
         if column.required and column.type in NULL_FREE and rows[column.name].isna().any():
@@ -102,7 +102,7 @@ def refuse_null_inputs(
 
 
 def typed_inputs(rows: pd.DataFrame, segment: Segment, inputs: Sequence[ModelColumn]) -> pd.DataFrame:
-    """The segment's rows as the signature has them; integers that travelled as floats because of nulls go back."""
+    """The segment's rows in the signature's types; integers sent as floats because of nulls are converted back."""
     chosen = rows if len(segment.positions) == len(rows) else rows.iloc[segment.positions]
     chosen = chosen.reset_index(drop=True)
     for column in inputs:
@@ -112,7 +112,7 @@ def typed_inputs(rows: pd.DataFrame, segment: Segment, inputs: Sequence[ModelCol
 
 
 def split(segment: Segment, rows: pd.DataFrame) -> list[Segment]:
-    """Rows with a null apart from those without, for nulls are what models mostly trip over; else two halves."""
+    """Rows with and without nulls, since nulls are the most frequent cause of failures; else two halves."""
     positions = segment.positions
     if len(positions) == 1:
         return []
@@ -124,7 +124,7 @@ def split(segment: Segment, rows: pd.DataFrame) -> list[Segment]:
 
 
 def answer_columns(answer: Any, outputs: Sequence[ModelColumn], expected: int) -> dict[str, np.ndarray[Any, Any]]:
-    """The model's answer as one array per output. Raises ModelOutputError for another number of rows or fields."""
+    """The model's output as one array per field. Raises ModelOutputError for another number of rows or fields."""
     frame = as_frame(answer, outputs)
     if len(frame) != expected:
         raise ModelOutputError(f"the model returned {len(frame)} rows for {expected}")
@@ -156,7 +156,7 @@ def as_array(values: pd.Series, column: ModelColumn) -> np.ndarray[Any, Any]:
 
 
 def refuse_unfit(values: pd.Series, column: ModelColumn) -> None:
-    """numpy would turn NaN, 2.5 or 1e30 into some integer without a word."""
+    """Raise ModelOutputError for NaN, 2.5 or 1e30, which numpy would silently convert to some integer."""
     wanted = NUMPY_TYPES[column.type]
     if values.dtype == wanted:
         return

@@ -1,6 +1,6 @@
-"""A base class for models with steps before and after the prediction, the same in stream, backfill and REST.
+"""A base class for models with pre- and postprocessing, the same in stream, backfill and REST.
 
-The steps are part of the model: whoever loads it, a Spark worker or the REST service, runs them.
+The steps are part of the model: every process that loads it, a Spark worker or the REST service, runs them.
 """
 
 from typing import Any
@@ -11,14 +11,14 @@ import pandas as pd
 
 class HookedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined, unused-ignore]
     """Override `predict_frame`, and `preprocess` or `postprocess` as needed. Log it from code (mlflow's
-    `python_model='FILE.py'`) with a signature of what `preprocess` takes and `postprocess` gives.
+    `python_model='FILE.py'`) with a signature of the inputs of `preprocess` and the outputs of `postprocess`.
 
-    None may add, drop or reorder rows. What any of them raises becomes the error of the row that caused it, which is
-    found by trying parts of the rows again: they must not remember calls.
+    None may add, drop or reorder rows. An exception becomes the error of the row that caused it, which is found by
+    calling again with parts of the rows: the methods must be stateless.
     """
 
     def preprocess(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """From the signature's inputs to what `predict_frame` takes."""
+        """From the signature's inputs to the input of `predict_frame`."""
         return frame
 
     def predict_frame(self, frame: pd.DataFrame) -> Any:
@@ -26,7 +26,7 @@ class HookedModel(mlflow.pyfunc.PythonModel):  # type: ignore[misc, name-defined
         raise NotImplementedError(f"{type(self).__name__} needs a predict_frame(self, frame)")
 
     def postprocess(self, frame: pd.DataFrame, answer: Any) -> Any:  # noqa: ARG002 - for those who override it
-        """From what `predict_frame` gave to the signature's outputs. frame: what `preprocess` was given."""
+        """From the output of `predict_frame` to the signature's outputs. frame: the input of `preprocess`."""
         return answer
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: dict[str, Any] | None = None) -> Any:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""What is installed where this runs, against the requirements of a model."""
+"""Compares the packages installed in this process with the requirements of a model."""
 
 import platform
 import socket
@@ -9,18 +9,18 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-#: Of an MLmodel file, by name.
+#: The flavors of an MLmodel file, by name.
 Flavors = Mapping[str, Mapping[str, Any]]
 
 
 def problems_here(_: Iterable[int], *, lines: Iterable[str], python: str) -> Iterator[str]:
-    """What `unmet` says, each text beginning with this host's name."""
+    """The texts of `unmet`, prefixed by this host's name."""
     host = socket.gethostname()
     return (f"{host} {problem}" for problem in unmet(lines, python=python))
 
 
 def model_problems(folder: Path, flavors: Flavors) -> list[str]:
-    """What the model in `folder` was logged with and is not installed here. flavors: of its MLmodel file."""
+    """Requirements of the model in `folder` that are not met here. flavors: of its MLmodel file."""
     return list(problems_here((), lines=requirement_lines(folder / "requirements.txt"), python=logged_python(flavors)))
 
 
@@ -36,13 +36,13 @@ def unmet(lines: Iterable[str], *, python: str) -> Iterator[str]:
 
 
 def logged_python(flavors: Flavors) -> str:
-    """Major and minor version of the Python that a model was logged with; empty if it does not say."""
+    """Major and minor version of the Python that a model was logged with; empty if unknown."""
     version = flavors.get("python_function", {}).get("python_version", "")
     return ".".join(str(version).split(".")[:2])
 
 
 def requirement_lines(file: Path) -> list[str]:
-    """Without comments and options; none where there is no such file."""
+    """The lines without comments and options; empty if there is no such file."""
     if not file.exists():
         return []
     lines = [line.split("#")[0].strip() for line in file.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Loads the inner model once in each Python worker; Spark's tasks come and go, the worker stays."""
+"""Loads the inner model once per Python worker, which outlives Spark's tasks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from penstock.udfs.scoring.installed import model_problems
 from penstock.udfs.scoring.outputs import ModelColumn, input_columns, output_columns
 from penstock.udfs.scoring.pickled import is_safe_skops, pickle_allowed
 
-#: The guard's one setting, in its MLflow model_config.
+#: The guard's only setting, in its MLflow model_config.
 ALLOW_PICKLE = "allow_pickle"
 
 
 class ModelLoadError(Exception):
-    """The model's files could not be made a model; the text says why, in one line."""
+    """The model can't be loaded; the message says why, in one line."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
     try:
         logged = Model.load(path)
         if problems := model_problems(Path(path), logged.flavors):
-            # Executors come and go: which host this is nobody could ask before.
+            # Checked here, since executors of a cluster may start at any time.
             raise ModelLoadError("; ".join(problems))
         with pickle_allowed(allow_pickle or is_safe_skops(logged.flavors)):
             model = mlflow.pyfunc.load_model(path)

@@ -1,4 +1,4 @@
-"""What a model's signature says about its inputs and outputs, in terms of Spark and pandas."""
+"""Inputs and outputs of a model's signature as Spark and pandas types."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +27,7 @@ PREDICTION = "prediction"
 
 
 class SignatureError(ValueError):
-    """A signature that rows can't be scored by; the message says what to change."""
+    """A signature that is not supported; the message says what to change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ def output_columns(signature: ModelSignature) -> tuple[ModelColumn, ...]:
     """The output fields. A single unnamed output is called `prediction`, several are `prediction_0`, ..."""
     specs = list(signature.outputs.inputs)
     if len(specs) == 1 and isinstance(specs[0], TensorSpec):
-        return tensor_ports(specs[0])
+        return tensor_columns(specs[0])
     named = [spec.name is not None for spec in specs]
     if len(specs) > 1 and not all(named):
         return tuple(
@@ -79,7 +79,7 @@ def column(spec: Any, allowed: dict[DataType, T.DataType], what: str) -> ModelCo
     return ModelColumn(name=name, type=spec.type, required=bool(getattr(spec, "required", True)))
 
 
-def tensor_ports(spec: TensorSpec) -> tuple[ModelColumn, ...]:
+def tensor_columns(spec: TensorSpec) -> tuple[ModelColumn, ...]:
     kinds = {"f8": DataType.double, "f4": DataType.float, "i8": DataType.long, "i4": DataType.integer}
     kind = kinds.get(spec.type.str[1:], DataType.string if spec.type.kind in "OUS" else None)
     if spec.type.kind == "b":

@@ -1,7 +1,7 @@
-"""How a model's files become objects: by pickle, which runs whatever code they hold, or not.
+"""Whether a model is deserialised by pickle, which executes arbitrary code from its files.
 
-MLflow has one switch for it, an environment variable, and it also shuts out skops files, because a model's own MLmodel
-may tell skops which types to trust. One that names none is as safe as skops is.
+MLflow's only switch for it, an environment variable, also refuses skops files, because an MLmodel file may declare
+types for skops to trust. A model that declares none is as safe as skops.
 """
 
 import os
@@ -13,8 +13,8 @@ VARIABLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 
 def pickle_reason(flavors: dict[str, Any]) -> str:
-    """Why loading a model runs what its files say; empty if it does not, or for a flavor that only MLflow's own
-    switch knows. flavors: those of its MLmodel file."""
+    """Why loading a model executes code from its files; empty if it does not, or for a flavor that only MLflow's
+    switch covers. flavors: of its MLmodel file."""
     pyfunc = flavors.get("python_function", {})
     loader = pyfunc.get("loader_module")
     if loader == "mlflow.pyfunc.model" and "model_code_path" not in pyfunc:
@@ -36,7 +36,7 @@ def is_safe_skops(flavors: dict[str, Any]) -> bool:
 
 @contextmanager
 def pickle_allowed(allowed: bool) -> Iterator[None]:
-    """MLflow's switch, for as long as a model is loaded."""
+    """Sets MLflow's switch while a model is loaded."""
     before = os.environ.get(VARIABLE)
     os.environ[VARIABLE] = str(allowed).lower()
     try:

@@ -1,1 +1,1 @@
-"""VAR models of many series: fitted, kept and forecast in numpy."""
+"""VAR models of many series in numpy: fit, storage and forecasts."""

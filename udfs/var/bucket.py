@@ -1,4 +1,4 @@
-"""Fits all series of a hash bucket in one call; what `applyInArrow` runs."""
+"""Fits all series of a hash bucket in one call of `applyInArrow`."""
 
 import time
 from collections.abc import Callable
@@ -28,7 +28,7 @@ class BucketSettings:
 
     @property
     def levels_needed(self) -> int:
-        """The least length of a history that can be fitted."""
+        """The minimum length of a history that can be fitted."""
         return self.fit.observations_needed + observations_lost(self.fit.transforms)
 
     @property

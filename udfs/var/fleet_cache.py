@@ -1,4 +1,4 @@
-"""One copy of a fleet's arrays per host, whoever loads the model.
+"""One copy of a fleet's arrays per host, shared by all processes that load the model.
 
 Spark unzips a model once per Python worker and MLflow downloads it once per load. Memory-mapped files share
 pages only when they are the same files, so the arrays are mapped from a folder named by the SHA-256 of their
@@ -25,7 +25,7 @@ from pathlib import Path
 
 CACHE_VARIABLE = "PENSTOCK_MODEL_CACHE"
 UNUSED_SECONDS = 7 * 24 * 3600
-"""A copy that nobody has opened for so long is removed when another one is filled."""
+"""A copy that has not been opened for this long is removed when another one is filled."""
 
 COPY_BYTES = 4 * 1024 * 1024
 
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class FileStamp:
-    """What a file must be."""
+    """The expected size and hash of a file."""
 
     size_bytes: int
     sha256: str
@@ -52,7 +52,7 @@ def cache_root() -> Path:
     found = root.lstat()
     if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode):
         return root
-    # the temporary folder is everyone's: what another user put there isn't trusted to be our model
+    # the temporary folder is shared: files of another user are not trusted
     root = root.with_name(f"penstock-models-{os.getuid()}")
     root.mkdir(mode=0o700, exist_ok=True)
     if root.lstat().st_uid != os.getuid():
@@ -70,8 +70,8 @@ def cached_folder(source: Path, *, key: str, stamps: Mapping[str, FileStamp]) ->
     """The host's copy of the files in `source`, filled first if need be.
 
     key: SHA-256 in hex of the content, the folder's name. stamps: by file name. A file of `source` that
-    doesn't have its hash raises ValueError. A cache that can't be written to (full, read-only) is logged and
-    done without: then `source` itself is the answer.
+    doesn't have its hash raises ValueError. If the cache can't be written to (full, read-only), that is logged and
+    `source` itself is returned.
     """
     try:
         folder = cache_root() / key
@@ -89,7 +89,7 @@ def cached_folder(source: Path, *, key: str, stamps: Mapping[str, FileStamp]) ->
 
 
 def _is_complete(folder: Path, stamps: Mapping[str, FileStamp]) -> bool:
-    """Whether every file is there in full length (a crash of the host can cut files short after the
+    """Whether every file has its full length (a crash of the host can truncate files after the
     rename)."""
     try:
         return all((folder / name).stat().st_size == stamp.size_bytes for name, stamp in stamps.items())
@@ -99,14 +99,14 @@ def _is_complete(folder: Path, stamps: Mapping[str, FileStamp]) -> bool:
 
 @contextmanager
 def _only_filler(folder: Path) -> Iterator[None]:
-    """Hold the lock of one cache entry; a process that dies lets go of it."""
+    """Hold the lock of one cache entry; the lock of a process that dies is released."""
     with folder.with_name(f"{folder.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
 def _fill(source: Path, folder: Path, stamps: Mapping[str, FileStamp]) -> None:
-    """Copy aside, check, rename into place."""
+    """Copy to a temporary folder, verify, rename into place."""
     _remove_leftovers(folder.parent, keep=folder.name)
     aside = folder.with_name(f"{folder.name}.filling-{uuid.uuid4().hex}")
     aside.mkdir(mode=0o700)
@@ -131,10 +131,10 @@ def _copy_and_hash(source: Path, target: Path) -> str:
 
 
 def _remove_leftovers(root: Path, *, keep: str) -> None:
-    """Remove copies unused for long, and what processes that died left half filled."""
+    """Remove copies unused for long, and incomplete ones of dead processes."""
     for path in root.iterdir():
         is_ours = re.fullmatch(r"[0-9a-f]{64}(\.filling-[0-9a-f]{32})?", path.name)
-        # whoever holds this key's lock is the only one who may be filling it: other .filling-* of it are dead
+        # the holder of this key's lock is the only process filling it: other .filling-* of it are dead
         is_dead = path.name.startswith(f"{keep}.filling-")
         try:
             is_old = time.time() - path.stat().st_mtime > UNUSED_SECONDS

@@ -11,8 +11,7 @@ from .kernel import FloatArray
 Timestamps = NDArray[np.datetime64]
 
 YEARS_AROUND_ANCHOR = 150
-"""Timestamps farther from the anchor than this have no number: a wild date shouldn't build a wild
-calendar."""
+"""Timestamps farther from the anchor than this get NaN, so that an outlier can't build a huge calendar."""
 
 
 def period_numbers(ds: Timestamps, *, frequency: str, anchor: np.datetime64) -> FloatArray:

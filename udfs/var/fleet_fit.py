@@ -1,4 +1,4 @@
-"""How a fleet of series is fitted, and what comes out: plain arrays, one row per fitted series."""
+"""Settings and result of the fit of a fleet of series: plain arrays, one row per fitted series."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ _ARRAYS = (
 
 
 def fit_to_bytes(fit: FleetFit) -> bytes:
-    """A fit as the bytes of an `.npz` without pickles: how it travels from an executor to the driver."""
+    """A fit as the bytes of an `.npz` without pickles, to be sent from an executor to the driver."""
     buffer = BytesIO()
     np.savez(
         buffer,
@@ -166,7 +166,7 @@ def fit_to_bytes(fit: FleetFit) -> bytes:
 
 
 def fit_from_bytes(content: bytes, settings: FitSettings) -> FleetFit:
-    """The fit that `fit_to_bytes` wrote; the settings don't travel with it."""
+    """The fit that `fit_to_bytes` wrote; the settings are not included in the bytes."""
     with np.load(BytesIO(content), allow_pickle=False) as arrays:
         pairs = zip(arrays["refused_positions"].tolist(), arrays["refused_reasons"].tolist(), strict=True)
         return FleetFit(

@@ -1,4 +1,4 @@
-"""Forecasts of a fleet from a frame of lagged levels: arrays from the frame once, no Python per row."""
+"""Forecasts of a fleet from a frame of lagged levels, vectorised over rows."""
 
 from __future__ import annotations
 

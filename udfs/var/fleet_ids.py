@@ -1,6 +1,6 @@
-"""Find series by id among a million, in arrays: no dictionary, nothing to build when a model is loaded.
+"""Look up series by id among a million, in arrays: no dictionary, nothing to build when a model is loaded.
 
-String ids are found by a sorted 64-bit hash; then the id itself is compared, byte by byte, so that neither a
+String ids are looked up by a sorted 64-bit hash; then the id itself is compared, byte by byte, so that neither a
 collision nor an unknown id ever gives another series' model. Integer ids are their own perfect hash.
 """
 
@@ -24,7 +24,7 @@ HASH_BASE = 0x9E3779B97F4A7C15
 
 @dataclass(frozen=True)
 class EncodedIds:
-    """String ids as one run of UTF-8 bytes; id i is data[starts[i]:starts[i + 1]]."""
+    """String ids as one array of UTF-8 bytes; id i is data[starts[i]:starts[i + 1]]."""
 
     starts: IntArray
     data: NDArray[np.uint8]

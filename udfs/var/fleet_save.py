@@ -39,7 +39,7 @@ MODULES = (
     "kernel",
     "transform",
 )
-"""What the model carries of this package; they import nothing else of it."""
+"""Modules of this package that are saved with the model; they import nothing else of it."""
 
 #: The key in a model's MLmodel metadata under which it says what it was fitted for.
 FLEET_METADATA = "penstock_fleet"
@@ -82,7 +82,7 @@ def fleet_model_parts(
             "artifacts": {ARTIFACT: str(folder)},
             "code_paths": [str(package)],
             "signature": fleet_signature(about),
-            # named here: MLflow would find them by loading the model in another process, which takes long
+            # given explicitly: MLflow would infer them by loading the model in another process, which is slow
             "pip_requirements": [f"{name}=={version(name)}" for name in REQUIREMENTS],
             "metadata": {
                 FLEET_METADATA: {
@@ -136,7 +136,7 @@ def _about(
     frequency: str,
     last_ds: Timestamps | None,
 ) -> tuple[FleetAbout, NDArray[np.float64]]:
-    """What the fleet is about, and each model's time index less the number of its last period."""
+    """The fleet's description, and each model's time index minus the number of its last period."""
     settings = fit.settings
     if len(ids) != fit.n_series:
         raise ValueError(f"{len(ids)} ids for {fit.n_series} series")
@@ -169,7 +169,7 @@ def _about(
 @contextmanager
 def _carried_code(scratch: Path) -> Iterator[tuple[Path, Path]]:
     """The entry script and the package that a model carries, importable while it is saved."""
-    # by way of resources and not of __file__: on Spark this package may come out of a zip
+    # by importlib.resources rather than __file__: on Spark this package may be imported from a zip
     here = resources.files(__package__ or "udfs")
     texts = {name: here.joinpath(f"{name}.py").read_text(encoding="utf-8") for name in MODULES}
     content = hashlib.sha256("".join(texts.values()).encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""The models of a fleet as memory-mapped `.npy` files: written once, opened in no time, shared by all
+"""The models of a fleet as memory-mapped `.npy` files: written once, opened in constant time, shared by all
 processes."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROWS_PER_WRITE = 50_000
 
 @dataclass(frozen=True)
 class FleetAbout:
-    """What is the same for all series of a fleet. anchor: ISO timestamp that periods are counted from."""
+    """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -79,7 +79,7 @@ def write_store(
         np.save(folder / f"index_{name}.npy", array, allow_pickle=False)
     np.save(folder / "lag_order.npy", lag_order[order].astype(np.int16), allow_pickle=False)
     np.save(folder / "time_origin.npy", time_origin[order], allow_pickle=False)
-    # filled through a map and in pieces: a second copy of a big fleet needn't fit in memory
+    # written in pieces through a memory map, so that no second copy of a big fleet is held in memory
     records = np.lib.format.open_memmap(
         folder / "records.npy", mode="w+", dtype=np.float64, shape=(len(ids), about.record_splits[-1])
     )
@@ -99,7 +99,7 @@ def write_store(
 
 
 def read_about(folder: Path) -> FleetAbout:
-    """What a stored fleet is about, without opening its arrays."""
+    """The properties of a stored fleet, without opening its arrays."""
     return _about(_manifest(folder))
 
 
@@ -108,7 +108,7 @@ def open_store(folder: Path) -> FleetStore:
     manifest = _manifest(folder)
     stamps = {name: FileStamp(**stamp) for name, stamp in manifest["files"].items()}
     shared = cached_folder(folder, key=manifest["sha256"], stamps=stamps)
-    # a plain array over the map: indexing np.memmap itself goes through slow Python hooks
+    # a plain array over the map: indexing np.memmap itself calls slow Python hooks
     arrays = {
         name.removesuffix(".npy"): np.asarray(np.load(shared / name, mmap_mode="r", allow_pickle=False))
         for name in stamps

@@ -1,10 +1,10 @@
-"""From loose observations to histories that a VAR can be fitted on: sorted, each date once, no hole inside.
+"""From raw observations to histories that a VAR can be fitted on: sorted, without duplicates and gaps.
 
-- The same series and ds twice: the one from the newest file counts. Two that differ and are equally new contradict
-  each other, and the series is refused.
-- An observation with a null variable, or off the calendar, is a hole.
-- A series with holes is cut at them. Its history is the last run that is long enough to be fitted, for the present is
-  what is forecast; if none is, the longest run, which the fit then refuses as too short.
+- Duplicates (same series and ds): the one from the newest file wins. If two equally new ones differ, the series is
+  refused.
+- An observation with a null variable, or off the calendar, is a gap.
+- A series is split at gaps. Its history is the last run that is long enough to be fitted, since forecasts start from
+  the present; if there is none, the longest run, which the fit then refuses as too short.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from penstock.udfs.var.kernel import FloatArray, IntArray
 
 SERIES_ID, DS, RECENCY = "series_id", "ds", "recency"
 WEEK_NANOSECONDS = 7 * 86_400_000_000_000
-#: Spark's timestamps reach further than pandas' (nanoseconds in 64 bits); what lies beyond is off every calendar.
+#: The range of pandas' timestamps (nanoseconds in 64 bits), smaller than Spark's; others are off every calendar.
 PANDAS_MICROSECONDS = (pd.Timestamp.min.value // 1000 + 1, pd.Timestamp.max.value // 1000 - 1)
 
 
@@ -41,7 +41,7 @@ class Histories:
 
 
 def histories(table: pa.Table, *, variables: Sequence[str], frequency: str, needed: int) -> Histories:
-    """table: series_id, ds (no nulls), recency (a higher one wins its ds), variables. needed: the least length of a
+    """table: series_id, ds (no nulls), recency (a higher one wins its ds), variables. needed: the minimum length of a
     run that can be fitted."""
     ids, codes = encoded(table[SERIES_ID])
     ds = table[DS].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
@@ -96,7 +96,7 @@ def encoded(ids: pa.ChunkedArray) -> tuple[NDArray[Any], IntArray]:
 def once_each(
     codes: IntArray, ds: IntArray, recency: IntArray, levels: FloatArray
 ) -> tuple[NDArray[np.bool_], IntArray]:
-    """Which of the sorted rows count, and the rows that contradict the next one."""
+    """Which of the sorted rows are valid, and the rows that contradict the next one."""
     is_same = (codes[1:] == codes[:-1]) & (ds[1:] == ds[:-1])
     is_kept = np.concatenate([~is_same, np.ones(min(len(codes), 1), dtype=bool)])
     if not is_same.any():
@@ -123,7 +123,7 @@ def calendar_numbers(ds: IntArray, *, frequency: str) -> FloatArray:
         return numbers
     times = ds[usable].astype("datetime64[us]").astype("datetime64[ns]")
     offset = pd.tseries.frequencies.to_offset(frequency)
-    # The median, and not the least: a date in the year 1700 would put all others out of the calendar's reach.
+    # The median, not the minimum: a date in the year 1700 would put all others out of the calendar's range.
     middle = np.sort(times)[len(times) // 2]
     if isinstance(offset, pd.offsets.Week):
         weekday = getattr(offset, "weekday", None)
@@ -141,12 +141,12 @@ def calendar_numbers(ds: IntArray, *, frequency: str) -> FloatArray:
 def chosen_runs(
     codes: IntArray, numbers: FloatArray, *, needed: int, n_series: int
 ) -> tuple[NDArray[np.bool_], IntArray]:
-    """Which rows are in their series' chosen run, and into how many runs each series falls."""
+    """Which rows are in their series' selected run, and the number of runs of each series."""
     if not len(codes):
         return np.zeros(0, dtype=bool), np.zeros(n_series, dtype=np.int64)
-    goes_on = (codes[1:] == codes[:-1]) & (np.abs(np.diff(numbers) - 1) < 1e-6)
-    run = np.concatenate([[0], np.cumsum(~goes_on)])
-    starts = np.flatnonzero(np.concatenate([[True], ~goes_on]))
+    is_same_run = (codes[1:] == codes[:-1]) & (np.abs(np.diff(numbers) - 1) < 1e-6)
+    run = np.concatenate([[0], np.cumsum(~is_same_run)])
+    starts = np.flatnonzero(np.concatenate([[True], ~is_same_run]))
     lengths, owners = np.bincount(run), codes[starts]
     is_enough = lengths >= needed
     best_last = np.lexsort((np.arange(len(starts)), np.where(is_enough, 0, lengths), is_enough, owners))

@@ -1,4 +1,4 @@
-"""How well would the fit have forecast the last periods of each series? Against the naive forecast, too."""
+"""Hold-out evaluation: accuracy on the last periods of each series, compared with the naive forecast."""
 
 from dataclasses import dataclass
 
@@ -22,13 +22,13 @@ class HoldoutScores:
 
 
 def holdout_scores(levels: FloatArray, offsets: IntArray, settings: FitSettings, *, holdout: int) -> HoldoutScores:
-    """Fit every series without its last `holdout` periods, forecast from there, and compare with what came true.
+    """Fit every series without its last `holdout` periods, forecast from there, and compare with the actual values.
 
     min(horizon, holdout) steps are forecast. By variable and series: mean absolute error and root mean squared error
     over the steps; MASE, the first divided by the mean absolute one-step error of the naive forecast within the
     training part; the share of steps whose truth lies in the interval. The naive forecast carries the last level on;
     its interval is that of a random walk: the root mean square of the training part's changes times the root of the
-    step. A series too short to be fitted without its last periods does not count.
+    step. A series too short to be fitted without its last periods is left out.
     """
     k, steps = len(settings.transforms), min(settings.horizon, holdout)
     nothing = HoldoutScores(sums=np.zeros((len(METHODS), len(MEASURES), k)), n_series=0)

@@ -1,4 +1,4 @@
-"""Why a series can't be fitted, where a look at its data tells; all series at once."""
+"""Checks of the data before the fit: why a series can't be fitted; all series at once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .kernel import FloatArray, IntArray
 def reasons_before_fitting(
     levels: FloatArray, offsets: IntArray, values: FloatArray, value_offsets: IntArray, settings: FitSettings
 ) -> dict[int, str]:
-    """Why a series can't be fitted, for those where a look at the data tells."""
+    """Reasons by position, for series whose data rules out a fit."""
     reasons: dict[int, str] = {}
     n_obs = np.diff(value_offsets)
     nonempty = np.flatnonzero(n_obs > 0)
     if len(nonempty):
-        # reduceat wants no empty segment; those between two non-empty ones have no rows to get wrong
+        # reduceat does not support empty segments, and empty ones can be left out
         starts = value_offsets[nonempty]
         is_constant = np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
         for row in np.flatnonzero(is_constant.any(axis=1)):

@@ -1,4 +1,4 @@
-"""From levels to what a VAR is fitted on, and from its forecasts back to levels.
+"""Transforms levels to the input of a VAR, and its forecasts back to levels.
 
 Each variable has its own transform: `none` (y), `log` (ln y), `diff` (y_t - y_{t-1}), `dlog` (ln y_t - ln
 y_{t-1}). *Scale* means levels for none and diff, logs of levels for log and dlog: forecast errors are
@@ -45,7 +45,7 @@ def differenced(transforms: Sequence[str]) -> BoolArray:
 
 
 def observations_lost(transforms: Sequence[str]) -> int:
-    """How many observations at the start of a series the transforms use up: 1 if any variable is
+    """How many observations at the start of a series are lost to the transforms: 1 if any variable is
     differenced."""
     return int(differenced(transforms).any())
 

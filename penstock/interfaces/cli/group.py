@@ -1,4 +1,4 @@
-"""A click group whose commands are other modules, imported when they are run: some need Spark and MLflow, some not."""
+"""A click group that imports the module of a command only when it is run: some need Spark and MLflow, some don't."""
 
 import importlib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import click
 
 @dataclass(frozen=True)
 class Listed:
-    """A command, the module that has it as `command`, a line on it, and an example of its options."""
+    """A command: the module with its `command`, a one-line help, and example options."""
 
     name: str
     module: str
@@ -22,7 +22,7 @@ class Listed:
 
 
 class CommandGroup(click.Group):
-    """The commands in the order in which they are listed, which is that in which a newcomer meets them."""
+    """Lists the commands in the given order, in which a new user needs them."""
 
     def __init__(self, *arguments: Any, listed: Sequence[Listed], **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -40,6 +40,6 @@ class CommandGroup(click.Group):
         return command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """From the list: click's own would import every job for its one line."""
+        """Uses the listed help texts; click's implementation would import every job."""
         with formatter.section("Commands"):
             formatter.write_dl([(command.name, command.summary) for command in self.listed.values()])

@@ -1,4 +1,4 @@
-"""What the jobs share: options, exit codes (0 done, 1 failed, 2 usage or config), and one line for an error."""
+"""Shared by the jobs: options, exit codes (0 done, 1 failed, 2 usage or config), one-line error messages."""
 
 import logging
 import os
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def config_options(command: Command) -> Command:
-    """Adds --conf (several: later ones override) and --set; the command gets `config`, a PipelineConfig."""
+    """Adds --conf (repeatable: later ones override) and --set; the command gets `config`, a PipelineConfig."""
     conf = click.option(
         "--conf",
         "conf",
@@ -69,14 +69,14 @@ def run_job(command: click.Command, argv: Sequence[str] | None = None) -> int:
 
 
 def spark_errors() -> tuple[type[Exception], ...]:
-    """Asked for only when something was raised: commands without Spark need not wait for its import."""
+    """Evaluated only after an exception, so that commands without Spark do not import it."""
     from penstock.spark.errors import SPARK_ERRORS
 
     return SPARK_ERRORS
 
 
 def spark_problem(text: str) -> str:
-    """One line of a Java error with its trace: what failed, and the last cause, which is what a person can mend."""
+    """A Java stack trace in one line: the error, and the root cause, which is what a user can fix."""
     what = " ".join(text.split("\n\tat ", 1)[0].split())[:400]
     causes = [line.removeprefix("Caused by: ") for line in text.splitlines() if line.startswith("Caused by: ")]
     return f"{what}; caused by {causes[-1][:300]}" if causes else what

@@ -1,1 +1,1 @@
-"""The dashboard: pages for a browser over a pipeline's tables, by Streamlit and DuckDB, without Spark."""
+"""The dashboard: a Streamlit app over a pipeline's tables, read by DuckDB without Spark."""

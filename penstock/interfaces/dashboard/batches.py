@@ -1,4 +1,4 @@
-"""View: the micro-batches one by one, and the files of the one that is chosen."""
+"""View: the micro-batches, and the files of the selected one."""
 
 import streamlit as st
 
@@ -17,7 +17,7 @@ def show(config: PipelineConfig, window: Window) -> None:
     if batches.empty:
         st.info(f"No batch finished in this window ({window.title}).")
         return
-    st.caption(f"The newest first, {SHOWN_BATCHES} at most. A batch stands here when all its rows are in the tables.")
+    st.caption(f"Newest first, at most {SHOWN_BATCHES}. A batch is listed once all its rows are committed.")
     st.dataframe(
         batches.drop(columns=["query_id", "batch_id"]),
         hide_index=True,
@@ -37,7 +37,7 @@ def show(config: PipelineConfig, window: Window) -> None:
     files = tables.ask(
         queries.files_of, query_id=chosen["query_id"], batch_id=int(chosen["batch_id"]), limit=SHOWN_FILES
     )
-    st.caption(f"{SHOWN_FILES} at most. One without a number of rows was refused.")
+    st.caption(f"At most {SHOWN_FILES}. A file without a row count was refused.")
     st.dataframe(
         files,
         hide_index=True,

@@ -1,15 +1,15 @@
-"""What the charts share: the axis of time, bars over it, and colours with one meaning on every page."""
+"""Shared by the charts: time axis, stacked bars over time, and a consistent colour scheme."""
 
 from collections.abc import Sequence
 
 import altair as alt
 import pandas as pd
 
-#: Readable side by side for those who see red and green alike.
+#: A colour-blind-safe palette.
 OUTCOMES = {"scored": "#2f7ebc", "quarantined": "#e59400", "failed": "#c0304a"}
 TRUTH, FORECAST = "#3b4252", "#2f7ebc"
 HEIGHT_PIXELS = 300
-#: Years, months, days and hours, whichever a tick begins; in UTC wherever the browser is.
+#: Labels each tick by the largest unit that begins there (year, month, day, hour), in UTC.
 TICK_LABEL = (
     "utcFormat(datum.value, utchours(datum.value) + utcminutes(datum.value) > 0 ? '%H:%M' : "
     "utcdate(datum.value) > 1 ? '%b %e' : utcmonth(datum.value) > 0 ? '%b' : '%Y')"
@@ -36,8 +36,8 @@ def version_colour(versions: Sequence[str]) -> alt.Color:
 
 
 def bars_over_time(rows: pd.DataFrame, kind: str, colour: alt.Color, *, width_seconds: int) -> alt.Chart:
-    """Stacked bars, each as wide as its stretch of time. rows: starts_at, rows, and the column `kind`."""
-    # Vega-Lite does not stack what has two ends on the axis below.
+    """Stacked bars, each as wide as its time bucket. rows: starts_at, rows, and the column `kind`."""
+    # Vega-Lite does not stack marks with x and x2.
     top = rows.groupby("starts_at")["rows"].cumsum()
     ends = {"until": rows["starts_at"] + pd.Timedelta(seconds=width_seconds), "top": top, "bottom": top - rows["rows"]}
     chart: alt.Chart = (

@@ -1,4 +1,4 @@
-"""View: the forecasts of a series as a fan, from a cutoff that is chosen, beside what came true."""
+"""View: fan chart of a series' forecasts from a selected cutoff, with the actual values."""
 
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from penstock.operations.monitoring.status_text import moment
 
 OFFERED_SERIES = 200
 OFFERED_CUTOFFS = 500
-#: Shown before the cutoff, in horizons.
+#: History shown before the cutoff, in multiples of the horizon.
 HORIZONS_BEFORE = 3
 FAN_PIXELS = 420
 
@@ -46,7 +46,7 @@ def choose_series(tables: Tables, typed: DeltaGenerator, place: DeltaGenerator) 
         st.info(f"No series begins with {beginning!r}." if beginning else "There are no observations yet.")
         return None
     if len(offered) == OFFERED_SERIES:
-        typed.caption(f"The first {OFFERED_SERIES}; more of the name narrows them.")
+        typed.caption(f"The first {OFFERED_SERIES}; type more of the name to narrow them down.")
     return place.selectbox("Series", offered)
 
 
@@ -56,7 +56,7 @@ def choose_cutoff(tables: Tables, place: DeltaGenerator, series_id: str) -> Made
         return None
     texts = {short(cutoff): cutoff for cutoff in offered}
     text = place.selectbox(
-        "Cutoff", list(texts), key="cutoff", bind="query-params", help="The last observation that it knew"
+        "Cutoff", list(texts), key="cutoff", bind="query-params", help="The last observation that the forecast has seen"
     )
     made = tables.ask(queries.made_at, series_id=series_id, cutoff=texts[text])
     by_version = {one.version: one for one in made}
@@ -66,14 +66,14 @@ def choose_cutoff(tables: Tables, place: DeltaGenerator, series_id: str) -> Made
 
 
 def short(time: datetime) -> str:
-    """Without the hours where there are none."""
+    """The date alone if the time is midnight."""
     return f"{time:%Y-%m-%d}" if time == time.replace(hour=0, minute=0, second=0, microsecond=0) else f"{time:%F %T}"
 
 
 def show_fan(tables: Tables, made: Made, variable: str, series: SeriesConfig) -> None:
     fan = tables.ask(queries.fan, made, variable=variable)
     if fan.empty:
-        st.info(f"Nothing was forecast of {variable} from this cutoff.")
+        st.info(f"There is no forecast of {variable} from this cutoff.")
         return
     truths = tables.ask(
         queries.truths,
@@ -85,8 +85,8 @@ def show_fan(tables: Tables, made: Made, variable: str, series: SeriesConfig) ->
     )
     st.altair_chart(fan_chart(fan, truths, made, variable))
     st.caption(
-        f"{made.model_name} version {made.version}, made {moment(made.scored_at)}. The band is meant to hold "
-        f"{made.level:.0%} of what comes true."
+        f"{made.model_name} version {made.version}, made {moment(made.scored_at)}. The band is the {made.level:.0%} "
+        "forecast interval."
     )
 
 
@@ -123,10 +123,10 @@ def legend() -> alt.Color:
 
 def show_accuracy(accuracy: pd.DataFrame, level: float) -> None:
     if accuracy.empty:
-        st.info("None of this series' forecasts has come to its time yet.")
+        st.info("None of this series' forecasts can be compared with an actual value yet.")
         return
-    st.subheader("How they came true")
-    st.caption("All forecasts of this series whose time has come, over all cutoffs and steps.")
+    st.subheader("Forecast accuracy")
+    st.caption("All forecasts of this series with an actual value, over all cutoffs and steps.")
     st.dataframe(
         accuracy.assign(within=accuracy["within"] * 100),
         hide_index=True,

@@ -1,4 +1,4 @@
-"""View: is the pipeline well? Its writer and last batch, what became of the window's rows, and where the time goes."""
+"""View: pipeline health: writer, last batch, rows by outcome, and seconds by phase."""
 
 from datetime import UTC, datetime
 
@@ -26,23 +26,23 @@ def show(config: PipelineConfig, window: Window) -> None:
     since = window.since(now)
     newest = tables.ask(newest_batch, config=config)
     if newest is None:
-        st.info("No batch has finished yet. A batch is made when files have arrived and a job runs that scores them.")
+        st.info("No batch has finished yet. A batch needs files in the inbox and a running stream or backfill.")
         return
     show_newest(config, *newest)
     st.subheader(f"Window: {window.title}")
     totals = tables.ask(queries.totals, since=since)
     if totals.first_at is None:
-        st.info("No batch finished in this window; a longer one shows the earlier ones.")
+        st.info("No batch finished in this window; select a longer one to see earlier batches.")
         return
     show_totals(totals)
     width_seconds = bucket_seconds(max(since, totals.first_at), now)
     left, right = st.columns(2)
     with left:
-        st.markdown(f"**Rows by what became of them**, a bar for {age_text(width_seconds)}")
+        st.markdown(f"**Rows by outcome**, one bar per {age_text(width_seconds)}")
         rows = tables.ask(queries.rows_over_time, since=since, width_seconds=width_seconds)
         st.altair_chart(bars_over_time(rows, "outcome", outcome_colour(), width_seconds=width_seconds))
     with right:
-        st.markdown(f"**Seconds by phase** of the last batches, {SHOWN_BATCHES} at most")
+        st.markdown(f"**Seconds by phase** of the last batches, at most {SHOWN_BATCHES}")
         st.altair_chart(phases_chart(tables, since=since))
 
 
@@ -58,14 +58,14 @@ def show_newest(config: PipelineConfig, batch: LastBatch, model: ModelInUse | No
     rate = "–" if batch.rows_per_second is None else f"{batch.rows_per_second:,.0f}"
     columns = st.columns(5)
     columns[0].metric("Writer", writer(config), help="The process that holds the pipeline's lease")
-    columns[1].metric("Age of last batch", age_text(age_seconds), help="A batch is made when files have arrived")
+    columns[1].metric("Age of last batch", age_text(age_seconds), help="A batch is processed when files have arrived")
     columns[2].metric("Rows in it", f"{batch.rows_in:,}", help=f"{batch.quarantined:,} of them quarantined")
     columns[3].metric("Rows/s in it", rate, help=f"over all of its {batch.seconds:g} s")
     columns[4].metric("Model version", model.version if model else "none")
     since = f"; version {model.version} of {model.name} since {moment(model.since)}" if model else ""
     st.caption(f"Batch {batch.batch_id} finished {moment(batch.finished_at)}{since}.")
     for version, reason in model.refused.items() if model else ():
-        st.warning(f"Version {version} was refused, and the one before goes on: {reason}")
+        st.warning(f"Version {version} was refused, and the previous one stays in use: {reason}")
 
 
 def writer(config: PipelineConfig) -> str:
@@ -82,7 +82,7 @@ def show_totals(totals: queries.Totals) -> None:
     columns[1].metric("Rows in", f"{totals.rows_in:,}")
     columns[2].metric("Scored", f"{totals.scored:,}")
     columns[3].metric("Quarantined", f"{totals.quarantined:,}", help=f"and {totals.files_refused:,} refused files")
-    columns[4].metric("Failed", f"{totals.failed:,}", help="Accepted, but the model gave an error")
+    columns[4].metric("Failed", f"{totals.failed:,}", help="Accepted, but the model raised an error")
     columns[5].metric("Rows/s", "–" if rate is None else f"{rate:,.0f}", help="While a batch was running")
 
 

@@ -1,4 +1,4 @@
-"""Starts Streamlit with the dashboard's page, as a process that ends with this one."""
+"""Runs Streamlit with the dashboard's page as a child process."""
 
 import signal
 import subprocess
@@ -17,7 +17,7 @@ PATIENCE_SECONDS = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class Dashboard:
-    """What is shown (config files and overrides, as the jobs take them) and where it is served."""
+    """Config files and overrides, as for the jobs, and the address to serve at."""
 
     conf: Sequence[Path]
     overrides: Sequence[str]
@@ -30,7 +30,7 @@ class Dashboard:
             "server.address": self.host,
             "server.port": str(self.port),
             "server.headless": "true",
-            # The page's source does not change while it is served.
+            # No file watcher: the page's source does not change while it is served.
             "server.fileWatcherType": "none",
             "browser.gatherUsageStats": "false",
             "client.toolbarMode": "minimal",
@@ -41,7 +41,7 @@ class Dashboard:
         return [sys.executable, "-m", "streamlit", "run", str(PAGE), *flags, "--", *conf, *overrides]
 
     def serve(self) -> int:
-        """Serve until SIGTERM or SIGINT (Ctrl-C), which give 0. Raises ServerError where the port is taken."""
+        """Serve until SIGTERM or SIGINT (Ctrl-C), then return 0. Raises ServerError if the port is in use."""
         if self.host == LOOPBACK and not is_free(self.port):
             raise ServerError(
                 f"the dashboard: port {self.port} of {self.host} is in use by {holder_of(self.port)}; "
@@ -54,7 +54,7 @@ class Dashboard:
             was_stopped = True
             process.terminate()
 
-        # Ctrl-C in a terminal goes to a whole group of processes; in its own session the server hears from here only.
+        # Ctrl-C signals the whole process group; in its own session the server is signalled by this process only.
         process = subprocess.Popen(self.command, start_new_session=True)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, stop)

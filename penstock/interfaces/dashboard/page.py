@@ -1,4 +1,4 @@
-"""The page that Streamlit runs (jobs/dashboard.py): a pipeline, its views, and the window of time they look at."""
+"""The page that Streamlit runs (jobs/dashboard.py): a pipeline's views for a selected time window."""
 
 import sys
 from collections.abc import Callable
@@ -41,7 +41,7 @@ def show(config: PipelineConfig) -> None:
             disabled=chosen == "Forecasts",
         )
         follows = st.toggle("Follow", help=f"Read the tables again every {KEPT_SECONDS} seconds")
-        if st.button("Read again"):
+        if st.button("Refresh"):
             st.cache_data.clear()
         st.caption("All times are UTC.")
     st.header(chosen)
@@ -50,7 +50,7 @@ def show(config: PipelineConfig) -> None:
 
 
 def guarded(view: View, config: PipelineConfig, window: Window) -> None:
-    """What can't be read is said in a sentence."""
+    """Show a view; a PenstockError is shown as a message."""
     try:
         view(config, window)
     except MissingTableError as missing:

@@ -1,4 +1,4 @@
-"""View: the predictions of a rows pipeline by model version, their number and how they are spread."""
+"""View: the predictions of a rows pipeline by model version: counts and distributions."""
 
 from collections.abc import Sequence
 
@@ -24,7 +24,7 @@ def show(config: PipelineConfig, window: Window) -> None:
     since = window.since(just_now())
     versions = tables.ask(queries.versions, since=since, limit=SHOWN_VERSIONS)
     if versions.empty:
-        st.info(f"Nothing was scored in this window ({window.title}); a longer one shows what was before.")
+        st.info(f"Nothing was scored in this window ({window.title}); select a longer one to see earlier predictions.")
         return
     show_versions(versions)
     offered = list(versions["version"])
@@ -32,18 +32,18 @@ def show(config: PipelineConfig, window: Window) -> None:
     fields = tables.ask(queries.prediction_fields)
     field = field_of(fields)
     if not chosen:
-        st.info("Choose a version.")
+        st.info("Select a version.")
         return
     start = max(since, versions["first_at"].min().to_pydatetime())
     width_seconds = bucket_seconds(start, versions["last_at"].max().to_pydatetime())
     left, right = st.columns(2)
     with left:
-        st.markdown(f"**Rows by version**, a bar for {age_text(width_seconds)}")
+        st.markdown(f"**Rows by version**, one bar per {age_text(width_seconds)}")
         rows = tables.ask(queries.rows_over_time, versions=chosen, since=since, width_seconds=width_seconds)
         st.altair_chart(bars_over_time(rows, "version", version_colour(chosen), width_seconds=width_seconds))
     with right:
         if field is None:
-            st.info("This model's prediction holds neither a number nor a word that could be drawn.")
+            st.info("This model's predictions contain neither numbers nor strings to plot.")
         elif field.kind == "number":
             st.markdown(f"**{field.title}**: share of each version's rows")
             st.altair_chart(histogram_chart(tables.ask(queries.histogram, field, versions=chosen, since=since), chosen))
@@ -52,7 +52,7 @@ def show(config: PipelineConfig, window: Window) -> None:
             words = tables.ask(queries.words, field, versions=chosen, since=since, limit=SHOWN_WORDS)
             st.altair_chart(words_chart(words, chosen))
     if field is not None and field.kind == "number":
-        st.markdown(f"**{field.title} over time**: the median, and the band in which 80% lie")
+        st.markdown(f"**{field.title} over time**: the median, and the central 80%")
         spread = tables.ask(queries.spread_over_time, field, versions=chosen, since=since, width_seconds=width_seconds)
         st.altair_chart(spread_chart(spread, chosen))
 
@@ -62,7 +62,7 @@ def show_versions(versions: pd.DataFrame) -> None:
     columns = st.columns(4)
     columns[0].metric("Newest version", newest["version"])
     columns[1].metric("Rows", f"{versions['rows'].sum():,}")
-    columns[2].metric("Failed", f"{versions['failed'].sum():,}", help="Rows on which the model gave an error")
+    columns[2].metric("Failed", f"{versions['failed'].sum():,}", help="Rows for which the model raised an error")
     columns[3].metric("Versions", len(versions))
     st.dataframe(
         versions,

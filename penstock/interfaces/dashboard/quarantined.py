@@ -1,4 +1,4 @@
-"""View: what was rejected and why, with the lines themselves."""
+"""View: rejected rows and refused files with their reasons and raw text."""
 
 import pandas as pd
 import streamlit as st
@@ -17,7 +17,7 @@ SHOWN_LINES = 20
 
 def show(config: PipelineConfig, window: Window) -> None:
     tables = Tables(config=config, names=("quarantine",))
-    waiting = st.toggle("Only what no replay has taken up", help="jobs/replay_quarantine.py puts entries through again")
+    waiting = st.toggle("Only entries not yet replayed", help="jobs/replay_quarantine.py processes entries again")
     everything = Entries(since=window.since(just_now()), waiting=waiting)
     reasons = tables.ask(queries.reasons, of=everything, limit=SHOWN_REASONS)
     if reasons.empty:
@@ -29,9 +29,9 @@ def show(config: PipelineConfig, window: Window) -> None:
     entries = tables.ask(queries.newest, of=chosen, limit=SHOWN_ENTRIES)
     st.metric("Entries", f"{tables.ask(queries.count, of=chosen):,}")
     if entries.empty:
-        st.info("No entry meets all of these.")
+        st.info("No entry matches all filters.")
         return
-    st.caption(f"The newest first, {SHOWN_ENTRIES} at most.")
+    st.caption(f"Newest first, at most {SHOWN_ENTRIES}.")
     st.dataframe(
         entries,
         hide_index=True,
@@ -45,7 +45,7 @@ def show(config: PipelineConfig, window: Window) -> None:
 
 
 def filters(config: PipelineConfig, tables: Tables, of: Entries, reasons: pd.DataFrame) -> Entries:
-    """What the boxes say. They offer the files with the most entries, and what the window has of reasons and stages."""
+    """The selected filters. Choices are the files with the most entries, and the window's reasons and stages."""
     files = tables.ask(queries.files, of=of, limit=OFFERED_FILES)
     folder = config.source.path + "/"
     left, middle, right = st.columns([1, 2, 2])
@@ -62,11 +62,11 @@ def filters(config: PipelineConfig, tables: Tables, of: Entries, reasons: pd.Dat
 
 
 def show_lines(entries: pd.DataFrame) -> None:
-    """The first ones as text, below the header that they came under."""
+    """The first entries as text, below their header line."""
     lines = entries.loc[entries["raw"].notna(), ["header", "raw"]].head(SHOWN_LINES)
     if lines.empty:
         return
-    st.markdown(f"**The lines as they came**, {SHOWN_LINES} at most")
+    st.markdown(f"**Raw lines**, at most {SHOWN_LINES}")
     text = []
     for header, group in lines.groupby("header", sort=False, dropna=False):
         text += [*([header] if isinstance(header, str) else []), *group["raw"]]

@@ -1,4 +1,4 @@
-"""Questions to a pipeline's tables: each in its own DuckDB of bounded memory, and each failure as one sentence."""
+"""Queries a pipeline's tables: each query in its own DuckDB of bounded memory, each failure as one sentence."""
 
 import re
 import tempfile
@@ -20,7 +20,7 @@ MEMORY_LIMIT = "1GB"
 KEPT_SECONDS = 30
 KEPT_ANSWERS = 100
 SHOWN_CHARACTERS = 300
-#: What an S3 server answers: it names the key that was tried.
+#: The error body of an S3 server, which contains the access key.
 S3_ANSWER = re.compile(r"<\?xml.*|<Error>.*", re.DOTALL)
 S3_CODE = re.compile(r"<Code>(\w+)</Code>")
 TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -30,12 +30,12 @@ Answer = TypeVar("Answer")
 
 
 class MissingTableError(PenstockError):
-    """A table is not there, which is so before the first run."""
+    """A table does not exist, as before the first run."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """Some tables of a pipeline. An answer is kept for KEPT_SECONDS, for all who look."""
+    """Some tables of a pipeline. Results are cached for KEPT_SECONDS, across sessions."""
 
     config: PipelineConfig
     names: tuple[str, ...]
@@ -46,7 +46,7 @@ class Tables:
         *args: Asked.args,
         **parameters: Asked.kwargs,
     ) -> Answer:
-        """Raises MissingTableError, EnvironmentCheckError where a table can't be read."""
+        """Raises MissingTableError, EnvironmentCheckError if a table can't be read."""
 
         def answer() -> Answer:
             with connected(self.config, self.names) as connection:
@@ -58,16 +58,16 @@ class Tables:
 
 @st.cache_data(ttl=KEPT_SECONDS, max_entries=KEPT_ANSWERS, show_spinner="Reading the tables …")
 def kept(key: tuple[object, ...], _answer: Callable[[], Answer]) -> Answer:  # noqa: ARG001
-    """The key is what Streamlit tells answers apart by."""
+    """Cached by `key`."""
     return _answer()
 
 
 @contextmanager
 def connected(config: PipelineConfig, names: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB that knows these tables. What goes wrong with reading comes out as a PenstockError."""
+    """A DuckDB with these tables registered. Read errors are raised as PenstockError."""
     try:
         with connect_tables(config, names) as connection:
-            # What does not fit is put down in the system's folder for such files, not in the current one.
+            # Spill to the system's temporary folder, not to the current one.
             connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
             connection.execute("SET preserve_insertion_order = false")
             connection.execute("SET temp_directory = $folder", {"folder": tempfile.gettempdir()})
@@ -91,7 +91,7 @@ def refuse_missing(connection: duckdb.DuckDBPyConnection, config: PipelineConfig
 
 
 def reason(error: Exception) -> str:
-    """What the error says, in one line and without credentials."""
+    """The error message in one line, without credentials."""
     text = TERMINAL_COLOUR.sub("", str(error))
     code = S3_CODE.search(text)
     line = " ".join(S3_ANSWER.sub(code[1] if code else "", text).split())
@@ -99,6 +99,6 @@ def reason(error: Exception) -> str:
 
 
 def just_now() -> datetime:
-    """The time, in steps: questions about the same window have the same answer for as long as it is kept."""
+    """The time, rounded down, so that queries of the same window share a cached result."""
     seconds = datetime.now(UTC).timestamp()
     return datetime.fromtimestamp(seconds - seconds % KEPT_SECONDS, tz=UTC)

@@ -1,18 +1,18 @@
-"""The stretch of time that a page looks at, and how it is cut for a chart."""
+"""The time window of a page, and its buckets in charts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-#: Before anything that a table holds.
+#: Before any row of a table.
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-#: Widths that a person can read off an axis.
+#: Bucket widths that are readable on an axis.
 BUCKET_SECONDS = (60, 300, 900, 1800, 3600, 3 * 3600, 6 * 3600, 12 * 3600, 86400, 7 * 86400, 28 * 86400, 364 * 86400)
 BUCKETS = 60
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """A stretch that ends now; without a length it is all there is."""
+    """A period that ends now; without a length it is unbounded."""
 
     title: str
     length: timedelta | None = None
@@ -36,6 +36,6 @@ def window_of(title: str) -> Window:
 
 
 def bucket_seconds(start: datetime, end: datetime) -> int:
-    """The least readable width that cuts the time between the two into no more than about BUCKETS parts."""
+    """The smallest readable width that gives at most about BUCKETS buckets between the two."""
     wanted = (end - start).total_seconds() / BUCKETS
     return next((width for width in BUCKET_SECONDS if width >= wanted), BUCKET_SECONDS[-1])

@@ -1,4 +1,4 @@
-"""The demo's second part: US macro data, forecast quarter by quarter, beside what came true."""
+"""The demo's second part: US macro data, forecast quarter by quarter, with the actual values."""
 
 from pathlib import Path
 
@@ -13,12 +13,12 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.demo.wine import as_csv, drop_files
 from penstock.storage.files import Storage
 
-#: The model sees the quarters up to here, and forecasts the later ones.
+#: The model is fitted on the quarters up to here, and forecasts the later ones.
 LAST_FITTED = "2005-10-01"
 SERIES_ID = "usa"
 SHOWN_VARIABLE = "realgdp"
 CHART_QUARTERS = 24
-#: Where the demo's own files go, wherever the tables are.
+#: The folder of the demo's own files, even if the tables are on S3.
 LOCAL = Path("warehouse")
 
 
@@ -31,7 +31,7 @@ def macro_history(variables: tuple[str, ...]) -> pd.DataFrame:
 
 
 def write_history(config: PipelineConfig) -> Path:
-    """All quarters as one CSV file for fit_var, which is told where to stop; returns its path."""
+    """All quarters as one CSV file for fit_var, which is run with --until; returns its path."""
     path = LOCAL / config.pipeline / "history" / "usa.csv"
     path.parent.mkdir(parents=True, exist_ok=True)
     macro_history(config.the_series.variables).to_csv(path, index=False, date_format="%Y-%m-%d")
@@ -39,7 +39,7 @@ def write_history(config: PipelineConfig) -> Path:
 
 
 def drop_macro_files(storage: Storage, config: PipelineConfig, *, stamp: str) -> list[str]:
-    """One CSV file for each year after LAST_FITTED, and before them one with the quarters that the lags begin with."""
+    """One CSV file for each year after LAST_FITTED, and before them one with the quarters for the first lags."""
     history = macro_history(config.the_series.variables)
     is_later = history["ds"] > LAST_FITTED
     parts = {"start": history[~is_later].tail(config.the_series.keep_lags)}
@@ -61,7 +61,7 @@ def forecasts_beside_truth(spark: SparkSession, config: PipelineConfig) -> pd.Da
 
 
 def show_macro_results(spark: SparkSession, config: PipelineConfig) -> str:
-    """What a person wants to see of the forecasts, as text; draws the charts."""
+    """A summary of the forecasts as text; draws the charts."""
     frame = forecasts_beside_truth(spark, config)
     observations = spark.read.format("delta").load(config.table_path("observations"))
     outcomes = observations.groupBy(F.coalesce("error", F.lit("forecast made"))).count().collect()
@@ -77,19 +77,19 @@ def show_macro_results(spark: SparkSession, config: PipelineConfig) -> str:
             "Observations (all runs of this demo together): "
             + ", ".join(f"{count} {what}" for what, count in sorted(outcomes)),
             "",
-            f"{SHOWN_VARIABLE} as forecast from {LAST_FITTED}, in billions of 2005 dollars, beside what came true:",
+            f"{SHOWN_VARIABLE} as forecast from {LAST_FITTED}, in billions of 2005 dollars, with the actual values:",
             shown.to_string(index=False),
             "",
-            f"Over all cutoffs and variables {inside.mean():.0%} of {len(known)} truths lay in their {level:.0%} "
-            "intervals (2008 and 2009 were not like the years before).",
+            f"Over all cutoffs and variables {inside.mean():.0%} of {len(known)} actual values are within their "
+            f"{level:.0%} intervals (2008 and 2009 were not like the years before).",
             "Fan charts: " + ", ".join(str(chart) for chart in charts),
-            f"The tables lie in {config.tables.root}: forecasts, observations, lags, quarantine, batches.",
+            f"The tables are in {config.tables.root}: forecasts, observations, lags, quarantine, batches.",
         ]
     )
 
 
 def draw_charts(frame: pd.DataFrame, config: PipelineConfig) -> list[Path]:
-    """A PNG for each variable: the years before the first cutoff, the forecasts from it, and what came true."""
+    """A PNG for each variable: the years before the first cutoff, the forecasts from it, and the actual values."""
     folder = LOCAL / config.pipeline / "charts"
     folder.mkdir(parents=True, exist_ok=True)
     history = macro_history(config.the_series.variables)
@@ -116,7 +116,7 @@ def draw_fan(history: pd.DataFrame, fan: pd.DataFrame, file: Path, *, level: flo
     axes.fill_between(dates, lines["lower"], lines["upper"], color="#3b6ea5", alpha=0.25, label=f"{level:.0%} interval")
     axes.plot(dates, lines["forecast"], color="#3b6ea5", label="forecast")
     axes.plot(before["ds"], before[variable], color="black", label="known")
-    axes.plot(after["ds"], after[variable], color="black", linestyle="--", label="came true")
+    axes.plot(after["ds"], after[variable], color="black", linestyle="--", label="actual")
     axes.set(title=f"{variable}, forecast from {LAST_FITTED}", ylabel="billions of 2005 dollars")
     axes.legend(loc="upper left", frameon=False)
     figure.savefig(file, dpi=100)

@@ -1,4 +1,4 @@
-"""The demo: wine files dropped into an inbox, among them bad ones, and what comes of them."""
+"""The demo's first part: wine files in an inbox, some of them invalid, and the results."""
 
 import logging
 import os
@@ -28,10 +28,10 @@ log = logging.getLogger(__name__)
 
 
 def drop_wine_files(storage: Storage, inbox: str, data: Path, *, stamp: str) -> list[str]:
-    """Put the rows that the model has not seen into `inbox` as CSV and Parquet files; returns their names.
+    """Write the rows that the model has not seen to `inbox` as CSV and Parquet files; returns their names.
 
-    One CSV has its header in another order. Three files are bad: one lacks a column, one is cut off, and one has
-    rows that break the contract.
+    One CSV has its columns in another order. Three files are invalid: one lacks a column, one is truncated, and one
+    has rows that violate the contract.
     """
     rows = pd.read_csv(data).iloc[TRAINING_ROWS:].drop(columns="quality")
     parts = [rows.iloc[number::FILES] for number in range(FILES)]
@@ -50,7 +50,7 @@ def drop_wine_files(storage: Storage, inbox: str, data: Path, *, stamp: str) -> 
 
 
 def drop_files(storage: Storage, inbox: str, files: Mapping[str, bytes]) -> list[str]:
-    """Put each file into `inbox`, whole at one moment; returns their names."""
+    """Create each file in `inbox` atomically; returns their names."""
     for name, content in files.items():
         storage.create(f"{inbox}/{name}", content)
     return list(files)
@@ -66,7 +66,7 @@ def as_parquet(frame: pd.DataFrame) -> bytes:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoJobs:
-    """Starts jobs as a person would, their lines shown, the JVM's own greetings kept in logs/demo.log.
+    """Runs jobs as a user would, showing their output; the JVM's own output goes to logs/demo.log.
 
     overlays: config files laid over the pipeline's. master: the cluster to submit to; None runs Spark here.
     """
@@ -91,7 +91,7 @@ class DemoJobs:
         command = [*program, *files, *options]
         Path("logs").mkdir(exist_ok=True)
         environment = os.environ | {"PYSPARK_PYTHON": sys.executable}
-        environment.pop("SPARK_HOME", None)  # another Spark than this one, which has the jars
+        environment.pop("SPARK_HOME", None)  # another Spark would lack the jars
         with Path("logs/demo.log").open("ab") as noise:
             code = subprocess.run(command, check=False, stderr=noise, env=environment).returncode
         if code:
@@ -99,7 +99,7 @@ class DemoJobs:
 
 
 def show_results(spark: SparkSession, config: PipelineConfig, *, since: float) -> str:
-    """What a person wants to see of the batches that finished after `since` (seconds since 1970), as text."""
+    """A summary of the batches that finished after `since` (seconds since 1970), as text."""
     tables = {name: spark.read.format("delta").load(config.table_path(name)) for name in ("batches", "predictions")}
     recent = tables["batches"].where(tables["batches"].finished_at.cast("double") > since)
     total = recent.selectExpr("sum(rows_in)", "sum(accepted)", "sum(failed)", "sum(quarantined)", "sum(files_refused)")
@@ -123,7 +123,7 @@ def show_results(spark: SparkSession, config: PipelineConfig, *, since: float) -
             shown.to_string(index=False, float_format="{:.3f}".format),
             "",
             f"On the hold-out wines: MAE {metrics['holdout_mae']:.3f}, RMSE {metrics['holdout_rmse']:.3f}.",
-            f"The tables lie in {config.tables.root}: predictions, quarantine, batches.",
+            f"The tables are in {config.tables.root}: predictions, quarantine, batches.",
         ]
     )
 

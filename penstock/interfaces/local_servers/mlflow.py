@@ -1,4 +1,4 @@
-"""An MLflow tracking server on 127.0.0.1 whose artifacts lie on the S3 server."""
+"""An MLflow tracking server on 127.0.0.1 with its artifacts on the S3 server."""
 
 import importlib.metadata
 import os
@@ -25,7 +25,7 @@ READY_SECONDS = 180.0
 
 @dataclass(frozen=True, kw_only=True)
 class MlflowServer:
-    """A server that answered. started_now: it was not running before."""
+    """A running server. started_now: it was not running before."""
 
     process: ServerProcess
     uri: str
@@ -59,7 +59,7 @@ def start_mlflow(
                     MLFLOW_BACKEND_STORE_URI=database or own_database,
                     MLFLOW_ARTIFACTS_DESTINATION=f"s3://{s3.bucket}/mlflow",
                     MLFLOW_SERVE_ARTIFACTS="true",
-                    # One process answers a pipeline easily; each more takes some 300 MB.
+                    # One process is enough for a pipeline; each further one takes about 300 MB.
                     MLFLOW_WORKERS="1",
                     # Eight processes for features (scheduled scorers, traces) that nothing here uses.
                     MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false",
@@ -77,7 +77,7 @@ def start_mlflow(
 
 
 def check_driver(database: str) -> None:
-    """The server's own error comes after half a minute, and is a long one. The URL is never told: it has a password."""
+    """Fail early: the server reports it after half a minute. The URL is never shown: it contains a password."""
     try:
         make_url(database).get_dialect().import_dbapi()
     except ModuleNotFoundError as error:
@@ -99,7 +99,7 @@ def running_mlflow(state: Path) -> MlflowServer | None:
 
 
 def problem_of(server: MlflowServer) -> str:
-    """'' once it is healthy and of the version of this environment, which the clients will have."""
+    """'' once it is healthy and has the MLflow version of this environment, as the clients have."""
     _, problem = get(f"{server.uri}/health")
     if problem:
         return problem
@@ -111,9 +111,9 @@ def problem_of(server: MlflowServer) -> str:
 
 
 def without_proxy() -> dict[str, str]:
-    """NO_PROXY with this machine added: requests and boto3 would ask a proxy for 127.0.0.1 otherwise.
+    """NO_PROXY with this machine added: otherwise requests and boto3 would use a proxy for 127.0.0.1.
 
-    Under both names: some read the one, some the other, and where both are set, most believe the lower case.
+    Both spellings are set: some clients read one, some the other, and most prefer the lower case.
     """
     present = [os.environ.get(name, "").split(",") for name in ("no_proxy", "NO_PROXY")]
     exceptions = ",".join(dict.fromkeys([*filter(None, chain(*present)), LOOPBACK, "localhost"]))

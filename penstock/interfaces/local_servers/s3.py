@@ -31,7 +31,7 @@ class Credentials:
 
 @dataclass(frozen=True, kw_only=True)
 class S3Server:
-    """A server that answered. environment() is what a client (boto3, Spark, MLflow) needs.
+    """A running server. environment(): for clients (boto3, Spark, MLflow).
 
     started_now: it was not running before.
     """
@@ -44,7 +44,7 @@ class S3Server:
     started_now: bool = False
 
     def client(self) -> Any:
-        """A boto3 client that asks this server only: no profile, no proxy, and no patience beyond a second try."""
+        """A boto3 client of this server only: no profile, no proxy, and a single retry."""
         return boto3.session.Session().client(
             "s3",
             endpoint_url=self.endpoint,
@@ -98,7 +98,7 @@ def start_s3(state: Path, *, port: int = PORT, binary: Path = BINARY, seconds: f
                     str(sidecar.resolve()),
                     str(data.resolve()),
                 ],
-                # Not as options: a command line is shown to everyone on the machine.
+                # Not as options: command lines are visible to all users of the machine.
                 environment=clean_environment(
                     ROOT_ACCESS_KEY_ID=credentials.access_key, ROOT_SECRET_ACCESS_KEY=credentials.secret_key
                 ),
@@ -121,7 +121,7 @@ def running_s3(state: Path) -> S3Server | None:
 
 
 def problem_of(server: S3Server) -> str:
-    """'' once an authenticated client sees the bucket, which is made where it is missing."""
+    """'' once an authenticated client sees the bucket, which is created if missing."""
     try:
         client = server.client()
         buckets = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
@@ -133,7 +133,7 @@ def problem_of(server: S3Server) -> str:
 
 
 def credentials_of(state: Path) -> Credentials:
-    """Made once, then kept with the data: what was written under them stays reachable."""
+    """Created once and stored with the data, which stays readable with them."""
     path = state / "credentials.json"
     try:
         return Credentials(**json.loads(path.read_bytes()))

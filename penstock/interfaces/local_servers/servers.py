@@ -1,4 +1,4 @@
-"""The servers of a demo or a test: S3, MLflow, a Spark cluster, SQL over tables; real processes on 127.0.0.1.
+"""The servers of a demo or test: S3, MLflow, a Spark cluster, SQL over tables; processes on 127.0.0.1.
 
     s3 = start_s3(state)
     mlflow = start_mlflow(state, s3=s3)
@@ -7,7 +7,7 @@
     ... s3.environment(), s3.client(), mlflow.uri, cluster.url, cluster.workers[0].pids(), mlflow.stop()
     stop_all(state)
 
-`state` is a folder: data, logs, records of processes, credentials (mode 0600). What runs there is not started again.
+`state` is a folder: data, logs, process records, credentials (mode 0600). A running server is not started again.
 """
 
 import os
@@ -72,28 +72,30 @@ def start(
     """
     if "s3" in names:
         s3 = start_s3(state, port=ports["s3_port"])
-        yield f"s3 {told(s3.started_now)} at {s3.endpoint}, bucket {s3.bucket}"
+        yield f"s3 {ready_text(s3.started_now)} at {s3.endpoint}, bucket {s3.bucket}"
     if "mlflow" in names:
         found = running_s3(state)
         if found is None:
             raise ServerError("mlflow: keeps its artifacts on the S3 server, which does not run; start it: make s3-up")
         database = os.environ.get(DATABASE_VARIABLE, "")
         mlflow = start_mlflow(state, s3=found, port=ports["mlflow_port"], database=database)
-        yield f"mlflow {told(mlflow.started_now)} at {mlflow.uri}"
+        yield f"mlflow {ready_text(mlflow.started_now)} at {mlflow.uri}"
     if "cluster" in names:
         cluster = start_cluster(state, port=ports["master_port"], ui_port=ports["master_ui_port"])
-        yield f"cluster {told(cluster.started_now)} at {cluster.url}, {len(cluster.workers)} workers, {cluster.ui}"
+        ready = ready_text(cluster.started_now)
+        yield f"cluster {ready} at {cluster.url}, {len(cluster.workers)} workers, {cluster.ui}"
     if "thrift" in names:
         thrift = start_thrift(state, conf=conf, overlays=overlays, port=ports["thrift_port"])
-        yield f"thrift {told(thrift.started_now)} at {thrift.url}, its password is in {thrift.password_file}"
+        ready = ready_text(thrift.started_now)
+        yield f"thrift {ready} at {thrift.url}, its password is in {thrift.password_file}"
 
 
-def told(started_now: bool) -> str:
+def ready_text(started_now: bool) -> str:
     return "is ready" if started_now else "is running already"
 
 
 def environment(state: Path) -> Mapping[str, str]:
-    """What a person's shell needs to use what runs. Raises ServerError where nothing does."""
+    """Environment variables for clients of the running servers. Raises ServerError if none is running."""
     finders = (running_s3, running_mlflow, running_cluster, running_thrift)
     running = [found for find in finders if (found := find(state))]
     if not running:
@@ -102,14 +104,14 @@ def environment(state: Path) -> Mapping[str, str]:
     for server in running:
         merged |= server.environment()
     if "AWS_ENDPOINT_URL" in merged:
-        # Of the two the clients believe this one, which the shell may have for another server.
+        # Clients prefer this variable, which the shell may have set for another server.
         merged["AWS_ENDPOINT_URL_S3"] = merged["AWS_ENDPOINT_URL"]
     return merged
 
 
 def exports(state: Path) -> str:
-    """environment() as a shell reads it, without what leads to other credentials or to another Spark, whose jars and
-    version are not those of the cluster."""
+    """environment() as shell commands, which also unset variables that select other credentials or another Spark, with
+    other jars and another version than the cluster's."""
     given = environment(state)
     misleading = [*(OTHER_CREDENTIALS if "AWS_ACCESS_KEY_ID" in given else ()), OTHER_SPARK]
     exported = [f"export {name}={shlex.quote(value)}" for name, value in given.items()]
@@ -132,7 +134,7 @@ def status(state: Path) -> list[str]:
 
 
 def stop_all(state: Path) -> list[str]:
-    """End what was started below `state`, and what it left behind after a crash; the names of what lived."""
+    """Stop all servers below `state`, and processes left by a crash; returns the names of those that were running."""
     if not state.exists():
         return []
     with locked(state):
@@ -140,6 +142,6 @@ def stop_all(state: Path) -> list[str]:
 
 
 def recorded(state: Path) -> list[ServerProcess]:
-    """What uses another stands before it, so that none looks for one that is gone."""
+    """Dependent servers come first, so that none is stopped after a server it uses."""
     names = ["thrift", *sorted(path.name for path in state.glob("worker-*")), "master", "mlflow", "s3"]
     return [ServerProcess(folder=state / name) for name in names if (state / name).exists()]

@@ -1,4 +1,4 @@
-"""A Spark standalone cluster on 127.0.0.1: a master and some workers, from the pyspark of this environment."""
+"""A Spark standalone cluster on 127.0.0.1: a master and workers, of this environment's pyspark."""
 
 import json
 import sys
@@ -20,7 +20,7 @@ READY_SECONDS = 120.0
 
 @dataclass(frozen=True, kw_only=True)
 class Cluster:
-    """A cluster whose workers the master counted. started_now: some of it was not running before."""
+    """A cluster whose workers have registered with the master. started_now: some of it was not running before."""
 
     master: ServerProcess
     workers: tuple[ServerProcess, ...]
@@ -29,19 +29,19 @@ class Cluster:
     started_now: bool = False
 
     def alive_workers(self) -> int:
-        """How many the master counts as alive; 0 where it does not answer."""
+        """The number of alive workers by the master; 0 if it does not respond."""
         return len(alive_ports(self))
 
     def environment(self) -> dict[str, str]:
         return {
             "PENSTOCK_MASTER": self.url,
-            # A driver that gives the workers another address of this machine than theirs is never called back.
+            # The workers can't connect back to a driver that advertises another address of this machine.
             "SPARK_LOCAL_IP": LOOPBACK,
             "PYSPARK_PYTHON": sys.executable,
         }
 
     def stop(self) -> bool:
-        # Workers first: they would spend their end on looking for the master.
+        # Workers first: otherwise they try to reconnect to the master while shutting down.
         stopped = [process.stop() for process in (*self.workers, self.master)]
         return any(stopped)
 
@@ -56,12 +56,12 @@ def start_cluster(
     memory: str = MEMORY,
     seconds: float = READY_SECONDS,
 ) -> Cluster:
-    """Start what does not run of it below `state`, a killed worker too. Raises ServerError."""
+    """Start the processes below `state` that are not running, killed workers included. Raises ServerError."""
     with locked(state):
         cluster = cluster_at(state, port=port, ui_port=ui_port, workers=workers)
         new: list[ServerProcess] = []
         try:
-            # Workers need no master to start, and starting them beside it saves half of the time.
+            # Workers can start without a master, and starting both concurrently saves half of the time.
             for process, program in programs(cluster, port, ui_port, cores, memory):
                 if process.start(program):
                     new.append(process)
@@ -127,15 +127,15 @@ def spark_home() -> Path:
 
 
 def daemon_environment(process: ServerProcess) -> dict[str, str]:
-    """Credentials are not in it: executors have those of the driver, with its Hadoop settings."""
+    """Without credentials: executors get those of the driver, with its Hadoop settings."""
     folder = process.folder.resolve()
     return clean_environment(
         SPARK_HOME=str(spark_home()),
-        # Without it the pages of master and workers are open to the network.
+        # Otherwise the web UIs of master and workers listen on all interfaces.
         SPARK_LOCAL_IP=LOOPBACK,
         SPARK_LOCAL_DIRS=str(folder / "local"),
         SPARK_DAEMON_MEMORY="512m",
-        # The daemons only pass messages: what the second compiler gains they never earn back.
+        # The daemons only pass messages: C2 compilation does not pay off.
         SPARK_DAEMON_JAVA_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         # A third port of the master, on by default: anyone who reaches it may submit programs.
         SPARK_MASTER_OPTS="-Dspark.master.rest.enabled=false",
@@ -145,14 +145,14 @@ def daemon_environment(process: ServerProcess) -> dict[str, str]:
 
 
 def problem_of(cluster: Cluster, worker: ServerProcess) -> str:
-    """'' once the master counts this very worker as alive; one that was killed may be on its list for a moment."""
+    """'' once the master lists this very worker as alive; a killed one may stay listed for a moment."""
     alive = alive_ports(cluster)
     own = {listener.port for listener in listeners_of(worker.pids())}
     return "" if own & alive else f"the master at {cluster.url} counts {len(alive)} workers, not yet this one"
 
 
 def alive_ports(cluster: Cluster) -> set[int]:
-    """The ports of the workers that the master counts as alive; empty where it does not answer."""
+    """The ports of the workers that the master lists as alive; empty if it does not respond."""
     page, _ = get(f"{cluster.ui}/json/")
     workers = json.loads(page)["workers"] if page else []
     return {int(worker["port"]) for worker in workers if worker["state"] == "ALIVE"}

@@ -19,19 +19,19 @@ from penstock.tcp_ports import LOOPBACK
 
 PORT = 10000
 PORT_VARIABLE = "PENSTOCK_THRIFT_PORT"
-#: The user that is there from the first start; its password is in a file beside the users'.
+#: The user created at the first start; its password is in a file beside that of the users.
 USER = "penstock"
 USERS_FILE = Path("thrift") / "users"
 JOB = Path(__file__).parents[3] / "jobs" / "serve_sql.py"
 READY_SECONDS = 300.0
 ANSWER_SECONDS = 120.0
-#: What configs and S3 need of a person's shell; the server reads as this person.
+#: Variables passed on from the user's shell for configs and S3; the server reads as this user.
 PASSED_ON = ("AWS_", "MLFLOW_", "PENSTOCK_")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThriftServer:
-    """A server that answered a query. environment() is what a client needs. started_now: it was not running before."""
+    """A running server. environment(): for clients. started_now: it was not running before."""
 
     process: ServerProcess
     started_now: bool = False
@@ -61,7 +61,7 @@ class ThriftServer:
         }
 
     def beeline(self, *options: str) -> list[str]:
-        """The command of beeline as the user that is always there; the password is not in it."""
+        """The beeline command for the built-in user, without the password."""
         login = ("-u", self.url, "-n", USER, "-w", str(self.password_file.resolve()))
         return [str(spark_home() / "bin" / "beeline"), *login, *options]
 
@@ -89,7 +89,7 @@ def start_thrift(
         ensure_user(server)
         files = [("--conf", path) for path in conf] + [("--overlay", path) for path in overlays]
         options = [text for flag, path in files for text in (flag, str(path))]
-        # It runs in a folder of its own, where the configs' relative paths would lead elsewhere.
+        # The server runs in its own folder, where relative paths of the configs would resolve differently.
         places = ("--directory", str(Path.cwd()), "--users", str(server.users.resolve()), "--port", str(port))
         program = Program(
             command=[sys.executable, str(JOB), *options, *places],
@@ -109,7 +109,7 @@ def running_thrift(state: Path) -> ThriftServer | None:
 
 
 def ensure_user(server: ThriftServer) -> None:
-    """Made at the first start, and kept: what clients have stored stays right."""
+    """Created at the first start and kept, so that passwords stored by clients stay valid."""
     server.process.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if not server.password_file.exists() or not has_user(server.users, USER):
         password = secrets.token_urlsafe(24)
@@ -129,12 +129,14 @@ def environment_for(process: ServerProcess) -> dict[str, str]:
 
 
 def problem_of(server: ThriftServer) -> str:
-    """'' once a client that has logged in gets an answer."""
+    """'' once an authenticated client gets a query result."""
     command = server.beeline("--silent=true", "-e", "SELECT 'it ' || 'answers'")
     try:
-        told = subprocess.run(
+        result = subprocess.run(
             command, env=clean_environment(), capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
         )
     except subprocess.TimeoutExpired:
         return f"beeline had no answer within {ANSWER_SECONDS:g} s"
-    return "" if "it answers" in told.stdout else f"beeline: {(told.stderr.strip() or 'no answer').splitlines()[-1]}"
+    if "it answers" in result.stdout:
+        return ""
+    return f"beeline: {(result.stderr.strip() or 'no answer').splitlines()[-1]}"

@@ -1,1 +1,1 @@
-"""The REST service: pipelines' models behind HTTP, with the contract and the numbers of stream and backfill."""
+"""The REST service: pipelines' models over HTTP, with the same contract and predictions as stream and backfill."""

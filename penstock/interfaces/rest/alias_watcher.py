@@ -1,4 +1,4 @@
-"""Keeps the models of a service as the registry has them, in a thread of its own."""
+"""Polls the registry in a background thread and loads new versions of a service's models."""
 
 import logging
 import threading
@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from penstock.errors import PenstockError
 from penstock.interfaces.rest.served import Served
 
-#: How long a moved alias may go unseen.
+#: The polling interval, by which a moved alias is noticed.
 RENEW_SECONDS = 3.0
 log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
-class Keeper:
+class AliasWatcher:
     """on_loaded: called once for each model, when its first version is loaded."""
 
     models: Iterable[Served]
@@ -25,7 +25,7 @@ class Keeper:
     _thread: threading.Thread | None = None
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self.run, name="keeper", daemon=True)
+        self._thread = threading.Thread(target=self.run, name="alias-watcher", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
@@ -43,7 +43,7 @@ class Keeper:
         except PenstockError as error:
             log.warning("%s: %s", served.name, error)
         except Exception:
-            # The thread must live on: without it no alias would ever move again.
+            # The thread must survive any error: without it no alias would be resolved again.
             log.exception("%s could not be renewed", served.name)
         if served.loaded is not None and served.name not in self._published:
             self._published.add(served.name)

@@ -6,38 +6,38 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from penstock.interfaces.rest.alias_watcher import RENEW_SECONDS, Keeper
+from penstock.interfaces.rest.alias_watcher import RENEW_SECONDS, AliasWatcher
 from penstock.interfaces.rest.body_limit import LimitedBody
-from penstock.interfaces.rest.error_responses import add_error_answers
+from penstock.interfaces.rest.error_responses import add_error_handlers
 from penstock.interfaces.rest.metrics import MeasuredApp, Metrics
 from penstock.interfaces.rest.routes import add_health, add_models, add_predict
 from penstock.interfaces.rest.served import Served
 
 
 def create_app(models: dict[str, Served], *, renew_seconds: float = RENEW_SECONDS) -> FastAPI:
-    """A model's path for predictions appears when its first version is loaded, after the start."""
+    """A model's predict route is added once its first version is loaded, after the start."""
     metrics = Metrics(models)
 
     @asynccontextmanager
-    async def keeping(app: FastAPI) -> AsyncIterator[None]:
-        keeper = Keeper(
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        watcher = AliasWatcher(
             models=models.values(),
             on_loaded=lambda served: add_predict(app, served, metrics),
             renew_seconds=renew_seconds,
         )
-        keeper.start()
+        watcher.start()
         yield
-        keeper.stop()
+        watcher.stop()
 
     app = FastAPI(
         title="Penstock",
         version=installed_version(),
-        description="Predictions of registered models, with the contract and the numbers of the stream.",
-        lifespan=keeping,
+        description="Predictions of registered models, with the same contract and results as the stream.",
+        lifespan=lifespan,
     )
     app.add_middleware(LimitedBody)
     app.add_middleware(MeasuredApp, metrics=metrics)
-    add_error_answers(app, models)
+    add_error_handlers(app, models)
     add_models(app, models)
     add_health(app, models, metrics)
     return app

@@ -1,4 +1,4 @@
-"""Keeps a request's body from filling the memory, before anything looks at it."""
+"""Limits the size of request bodies before they are parsed."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ REQUEST = "http.request"
 
 @dataclass(frozen=True)
 class LimitedBody:
-    """ASGI middleware: answers with 413 where a body says that it is too long, or proves to be."""
+    """ASGI middleware: responds with 413 if the Content-Length or the received body exceeds the limit."""
 
     app: ASGIApp
 

@@ -1,4 +1,4 @@
-"""What /models tells about a model."""
+"""The response bodies of /models."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -7,8 +7,8 @@ from penstock.udfs.scoring.outputs import ModelColumn
 
 
 class ModelSummary(BaseModel):
-    """alias: null where the config pins a version. version: null until one is loaded. problem: why the version that
-    the registry names now is not the one that answers."""
+    """alias: null if the config pins a version. version: null until one is loaded. problem: why the version that
+    the registry names now is not the one in use."""
 
     model_config = ConfigDict(protected_namespaces=())
     name: str
@@ -20,7 +20,7 @@ class ModelSummary(BaseModel):
 
 
 class FieldDescription(BaseModel):
-    """source: the key in a request's rows. model: the input of the model that it feeds, if it has such."""
+    """source: the key in a request's rows. model: the model input that it provides, if any."""
 
     model_config = ConfigDict(protected_namespaces=())
     source: str
@@ -38,7 +38,7 @@ class RuleDescription(BaseModel):
     sql: str
 
 
-class PortDescription(BaseModel):
+class ColumnDescription(BaseModel):
     name: str
     type: str
     required: bool
@@ -47,8 +47,8 @@ class PortDescription(BaseModel):
 class ModelDescription(ModelSummary):
     """inputs, outputs: of the loaded version's signature; none until one is loaded."""
 
-    inputs: list[PortDescription]
-    outputs: list[PortDescription]
+    inputs: list[ColumnDescription]
+    outputs: list[ColumnDescription]
     fields: list[FieldDescription]
     rules: list[RuleDescription]
 
@@ -73,8 +73,8 @@ def description(served: Served) -> ModelDescription:
     loaded = served.loaded
     return ModelDescription(
         **summary(served).model_dump(),
-        inputs=[port_description(column) for column in loaded.inputs] if loaded else [],
-        outputs=[port_description(column) for column in loaded.outputs] if loaded else [],
+        inputs=[column_description(column) for column in loaded.inputs] if loaded else [],
+        outputs=[column_description(column) for column in loaded.outputs] if loaded else [],
         fields=[
             FieldDescription(
                 source=field.source,
@@ -90,5 +90,5 @@ def description(served: Served) -> ModelDescription:
     )
 
 
-def port_description(column: ModelColumn) -> PortDescription:
-    return PortDescription(name=column.name, type=column.type.name, required=column.required)
+def column_description(column: ModelColumn) -> ColumnDescription:
+    return ColumnDescription(name=column.name, type=column.type.name, required=column.required)

@@ -1,4 +1,4 @@
-"""Every failed request gets {"error": "..."}: a sentence with what was found, expected and to be done."""
+"""Responses to failed requests: {"error": "..."}, a sentence with what was found, what was expected, what to do."""
 
 import json
 import logging
@@ -16,36 +16,36 @@ from penstock.interfaces.rest.served import Served
 from penstock.redaction import without_credentials
 from penstock.spark.errors import SPARK_ERRORS
 
-#: So much JSON holds MAX_ROWS rows of a wide contract.
+#: Enough for MAX_ROWS rows of a wide contract.
 MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_SHOWN = 5
 INTERNAL = 500
 TOO_LARGE = 413
-#: What pydantic calls the types that a value may have.
+#: JSON terms for pydantic's type names.
 JSON_NAMES = {"float": "a number", "int": "a number", "str": "a text", "bool": "true or false"}
 log = logging.getLogger(__name__)
 
 
 def json_response(content: Any, *, status: int = 200) -> Response:
-    """In ASCII: what came in may be no valid text."""
+    """ASCII-only, since echoed input may contain unpaired surrogates."""
     body = json.dumps(content, allow_nan=False, separators=(",", ":"))
     return Response(body, status_code=status, media_type="application/json")
 
 
-def add_error_answers(app: FastAPI, models: dict[str, Served]) -> None:
-    def known(_: Request, error: Exception) -> Response:
+def add_error_handlers(app: FastAPI, models: dict[str, Served]) -> None:
+    def handle_known(_: Request, error: Exception) -> Response:
         status = status_of(error) if isinstance(error, PenstockError) else INTERNAL
         return json_response({"error": without_credentials(str(error))}, status=status)
 
-    def unforeseen(_: Request, error: Exception) -> Response:
+    def handle_unexpected(_: Request, error: Exception) -> Response:
         log.error("a request failed", exc_info=error)
         return json_response({"error": "the service could not answer; its log says why"}, status=INTERNAL)
 
-    def malformed(_: Request, error: Exception) -> Response:
+    def handle_malformed(_: Request, error: Exception) -> Response:
         details = error.errors() if isinstance(error, RequestValidationError) else []
         return json_response({"error": "; ".join(sentences(details))}, status=422)
 
-    def no_route(request: Request, error: Exception) -> Response:
+    def handle_http_error(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else INTERNAL
         detail = str(error.detail) if isinstance(error, HTTPException) else str(error)
         if status == 404:
@@ -59,15 +59,15 @@ def add_error_answers(app: FastAPI, models: dict[str, Served]) -> None:
         response.headers.update(getattr(error, "headers", None) or {})
         return response
 
-    app.add_exception_handler(PenstockError, known)
+    app.add_exception_handler(PenstockError, handle_known)
     for kind in (*SPARK_ERRORS, Exception):
-        app.add_exception_handler(kind, unforeseen)
-    app.add_exception_handler(RequestValidationError, malformed)
-    app.add_exception_handler(HTTPException, no_route)
+        app.add_exception_handler(kind, handle_unexpected)
+    app.add_exception_handler(RequestValidationError, handle_malformed)
+    app.add_exception_handler(HTTPException, handle_http_error)
 
 
 def missing(path: str, models: dict[str, Served]) -> str:
-    """Why there is nothing at `path`."""
+    """The error message for an unknown path."""
     for served in models.values():
         if path == served.predict_path:
             problem = served.versions.default.problem or "it will be in a moment"
@@ -87,7 +87,7 @@ def unknown_model(name: str, models: dict[str, Served]) -> str:
 
 
 def sentences(details: Sequence[Any]) -> list[str]:
-    """One for each place, with no value: it may be a secret. At most MAX_SHOWN."""
+    """One for each location, without the value, which may be a secret. At most MAX_SHOWN."""
     expected: dict[str, list[str]] = {}
     for detail in details:
         where, what = place_and_problem(detail)

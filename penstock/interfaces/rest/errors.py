@@ -1,4 +1,4 @@
-"""What goes wrong with a request, and the HTTP status that says so."""
+"""Errors of requests and their HTTP status."""
 
 from penstock.errors import ModelRefusedError, PenstockError, RegistryUnavailableError, StorageError
 

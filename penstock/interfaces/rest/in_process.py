@@ -1,4 +1,4 @@
-"""A model version in this process, behind the same guard as in the executors' Python workers."""
+"""A model version loaded in this process, behind the same guard as in the executors' Python workers."""
 
 import threading
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from penstock.models.scoring import guard_signature
 from penstock.udfs.scoring.guarded import score_rows
 from penstock.udfs.scoring.model_cache import GuardedModel
 
-#: How a model's input travels to it; the same as from Spark to a Python worker.
+#: Arrow types of model inputs, as between Spark and a Python worker.
 ARROW_TYPES: dict[MlflowType, Any] = {
     MlflowType.double: pa.float64(),
     MlflowType.float: pa.float32(),
@@ -30,7 +30,7 @@ ARROW_TYPES: dict[MlflowType, Any] = {
 
 @dataclass(frozen=True)
 class Guard:
-    """What udfs/scoring/guard.py is in a worker."""
+    """The counterpart of udfs/scoring/guard.py in a worker."""
 
     model: GuardedModel
 
@@ -40,14 +40,14 @@ class Guard:
 
 @dataclass(frozen=True)
 class InProcessModel:
-    """One call at a time: in a worker, too, a model never meets two threads."""
+    """Serialises calls: as in a Python worker, a model is never called by two threads at once."""
 
     model: GuardedModel
     _alone: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
     def guard(self) -> PyFuncModel:
-        """With MLflow's look at the inputs' types, which the guard in a worker has as well."""
+        """With MLflow's schema enforcement of the inputs, as for the guard in a worker."""
         return PyFuncModel(Model(signature=guard_signature(self.model.inputs)), Guard(self.model))
 
     def score(self, arguments: Sequence[Sequence[Any]]) -> pd.DataFrame:
@@ -65,7 +65,7 @@ class InProcessModel:
         columns = zip(*arguments, strict=True) if arguments else [()] * len(self.model.inputs)
         return pd.DataFrame(
             {
-                port.name: pa.array(values, ARROW_TYPES[port.type]).to_pandas(coerce_temporal_nanoseconds=True)
-                for port, values in zip(self.model.inputs, columns, strict=True)
+                column.name: pa.array(values, ARROW_TYPES[column.type]).to_pandas(coerce_temporal_nanoseconds=True)
+                for column, values in zip(self.model.inputs, columns, strict=True)
             }
         )

@@ -1,4 +1,4 @@
-"""From a registered version to a model in this process that answers a pipeline's requests."""
+"""Loads registered versions as in-process models for the requests of a pipeline."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ from penstock.schemas.contract import Contract
 from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
 from penstock.udfs.scoring.outputs import ModelColumn, prediction_type
 
-#: MLflow's switch for pickle is a variable of the whole process.
+#: MLflow's switch for pickle is a process-wide environment variable.
 ONE_LOAD = threading.Lock()
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class LoadedModel:
 class Loader:
     """Loads versions of one pipeline's model, each checked as the stream does before its first batch.
 
-    The first one decides what predictions are, for the answers' schema is published with it.
+    The first one fixes the prediction type, since the published response schema is derived from it.
     """
 
     config: PipelineConfig

@@ -1,4 +1,4 @@
-"""The service's Prometheus metrics, in a registry of their own."""
+"""The service's Prometheus metrics, in their own registry."""
 
 import time
 from collections import Counter as Count
@@ -10,27 +10,27 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from penstock.interfaces.rest.row_results import RowAnswer
+from penstock.interfaces.rest.row_results import RowResult
 from penstock.interfaces.rest.served import Served
 
 SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-#: The status of a request that no answer was begun for.
+#: The status counted for a request without a response.
 BROKEN = 500
 
 
 @dataclass(frozen=True, eq=False)
 class ModelState(Collector):
-    """What is true at the moment of asking, and so has no counter."""
+    """Gauges that are computed at each scrape."""
 
     models: Mapping[str, Served]
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         version = GaugeMetricFamily(
-            "penstock_serving_model_version", "1 for the version that answers", labels=["model", "version"]
+            "penstock_serving_model_version", "1 for the version in use", labels=["model", "version"]
         )
         problem = GaugeMetricFamily(
             "penstock_serving_model_problem",
-            "1 where the registry's version is not the one that answers, or the registry is away",
+            "1 if the registry's version is not the one in use, or the registry is unavailable",
             labels=["model"],
         )
         for name, served in self.models.items():
@@ -48,16 +48,14 @@ class Metrics:
         self.requests = Counter(
             "penstock_serving_requests", "Requests for predictions", ["model", "status"], registry=self.registry
         )
-        self.rows = Counter(
-            "penstock_serving_rows", "Rows by what became of them", ["model", "outcome"], registry=self.registry
-        )
+        self.rows = Counter("penstock_serving_rows", "Rows by outcome", ["model", "outcome"], registry=self.registry)
         self.seconds = Histogram(
-            "penstock_serving_seconds", "Seconds a request took", ["model"], buckets=SECONDS, registry=self.registry
+            "penstock_serving_seconds", "Seconds per request", ["model"], buckets=SECONDS, registry=self.registry
         )
         self.registry.register(ModelState(models))
 
-    def count_rows(self, model: str, answers: Iterable[RowAnswer]) -> None:
-        for outcome, count in Count(answer.outcome for answer in answers).items():
+    def count_rows(self, model: str, results: Iterable[RowResult]) -> None:
+        for outcome, count in Count(result.outcome for result in results).items():
             self.rows.labels(model, outcome).inc(count)
 
     def as_text(self) -> bytes:
@@ -79,14 +77,14 @@ class MeasuredApp:
             return
         status, begin = BROKEN, time.perf_counter()
 
-        async def noting_status(message: Message) -> None:
+        async def record_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self.app(scope, receive, noting_status)
+            await self.app(scope, receive, record_status)
         finally:
             self.metrics.requests.labels(model, str(status)).inc()
             self.metrics.seconds.labels(model).observe(time.perf_counter() - begin)

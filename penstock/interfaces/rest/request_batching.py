@@ -1,4 +1,4 @@
-"""Answers what several threads ask at a time in one call: what a call costs by itself is then shared."""
+"""Batches concurrent requests of several threads into one call, to amortise its fixed cost."""
 
 import threading
 from collections import deque
@@ -7,40 +7,40 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-Asked = TypeVar("Asked")
-Answer = TypeVar("Answer")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
-class Waiting(Generic[Asked, Answer]):
-    items: Sequence[Asked]
-    future: Future[list[Answer]]
+class PendingRequest(Generic[Item, Result]):
+    items: Sequence[Item]
+    future: Future[list[Result]]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Together(Generic[Asked, Answer]):
-    """Calls of `evaluate`, one at a time. Who comes while one runs waits, and goes with the others into the next.
+class RequestBatcher(Generic[Item, Result]):
+    """Calls `evaluate`, one call at a time; requests that arrive during a call are combined into the next one.
 
-    evaluate: gives an answer for each item, in order. most: so many items go into a call together; who asks about
-    more alone goes alone. A call that fails is made again for each who asked, so that none gets another's error.
+    evaluate: returns a result for each item, in order. most: the maximum number of items per combined call; a larger
+    request is evaluated alone. A failed call is retried request by request, so that none gets another one's error.
     """
 
-    evaluate: Callable[[Sequence[Asked]], Sequence[Answer]]
+    evaluate: Callable[[Sequence[Item]], Sequence[Result]]
     most: int
     _running: threading.Lock = field(default_factory=threading.Lock)
-    _queue: deque[Waiting[Asked, Answer]] = field(default_factory=deque)
+    _queue: deque[PendingRequest[Item, Result]] = field(default_factory=deque)
 
-    def __call__(self, items: Sequence[Asked]) -> list[Answer]:
-        waiting: Waiting[Asked, Answer] = Waiting(items, Future())
+    def __call__(self, items: Sequence[Item]) -> list[Result]:
+        waiting: PendingRequest[Item, Result] = PendingRequest(items, Future())
         self._queue.append(waiting)
         while not waiting.future.done():
-            # Whoever holds the lock may have answered this one meanwhile.
+            # The previous holder of the lock may have completed this request.
             with self._running:
                 if not waiting.future.done():
-                    self.answer(self.next_ones())
+                    self.process(self.next_batch())
         return waiting.future.result()
 
-    def next_ones(self) -> list[Waiting[Asked, Answer]]:
+    def next_batch(self) -> list[PendingRequest[Item, Result]]:
         taken = [self._queue.popleft()]
         count = len(taken[0].items)
         while self._queue and count + len(self._queue[0].items) <= self.most:
@@ -48,17 +48,17 @@ class Together(Generic[Asked, Answer]):
             count += len(taken[-1].items)
         return taken
 
-    def answer(self, taken: Sequence[Waiting[Asked, Answer]]) -> None:
+    def process(self, taken: Sequence[PendingRequest[Item, Result]]) -> None:
         try:
-            answers = list(self.evaluate([item for waiting in taken for item in waiting.items]))
-        except Exception as error:  # noqa: BLE001 - it is raised in the thread that asked
+            results = list(self.evaluate([item for waiting in taken for item in waiting.items]))
+        except Exception as error:  # noqa: BLE001 - raised again in the requesting thread
             if len(taken) == 1:
                 taken[0].future.set_exception(error)
                 return
             for waiting in taken:
-                self.answer([waiting])
+                self.process([waiting])
             return
         start = 0
         for waiting in taken:
-            waiting.future.set_result(answers[start : start + len(waiting.items)])
+            waiting.future.set_result(results[start : start + len(waiting.items)])
             start += len(waiting.items)

@@ -1,4 +1,4 @@
-"""The rows of a request as the stream would read them from a file: each value as text, checked by the contract."""
+"""Checks the rows of a request as the stream checks rows of a CSV file: each value as text, by the contract."""
 
 import re
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ from penstock.spark.functions import any_of
 #: A value of a JSON row: one for each field of the contract, in its order.
 Value = str | int | float | bool | None
 Row = Sequence[Value]
-#: Half of a character, which JSON can write and UTF-8 can't.
+#: Unpaired surrogates, which JSON can express and UTF-8 can't.
 SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def as_text(value: Value) -> str | None:
-    """A value as a CSV file would have it: numbers in the shortest form that means the same, true, false."""
+    """A value as in a CSV file: numbers in their shortest exact form, true, false."""
     if value is None:
         return None
     if isinstance(value, bool):
@@ -32,7 +32,7 @@ def as_text(value: Value) -> str | None:
 def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> DataFrame:
     """The columns of `row_columns`; `source_file` is the row's number in the request.
 
-    An Arrow table of this size becomes a relation on the driver, and what is selected from it needs no Spark job.
+    An Arrow table of this size becomes a local relation, and a projection of it needs no Spark job.
     """
     names = [field.name for field in contract.fields]
     columns = {
@@ -52,5 +52,5 @@ def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> D
 
 
 def checked_request(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> DataFrame:
-    """The verdict on each row, in order; see `check_rows`."""
+    """The result of the contract's checks for each row, in order; see `check_rows`."""
     return check_rows(text_rows(spark, rows, contract), contract)

@@ -1,4 +1,4 @@
-"""The paths of the service: models, predictions, health, metrics."""
+"""The routes of the service: models, predictions, health, metrics."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from penstock.interfaces.rest.error_responses import json_response, unknown_mode
 from penstock.interfaces.rest.errors import RequestRefusedError, UnknownNameError
 from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.metrics import Metrics
-from penstock.interfaces.rest.row_results import RowAnswer
+from penstock.interfaces.rest.row_results import RowResult
 from penstock.interfaces.rest.schemas import ErrorBody, bodies_of, value_name, values_of
 from penstock.interfaces.rest.served import Served
 
@@ -21,15 +21,15 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     404: {"model": ErrorBody, "description": "no such model, alias or version"},
     409: {"model": ErrorBody, "description": "the version can't be used, or an alias and a version are given"},
     413: {"model": ErrorBody, "description": "the body is too large"},
-    422: {"model": ErrorBody, "description": "the request is not as it should be"},
-    503: {"model": ErrorBody, "description": "no version is loaded, or the registry is away for too long"},
+    422: {"model": ErrorBody, "description": "the request is malformed"},
+    503: {"model": ErrorBody, "description": "no version is loaded, or the registry has been unavailable for too long"},
 }
 
 
 def add_models(app: FastAPI, models: dict[str, Served]) -> None:
     @app.get("/models", tags=["models"])
     def all_models() -> Models:
-        """The models here, and the version of each that answers."""
+        """The served models, and the version of each in use."""
         return Models(models=[summary(served) for served in models.values()])
 
     @app.get("/models/{name}", tags=["models"], responses={404: ERRORS[404]})
@@ -43,15 +43,15 @@ def add_models(app: FastAPI, models: dict[str, Served]) -> None:
 def add_health(app: FastAPI, models: dict[str, Served], metrics: Metrics) -> None:
     @app.get("/healthz", tags=["health"])
     def healthz() -> dict[str, str]:
-        """The process lives."""
+        """The process is alive."""
         return {"status": "ok"}
 
     @app.get("/readyz", tags=["health"], response_model=Models, responses={503: {"model": Models}})
     def readyz() -> Response:
-        """200 when every model is loaded, else 503; both say of each what may be wrong with it."""
+        """200 when every model is loaded, else 503; both with the status of each model."""
         is_ready = all(served.loaded is not None for served in models.values())
-        told = Models(models=[summary(served) for served in models.values()])
-        return json_response(told.model_dump(), status=200 if is_ready else 503)
+        body = Models(models=[summary(served) for served in models.values()])
+        return json_response(body.model_dump(), status=200 if is_ready else 503)
 
     @app.get("/metrics", tags=["health"], response_class=Response, responses={200: {"content": {"text/plain": {}}}})
     def metrics_text() -> Response:
@@ -60,7 +60,7 @@ def add_health(app: FastAPI, models: dict[str, Served], metrics: Metrics) -> Non
 
 
 def add_predict(app: FastAPI, served: Served, metrics: Metrics) -> None:
-    """The model's own path, typed by its contract and by the signature of the version loaded now."""
+    """Add the model's predict route, typed by its contract and by the signature of the loaded version."""
     loaded = served.loaded
     if loaded is None:
         raise ValueError(f"{served.name} is not loaded")
@@ -72,13 +72,13 @@ def add_predict(app: FastAPI, served: Served, metrics: Metrics) -> None:
         name=f"predict {served.name}",
         operation_id=f"predict_{served.config.pipeline}",
         summary=f"Predict by {served.name}",
-        description=f"The answers of the pipeline {served.config.pipeline}, row by row. An accepted row has "
+        description=f"The predictions of the pipeline {served.config.pipeline}, row by row. An accepted row has "
         f"`{value_name(served)}` or `error`, a rejected one all its `reasons`.",
         tags=["predictions"],
-        response_model=bodies.answer,
+        response_model=bodies.response,
         responses=ERRORS,
     )
-    app.openapi_schema = None  # made anew when it is asked for
+    app.openapi_schema = None  # generated again on the next request
 
 
 def predict_endpoint(served: Served, request: type[BaseModel], metrics: Metrics) -> Callable[..., Response]:
@@ -86,15 +86,15 @@ def predict_endpoint(served: Served, request: type[BaseModel], metrics: Metrics)
         if alias is not None and version is not None:
             raise RequestRefusedError("alias and version: give one of them")
         loaded = served.versions.choose(alias=alias, version=version)
-        answers = served.answer(values_of(body, served.contract), loaded)
-        metrics.count_rows(served.name, answers)
-        return json_response(answer_body(served, loaded, answers))
+        results = served.predict(values_of(body, served.contract), loaded)
+        metrics.count_rows(served.name, results)
+        return json_response(response_body(served, loaded, results))
 
     predict.__annotations__["body"] = request
     return predict
 
 
-def answer_body(served: Served, loaded: LoadedModel, answers: list[RowAnswer]) -> dict[str, Any]:
+def response_body(served: Served, loaded: LoadedModel, results: list[RowResult]) -> dict[str, Any]:
     what = value_name(served)
-    rows = [{what: answer.value, "error": answer.error, "reasons": answer.reasons} for answer in answers]
+    rows = [{what: result.value, "error": result.error, "reasons": result.reasons} for result in results]
     return {"model_name": served.name, "model_version": loaded.version.version, "rows": rows}

@@ -1,4 +1,4 @@
-"""What a request's row gets: a prediction (series: a forecast), or an error, or the reasons against it."""
+"""The result of a request's row: a prediction (series: a forecast), an error, or the reasons for its rejection."""
 
 import math
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ NO_NUMBER = "the model's answer for {name} is infinite, and JSON has no such num
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowAnswer:
-    """value: null where there is none, and where the model itself gave none. error: why there is none, though the
-    row was accepted. reasons: what the contract has against the row."""
+class RowResult:
+    """value: null with an error or reasons, or if the model returned null. error: why an accepted row has no value.
+    reasons: why the contract rejected the row."""
 
     value: Any = None
     error: str | None = None
@@ -27,23 +27,23 @@ class RowAnswer:
         return "rejected" if self.reasons else "failed" if self.error else "answered"
 
 
-def predictions(scored: Any, outputs: Sequence[ModelColumn]) -> list[RowAnswer]:
+def predictions(scored: Any, outputs: Sequence[ModelColumn]) -> list[RowResult]:
     """scored: the columns of `penstock.udfs.scoring.guarded.score_rows`."""
     columns = [scored[column.name].tolist() for column in outputs]
     rows = zip(*columns, strict=True)
     return [
-        RowAnswer(error=error) if error else prediction(values, tuple(outputs))
+        RowResult(error=error) if error else prediction(values, tuple(outputs))
         for error, values in zip(scored[ERROR].tolist(), rows, strict=True)
     ]
 
 
-def prediction(values: Sequence[Any], outputs: tuple[ModelColumn, ...]) -> RowAnswer:
-    """A plain value for a single output, else an object with all."""
+def prediction(values: Sequence[Any], outputs: tuple[ModelColumn, ...]) -> RowResult:
+    """A scalar for a single output, else an object with all outputs."""
     infinite = [column.name for column, value in zip(outputs, values, strict=True) if is_infinite(value)]
     if infinite:
-        return RowAnswer(error=NO_NUMBER.format(name=", ".join(infinite)))
+        return RowResult(error=NO_NUMBER.format(name=", ".join(infinite)))
     given = {column.name: json_value(value, column) for column, value in zip(outputs, values, strict=True)}
-    return RowAnswer(value=next(iter(given.values())) if is_single(outputs) else given)
+    return RowResult(value=next(iter(given.values())) if is_single(outputs) else given)
 
 
 def is_infinite(value: Any) -> bool:

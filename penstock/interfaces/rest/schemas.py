@@ -1,4 +1,4 @@
-"""Typed requests and answers of each model, from the contract and the signature, so that /docs shows them."""
+"""Typed request and response bodies of each model, from contract and signature, as shown in /docs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ JSON_TYPES: dict[str, Any] = {
 
 
 class ErrorBody(BaseModel):
-    """Why there is no answer: what was found, what was expected, what to do."""
+    """Why the request failed: what was found, what was expected, what to do."""
 
     error: str
 
 
 class ForecastStep(BaseModel):
-    """ds: the moment the forecast is for. lower, upper: the bounds of its interval; null beyond all numbers."""
+    """ds: the time that the forecast is for. lower, upper: the bounds of its interval; null if infinite."""
 
     ds: datetime
     step: int
@@ -42,15 +42,15 @@ class ForecastStep(BaseModel):
 
 @dataclass(frozen=True)
 class Bodies:
-    """The types of a model's request and answer. `request` has `rows`."""
+    """The types of a model's request and response bodies. `request` has `rows`."""
 
     request: type[BaseModel]
-    answer: type[BaseModel]
+    response: type[BaseModel]
 
 
 def bodies_of(served: Served, outputs: Sequence[ModelColumn]) -> Bodies:
     name = served.config.pipeline.replace("-", "_").title().replace("_", "")
-    return Bodies(request=request_type(name, served.contract), answer=answer_type(name, served, outputs))
+    return Bodies(request=request_type(name, served.contract), response=response_type(name, served, outputs))
 
 
 def request_type(name: str, contract: Contract) -> type[BaseModel]:
@@ -62,7 +62,7 @@ def request_type(name: str, contract: Contract) -> type[BaseModel]:
     row = create_model(
         f"{name}Row",
         __config__=ConfigDict(extra=extra, title=f"{name}Row"),
-        __doc__="A row as it would stand in a file. What is missing is null; a text is read as in a CSV file.",
+        __doc__="A row as in a file. Missing values are null; a string is parsed as in a CSV file.",
         **fields,
     )
     return create_model(
@@ -92,13 +92,13 @@ def values_of(body: BaseModel, contract: Contract) -> list[Row]:
     return [[getattr(row, name) for name in names] for row in body.rows]  # type: ignore[attr-defined]
 
 
-def answer_type(name: str, served: Served, outputs: Sequence[ModelColumn]) -> type[BaseModel]:
+def response_type(name: str, served: Served, outputs: Sequence[ModelColumn]) -> type[BaseModel]:
     what = value_name(served)
     value = list[ForecastStep] if served.config.workload == "series" else prediction_type(name, tuple(outputs))
     row: Any = {
-        what: (value | None, Field(description="null with an error or reasons, and where the model gave none")),
+        what: (value | None, Field(description="null with an error or reasons, or if the model returned null")),
         "error": (str | None, Field(description="why an accepted row has none")),
-        "reasons": (list[str] | None, Field(description="what the contract has against the row")),
+        "reasons": (list[str] | None, Field(description="why the contract rejected the row")),
     }
     one = create_model(f"{name}RowAnswer", **row)
     return create_model(

@@ -1,4 +1,4 @@
-"""One pipeline behind HTTP: its contract, the versions of its model, and what answers by them."""
+"""One served pipeline: its contract, the versions of its model, and their predictors."""
 
 import threading
 from collections.abc import Sequence
@@ -12,9 +12,9 @@ from penstock.config.series_contract import check_series_contract
 from penstock.errors import ConfigError
 from penstock.interfaces.rest.loading import LoadedModel, Loader
 from penstock.interfaces.rest.request_rows import Row
-from penstock.interfaces.rest.row_answers import Answerer, RowAnswerer
-from penstock.interfaces.rest.row_results import RowAnswer
-from penstock.interfaces.rest.series_forecasts import SeriesAnswerer
+from penstock.interfaces.rest.row_predictor import Predictor, RowPredictor
+from penstock.interfaces.rest.row_results import RowResult
+from penstock.interfaces.rest.series_predictor import SeriesPredictor
 from penstock.interfaces.rest.versions import Versions
 from penstock.models.registry import ModelVersion, Registry
 from penstock.schemas.contract import Contract
@@ -27,7 +27,7 @@ class Served:
     config: PipelineConfig
     contract: Contract
     versions: Versions
-    _answerers: dict[ModelVersion, Answerer] = field(default_factory=dict)
+    _predictors: dict[ModelVersion, Predictor] = field(default_factory=dict)
     _making: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -52,29 +52,29 @@ class Served:
 
     @property
     def loaded(self) -> LoadedModel | None:
-        """The version that requests without alias and version get."""
+        """The version for requests without alias and version."""
         return self.versions.default.model
 
-    def answer(self, rows: Sequence[Row], loaded: LoadedModel) -> list[RowAnswer]:
-        return self.answerer(loaded).answer(rows)
+    def predict(self, rows: Sequence[Row], loaded: LoadedModel) -> list[RowResult]:
+        return self.predictor(loaded).predict(rows)
 
-    def answerer(self, loaded: LoadedModel) -> Answerer:
+    def predictor(self, loaded: LoadedModel) -> Predictor:
         with self._making:
-            if loaded.version not in self._answerers:
+            if loaded.version not in self._predictors:
                 in_use = {standing.model.version for standing in self.versions.all() if standing.model}
-                for version in set(self._answerers) - in_use:
-                    del self._answerers[version]
-                self._answerers[loaded.version] = self.new_answerer(loaded)
-            return self._answerers[loaded.version]
+                for version in set(self._predictors) - in_use:
+                    del self._predictors[version]
+                self._predictors[loaded.version] = self.new_predictor(loaded)
+            return self._predictors[loaded.version]
 
-    def new_answerer(self, loaded: LoadedModel) -> Answerer:
+    def new_predictor(self, loaded: LoadedModel) -> Predictor:
         if self.config.workload == "series":
-            return SeriesAnswerer(self.spark, self.config, self.contract, loaded)
-        return RowAnswerer(self.spark, self.contract, loaded)
+            return SeriesPredictor(self.spark, self.config, self.contract, loaded)
+        return RowPredictor(self.spark, self.contract, loaded)
 
 
 def served_models(spark: SparkSession, configs: Sequence[PipelineConfig]) -> dict[str, Served]:
-    """By the model's name. Raises ConfigError for a name that no path can have, or that two pipelines have."""
+    """By the model's name. Raises ConfigError for a name that can't be part of a path, or that two pipelines have."""
     found: dict[str, Served] = {}
     for config in configs:
         name = config.model.name

@@ -1,4 +1,4 @@
-"""Runs the service: a Spark session for the contracts, the models, and uvicorn in front."""
+"""Runs the service: a Spark session for the contracts, the models, and uvicorn."""
 
 import logging
 import signal
@@ -13,7 +13,7 @@ from penstock.interfaces.rest.served import served_models
 from penstock.spark.session import build_session
 from penstock.tcp_ports import is_free
 
-#: The contract is checked on the driver, by plans too small to be worth compiling or spreading.
+#: Contracts are checked on the driver, by plans too small for code generation or parallelism to pay off.
 SPARK = {
     "spark.master": "local[1]",
     "spark.ui.enabled": "false",
@@ -21,19 +21,19 @@ SPARK = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    # What is remembered of each request for a user interface that is off.
+    # History of requests for the disabled UI.
     "spark.sql.ui.retainedExecutions": "1",
     "spark.ui.retainedJobs": "1",
     "spark.ui.retainedStages": "1",
 }
-#: More requests than these at a time are told to come later.
+#: Further concurrent requests get 503.
 MAX_AT_A_TIME = 256
 STOP_SECONDS = 20
 log = logging.getLogger(__name__)
 
 
 def serve(configs: Sequence[PipelineConfig], *, host: str, port: int) -> None:
-    """Serve until SIGTERM or SIGINT, which let the requests at hand finish. Raises PenstockError."""
+    """Serve until SIGTERM or SIGINT, which let running requests finish. Raises PenstockError."""
     if not configs:
         raise ConfigError("no pipeline to serve: name its YAML file with --conf")
     if not is_free(port):
@@ -43,7 +43,7 @@ def serve(configs: Sequence[PipelineConfig], *, host: str, port: int) -> None:
     app = create_app(served_models(spark, configs))
     log.info("serve: http://%s:%d/docs, ready when /readyz says 200", host, port)
     for number in (signal.SIGTERM, signal.SIGINT):
-        # uvicorn ends in order and then sends itself the signal again, by which the job would not end with 0.
+        # uvicorn shuts down gracefully and then re-raises the signal, with which the job would not exit with 0.
         signal.signal(number, lambda *_: None)
     uvicorn.Server(
         uvicorn.Config(

@@ -1,4 +1,4 @@
-"""Which version answers a request: what an alias means now, or the version before while the new one is unfit."""
+"""Resolves the version for a request: what an alias means now, or the version before while the new one is refused."""
 
 import logging
 import threading
@@ -13,19 +13,19 @@ from penstock.interfaces.rest.loading import LoadedModel
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.trust import named_version
 
-#: So many aliases or versions beside the configured one stay loaded; the one not asked for longest goes first.
+#: How many aliases or versions beside the configured one stay loaded (least recently used eviction).
 MAX_OTHERS = 3
-#: What says nothing of a version: no answer, or a disk that does not give it.
+#: Errors that say nothing about a version: the registry or a disk is unavailable.
 AWAY = (RegistryUnavailableError, StorageError)
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """What a name (alias or version) stands for.
+    """The state of a name (alias or version).
 
-    confirmed_at: when the registry last told its meaning, by the monotonic clock. refused: versions that it means now
-    and that can't be used, with the reason. trouble: why the registry's last answer was none; empty if it was one.
+    confirmed_at: when the registry last resolved it, by the monotonic clock. refused: the version that it resolves to
+    now if that can't be used, with the reason. trouble: why the registry's last request failed; empty if it succeeded.
     """
 
     name: ModelConfig
@@ -41,9 +41,9 @@ class Standing:
 
 @dataclass(kw_only=True)
 class Versions:
-    """The versions of one model that this process has loaded, by the names under which they are asked for.
+    """The loaded versions of one model, by the names under which they are requested.
 
-    The registry is asked by `renew`, now and then; a request waits for it only with a name that was not used before.
+    `renew` polls the registry; a request waits for the registry only with a name that was not used before.
     """
 
     registry: Registry
@@ -81,7 +81,7 @@ class Versions:
         return standing.model
 
     def used(self, name: ModelConfig) -> Standing | None:
-        """What the name stands for, if that is known; of the names in use it is the last to be forgotten then."""
+        """The state of the name, if known, which becomes the most recently used one."""
         with self._changing:
             standing = self._standings.pop(name, None)
             if standing is not None:
@@ -106,7 +106,7 @@ class Versions:
             )
 
     def renew_all(self) -> None:
-        """Ask the registry about every name in use, the configured one first."""
+        """Resolve every name in use, the configured one first."""
         for name in [self.model, *(standing.name for standing in self.all() if standing.name != self.model)]:
             try:
                 self.renew(name)
@@ -114,7 +114,7 @@ class Versions:
                 log.debug("%s: %s", name.described, error)
 
     def renew(self, name: ModelConfig) -> Standing:
-        """Ask what `name` means, and load it if it is new. Raises UnknownNameError, RegistryUnavailableError."""
+        """Resolve `name`, and load the version if it is new. Raises UnknownNameError, RegistryUnavailableError."""
         with self._renewing:
             before = next((standing for standing in self.all() if standing.name == name), Standing(name=name))
             try:
@@ -138,16 +138,16 @@ class Versions:
         try:
             return replace(same, model=self.loaded(version), refused={})
         except ModelRefusedError as error:
-            log.warning("%s is refused%s: %s", version.uri, ", the version before goes on" * bool(before.model), error)
+            log.warning("%s is refused%s: %s", version.uri, ", keeping the version before" * bool(before.model), error)
             return replace(same, refused={version: str(error)})
 
     def loaded(self, version: ModelVersion) -> LoadedModel:
-        """The version as another name has loaded it already, or loaded now."""
+        """The version, loaded now unless another name has loaded it already."""
         models = [standing.model for standing in self.all() if standing.model is not None]
         return next((model for model in models if model.version == version), None) or self.load(version)
 
     def without_answer(self, before: Standing, error: Exception) -> None:
-        """The configured name keeps what it has; another one that means nothing now is forgotten."""
+        """After a failed request: the configured name keeps its version; another name that is unknown is dropped."""
         is_away = isinstance(error, AWAY)
         if before.name == self.model or (is_away and before.model is not None):
             if before.trouble != str(error):

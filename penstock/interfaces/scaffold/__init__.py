@@ -1,1 +1,1 @@
-"""Writes a new pipeline from a sample."""
+"""Scaffolds a new pipeline from a sample file."""

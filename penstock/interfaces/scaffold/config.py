@@ -1,4 +1,4 @@
-"""Writes a pipeline's config down as the YAML file that a person would write, with comments."""
+"""Generates a pipeline's YAML config with comments."""
 
 import json
 import re
@@ -19,7 +19,7 @@ PLAIN = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesSettings:
-    """What the section `series` needs, by table names. periods: observations of the sample's longest series."""
+    """Values of the section `series`, by table names. periods: observations of the sample's longest series."""
 
     id: str
     time: str
@@ -33,7 +33,7 @@ class SeriesSettings:
 
     @property
     def max_lags(self) -> int:
-        """Few enough that the fit has about three observations for each coefficient of an equation."""
+        """At most about one coefficient per equation for three observations."""
         coefficients = (self.periods - self.holdout) // 3 - 1
         return max(1, min(MAX_LAGS, coefficients // len(self.variables)))
 
@@ -47,20 +47,20 @@ def config_text(
     model: str,
     series: SeriesSettings | None,
 ) -> str:
-    """The file's text. about: what it is for, in one line."""
+    """The file's text. about: a one-line description."""
     workload = ("series", "each new observation gives a forecast") if series else ("rows", "each row is scored alone")
     lines = [
         f"# {about}",
         commented(f"pipeline: {yaml_value(name)}", "part of the key that makes writes idempotent"),
         commented(f"workload: {workload[0]}", workload[1]),
         "source:",
-        commented(f"  format: {file_format}", "of files whose ending does not say it"),
+        commented(f"  format: {file_format}", "of files with an unknown extension"),
         commented(f"  path: warehouse/{name}/inbox", "where files arrive"),
         *dialect_lines(dialect, file_format),
         commented(f"contract: schemas.{name}:CONTRACT", "what a row must look like"),
         *(series_lines(series) if series else []),
-        commented(f"model: {{name: {yaml_value(model)}, alias: champion}}", "the version of this alias answers"),
-        commented(f"tables: {{root: warehouse/{name}/tables}}", "where the answers go"),
+        commented(f"model: {{name: {yaml_value(model)}, alias: champion}}", "the version that scores"),
+        commented(f"tables: {{root: warehouse/{name}/tables}}", "where predictions are written"),
         commented(f"checkpoint: warehouse/{name}/checkpoint", "one for each pipeline"),
         commented("trigger: {every: 5 minutes}", "how often the stream looks for files"),
         'mlflow: {tracking_uri: "sqlite:///warehouse/mlflow.db"}',
@@ -73,14 +73,14 @@ def commented(text: str, comment: str) -> str:
 
 
 def yaml_value(value: str | bool) -> str:
-    """Plain where YAML takes that for the same text (`no` it takes for false), else in JSON's quotes."""
+    """A plain scalar if YAML parses it as the same text (`no` would be false), else quoted as in JSON."""
     if isinstance(value, str) and PLAIN.fullmatch(value) and yaml.safe_load(value) == value:
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
 def dialect_lines(dialect: CsvDialect, file_format: str) -> list[str]:
-    """What is not as the config has it anyway."""
+    """Settings that differ from the defaults."""
     plain = CsvDialect().model_dump()
     changed: Mapping[str, Any] = {key: value for key, value in dialect.model_dump().items() if value != plain[key]}
     if file_format != "csv" or not changed:

@@ -1,4 +1,4 @@
-"""Writes a contract down as the Python module that a person would write."""
+"""Generates a contract as a Python module."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,7 +18,7 @@ def fields_of(kinds: Mapping[str, Kind], names: Sequence[str]) -> tuple[Field, .
 
 
 def contract_text(contract: Contract, *, about: str, notes: Mapping[str, str]) -> str:
-    """The module, formatted as ruff would. about: the docstring. notes: comments by the fields' sources."""
+    """The module, formatted as by ruff. about: the docstring. notes: comments by the fields' sources."""
     head = [f'"""{about}"""', "", "from penstock.schemas.contract import Contract, Field", ""]
     lines = []
     for field in contract.fields:
@@ -29,7 +29,7 @@ def contract_text(contract: Contract, *, about: str, notes: Mapping[str, str]) -
 
 
 def shortest(lines: Sequence[str]) -> list[str]:
-    """The statement around the lines of the fields. A single field is drawn into one line where there is room."""
+    """The statement around the lines of the fields. A single field is put on one line if it fits."""
     alone = lines[0].strip()
     if len(lines) == 1 and len(f"CONTRACT = Contract(fields=({alone}))") <= LONGEST_LINE:
         return [f"CONTRACT = Contract(fields=({alone}))"]
@@ -49,13 +49,13 @@ def field_lines(field: Field) -> list[str]:
 
 
 def argument_line(argument: str) -> str:
-    """A single long word is no line too long for ruff."""
+    """ruff's E501 ignores lines that are a single long word."""
     line = f"{INDENT * 3}{argument},"
     return f"{line}  # noqa: E501" if len(line) > LONGEST_LINE and " " in argument else line
 
 
 def field_arguments(field: Field) -> list[str]:
-    """What is not as Field has it anyway."""
+    """Arguments that differ from the defaults of Field."""
     arguments = [f"name={python_text(field.name)}", f"type={python_text(field.type)}"]
     if field.source != field.name:
         arguments.append(f"source={python_text(field.source)}")
@@ -69,7 +69,7 @@ def field_arguments(field: Field) -> list[str]:
 
 
 def python_text(text: str) -> str:
-    """A literal in the quotes that need fewer backslashes, the double ones if it is the same."""
+    """A literal with the quotes that need fewer escapes, preferring double quotes."""
     inner = repr('"' + text)[2:-1].replace("\\'", "'")
     double, single = inner.replace('"', '\\"'), inner.replace("'", "\\'")
     return f"'{single}'" if len(single) < len(double) else f'"{double}"'

@@ -1,4 +1,4 @@
-"""Names for a new pipeline: is its own name usable, and what are its columns called in the tables?"""
+"""Validates the name of a new pipeline, and derives the names of its table columns."""
 
 import keyword
 import re
@@ -9,16 +9,16 @@ from penstock.errors import ConfigError
 from penstock.schemas.contract import RESERVED_NAMES
 from penstock.sources.inference.headers import refuse_doubled_headers
 
-#: Modules of schemas/ that are no pipeline's contract; not even --force may overwrite them.
+#: Modules of schemas/ that are not contracts; not even --force may overwrite them.
 OWN_MODULES = frozenset({"contract", "tables"})
 PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
-#: Between words of sepalLength, and not within pH.
+#: Word boundaries in camel case: in sepalLength, but not in pH.
 WORD_STARTS = re.compile(r"(?<=[a-z0-9]{2})(?=[A-Z])")
 
 
 def check_pipeline_name(name: str) -> None:
-    """Raises ConfigError, with a name near to it, unless it can be a pipeline and a Python module."""
+    """Raises ConfigError, with a suggestion, unless the name is valid for a pipeline and a Python module."""
     if name in OWN_MODULES:
         raise ConfigError(f"NAME: schemas/{name}.py is Penstock's own; choose another name, for example {name}_data")
     if PIPELINE_NAME.fullmatch(name) and not keyword.iskeyword(name):
@@ -31,9 +31,9 @@ def check_pipeline_name(name: str) -> None:
 
 
 def column_names(headers: Sequence[str], *, taken: Collection[str] = ()) -> list[str]:
-    """A table column for each header, snake_case, in the same order, all different.
+    """A unique snake_case table column for each header, in the same order.
 
-    taken: names that are no choice, beside those that every table uses. Raises ConfigError if two headers can't stand
+    taken: names not to use, beside those that every table uses. Raises ConfigError if two headers can't be
     in one contract.
     """
     refuse_doubled_headers(headers)
@@ -47,7 +47,7 @@ def column_names(headers: Sequence[str], *, taken: Collection[str] = ()) -> list
 
 
 def table_name(header: str, number: int) -> str:
-    """number: the column's place in the file, for a header without a usable letter."""
+    """number: the column's position in the file, for a header without usable letters."""
     snake = snake_case(header)
     if not snake:
         return f"column_{number}"

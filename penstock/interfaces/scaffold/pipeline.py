@@ -1,4 +1,4 @@
-"""A new pipeline from a sample of its input: contract, config, and the commands that come next."""
+"""Creates a new pipeline from a sample of its input: contract, config, and the next commands."""
 
 import re
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ PLAIN_FILE_NAME = re.compile(r"[\w. -]{1,60}")
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What a person asked for; columns by their headers. frequency: of a series, instead of the sample's."""
+    """The user's options; columns by their headers. frequency: of the series, instead of the sample's."""
 
     name: str
     sample: Path
@@ -109,7 +109,7 @@ def refuse_unknown(sample: Sample, option: str, names: tuple[str, ...]) -> None:
 
 
 def wanted_names(kinds: dict[str, Kind], request: Request) -> list[str]:
-    """Names of the tables. The id and the time of a series go into columns of their own, whatever their names."""
+    """Table column names. The id and the time of a series get fixed columns, whatever their headers."""
     sources = list(kinds)
     if request.series is None:
         return column_names(sources)
@@ -118,7 +118,7 @@ def wanted_names(kinds: dict[str, Kind], request: Request) -> list[str]:
 
 
 def config_of(sample: Sample, contract: Contract, request: Request, written: Written) -> str:
-    """The config's text, checked as if it was read. Raises ConfigError."""
+    """The config's text, validated by parsing it. Raises ConfigError."""
     settings = None
     if request.series:
         names = [field.name for field in contract.fields]

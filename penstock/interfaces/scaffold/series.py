@@ -1,4 +1,4 @@
-"""The section `series` of a new pipeline: its columns, and how far apart the sample's observations are."""
+"""The section `series` of a new pipeline: its columns, and the frequency of the sample's observations."""
 
 from dataclasses import dataclass, replace
 
@@ -12,13 +12,13 @@ from penstock.series.calendar import Calendar
 from penstock.sources.inference.sample import Sample
 from penstock.sources.inference.types import Kind, python_format
 
-#: Columns of the tables of series; a variable of such a name would be two columns of one.
+#: Columns that the tables of series have themselves; a variable must not have one of these names.
 TABLE_COLUMNS = frozenset({"series_id", "ds", "slot", "number", "observed_at"})
 SERIES_LOOKED_AT = 20
 MIN_TIMES = 3
-#: Of the distances between observations, how many must be the commonest one.
+#: The minimum share of the most frequent distance between observations.
 MIN_EVEN = 0.5
-#: pandas names quarters and years by the month they begin or end with, of which these are the usual ones.
+#: pandas' aliases name quarters and years by a month; these are the usual ones.
 USUAL = {
     **dict.fromkeys(("QS-JAN", "QS-APR", "QS-JUL", "QS-OCT"), "QS"),
     **dict.fromkeys(("QE-MAR", "QE-JUN", "QE-SEP", "QE-DEC"), "QE"),
@@ -41,7 +41,7 @@ class SeriesColumns:
 
 
 def series_kinds(sample: Sample, columns: SeriesColumns) -> dict[str, Kind]:
-    """The types of the series' columns. Raises ConfigError for one that a series can't have."""
+    """The types of the series' columns. Raises ConfigError for a type that a series can't have."""
     if len({*columns.all}) < len(columns.all):
         raise ConfigError("--series-id, --time and --variables name a column twice; each is another one")
     kinds = {name: sample.kinds[name] for name in columns.all}
@@ -54,7 +54,7 @@ def series_kinds(sample: Sample, columns: SeriesColumns) -> dict[str, Kind]:
             hint = f" ({kinds[name].note})" if kinds[name].note else ""
             raise ConfigError(f"{option}: {name!r} is a {kinds[name].type}{hint}, expected {' or '.join(types)}")
     for name in columns.variables:
-        # One sample of whole numbers says nothing about the next.
+        # Integers in one sample do not imply integers in later files.
         kinds[name] = replace(kinds[name], type="double")
     for name in (columns.id, columns.time):
         kinds[name] = replace(kinds[name], nullable=False)
@@ -62,13 +62,13 @@ def series_kinds(sample: Sample, columns: SeriesColumns) -> dict[str, Kind]:
 
 
 def frequency_of(sample: Sample, columns: SeriesColumns) -> str:
-    """The pandas offset alias of the sample's observations. Raises ConfigError if it can't be told or used."""
+    """The pandas offset alias of the sample's observations. Raises ConfigError if it can't be inferred or used."""
     times = times_by_series(sample, columns)
     inferred = [found for one in times if (found := frequency_of_times(one))]
     if not inferred:
         raise ConfigError(
             f"--time: no series of the sample has {MIN_TIMES} observations at even distances, so that the frequency "
-            "can't be told; give it with --frequency, for example --frequency D"
+            "can't be inferred; give it with --frequency, for example --frequency D"
         )
     commonest = max(set(inferred), key=inferred.count)
     return checked_frequency(USUAL.get(commonest, commonest))
@@ -83,7 +83,7 @@ def checked_frequency(frequency: str) -> str:
 
 
 def times_by_series(sample: Sample, columns: SeriesColumns) -> list[pd.DatetimeIndex]:
-    """The different times of the longest series, sorted."""
+    """The distinct times of the longest series, sorted."""
     frame = sample.frame[[columns.id, columns.time]].dropna()
     form = sample.kinds[columns.time].format
     text_format = python_format(form) if form else "ISO8601"
@@ -94,7 +94,7 @@ def times_by_series(sample: Sample, columns: SeriesColumns) -> list[pd.DatetimeI
 
 
 def frequency_of_times(times: pd.DatetimeIndex) -> str | None:
-    """As pandas sees it, or the commonest distance where some observations are missing."""
+    """As inferred by pandas, or the most frequent distance if some observations are missing."""
     if len(times) < MIN_TIMES:
         return None
     found = infer_freq(times) or calendar_with_gaps(times)
@@ -107,7 +107,7 @@ def frequency_of_times(times: pd.DatetimeIndex) -> str | None:
 
 
 def calendar_with_gaps(times: pd.DatetimeIndex) -> str | None:
-    """Months, quarters or years, of which some are missing."""
+    """Months, quarters or years with gaps."""
     for alias in ("YS", "YE", "QS", "QE", "MS", "ME"):
         whole = pd.date_range(times[0], times[-1], freq=alias)
         if len(times) >= MIN_EVEN * len(whole) and times.isin(whole).all():

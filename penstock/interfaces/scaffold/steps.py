@@ -1,4 +1,4 @@
-"""What to do after `penstock init`: the exact commands, in order."""
+"""The next steps after `penstock init`: the exact commands, in order."""
 
 import shlex
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, kw_only=True)
 class Written:
-    """What was made in `folder`, by paths below it. data: the sample as it was given."""
+    """The created files, relative to `folder`. data: the original sample."""
 
     name: str
     folder: Path
@@ -22,7 +22,7 @@ class Written:
 
 
 def next_steps(written: Written) -> list[str]:
-    """Lines to print; the commands are indented."""
+    """The lines to print; commands are indented."""
     conf = ["--conf", str(written.config)]
     inbox = f"warehouse/{written.name}/inbox"
     steps = [("train a first model and register it", job(written, "train_rows", *conf, *training(written)))]
@@ -32,10 +32,10 @@ def next_steps(written: Written) -> list[str]:
         about = f"register a model with a signature as {written.model!r}, alias champion (docs/pipelines.md)"
         steps = [(about, "")]
     steps += [
-        ("see whether all is ready", job(written, "doctor", *conf)),
+        ("check that everything is ready", job(written, "doctor", *conf)),
         ("put the sample where files arrive", f"mkdir -p {inbox} && cp {shlex.quote(str(written.sample))} {inbox}/"),
         ("score it", job(written, "backfill", *conf)),
-        ("look at what came of it", job(written, "show_status", *conf)),
+        ("look at the result", job(written, "show_status", *conf)),
     ]
     folder = written.folder.absolute()
     if folder != Path.cwd():
@@ -58,6 +58,6 @@ def job(written: Written, name: str, *options: str) -> str:
 
 
 def below(path: Path, folder: Path) -> str:
-    """The path from the folder if it is in it, else the whole path."""
+    """The path relative to the folder if inside it, else the absolute path."""
     whole, top = path.absolute(), folder.absolute()
     return str(whole.relative_to(top)) if whole.is_relative_to(top) else str(whole)

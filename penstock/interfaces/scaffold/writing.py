@@ -21,7 +21,7 @@ ROWS_AT_ONCE = 100_000
 
 @dataclass(frozen=True, kw_only=True)
 class NewFile:
-    """A file to be, by its path below the folder, and what writes it there."""
+    """A file to create: its path below the folder, and its writer."""
 
     path: Path
     write: Callable[[Path], None]
@@ -35,7 +35,7 @@ def text_file(path: Path, text: str) -> NewFile:
 
 
 def write_all(folder: Path, files: Sequence[NewFile], *, force: bool) -> None:
-    """Write every file, or none if one is there already and force is not given. Raises ConfigError."""
+    """Write every file, or none if one exists already and force is not given. Raises ConfigError."""
     existing = [str(file.path) for file in files if (folder / file.path).exists()]
     if existing and not force:
         raise ConfigError(
@@ -45,7 +45,7 @@ def write_all(folder: Path, files: Sequence[NewFile], *, force: bool) -> None:
     for file in files:
         place = folder / file.path
         place.parent.mkdir(parents=True, exist_ok=True)
-        # Renamed at the end: the sample may be this very file, or the disk be full.
+        # Renamed at the end: the sample may be this very file, or the disk may be full.
         part = place.with_name(f".{place.name}.part")
         try:
             file.write(part)
@@ -71,7 +71,7 @@ def copy_parquet(source: Path, place: Path, target: str | None) -> None:
 
 
 def copy_csv(source: Path, place: Path, target: str | None, dialect: CsvDialect) -> None:
-    """Byte by byte, or with the target's field out of each row. Latin text keeps every byte, whatever they mean."""
+    """Byte by byte, or without the target's field of each row. Latin-1 preserves every byte of any encoding."""
     with opened_bytes(source) as file, place.open("wb") as copy:
         if target is None:
             while chunk := file.read(1 << 20):
@@ -83,7 +83,7 @@ def copy_csv(source: Path, place: Path, target: str | None, dialect: CsvDialect)
 
 
 def write_without(target: str, lines: TextIO, out: TextIO, dialect: CsvDialect) -> None:
-    """A row whose quotes are wrong is not copied: where its target is nobody knows."""
+    """Rows with malformed quotes are skipped, since their target field can't be located."""
     options = reader_options(dialect) | {"lineterminator": "\n"}
     writer = csv.writer(out, **options)
     position: int | None = None
@@ -96,6 +96,6 @@ def write_without(target: str, lines: TextIO, out: TextIO, dialect: CsvDialect) 
 
 
 def without_mark(lines: TextIO) -> Iterator[str]:
-    """The lines without the mark of UTF-8 before the first one, which a quote would not be a quote behind."""
+    """The lines without a UTF-8 byte order mark, after which a quote would not be recognised."""
     for number, line in enumerate(lines):
         yield line if number else line.removeprefix(UTF8_MARK.decode("latin-1"))

@@ -1,1 +1,1 @@
-"""SQL over the tables, by Spark or DuckDB."""
+"""SQL over the tables by Spark or DuckDB."""

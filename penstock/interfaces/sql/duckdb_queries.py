@@ -1,4 +1,4 @@
-"""The queries and views of queries/ answered by DuckDB, over the tables as deltalake reads them: no Spark, no Java."""
+"""Runs the queries and views of queries/ by DuckDB over deltalake, without Spark and Java."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -21,7 +21,7 @@ def connect_duckdb(config: PipelineConfig) -> duckdb.DuckDBPyConnection:
 
 
 def run_duckdb_query(config: PipelineConfig, name: str) -> Any:
-    """The answer of queries/<name>.sql as a pyarrow Table. Raises ConfigError, EnvironmentCheckError."""
+    """The result of queries/<name>.sql as a pyarrow Table. Raises ConfigError, EnvironmentCheckError."""
     query = read_query(config, name)
     with connect_tables(config, sorted(query.tables)) as connection:
         query.require(config, registered(connection))
@@ -30,7 +30,7 @@ def run_duckdb_query(config: PipelineConfig, name: str) -> Any:
 
 
 def as_duckdb(sql: str) -> str:
-    """Spark SQL in DuckDB's dialect. Raises sqlglot's UnsupportedError for what has no counterpart."""
+    """Spark SQL translated to DuckDB's dialect. Raises sqlglot's UnsupportedError."""
     [statement] = sqlglot.transpile(sql, read="spark", write="duckdb", unsupported_level=ErrorLevel.RAISE)
     return statement
 

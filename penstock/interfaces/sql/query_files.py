@@ -1,4 +1,4 @@
-"""The files of queries/, each one question: the SQL, and which of a pipeline's views and tables it needs."""
+"""Reads the files of queries/, each one question: its SQL, and the views and tables that it needs."""
 
 import difflib
 from collections.abc import Collection
@@ -12,7 +12,7 @@ from penstock.schemas.catalog import table_names
 
 @dataclass(frozen=True, kw_only=True)
 class Query:
-    """sql: Spark SQL over the names of views and tables. tables: its own and those of its views."""
+    """sql: Spark SQL over names of views and tables. tables: those it reads, directly or by views."""
 
     name: str
     sql: str
@@ -20,7 +20,7 @@ class Query:
     tables: frozenset[str]
 
     def require(self, config: PipelineConfig, existing: Collection[str]) -> None:
-        """Raises EnvironmentCheckError where a table is not there yet."""
+        """Raises EnvironmentCheckError if a table does not exist yet."""
         missing = sorted(self.tables - set(existing))
         if missing:
             raise EnvironmentCheckError(
@@ -34,7 +34,7 @@ def query_names() -> list[str]:
 
 
 def read_query(config: PipelineConfig, name: str) -> Query:
-    """queries/<name>.sql. Raises ConfigError where there is none, or where it is of the other workload."""
+    """queries/<name>.sql. Raises ConfigError if there is none, or if it is for the other workload."""
     if name not in query_names():
         nearest = difflib.get_close_matches(name, query_names(), n=1, cutoff=0.5)
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(query_names())}"

@@ -1,6 +1,6 @@
-"""Spark's Thrift server over the tables of pipelines, in this process: SQL for whoever speaks HiveServer2's protocol.
+"""Spark's Thrift server over the tables of pipelines, in this process: SQL for clients of the HiveServer2 protocol.
 
-Each pipeline is a schema with its tables and views, in a catalog in memory that is made anew at each start.
+Each pipeline is a schema with its tables and views, in an in-memory catalog that is created at each start.
 """
 
 import logging
@@ -33,16 +33,16 @@ LOOK_SECONDS = 30.0
 OWN_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.sql.extensions": EXTENSIONS,
-    # Without it the answer of a `SELECT *` has to fit into the driver's memory as a whole.
+    # Otherwise the whole result of a `SELECT *` has to fit into the driver's memory.
     "spark.sql.thriftServer.incrementalCollect": "true",
-    # Programs that list columns ask the catalog, where Delta else puts none.
+    # BI tools list columns from the catalog, which has none for Delta tables by default.
     "spark.databricks.delta.catalog.update.enabled": "true",
 }
 log = logging.getLogger(__name__)
 
 
 def serve(configs: Sequence[PipelineConfig], *, port: int, users: Path) -> None:
-    """Serve until SIGTERM or SIGINT. users: the file that penstock.interfaces.sql.users writes.
+    """Serve until SIGTERM or SIGINT. users: the file written by penstock.interfaces.sql.users.
 
     Raises ConfigError, ServerError, EnvironmentCheckError.
     """
@@ -70,8 +70,8 @@ def serve(configs: Sequence[PipelineConfig], *, port: int, users: Path) -> None:
 
 
 def require_read_only(spark: SparkSession) -> None:
-    """Raises EnvironmentCheckError where a session could write: Spark goes on without an extension that it can't load,
-    and spark-submit's own settings come before ours."""
+    """Raises EnvironmentCheckError if a session could write: Spark continues without an extension that it can't load,
+    and spark-submit's settings override ours."""
     try:
         spark.newSession().sql("DROP VIEW IF EXISTS there_is_no_such_view")
     except UnsupportedOperationException:
@@ -83,7 +83,7 @@ def require_read_only(spark: SparkSession) -> None:
 
 
 def require_life(server: Any) -> None:
-    """Raises ServerError where the JVM is gone."""
+    """Raises ServerError if the JVM has died."""
     try:
         server.getServiceState()
     except (Py4JError, OSError):
@@ -94,7 +94,7 @@ def require_life(server: Any) -> None:
 
 
 def settings_for(configs: Iterable[PipelineConfig]) -> dict[str, str]:
-    """What the pipelines tell Spark of S3 and of themselves. Raises ConfigError where they contradict each other."""
+    """The merged Spark settings of the pipelines. Raises ConfigError if they contradict each other."""
     merged: dict[str, str] = {}
     for config in configs:
         own = {**(s3_settings(config.s3) if config.uses_s3 else {}), **config.spark}
@@ -108,7 +108,7 @@ def settings_for(configs: Iterable[PipelineConfig]) -> dict[str, str]:
 
 
 def make_schemas(spark: SparkSession, configs: Iterable[PipelineConfig]) -> list[PipelineConfig]:
-    """Make their schemas, or complete them; returns those pipelines that lack tables still, which may come."""
+    """Create or complete the schemas; returns the pipelines whose tables do not all exist yet."""
     incomplete = []
     for config in configs:
         try:
@@ -122,7 +122,7 @@ def make_schemas(spark: SparkSession, configs: Iterable[PipelineConfig]) -> list
 
 
 def listen(spark: SparkSession, *, port: int, users: Path) -> Any:
-    """Start the service in Spark's JVM, on this machine's own address, for users with a password, who only read."""
+    """Start the service in Spark's JVM, on loopback, read-only, with password authentication."""
     jvm: Any = spark._jvm
     for name, value in {
         "hive.server2.thrift.bind.host": LOOPBACK,
@@ -130,13 +130,13 @@ def listen(spark: SparkSession, *, port: int, users: Path) -> Any:
         "hive.server2.authentication": "CUSTOM",
         "hive.server2.custom.authentication.class": AUTHENTICATOR,
         "hive.server2.logging.operation.enabled": "false",
-        # Hive looks into it at the end of each session; its default is there only where Hive itself is.
+        # Hive reads this folder at the end of each session; the default exists only in a Hive installation.
         "hive.exec.local.scratchdir": tempfile.gettempdir(),
-        # Else a file in the current directory.
+        # The default is a file in the current directory.
         "derby.stream.error.file": os.devnull,
         "penstock.thrift.users": str(users.resolve()),
     }.items():
-        # Hive takes its settings from here, and its authentication from nowhere else.
+        # Hive reads its authentication settings only from here.
         jvm.java.lang.System.setProperty(name, value)
     thrift = jvm.org.apache.spark.sql.hive.thriftserver.HiveThriftServer2
     return thrift.startWithSparkSession(spark._jsparkSession, False)

@@ -1,4 +1,4 @@
-"""Runs the SQL in queries/ over a pipeline's tables by Spark; duckdb_queries does so without."""
+"""Runs the queries of queries/ over a pipeline's tables by Spark."""
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -10,7 +10,7 @@ from penstock.spark.tables import table_exists
 
 
 def run_query(spark: SparkSession, config: PipelineConfig, name: str) -> DataFrame:
-    """The answer of queries/<name>.sql, over temporary views with the names of the tables and views that it reads."""
+    """The result of queries/<name>.sql over temporary views for the tables and views that it reads."""
     query = read_query(config, name)
     query.require(config, [table for table in query.tables if table_exists(spark, config.table_path(table))])
     for table in query.tables:
@@ -21,15 +21,15 @@ def run_query(spark: SparkSession, config: PipelineConfig, name: str) -> DataFra
 
 
 def existing_tables(spark: SparkSession, config: PipelineConfig) -> frozenset[str]:
-    """Those of the pipeline's tables that are there."""
+    """The pipeline's tables that exist."""
     names = table_names(config.workload)
     return frozenset(table for table in names if table_exists(spark, config.table_path(table)))
 
 
 def make_schema(spark: SparkSession, config: PipelineConfig) -> frozenset[str]:
-    """Make the pipeline's schema in Spark's catalog, or complete it; returns the tables that it has now.
+    """Create or complete the pipeline's schema in Spark's catalog; returns the tables that it has now.
 
-    They stay where they are: the schema only names them.
+    The tables are external: the schema only refers to their locations.
     """
     tables = existing_tables(spark, config)
     for statement in catalog_statements(config, tables):

@@ -1,4 +1,4 @@
-"""Who may use the SQL server: a file of salted password hashes, as jvm/'s HashedPasswords reads it."""
+"""Users of the SQL server: a file of salted password hashes, read by HashedPasswords (jvm/)."""
 
 import base64
 import hashlib
@@ -15,11 +15,11 @@ NAME = re.compile(r"[A-Za-z0-9_.@-]+")
 
 
 def set_password(file: Path, user: str, password: str) -> None:
-    """Add the user, or give it another password. The server reads the file at each log-in. Raises ServerError."""
+    """Add a user, or change its password. The server reads the file at each log-in. Raises ServerError."""
     if not NAME.fullmatch(user) or not password:
         raise ServerError(f"a user needs a name of letters, digits and _.@- and a password, found the name {user!r}")
     others = [line for line in lines(file) if not line.startswith(f"{user}:")]
-    # A log-in meanwhile finds the old file or the new one.
+    # Replaced atomically: a concurrent log-in reads the old file or the new one.
     written = file.with_suffix(".new")
     write_private(written, "".join(f"{line}\n" for line in [*others, entry(user, password)]))
     written.replace(file)

@@ -1,6 +1,6 @@
-"""The views of queries/views.sql for a pipeline, and the statements that make them in a Spark catalog.
+"""The views of queries/views.sql for a pipeline, and the statements that create them in a Spark catalog.
 
-Nothing here needs Spark: DuckDB shows the same views (penstock.interfaces.sql.duckdb_queries).
+Nothing here needs Spark; DuckDB has the same views (penstock.interfaces.sql.duckdb_queries).
 """
 
 import re
@@ -25,7 +25,7 @@ VARIABLES = "{variables}"
 
 @dataclass(frozen=True, kw_only=True)
 class View:
-    """select: Spark SQL over the names of a pipeline's tables. tables: those it reads."""
+    """select: Spark SQL over table names. tables: those it reads."""
 
     name: str
     question: str
@@ -33,7 +33,7 @@ class View:
     tables: frozenset[str]
 
     def select_from(self, schema: str) -> str:
-        """The same over a schema's tables: temporary views with their names, which a session may have, don't count."""
+        """`select` over qualified table names, so that temporary views of a session do not shadow them."""
         names = "|".join(sorted(self.tables))
         return re.sub(
             rf"\b(FROM|JOIN) ({names})\b", lambda found: f"{found[1]} {schema}.{quoted(found[2])}", self.select
@@ -41,7 +41,7 @@ class View:
 
 
 def views_of(config: PipelineConfig, tables: Collection[str]) -> tuple[View, ...]:
-    """The views that a pipeline with these tables can have, in the order of the file."""
+    """The views whose tables are among `tables`, in the order of the file."""
     variables = ", ".join(map(quoted, config.series.variables)) if config.series else ""
     found = []
     for written in STATEMENT.finditer(VIEWS_FILE.read_text(encoding="utf-8")):
@@ -60,12 +60,12 @@ def names_read(sql: str) -> frozenset[str]:
 
 
 def schema_name(config: PipelineConfig) -> str:
-    """A Spark catalog takes no hyphen in a schema's name, not even a quoted one."""
+    """The schema of a pipeline. A Spark catalog accepts no hyphen in a schema's name, not even quoted."""
     return config.pipeline.replace("-", "_")
 
 
 def require_own_schemas(configs: Collection[PipelineConfig]) -> None:
-    """Raises ConfigError where two pipelines would have one schema."""
+    """Raises ConfigError if two pipelines would share a schema."""
     owners: dict[str, str] = {}
     for config in configs:
         schema = schema_name(config)
@@ -78,9 +78,9 @@ def require_own_schemas(configs: Collection[PipelineConfig]) -> None:
 
 
 def catalog_statements(config: PipelineConfig, tables: Collection[str]) -> list[str]:
-    """Spark SQL that makes the pipeline's schema with those of its tables that exist (`tables`), and their views.
+    """Spark SQL that creates the pipeline's schema with its existing tables (`tables`) and their views.
 
-    Can be run again when there are more tables.
+    Idempotent; run it again when there are more tables.
     """
     schema = quoted(schema_name(config))
     return [

@@ -1,1 +1,1 @@
-"""Fits and registers the models that Penstock brings."""
+"""Fits and registers Penstock's own models."""

@@ -1,4 +1,4 @@
-"""Trains the wine example: an ElasticNet on standardised measurements; and logs and registers what is trained."""
+"""Trains, logs and registers the wine example: an ElasticNet on standardised measurements."""
 
 import logging
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ def train_elasticnet(
 ) -> TrainingResult:
     """Fit on three quarters of `data`, measure on the last quarter, register under the config's model name.
 
-    data: a CSV with the contract's columns (by their model names) and `quality`. first_rows: use only so many.
+    data: a CSV with the contract's columns (by their model names) and `quality`. first_rows: use only this many.
     promote: set the config's alias; otherwise `candidate`. Raises ConfigError.
     """
     names = [field.model for field in load_contract(config).fields]
@@ -83,7 +83,7 @@ def register_sklearn(
 
     promote: set the config's alias; otherwise `candidate`. requirements: None lets MLflow see what the model imports.
     """
-    # MLflow loads what it has just saved, to see what it imports.
+    # MLflow loads the model that it has just saved, to infer its requirements.
     with pickle_allowed(True):
         info = mlflow.sklearn.log_model(
             model,

@@ -1,4 +1,4 @@
-"""Trains a first model for any pipeline of rows: a linear one, on whatever inputs its contract has."""
+"""Trains a baseline model for any pipeline of rows: a linear one on the inputs of its contract."""
 
 import logging
 from pathlib import Path
@@ -28,7 +28,7 @@ from penstock.models.training.var import registry_errors
 from penstock.schemas.contract import Field
 
 HOLDOUT_FRACTION = 0.25
-#: A text seen less often, or beyond the commonest so many, is taken together with others of its kind.
+#: Categories that are rarer, or beyond this number of the most frequent ones, are encoded together as infrequent.
 RAREST_TEXT = 2
 MAX_TEXTS = 50
 MAX_ITERATIONS = 1000
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 def train_rows(
     config: PipelineConfig, *, data: Path, target: str, promote: bool, task: Task | None = None
 ) -> TrainingResult:
-    """Measure on a quarter of `data` what the rest teaches, fit on all of it, register under the config's model name.
+    """Evaluate on a hold-out quarter of `data`, refit on all of it, register under the config's model name.
 
     data: CSV in the config's dialect, or Parquet, with the contract's columns and `target`, all by their headers.
     promote: set the config's alias; otherwise `candidate`. Raises ConfigError, RegistryUnavailableError.
@@ -72,14 +72,14 @@ def train_rows(
                 signature=signature_of(rows),
                 example=example_of(rows),
                 promote=promote,
-                # Known, for it is always the same kind of model; to find them takes a process and seconds.
+                # Given explicitly: MLflow's inference starts a process and takes seconds.
                 requirements=mlflow.sklearn.get_default_pip_requirements(include_skops=True),
             )
     return TrainingResult(version=version, run_id=run.info.run_id, metrics=metrics)
 
 
 def fit_model(inputs: pd.DataFrame, target: pd.Series, task: Task) -> Pipeline:
-    """Texts one-hot encoded, missing numbers filled with the median, all standardised; then ridge or logistic
+    """Strings one-hot encoded, missing numbers imputed by the median, all standardised; then ridge or logistic
     regression."""
     texts = [name for name in inputs.columns if inputs[name].dtype == "object"]
     encode = ColumnTransformer(
@@ -109,15 +109,15 @@ def fit_model(inputs: pd.DataFrame, target: pd.Series, task: Task) -> Pipeline:
 def median_filler(values: Any) -> KNNImputer:
     """An imputer whose only neighbour is the row of medians.
 
-    It fills as SimpleImputer does, which skops would load only if its types were declared trusted, and those that a
-    model declares itself are refused here.
+    It imputes as SimpleImputer does, which skops would load only with types declared as trusted; models that declare
+    trusted types themselves are refused here.
     """
     medians = pd.DataFrame(values).median().to_numpy()
     return KNNImputer(n_neighbors=1, keep_empty_features=True).fit(medians[np.newaxis, :])
 
 
 def holdout_metrics(rows: RowData) -> dict[str, float]:
-    """How well a model of three quarters of the rows does on the last quarter, beside one that looks at no input."""
+    """Metrics on the last quarter of the rows of a model fitted on the others, and of a dummy baseline."""
     parts = train_test_split(
         rows.inputs, rows.target, test_size=HOLDOUT_FRACTION, random_state=SEED, stratify=strata(rows)
     )
@@ -139,7 +139,7 @@ def holdout_metrics(rows: RowData) -> dict[str, float]:
 
 
 def strata(rows: RowData) -> pd.Series | None:
-    """The classes, if each can be in both parts."""
+    """The classes to stratify by, if each has enough rows for both parts."""
     if rows.task == "regression":
         return None
     counts = rows.target.value_counts()
@@ -147,7 +147,7 @@ def strata(rows: RowData) -> pd.Series | None:
 
 
 def signature_of(rows: RowData) -> ModelSignature:
-    """Numbers as double, which takes a missing value and which every number of a contract can be."""
+    """Numbers as double, which can be missing and which every numeric type of a contract can be cast to."""
     kind = rows.target.dtype.kind if rows.task == "classification" else "f"
     output = {"f": "double", "O": "string", "b": "boolean", "i": "long"}[kind]
     inputs: list[ColSpec | TensorSpec] = [
@@ -161,7 +161,7 @@ def input_type(field: Field) -> str:
 
 
 def example_of(rows: RowData) -> pd.DataFrame | None:
-    """A few whole rows in the signature's types, if there are any."""
+    """A few complete rows in the signature's types, if there are any."""
     whole = rows.inputs.dropna().head(EXAMPLE_ROWS)
     booleans = {field.model: "bool" for field in rows.fields if field.type == "boolean"}
     return whole.astype(booleans) if len(whole) else None

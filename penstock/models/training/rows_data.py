@@ -1,4 +1,4 @@
-"""Rows to train on: a file in the pipeline's dialect, its columns as the contract and the model have them."""
+"""Reads training rows: a file in the pipeline's dialect, with columns as in the contract and the model."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from penstock.sources.inference.sample import read_texts, refuse_no_file
 from penstock.sources.inference.types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
 
 Task = Literal["regression", "classification"]
-#: An integer target with more different values is a quantity, with fewer a class.
+#: An integer target with more distinct values is a regression target, with fewer a class.
 MAX_INTEGER_CLASSES = 10
 MAX_CLASSES = 100
 MIN_ROWS = 8
@@ -38,9 +38,9 @@ class RowData:
 
 
 def read_row_data(config: PipelineConfig, contract: Contract, *, data: Path, target: str, task: Task | None) -> RowData:
-    """The rows of `data` that can be learned from. target: its header. task: None takes what the target looks like.
+    """The usable training rows of `data`. target: its header. task: None infers it from the target.
 
-    The fields that are numbers, booleans or texts are inputs; a date is none. Rules are not applied: they are Spark's.
+    Numbers, booleans and strings are inputs, dates are not. Rules are not applied, since they are Spark SQL.
     Raises ConfigError.
     """
     frame, kind = read_frame(config, data, target)
@@ -76,7 +76,7 @@ def is_input(field: Field) -> bool:
 
 
 def read_frame(config: PipelineConfig, data: Path, target: str) -> tuple[pd.DataFrame, str]:
-    """The file's columns, texts or Parquet's own types, and the target's contract type. Raises ConfigError."""
+    """The file's columns (strings, or Parquet's types) and the target's contract type. Raises ConfigError."""
     refuse_no_file(data)
     try:
         if format_of(data.name, default=config.source.format).name == "parquet":
@@ -97,7 +97,7 @@ def refuse_no_target(columns: list[str], target: str) -> None:
 
 
 def input_column(values: pd.Series, field: Field) -> pd.Series:
-    """The values as an input: float64 or texts, missing where they are no value of the field."""
+    """The values as an input: float64 or strings, missing where invalid for the field."""
     if field.type == "string":
         texts = [None if is_missing else value for value, is_missing in zip(values, values.isna(), strict=True)]
         return pd.Series(texts, index=values.index, dtype="object")
@@ -110,7 +110,7 @@ def input_column(values: pd.Series, field: Field) -> pd.Series:
 
 
 def bad_values(given: pd.Series, read: pd.Series, field: Field) -> pd.Series:
-    """Whether a value was given that is none of the field; a NaN is one as the field says."""
+    """Whether a value is present and invalid for the field; NaN by the field's `nan`."""
     bad = given.notna() & read.isna()
     if field.is_floating and field.nan != "reject":
         bad &= ~given.astype(str).str.fullmatch(NOT_A_NUMBER.pattern, case=False)

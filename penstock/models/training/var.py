@@ -1,4 +1,4 @@
-"""The job of `fit_var`: read, fit, log, register, set the alias."""
+"""The job `fit_var`: read, fit, log, register, set the alias."""
 
 import logging
 import tempfile
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
-    """The registered version, its run, and what was fitted."""
+    """The registered version, its run, and the fit."""
 
     version: str
     run_id: str
@@ -65,11 +65,11 @@ def fit_var(
 ) -> FitResult:
     """Fit every series on its observations with ds <= until (UTC) and register one model with the alias `candidate`.
 
-    promote: set the config's alias, too. diagnosed: how many series, the first by id, get statsmodels' diagnostics.
+    promote: also set the config's alias. diagnosed: how many series, the first by id, get statsmodels' diagnostics.
     Raises ConfigError, FitError, RegistryUnavailableError.
     """
     check_workload(config)
-    bucket_settings(config, ids_are_integers=False)  # impossible settings end the job before any work
+    bucket_settings(config, ids_are_integers=False)  # fails early on invalid settings
     timings = Timings()
     with registry_errors(config):
         begin_experiment(config)
@@ -163,7 +163,7 @@ def report_holdout(fleet: FittedFleet, config: PipelineConfig) -> None:
 
 
 def warn_about_lags(config: PipelineConfig, fleet: FittedFleet) -> None:
-    """The stream keeps series.keep_lags observations of each series; a model that needs more gets too few."""
+    """Warn if series.keep_lags, the observations that the stream keeps per series, is too few for the model."""
     needed = max(1, int(fleet.fit.lag_order.max()) + observations_lost(config.the_series.transforms))
     if needed > config.the_series.keep_lags:
         log.warning(

@@ -1,4 +1,4 @@
-"""The observations that models are fitted on: from files, through the contract, or from the observations table."""
+"""Reads the observations to fit on: from files, through the contract, or from the observations table."""
 
 import logging
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3
-#: What is not fitted on: readings of a ds that another one counts for.
+#: Errors of observations that are not fitted on, because another one with the same ds is valid.
 OUTVOTED = (REVISION, SUPERSEDED)
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class FitData:
         return [file for file in self.files if file.verdict == "refused"]
 
     def until(self, last: datetime | None) -> DataFrame:
-        """The frame without what is after `last` (UTC)."""
+        """The frame up to `last` (UTC), inclusive."""
         if last is None:
             return self.frame
         return self.frame.where(F.col(DS) <= F.lit(last.isoformat(sep=" ")).cast("timestamp"))
@@ -72,7 +72,7 @@ def read_fit_data(
     table_version: int | None = None,
 ) -> FitData:
     """data: files and folders, default the config's source. from_table: the observations table, at its newest version
-    or `table_version`. Raises ConfigError, and FitError where there is nothing to read."""
+    or `table_version`. Raises ConfigError, and FitError if there is nothing to read."""
     contract = load_contract(config)
     check_series_contract(contract, config)
     if from_table:
@@ -81,7 +81,7 @@ def read_fit_data(
 
 
 def data_of_files(spark: SparkSession, config: PipelineConfig, contract: Contract, *, paths: Sequence[str]) -> FitData:
-    """As the stream reads them: the same admission, the same casts, the same rules, and the newest file wins."""
+    """Read as the stream does: the same admission, casts and rules, and the newest file wins."""
     check_rules(spark, contract)
     log.info("reading %s", ", ".join(paths))
     storage, glob = storage_of(config), config.source.path_glob_filter
@@ -144,7 +144,7 @@ def observations(rows: DataFrame, config: PipelineConfig, contract: Contract) ->
 
 
 def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contract, *, version: int | None) -> FitData:
-    """The pipeline's own observations, as of one version of the table. Late ones count; outvoted ones do not."""
+    """The pipeline's own observations at one version of the table, with late ones, without superseded ones."""
     path = config.table_path("observations")
     if not DeltaTable.isDeltaTable(spark, path):
         raise FitError(f"{path}: there is no such table yet; run the pipeline first, or name files with --data")

@@ -1,6 +1,6 @@
-"""What a forecaster looks at before trusting a VAR, computed by statsmodels for single series.
+"""VAR diagnostics by statsmodels for single series.
 
-Each diagnostic stands alone: one that can't be computed is reported, and the others go on.
+Each diagnostic is independent: one that can't be computed is reported, and the others are still written.
 """
 
 import logging
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A series whose model is looked at. values: what the VAR is fitted on, by variable and ds."""
+    """A series to diagnose. values: the VAR's (transformed) input, by variable and ds."""
 
     series_id: Any
     lag_order: int
@@ -35,7 +35,7 @@ class Subject:
 
 
 def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, int]) -> list[Subject]:
-    """Of the series in `given` that have a lag order."""
+    """One for each series in `given` that has a lag order."""
     values, offsets = transform_levels(given.levels, given.offsets, settings.fit.transforms)
     found = []
     for place, series_id in enumerate(given.ids.tolist()):
@@ -65,7 +65,7 @@ def write_diagnostics(chosen: Iterable[Subject], folder: Path, *, trend: str) ->
 
 
 def diagnose(subject: Subject, folder: Path, *, trend: str) -> list[str]:
-    """Write what can be computed to `folder`; returns what could not, and why."""
+    """Write each diagnostic that can be computed to `folder`; returns the failures with reasons."""
     problems: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

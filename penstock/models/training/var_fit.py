@@ -1,4 +1,4 @@
-"""Fits a VAR to every series, in Spark, packed by hash bucket."""
+"""Fits a VAR to every series in Spark, by hash bucket."""
 
 import logging
 import math
@@ -25,7 +25,7 @@ from penstock.udfs.var.histories import SERIES_ID
 from penstock.udfs.var.holdout import MEASURES, METHODS
 from penstock.udfs.var.kernel import FloatArray
 
-#: A bucket is one call of the UDF: large enough that its fixed costs vanish, small enough for a worker's memory.
+#: A bucket is one UDF call: large enough to amortise its overhead, small enough for a worker's memory.
 OBSERVATIONS_PER_BUCKET = 200_000
 PROGRESS_SECONDS = 10.0
 BUCKET = "bucket"
@@ -52,7 +52,7 @@ class FittedFleet:
 
     @property
     def commonest_reasons(self) -> list[tuple[str, int]]:
-        """Kinds of reasons (what stands before the colon) and how many series have each, the commonest first."""
+        """Kinds of reasons (the text before the colon) and how many series have each, the most frequent first."""
         return Counter(reason.split(":")[0] for _, reason in self.refused).most_common()
 
     def holdout_metrics(self, variables: Sequence[str]) -> dict[str, float]:
@@ -103,7 +103,7 @@ def fit_series(spark: SparkSession, observations: DataFrame, settings: BucketSet
     try:
         with progress(spark, "fitting", of=n_buckets):
             fitted.count()
-        # Bucket by bucket: all together may be more than the driver takes in one answer.
+        # Bucket by bucket: all together may exceed spark.driver.maxResultSize.
         fleet = gather(list(fitted.toLocalIterator()), settings, n_observations=counted["rows"])
     finally:
         fitted.unpersist()
@@ -118,14 +118,14 @@ def thousands(number: int) -> str:
 
 
 def bucket_count(n_observations: int, n_series: int, *, cores: int) -> int:
-    """One bucket for little data; else enough for every core, none too large."""
+    """One bucket for little data, else enough for every core and small enough for memory."""
     if n_observations <= OBSERVATIONS_PER_BUCKET / 10:
         return 1
     return max(math.ceil(n_observations / OBSERVATIONS_PER_BUCKET), min(cores, n_series))
 
 
 def gather(rows: Sequence[Row], settings: BucketSettings, *, n_observations: int) -> FittedFleet:
-    """One fleet from the buckets' answers. Ids ascend within a bucket, not from one to the next."""
+    """One fleet from the buckets' results. Ids ascend within a bucket, not across buckets."""
     scored = sum(row["scored"] for row in rows)
     sums = np.sum([row["scores"] for row in rows], axis=0)
     kind = np.int64 if settings.ids_are_integers else object
@@ -153,7 +153,7 @@ def outcome(fleet: FittedFleet) -> str:
 
 @contextmanager
 def progress(spark: SparkSession, what: str, *, of: int) -> Iterator[None]:
-    """Log every PROGRESS_SECONDS how many of the `of` tasks of the jobs started within are done."""
+    """Log every PROGRESS_SECONDS how many of the `of` tasks of the enclosed jobs are done."""
     context, group, is_over = spark.sparkContext, f"penstock-{uuid.uuid4().hex}", threading.Event()
 
     def watch() -> None:

@@ -1,4 +1,4 @@
-"""What MLflow gets about a fit: params, metrics, where the data came from, tables and plots."""
+"""Logs a fit to MLflow: params, metrics, data sources, tables and plots."""
 
 import warnings
 from pathlib import Path
@@ -21,7 +21,7 @@ LONGEST_PARAM = 500
 
 
 def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) -> None:
-    """The params of a run, and its data as MLflow datasets."""
+    """Log the params of a run, and its data as MLflow datasets."""
     series, fit = config.the_series, config.fit
     params: dict[str, object] = {
         "variables": ", ".join(series.variables),
@@ -59,7 +59,7 @@ def source_of(location: str, version: int | None) -> DatasetSource:
 
 
 def log_outcome(config: PipelineConfig, data: FitData, fleet: FittedFleet) -> None:
-    """Counts and hold-out metrics."""
+    """Log counts and hold-out metrics."""
     mlflow.log_params({"series_fitted": len(fleet.fit), "series_refused": len(fleet.refused)})
     metrics = {
         "series_fitted": float(len(fleet.fit)),

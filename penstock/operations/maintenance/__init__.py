@@ -1,1 +1,1 @@
-"""Keeps tables and checkpoint small."""
+"""Maintenance of tables and checkpoint: retention, compaction, vacuum, cleanup."""

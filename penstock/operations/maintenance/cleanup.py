@@ -1,4 +1,4 @@
-"""Removes small files that nobody reads any more: plans of finished batches, and what processes that died left."""
+"""Removes obsolete small files: plans of finished batches, and temporary files of dead processes."""
 
 import re
 import time
@@ -11,18 +11,18 @@ from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read
 from penstock.sources.checkpoint import query_id_of
 from penstock.storage.files import Storage
 
-#: Older than this, a file that is made and renamed at once has nobody who will rename it.
+#: A temporary file is renamed within moments; an older one was left by a dead process.
 DEAD_AFTER_SECONDS = 86400.0
-#: A batch that has taken this long was cut off. Well below the floor of maintenance.time_travel.
+#: A batch unfinished for this long was interrupted. Well below the floor of maintenance.time_travel.
 STUCK_AFTER_SECONDS = 86400.0
-#: penstock.storage.files writes beside the target under `.<name>.<32 hex digits>`.
+#: Temporary names of penstock.storage.files: `.<name>.<32 hex digits>`, beside the target.
 DEAD_NAMES = re.compile(r"\..+\.[0-9a-f]{32}")
 
 
 def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> int:
-    """Remove the plans of batches that have their marker, but for the newest; returns how many.
+    """Remove the plans of batches with a commit marker, except the newest ones; returns how many.
 
-    done: the last batch with a marker, by query id. The plan of the batch before is read by the next, for its model.
+    done: the last batch with a marker, by query id. The next batch reads the model from the plan of the one before.
     """
     last = last_finished(storage, config, done)
     finished = [batch_id for batch_id in planned_batches(storage, config.checkpoint) if batch_id <= last]
@@ -39,7 +39,7 @@ def last_finished(storage: Storage, config: PipelineConfig, done: dict[str, int]
 
 
 def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> str:
-    """Why `lags` must be left alone: a batch planned long ago has no marker, and its replay reads `lags` as they were.
+    """Why `lags` must not be maintained: an old unfinished batch, whose replay reads `lags` at its pinned version.
 
     Empty if there is no such batch.
     """
@@ -60,7 +60,7 @@ def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
 
 
 def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:
-    """Remove what was written aside by processes that died before they could rename it; returns how many files."""
+    """Remove temporary files of processes that died before renaming them; returns how many."""
     removed = 0
     root, checkpoint = config.tables.root, config.checkpoint
     leases = (lease_path(root), maintenance_lease_path(root))

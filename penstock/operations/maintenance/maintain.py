@@ -1,7 +1,7 @@
-"""Keeps the tables small and quick to read, beside a running stream: old rows, compaction, vacuum, old plans.
+"""Maintains the tables beside a running stream: retention, compaction, vacuum, removal of old plans.
 
-It takes no lease of the stream's. Delta keeps what both do apart: of two commits that touch the same files the later
-one is refused, and the stream writes again (penstock.spark.commit_retry), maintenance leaves it to its next run.
+It does not acquire the stream's lease: Delta's optimistic concurrency control isolates the two. After a write conflict
+the stream retries (penstock.spark.commit_retry), while maintenance leaves the step to its next run.
 """
 
 import logging
@@ -25,27 +25,27 @@ from penstock.spark.commit_retry import CONFLICTS
 from penstock.spark.tables import set_properties, table_exists, table_properties
 from penstock.storage.routing import storage_of
 
-#: Delta's own target for a compacted file.
+#: Delta's default target size of a compacted file.
 COMPACTED_FILE_BYTES = 1024**3
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class TableSize:
-    """The files of a table's newest version, and their bytes."""
+    """Number and bytes of the files of a table's newest version."""
 
     files: int
     bytes: int
 
     @property
     def too_many(self) -> int:
-        """How many files more than if all were full."""
+        """The number of files in excess of the minimum at the target size."""
         return self.files - max(1, -(-self.bytes // COMPACTED_FILE_BYTES))
 
 
 @dataclass(kw_only=True)
-class Upkeep:
-    """One run of maintenance. left: what the next run has to do, a text for each table."""
+class MaintenanceRun:
+    """One run of maintenance. left: the steps left for the next run, a text for each table."""
 
     spark: SparkSession
     config: PipelineConfig
@@ -58,7 +58,7 @@ class Upkeep:
         return monotonic() >= self.deadline
 
     def maintain(self, table: str) -> None:
-        """The steps for a table, as far as the budget goes; one that has begun is finished."""
+        """The steps for a table within the budget; a step that has begun is finished."""
         started, path = monotonic(), self.config.table_path(table)
         before, notes, steps = table_size(self.spark, path), [], self.steps(table)
         while steps and not self.is_over:
@@ -70,13 +70,13 @@ class Upkeep:
         log.info("%s", progress_line(table, before, after, monotonic() - started, notes))
 
     def attempt(self, table: str, name: str, step: Callable[[], str]) -> str:
-        """Run a step; what it has to say. One that met with the stream's commits is left for the next run."""
+        """Run a step and return its note. A step with a write conflict is left for the next run."""
         self.lease.check()
         try:
             return step()
         except (*CONFLICTS, TableConflictError):
             self.left.append(f"{table} ({name})")
-            return f"{name} met with another commit"
+            return f"{name} conflicted with another commit"
 
     def steps(self, table: str) -> list[tuple[str, Callable[[], str]]]:
         return [
@@ -87,12 +87,12 @@ class Upkeep:
         ]
 
     def promise(self, table: str) -> str:
-        """The table's properties say for how long its past is kept; Delta's vacuum and log cleanup obey them."""
+        """Set the table properties that Delta's vacuum and log cleanup take the retention of old versions from."""
         maintenance, path = self.config.maintenance, self.config.table_path(table)
         kept = f"interval {int(maintenance.time_travel)} seconds"
         wanted = {"delta.logRetentionDuration": kept, "delta.deletedFileRetentionDuration": kept}
         if table in maintenance.retention:
-            # Rows of all ages share a file: without deletion vectors each run would write the whole table again.
+            # Rows of all ages share a file: without deletion vectors each run would rewrite the whole table.
             wanted["delta.enableDeletionVectors"] = "true"
         found = table_properties(self.spark, path)
         if any(found.get(key) != value for key, value in wanted.items()):
@@ -113,9 +113,9 @@ class Upkeep:
 
 
 def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
-    """Maintain every table of a pipeline within `maintenance.budget`, the most fragmented first, and trim its plans.
+    """Maintain every table of a pipeline within `maintenance.budget`, the most fragmented first, and remove old plans.
 
-    Returns what is left for the next run, a text for each table. Raises LeaseError if another run is at it.
+    Returns what is left for the next run, a text for each table. Raises LeaseError while another run is active.
     """
     storage = storage_of(config)
     deadline = monotonic() + config.maintenance.budget
@@ -126,19 +126,19 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
         job="maintain_tables",
         conflict="the tables are being maintained by {other}; one run at a time: wait for its end",
     ) as lease:
-        upkeep = Upkeep(spark=spark, config=config, lease=lease, deadline=deadline)
+        run = MaintenanceRun(spark=spark, config=config, lease=lease, deadline=deadline)
         done = finished_batches(config)
-        if upkeep.is_over:
+        if run.is_over:
             return tables
         plans, dead = trim_plans(storage, config, done), remove_dead_files(storage, config)
         log.info("plans of finished batches: %d removed; files left by dead processes: %d removed", plans, dead)
         for table in most_fragmented_first(spark, config, tables):
             stuck = stuck_plan(storage, config, done) if table == "lags" else ""
-            if stuck or upkeep.is_over:
-                upkeep.left.append(f"{table} ({stuck})" if stuck else table)
+            if stuck or run.is_over:
+                run.left.append(f"{table} ({stuck})" if stuck else table)
             else:
-                upkeep.maintain(table)
-    return upkeep.left
+                run.maintain(table)
+    return run.left
 
 
 def most_fragmented_first(spark: SparkSession, config: PipelineConfig, tables: Iterable[str]) -> list[str]:

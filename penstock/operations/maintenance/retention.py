@@ -1,4 +1,4 @@
-"""Deletes rows that are older than the config keeps them, and remembers from which moment a table is complete."""
+"""Deletes rows beyond their retention, and records the time from which a table is complete."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from penstock.storage.routing import storage_of
 
 
 def delete_expired(spark: SparkSession, config: PipelineConfig, table: str, now: datetime) -> int:
-    """Delete the rows of a table that are past its retention; returns how many. Delta's conflicts are the caller's."""
+    """Delete the rows of a table beyond its retention; returns how many. Write conflicts are raised to the caller."""
     kept_seconds = config.maintenance.retention.get(table)
     if kept_seconds is None:
         return 0
@@ -23,20 +23,20 @@ def delete_expired(spark: SparkSession, config: PipelineConfig, table: str, now:
     cutoff = now - timedelta(seconds=kept_seconds)
     if spark.read.format("delta").load(path).where(column < F.lit(cutoff)).isEmpty():
         return 0
-    # Before the rows go: whoever compares the tables meanwhile must not miss them.
+    # Recorded before the deletion, so that a concurrent reconciliation does not report the rows as missing.
     remember(storage_of(config), config, table, cutoff)
     DeltaTable.forPath(spark, path).delete(column < F.lit(cutoff))
     metrics = DeltaTable.forPath(spark, path).history(1).select("operation", "operationMetrics").first()
     if metrics is None or metrics["operation"] != "DELETE":
-        return 0  # another commit came in between; how many rows went stands in the table's history
+        return 0  # another commit came in between; the table's history has the number of deleted rows
     return int(metrics["operationMetrics"].get("numDeletedRows") or 0)
 
 
 def complete_since(config: PipelineConfig, table: str, now: datetime) -> datetime | None:
-    """The moment from which a table has every row: those whose time column (scored_at, quarantined_at: when their
-    batch was planned) is at or after it. None: all it ever had.
+    """The time from which a table has every row, by its time column (scored_at, quarantined_at: when the batch was
+    planned). None: no row was ever deleted.
 
-    A run of maintenance may begin while one looks, so what the retention allows to go at `now` counts as gone.
+    Maintenance may run concurrently, so rows beyond their retention at `now` count as deleted.
     """
     moments = []
     kept_seconds = config.maintenance.retention.get(table)
@@ -49,7 +49,7 @@ def complete_since(config: PipelineConfig, table: str, now: datetime) -> datetim
 
 
 def deletions(storage: Storage, config: PipelineConfig) -> dict[str, datetime]:
-    """Up to which moment rows were deleted from each table. Raises EnvironmentCheckError."""
+    """By table, the time up to which rows were deleted. Raises EnvironmentCheckError."""
     path = deletions_path(config)
     content = storage.read(path)
     if content is None:

@@ -1,1 +1,1 @@
-"""How a running pipeline is doing: status, metrics, backlog."""
+"""Status, metrics and backlog of a pipeline."""

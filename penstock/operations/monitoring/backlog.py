@@ -1,5 +1,5 @@
-"""How many files wait in the inbox. Spark's file source reports no such number (it has no source metrics), so the inbox
-is listed apart from the stream, which also sees files that wait while a micro-batch hangs."""
+"""Counts the files that wait in the inbox. Spark's file source has no such metric, so the inbox is listed
+independently of the stream, which also counts files that arrive while a micro-batch hangs."""
 
 import logging
 import threading
@@ -14,17 +14,17 @@ from penstock.sources.checkpoint import batch_numbers, log_offset, query_id_of, 
 from penstock.sources.listing import list_inbox
 from penstock.storage.files import Storage
 
-#: A listing of S3 that hangs at the end of a job is left behind.
+#: How long to wait for the thread at the end of a job; a listing of S3 that hangs longer is abandoned.
 JOIN_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
 class Backlog:
-    """Looks every `every_seconds`, in a thread of its own, for files that are in no finished micro-batch.
+    """Polls the inbox every `every_seconds` in its own thread for files that are in no finished micro-batch.
 
-    done: the last batch with a marker by query id, as it was at the start. show: gets their number whenever it is known
-    anew, None while the inbox or the file log can't be read.
+    done: the last batch with a marker by query id, at the start. show: called with each new count, None while the inbox
+    or the file log can't be read.
     """
 
     config: PipelineConfig
@@ -52,7 +52,7 @@ class Backlog:
             self._thread.join(JOIN_SECONDS)
 
     def on_record(self, record: BatchRecord) -> None:
-        """The files of a finished micro-batch wait no longer."""
+        """Remove the files of a finished micro-batch from the backlog."""
         self._finish(file.path for file in record.plan.files)
 
     def look(self) -> None:

@@ -1,8 +1,8 @@
-"""The numbers of a running pipeline for Prometheus, from the records of its finished micro-batches.
+"""Prometheus metrics of a running pipeline, from the records of its finished micro-batches.
 
-Counters begin at 0 with every process: they are for rates and alerts, the exact books are the tables. Seconds are
-histograms and not gauges: a gauge has only the last batch at each scrape, so that short batches between two scrapes
-would be lost, while `_sum` and `_count` give the true mean of any time and the buckets a quantile to alert on.
+Counters start at 0 with every process: they are for rates and alerts; exact row counts are in the tables. Seconds are
+histograms rather than gauges: a gauge shows only the last batch at each scrape and misses short batches between two
+scrapes, while `_sum` and `_count` give the true mean over any period and the buckets a quantile for alerts.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -10,19 +10,19 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.batch_record import BatchRecord
 
-#: From a batch of one small file to a backfill in one batch.
+#: From a batch of one small file to a whole backfill in one batch.
 BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
 
 
 class InfoGauge:
-    """1 for each combination of labels that holds now; no series for any other."""
+    """A gauge that is 1 for each current combination of labels; other combinations have no series."""
 
     def __init__(self, registry: CollectorRegistry, name: str, text: str, labels: tuple[str, ...]) -> None:
         self._gauge = Gauge(name, text, labels, registry=registry)
         self._shown: set[tuple[str, ...]] = set()
 
     def show(self, combinations: set[tuple[str, ...]]) -> None:
-        # New ones first: a scrape in between must not find none.
+        # Add new ones first, so that a concurrent scrape always finds one.
         for labels in combinations - self._shown:
             self._gauge.labels(*labels).set(1)
         for labels in self._shown - combinations:
@@ -56,7 +56,7 @@ class PipelineMetrics:
             buckets=BUCKETS_SECONDS,
             registry=self.registry,
         )
-        # Not made before they are known: 0 would be a lie.
+        # Created without a value: 0 would be wrong before they are known.
         self._backlog = self._gauge("backlog_files", "Files in the inbox that are in no finished micro-batch")
         self._last_batch = self._gauge(
             "last_batch_finished_timestamp_seconds", "When this process last finished a micro-batch, Unix time"
@@ -85,7 +85,7 @@ class PipelineMetrics:
         )
 
     def _counter(self, name: str, text: str) -> Counter:
-        """Shown as 0 from the start: `increase` does not see the step from no value to the first."""
+        """Exported as 0 from the start: `increase` ignores the step from no value to the first one."""
         return Counter(f"penstock_{name}", text, ["pipeline"], registry=self.registry).labels(self.pipeline)
 
     def _gauge(self, name: str, text: str) -> Gauge:
@@ -108,7 +108,7 @@ class PipelineMetrics:
         self._last_batch.labels(self.pipeline).set(record.finished_at.timestamp())
 
     def on_backlog(self, files: int | None) -> None:
-        """None where it is not known: then there is no series, which is no number that is wrong."""
+        """None if unknown: the series is then removed rather than left at a stale number."""
         if files is None:
             self._backlog.clear()
         else:

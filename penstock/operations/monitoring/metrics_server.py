@@ -15,9 +15,9 @@ from penstock.tcp_ports import holder_of
 
 @contextmanager
 def served_metrics(config: PipelineConfig) -> Iterator[PipelineMetrics | None]:
-    """The pipeline's metrics while they are served; None where the config has no section `metrics`.
+    """The pipeline's metrics while they are served; None if the config has no section `metrics`.
 
-    Raises EnvironmentCheckError where host and port can't be listened on.
+    Raises EnvironmentCheckError if it can't listen on host and port.
     """
     if config.metrics is None:
         yield None

@@ -1,4 +1,4 @@
-"""Keeps a pipeline's metrics up to date while it runs."""
+"""Updates a pipeline's metrics while it runs."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from penstock.spark.errors import SPARK_ERRORS
 
 @contextmanager
 def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Callable[[BatchRecord], None]]:
-    """What is to be called with each finished micro-batch; it does nothing where there are no metrics."""
+    """A callback for each finished micro-batch; a no-op without metrics."""
     if metrics is None:
         yield lambda record: None  # noqa: ARG005
         return
@@ -37,6 +37,6 @@ def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Cal
         try:
             yield on_record
         finally:
-            # Where Spark has died, that is not the error to show.
+            # If the JVM has died, this error would hide the cause.
             with contextlib.suppress(*SPARK_ERRORS):
                 pipeline.spark.streams.removeListener(listener)

@@ -1,7 +1,7 @@
-"""What Spark reports of the streaming query, for the metrics: that it started, runs its triggers, and ended.
+"""A StreamingQueryListener that feeds the metrics: query started, progress, terminated.
 
-Rows, seconds and versions are taken from the batch's own record (`metrics`) and not from Spark's progress, which counts
-files as rows, since the stream is a list of files.
+Rows, seconds and versions come from the batch's own record (`metrics`), not from Spark's progress, which counts files
+as rows, since the stream is a list of files.
 """
 
 from uuid import UUID
@@ -18,7 +18,7 @@ from penstock.operations.monitoring.metrics import PipelineMetrics
 
 
 class QueryListener(StreamingQueryListener):
-    """Listens to the query that bears the pipeline's name, among all of the session."""
+    """Listens to the query with the pipeline's name, among all queries of the session."""
 
     def __init__(self, metrics: PipelineMetrics) -> None:
         self._metrics = metrics

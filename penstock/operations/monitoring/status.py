@@ -1,4 +1,4 @@
-"""How a pipeline is doing, read from its lease, inbox and tables, without Spark."""
+"""A pipeline's status, read from its lease, inbox and tables without Spark."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -29,7 +29,7 @@ SELECT min(started_at) FROM batches
 WHERE started_at > coalesce((SELECT max(started_at) FROM batches WHERE versions['champion'] <> $version),
                             TIMESTAMPTZ '1970-01-01')
 """
-#: Values inside a reason are left out, so that equal causes count together.
+#: Values within a reason are masked, so that equal causes are counted together.
 QUARANTINE = """
 SELECT stage, regexp_replace(reason, '''.*''', '''...''') AS reason, count(*) AS entries
 FROM (SELECT stage, unnest(reasons) AS reason FROM quarantine WHERE quarantined_at >= $since AND replayed_in IS NULL)
@@ -43,7 +43,7 @@ class Part(BaseModel):
 
 
 class LastBatch(Part):
-    """The batch that finished last. rows_per_second: over its whole time; null for one of no time."""
+    """The batch that finished last. rows_per_second: over its whole duration; null if that is 0."""
 
     batch_id: int
     finished_at: datetime
@@ -58,7 +58,7 @@ class LastBatch(Part):
 
 
 class ModelInUse(Part):
-    """What scored the last batch. since: when the first batch with it began. refused: newer versions, with reasons."""
+    """The version of the last batch. since: when its first batch began. refused: newer versions, with reasons."""
 
     name: str
     version: str
@@ -75,9 +75,9 @@ class Reason(Part):
 
 
 class Status(Part):
-    """running: the process that writes the tables, null if none does. backlog_files: in the inbox, in no batch yet.
+    """running: the process that holds the lease, null if none. backlog_files: files in the inbox and in no batch yet.
 
-    quarantine: the last 24 hours, without what was replayed, the most frequent reason first.
+    quarantine: of the last 24 hours, without replayed entries, the most frequent reason first.
     """
 
     pipeline: str
@@ -89,7 +89,7 @@ class Status(Part):
 
 
 def read_status(config: PipelineConfig) -> Status:
-    """Raises EnvironmentCheckError where the inbox is no folder or a table can't be read, LeaseError, OSError."""
+    """Raises EnvironmentCheckError if the inbox is not a folder or a table can't be read, LeaseError, OSError."""
     try:
         return status_now(config)
     except QUERY_ERRORS as error:
@@ -149,7 +149,7 @@ def backlog(storage: Storage, config: PipelineConfig, done: set[str]) -> int:
     except EnvironmentCheckError:
         if done:
             raise
-        return 0  # a pipeline that never ran, whose inbox is not made yet
+        return 0  # the pipeline never ran, and its inbox does not exist yet
     return len(found.keys() - done)
 
 

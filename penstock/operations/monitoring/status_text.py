@@ -1,4 +1,4 @@
-"""A pipeline's status as text for a person."""
+"""Formats a pipeline's status as text."""
 
 from datetime import datetime
 

@@ -1,1 +1,1 @@
-"""Compares inbox, ledger and tables, file by file and row by row."""
+"""Reconciles inbox, ledger and tables, file by file and row by row."""

@@ -1,31 +1,31 @@
-"""Adds up what became of the files: totals by state, and the balance of rows."""
+"""Totals of files and rows by state, and the balance of rows."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from penstock.operations.reconcile.files import Delivery, Placement, State
-from penstock.operations.reconcile.ledger_rows import Books
+from penstock.operations.reconcile.files import Classification, Delivery, State
+from penstock.operations.reconcile.ledger_rows import RowCounts
 from penstock.storage.files import FileStatus
 
 
 @dataclass(frozen=True, kw_only=True)
 class File:
-    """A file with all that is known of it. status: in the inbox, null if it is not there. counted: its rows there."""
+    """A file with all known facts. status: in the inbox, null if not there. counted: its row count there."""
 
     path: str
     status: FileStatus | None
-    placement: Placement
+    classification: Classification
     deliveries: tuple[Delivery, ...] = ()
     counted: int | None = None
 
     @property
     def state(self) -> State:
-        return self.placement.state
+        return self.classification.state
 
     @property
     def rows(self) -> int | None:
-        """As counted, else as the ledger has them, else null."""
-        delivery = self.placement.delivery
+        """The counted rows, else those of the ledger, else null."""
+        delivery = self.classification.delivery
         if self.counted is None and delivery and self.state in (State.SCORED, State.NO_LONGER_THERE):
             return delivery.rows
         return self.counted
@@ -36,8 +36,8 @@ class File:
 
     @property
     def rows_elsewhere(self) -> int:
-        """What the ledger has under its name beyond the content that is in the inbox."""
-        delivery = self.placement.delivery
+        """Rows that the ledger has for this path beyond those of the content in the inbox."""
+        delivery = self.classification.delivery
         here = (delivery.rows or 0) if delivery and self.state is State.SCORED else 0
         return sum(one.rows or 0 for one in self.deliveries) - here
 
@@ -51,7 +51,7 @@ class File:
 
 @dataclass(frozen=True, kw_only=True)
 class Total:
-    """Files in a state, and their rows. not_counted: how many of these files have rows that are not known."""
+    """Files in a state, and their rows. not_counted: how many of these files have an unknown row count."""
 
     files: int = 0
     rows: int = 0
@@ -62,8 +62,8 @@ class Total:
 class Balance:
     """Rows: inbox + elsewhere = scored + quarantined + pending + unaccounted.
 
-    elsewhere: rows that the ledger has of files no longer there, or of earlier contents of files. unaccounted: 0 if
-    all is well, negative if the tables hold too many. expired: rows left out, because the tables need not hold them.
+    elsewhere: rows in the ledger of deleted files, or of earlier contents of files. unaccounted: 0 if the balance
+    holds, negative if the tables have too many rows. expired: rows left out, since retention may have deleted them.
     """
 
     inbox: int
@@ -91,8 +91,8 @@ def totals_by_state(files: Iterable[File]) -> dict[State, Total]:
     return totals
 
 
-def balance_of(files: Iterable[File], books: Books, *, since_milliseconds: int | None) -> Balance:
-    """Over all files, of which no batch has expired, and the rows of finished batches in the tables."""
+def balance_of(files: Iterable[File], row_counts: RowCounts, *, since_milliseconds: int | None) -> Balance:
+    """The balance of all files without expired batches, and of the rows of finished batches in the tables."""
     expired: dict[str, File] = {}
     inbox = elsewhere = pending = 0
     for file in files:
@@ -103,10 +103,10 @@ def balance_of(files: Iterable[File], books: Books, *, since_milliseconds: int |
         elsewhere += file.rows_elsewhere
         pending += file.rows_in_inbox if file.state is State.PENDING else 0
     scored = quarantined = 0
-    for tally in books.tallies:
-        if tally.path not in expired and tally.batch in books.finished:
+    for tally in row_counts.tallies:
+        if tally.path not in expired and tally.batch in row_counts.finished:
             scored += tally.accepted
-            quarantined += tally.quarantined if books.is_open(tally) else 0
+            quarantined += tally.quarantined if row_counts.is_open(tally) else 0
     return Balance(
         inbox=inbox,
         elsewhere=elsewhere,

@@ -1,4 +1,4 @@
-"""The differences between the inbox and the ledger, in words: what was found and what to do."""
+"""Describes differences between inbox and ledger: what was found and what to do."""
 
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -23,8 +23,8 @@ VANISHED = (
 )
 
 
-def misplaced(file: File, *, has_rows: bool) -> Difference | None:
-    """The difference that a file's state is; None where its state is as it should be.
+def difference_of_state(file: File, *, has_rows: bool) -> Difference | None:
+    """The difference that a file's state implies; None if the state is as expected.
 
     has_rows: the tables hold rows of it without a marker.
     """
@@ -42,7 +42,7 @@ def misplaced(file: File, *, has_rows: bool) -> Difference | None:
 
 
 def changed(file: File) -> tuple[str, str]:
-    delivery = file.placement.delivery
+    delivery = file.classification.delivery
     then = describe(delivery.status) if delivery and delivery.status else "gone when it was looked at"
     now = describe(file.status) if file.status else "gone"
     batch = f" in {delivery.batch}" if delivery else ""
@@ -70,7 +70,7 @@ def miscounted(file: File, delivery: Delivery) -> Difference:
 
 
 def taken_twice(file: File) -> Difference | None:
-    """The same content with rows of it in the tables from two batches; None where there is no such."""
+    """The difference of a file whose content was processed by two batches; None if there is none."""
     batches: dict[FileStatus, set[Batch]] = defaultdict(set)
     for delivery in file.deliveries:
         if delivery.status is not None and delivery.rows:

@@ -1,4 +1,4 @@
-"""What became of each file: the inbox, the stream's file log and the ledger side by side."""
+"""The state of each file, from the inbox, the stream's file log and the ledger."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
-from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker
+from penstock.operations.reconcile.ledger_rows import Batch, Entry, Marker, RowCounts
 from penstock.pipeline.replay.plans import REPLAY_QUERY, done_path, replay_numbers
 from penstock.sources.checkpoint import Logged, batch_numbers, log_offset, query_id_of, whole_log
 from penstock.storage.files import FileStatus, Storage
@@ -25,16 +25,16 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-#: States in which a file's rows are not where they should be.
+#: States that are reported as differences.
 BAD = (State.CHANGED, State.LOST, State.VANISHED, State.TOO_OLD)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """What the checkpoint says. query_id: null if it has not begun. log: all files seen.
+    """The checkpoint's state. query_id: null if it is new. log: all files seen.
 
-    committed: the last batch that Spark has as done, -1 if none. forgotten_before: the stream has forgotten files seen
-    with an earlier modification time, and overlooks others that have one. replays_done: by number.
+    committed: the last batch in Spark's commit log, -1 if none. forgotten_before: files with an earlier modification
+    time are dropped from the stream's memory and ignored when new. replays_done: by number.
     """
 
     query_id: str | None
@@ -45,7 +45,7 @@ class Stream:
 
 
 def read_stream(storage: Storage, config: PipelineConfig) -> Stream:
-    """To be read before inbox and ledger: what it has as done must then be in the ledger. Raises PlanError."""
+    """Read before inbox and ledger, so that all its finished batches must be in the ledger. Raises PlanError."""
     committed = batch_numbers(storage, f"{config.checkpoint}/commits")
     log = whole_log(storage, config.checkpoint)
     newest = max((logged.modified_milliseconds for logged in log.values()), default=0)
@@ -61,15 +61,15 @@ def read_stream(storage: Storage, config: PipelineConfig) -> Stream:
 
 
 def read_unfinished_replays(storage: Storage, config: PipelineConfig, stream: Stream) -> frozenset[int]:
-    """Those that were not done when `stream` was read; to be read after the tables: a replay is planned first."""
+    """Replays not done when `stream` was read. Read after the tables, since a replay is planned before it writes."""
     return frozenset(replay_numbers(config, storage)) - stream.replays_done
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far the batches are. finished: the last one done of the checkpoint's query; planned: the last begun.
+    """How far the batches are. finished: the last finished one of the checkpoint's query; planned: the last begun.
 
-    offset: how far into the file log the finished ones go.
+    offset: the finished batches' last offset in the file log.
     """
 
     query_id: str | None
@@ -79,18 +79,23 @@ class Progress:
     unfinished_replays: frozenset[int]
 
     def is_unfinished(self, batch: Batch) -> bool:
-        """Whether a batch without marker goes on at the next start."""
+        """Whether a batch without a marker will be resumed at the next start."""
         if batch.query_id == REPLAY_QUERY:
             return batch.batch_id in self.unfinished_replays
         return batch.query_id == self.query_id and self.finished < batch.batch_id <= self.planned
 
 
 def read_progress(
-    storage: Storage, config: PipelineConfig, stream: Stream, books: Books, *, unfinished_replays: frozenset[int]
+    storage: Storage,
+    config: PipelineConfig,
+    stream: Stream,
+    row_counts: RowCounts,
+    *,
+    unfinished_replays: frozenset[int],
 ) -> Progress:
-    """To be read after the tables: whatever has rows in them has been planned by then.
+    """Read after the tables, since every batch with rows in them is planned by then.
 
-    Raises PlanError; LedgerError if the checkpoint is another one than `stream` was read from.
+    Raises PlanError; LedgerError if the checkpoint is no longer the one that `stream` was read from.
     """
     query_id = query_id_of(storage, config.checkpoint)
     if stream.query_id not in (None, query_id):
@@ -98,10 +103,10 @@ def read_progress(
             f"the checkpoint {config.checkpoint} was of query {stream.query_id} when this began and is now of "
             f"{query_id}: it was replaced meanwhile; run this again"
         )
-    finished = max(books.last(query_id), stream.committed)
+    finished = max(row_counts.last(query_id), stream.committed)
     offset = log_offset(storage, config.checkpoint, finished) if finished >= 0 else -1
     if offset is None:
-        # The ledger is ahead of the checkpoint, which then is an older copy: what its log has is done.
+        # The ledger is ahead of the checkpoint, so that is an older copy: all files in its log are done.
         offset = max((logged.offset for logged in stream.log.values()), default=-1)
     return Progress(
         query_id=query_id,
@@ -114,7 +119,7 @@ def read_progress(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Delivery:
-    """A file as a batch took it: its status then, and its rows; null if the batch refused it."""
+    """A file as a batch processed it: its status then, and its rows; null if the batch refused it."""
 
     batch: Batch
     status: FileStatus | None
@@ -122,17 +127,17 @@ class Delivery:
     finished_milliseconds: int
 
 
-def deliveries(books: Books) -> dict[str, list[Delivery]]:
-    """By path, in the order of the batches. A replay delivers the refused files that it read again."""
-    refused = {(tally.batch, tally.path) for tally in books.tallies if tally.refused}
+def deliveries(row_counts: RowCounts) -> dict[str, list[Delivery]]:
+    """By path, in batch order. A replay counts as a delivery of the refused files that it read again."""
+    refused = {(tally.batch, tally.path) for tally in row_counts.tallies if tally.refused}
     found: defaultdict[str, list[Delivery]] = defaultdict(list)
-    for marker in books.markers:
+    for marker in row_counts.markers:
         for entry in marker.entries:
             is_refused = (marker.batch, entry.path) in refused
             if marker.batch.query_id == REPLAY_QUERY:
-                delivery = replayed(marker, entry, books, found[entry.path], is_refused=is_refused)
+                delivery = replayed(marker, entry, row_counts, found[entry.path], is_refused=is_refused)
             else:
-                # A file that an earlier query has done has neither status nor rows, and no refusal.
+                # A file processed by an earlier query has neither status nor rows, and no refusal.
                 is_delivery = entry.status is not None or entry.rows is not None or is_refused
                 delivery = delivered(marker, entry.status, entry.rows) if is_delivery else None
             if delivery:
@@ -145,42 +150,42 @@ def delivered(marker: Marker, status: FileStatus | None, rows: int | None) -> De
 
 
 def replayed(
-    marker: Marker, entry: Entry, books: Books, before: list[Delivery], *, is_refused: bool
+    marker: Marker, entry: Entry, row_counts: RowCounts, before: list[Delivery], *, is_refused: bool
 ) -> Delivery | None:
-    """What a replay made of a whole file; None if it took up rows of it only."""
+    """The delivery of a whole file by a replay; None if only single rows of it were replayed."""
     key = (marker.batch.batch_id, entry.path)
-    if not books.replayed_files.get(key):
+    if not row_counts.replayed_files.get(key):
         return None
     status = entry.status or (before[-1].status if before else None)
-    # Rows of the file that were in quarantine one by one are counted where they were first.
-    rows = (entry.rows or 0) - books.replayed_rows.get(key, 0)
+    # Rows quarantined individually are counted with the batch that quarantined them.
+    rows = (entry.rows or 0) - row_counts.replayed_rows.get(key, 0)
     return delivered(marker, status, None if is_refused or entry.rows is None else rows)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placement:
-    """A file's state; delivery: the one that it is, or (changed, no longer there) was."""
+class Classification:
+    """A file's state. delivery: the matching one, or (changed, no longer there) the last one."""
 
     state: State
     delivery: Delivery | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Placing:
-    """Places one file after the other. expired_milliseconds: the ledger may lack files that are older."""
+class FileClassifier:
+    """Determines the state of each file. expired_milliseconds: older files may be missing in the ledger."""
 
     stream: Stream
     progress: Progress
     expired_milliseconds: int | None = None
 
-    def place(self, path: str, status: FileStatus | None, delivered: Iterable[Delivery]) -> Placement:
-        """status: as it is in the inbox, None if it is not there."""
+    def classify(self, path: str, status: FileStatus | None, delivered: Iterable[Delivery]) -> Classification:
+        """status: in the inbox, None if not there."""
         known = list(delivered)
         for delivery in reversed(known):
             if status is not None and delivery.status == status:
-                return Placement(state=State.REFUSED if delivery.rows is None else State.SCORED, delivery=delivery)
+                return Classification(state=State.REFUSED if delivery.rows is None else State.SCORED, delivery=delivery)
         last = known[-1] if known else None
-        return Placement(state=self._unmatched(self.stream.log.get(path), status, last), delivery=last)
+        return Classification(state=self._unmatched(self.stream.log.get(path), status, last), delivery=last)
 
     def _unmatched(self, logged: Logged | None, status: FileStatus | None, last: Delivery | None) -> State:
         is_taken = logged is not None and logged.offset <= self.progress.offset
@@ -197,7 +202,7 @@ class Placing:
     def _absent(self, logged: Logged | None, last: Delivery | None, *, is_taken: bool) -> State:
         if logged is None or is_taken:
             return State.NO_LONGER_THERE
-        # After a resume the file log lists again what an earlier query has done.
+        # After a resume the file log also lists files that an earlier query has processed.
         before = last.status if last else None
         is_done = before is not None and before.modified_milliseconds == logged.modified_milliseconds
         return State.NO_LONGER_THERE if is_done else State.VANISHED

@@ -1,4 +1,4 @@
-"""Forecasts against observations: each observation without an error has its forecasts, and nothing else has any."""
+"""Compares forecasts with observations: exactly the observations without an error must have forecasts."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,12 +6,12 @@ from typing import Any
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from penstock.operations.reconcile.ledger_rows import Batch, Books
+from penstock.operations.reconcile.ledger_rows import Batch, RowCounts
 from penstock.operations.reconcile.tables import MARKER_BACK, PUT_BACK, TAKE_OUT, Difference
 
 KEYS = ("series_id", "cutoff")
 BATCH = ("query_id", "batch_id")
-#: Of each kind: what is said, and what to do.
+#: By kind of difference: its description, and what to do.
 WORDS = {
     "no forecast": ("observations that should have forecasts have none", PUT_BACK),
     "orphan forecast": ("cutoffs have forecasts, and no observation that should have them", TAKE_OUT),
@@ -23,29 +23,31 @@ WORDS = {
 
 
 def compare_forecasts(
-    tables: dict[str, DataFrame], books: Books, *, is_unfinished: Callable[[Batch], bool], is_trimmed: bool
+    tables: dict[str, DataFrame], row_counts: RowCounts, *, is_unfinished: Callable[[Batch], bool], is_trimmed: bool
 ) -> list[Difference]:
-    """One difference for each kind, with an example. By series and cutoff, not by batch: a replay makes forecasts anew
-    and leaves the observations with the batch that brought them.
+    """One difference for each kind, with an example. By series and cutoff, not by batch: a replay recomputes forecasts
+    but leaves the observations with their original batch.
 
-    is_trimmed: retention may have deleted observations or forecasts on their own; only wrong numbers of rows count.
+    is_trimmed: retention may have deleted observations or forecasts; only wrong numbers of rows are differences then.
     """
     sizes = [
         (Batch(row["query_id"], row["batch_id"]), row["rows"], row["steps"] * row["variables"])
         for row in batch_sizes(tables["forecasts"])
     ]
     differences = [
-        left_behind(batch, rows) for batch, rows, _ in sizes if batch not in books.finished and not is_unfinished(batch)
+        left_behind(batch, rows)
+        for batch, rows, _ in sizes
+        if batch not in row_counts.finished and not is_unfinished(batch)
     ]
-    finished = [(*batch, each) for batch, _, each in sizes if batch in books.finished]
-    for row in mismatches(tables, books, finished):
+    finished = [(*batch, each) for batch, _, each in sizes if batch in row_counts.finished]
+    for row in mismatches(tables, row_counts, finished):
         if not (is_trimmed and row["kind"] != "forecast rows"):
-            differences.append(in_words(row))
+            differences.append(as_difference(row))
     return differences
 
 
 def batch_sizes(forecasts: DataFrame) -> list[Row]:
-    """Rows, steps and variables of each batch: the horizon may have been another one then."""
+    """Rows, steps and variables of each batch, whose horizon may differ from today's."""
     return (
         forecasts.groupBy(*BATCH)
         .agg(
@@ -57,14 +59,14 @@ def batch_sizes(forecasts: DataFrame) -> list[Row]:
     )
 
 
-def mismatches(tables: dict[str, DataFrame], books: Books, finished: list[tuple[Any, ...]]) -> list[Row]:
-    """kind, number of series and cutoffs, and the first of them."""
+def mismatches(tables: dict[str, DataFrame], row_counts: RowCounts, finished: list[tuple[Any, ...]]) -> list[Row]:
+    """kind, number of (series, cutoff) pairs, and the first of them."""
     spark = tables["forecasts"].sparkSession
     each = F.broadcast(spark.createDataFrame(finished, "query_id string, batch_id long, expected int"))
     by_cutoff = tables["forecasts"].join(each, on=list(BATCH)).groupBy(*KEYS)
     made = by_cutoff.agg(F.count("*").alias("rows"), F.max("expected").alias("expected"))
     markers = F.broadcast(
-        spark.createDataFrame([tuple(batch) for batch in books.finished], "query_id string, batch_id long")
+        spark.createDataFrame([tuple(batch) for batch in row_counts.finished], "query_id string, batch_id long")
     )
     promised = tables["observations"].where(F.col("error").isNull()).join(markers, on=list(BATCH), how="left_semi")
     promised = (
@@ -80,7 +82,7 @@ def mismatches(tables: dict[str, DataFrame], books: Books, finished: list[tuple[
     return both.groupBy("kind").agg(F.count("*").alias("number"), example.alias("example")).orderBy("kind").collect()
 
 
-def in_words(row: Row) -> Difference:
+def as_difference(row: Row) -> Difference:
     what, remedy = WORDS[row["kind"]]
     example = row["example"]
     size = f" with {example['rows']} rows of {example['expected']}" if row["kind"] == "forecast rows" else ""

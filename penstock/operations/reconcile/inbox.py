@@ -1,4 +1,4 @@
-"""The rows of the inbox's files, counted apart from the way they were scored."""
+"""Counts the rows of the inbox's files independently of the pipeline."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -14,9 +14,9 @@ from penstock.storage.files import FileStatus, Storage
 def count_rows(
     spark: SparkSession, storage: Storage, source: SourceConfig, files: Mapping[str, FileStatus]
 ) -> dict[str, int]:
-    """Rows by path, of files that can be counted and that are as `files` has them.
+    """Rows by path, of countable files whose status is still that in `files`.
 
-    Left out: CSV whose rows may span lines (source.csv.multi_line), Parquet files that don't open, and what changed
+    Left out: CSV whose rows may span lines (source.csv.multi_line), unreadable Parquet files, and files that changed
     or vanished meanwhile.
     """
     by_format: dict[str, dict[str, FileStatus]] = defaultdict(dict)

@@ -1,7 +1,7 @@
-"""What the ledger says of each file, and what the tables hold of it: the two books that a reconciliation compares.
+"""Row counts by file, of the ledger and of the tables: the two sides that a reconciliation compares.
 
-All of it is read from one version of each table, `batches` first: a batch that is in the ledger then has all its rows
-in the others, however far a running stream has come meanwhile.
+Each table is read at one version, `batches` first: a batch in the ledger then has all its rows in the other tables,
+however far a running stream has progressed.
 """
 
 from collections import Counter, defaultdict
@@ -28,13 +28,13 @@ class Batch(NamedTuple):
     def __str__(self) -> str:
         if self.query_id == REPLAY_QUERY:
             return f"replay {self.batch_id}"
-        # A query's id is a UUID: its beginning is enough to find it, and a line stays a line.
+        # A query's id is a UUID, whose prefix is enough to find it.
         return f"batch {self.batch_id} of query {self.query_id[:8]}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """A file in the ledger. rows: null if it was refused, or is done by an earlier query."""
+    """A file in the ledger. rows: null if it was refused, or processed by an earlier query."""
 
     path: str
     status: FileStatus | None
@@ -55,9 +55,9 @@ class Marker:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tally:
-    """Rows of a file and batch in the tables. refused: quarantine rows that stand for the file as a whole.
+    """Rows of a file and batch in the tables. refused: quarantine rows that represent the whole file.
 
-    replayed_in: the replay that took these quarantine rows up. made_milliseconds: when the last of the rows was made.
+    replayed_in: the replay of these quarantine rows. made_milliseconds: when the last of the rows was created.
     """
 
     batch: Batch
@@ -74,11 +74,11 @@ class Tally:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Books:
-    """markers: one for each finished batch, in the order in which they were finished.
+class RowCounts:
+    """markers: one for each finished batch, in the order of their completion.
 
-    doubled: how many rows `batches` has for a batch, where it is not one. queries: which queries list a path.
-    replayed_rows, replayed_files: quarantine rows that are marked as taken up, by replay and path.
+    doubled: batches with more than one row in `batches`, and how many. queries: which queries list a path.
+    replayed_rows, replayed_files: quarantine rows that are marked as replayed, by replay and path.
     """
 
     markers: tuple[Marker, ...]
@@ -90,7 +90,7 @@ class Books:
     replayed_files: dict[tuple[int, str], int]
 
     @classmethod
-    def of(cls, markers: Iterable[Marker], tallies: Iterable[Tally]) -> "Books":
+    def of(cls, markers: Iterable[Marker], tallies: Iterable[Tally]) -> "RowCounts":
         found, held = list(markers), tuple(tallies)
         unique = {marker.batch: marker for marker in found}
         counts = Counter(marker.batch for marker in found)
@@ -119,7 +119,7 @@ class Books:
         return frozenset(tally.path for tally in self.tallies if tally.batch not in self.finished)
 
     def is_open(self, tally: Tally) -> bool:
-        """Whether quarantine rows are still what became of their input: no finished replay has taken them up."""
+        """Whether quarantine rows are the final outcome of their input: no finished replay has processed them."""
         return tally.replayed_in is None or Batch(REPLAY_QUERY, tally.replayed_in) not in self.finished
 
     def last(self, query_id: str | None) -> int:
@@ -128,7 +128,7 @@ class Books:
 
 
 def pinned_tables(spark: SparkSession, config: PipelineConfig, names: Iterable[str]) -> dict[str, DataFrame]:
-    """The tables that exist, each at its version of now, in the order of `names`."""
+    """The tables that exist, each at its current version, in the order of `names`."""
     pinned = {}
     for name in names:
         path = config.table_path(name)
@@ -138,14 +138,14 @@ def pinned_tables(spark: SparkSession, config: PipelineConfig, names: Iterable[s
     return pinned
 
 
-def read_books(
+def read_row_counts(
     tables: dict[str, DataFrame], config: PipelineConfig, *, unfinished_replays: Collection[int] = ()
-) -> Books:
-    """unfinished_replays: they may have their marker already, and not have marked yet all that they took up."""
+) -> RowCounts:
+    """unfinished_replays: may have their commit marker, and not yet have marked all rows that they replayed."""
     unfinished = {Batch(REPLAY_QUERY, number) for number in unfinished_replays}
     markers = read_markers(tables["batches"]) if "batches" in tables else []
     finished = [marker for marker in markers if marker.batch not in unfinished]
-    return Books.of(finished, read_tallies(tables, answers=workload_of(config).rows_table))
+    return RowCounts.of(finished, read_tallies(tables, answers=workload_of(config).rows_table))
 
 
 def read_markers(batches: DataFrame) -> list[Marker]:
@@ -176,7 +176,7 @@ def status_of(length: int | None, modified_milliseconds: int | None) -> FileStat
 
 
 def read_tallies(tables: dict[str, DataFrame], *, answers: str) -> list[Tally]:
-    """Both tables in one aggregate; a driver's memory holds a row a file and batch, not the tables."""
+    """Both tables in one aggregate; the driver receives one row per file and batch."""
     keys = ("query_id", "batch_id", "source_file", "replayed_in")
     counts = ("accepted", "quarantined", "refused")
     parts = []

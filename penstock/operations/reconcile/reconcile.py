@@ -1,7 +1,7 @@
-"""Proves that inbox = scored + quarantined + pending, file by file and row by row, or lists where it does not.
+"""Verifies that inbox = scored + quarantined + pending, file by file and row by row, or lists the differences.
 
-It reads only, takes no lease, and may run beside the stream: checkpoint and inbox are read before the ledger, the
-ledger before the tables, so that a batch that is finished meanwhile does not look like a difference.
+It is read-only, acquires no lease, and may run beside the stream: checkpoint and inbox are read before the ledger, the
+ledger before the tables, so that a batch that finishes meanwhile does not look like a difference.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,10 +14,10 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LeaseError
 from penstock.operations.maintenance.retention import complete_since
 from penstock.operations.reconcile.balance import Balance, File, Total, balance_of, totals_by_state
-from penstock.operations.reconcile.differences import miscounted, misplaced, taken_twice, unaccounted
+from penstock.operations.reconcile.differences import difference_of_state, miscounted, taken_twice, unaccounted
 from penstock.operations.reconcile.files import (
     Delivery,
-    Placing,
+    FileClassifier,
     Progress,
     State,
     deliveries,
@@ -27,7 +27,7 @@ from penstock.operations.reconcile.files import (
 )
 from penstock.operations.reconcile.forecasts import compare_forecasts
 from penstock.operations.reconcile.inbox import count_rows
-from penstock.operations.reconcile.ledger_rows import Books, pinned_tables, read_books
+from penstock.operations.reconcile.ledger_rows import RowCounts, pinned_tables, read_row_counts
 from penstock.operations.reconcile.tables import Difference, compare_with_tables
 from penstock.pipeline.lease import Holder, lease_path, read_holder
 from penstock.pipeline.workload import workload_of
@@ -41,7 +41,7 @@ LONGEST_BATCH = timedelta(days=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Reconciliation:
-    """What was found. notes: what a reader must know to judge it, such as a writer at work."""
+    """The result. notes: context for the reader, such as an active writer."""
 
     config: PipelineConfig
     looked_at: datetime
@@ -56,7 +56,7 @@ def reconcile(
 ) -> Reconciliation:
     """Compare inbox, checkpoint, ledger and tables. Raises PlanError, EnvironmentCheckError.
 
-    count: also count the rows of the files in the inbox. since: leave out what was finished by then, because
+    count: also count the rows of the files in the inbox. since: leave out batches finished by then, because
     retention may have deleted some of it.
     """
     since_milliseconds = int(since.timestamp() * 1000) if since else None
@@ -65,24 +65,26 @@ def reconcile(
     inbox = list_inbox(storage, config.source)
     tables = pinned_tables(spark, config, ("batches", "quarantine", answers, "forecasts"))
     unfinished = read_unfinished_replays(storage, config, stream)
-    books = read_books(tables, config, unfinished_replays=unfinished)
-    progress = read_progress(storage, config, stream, books, unfinished_replays=unfinished)
+    row_counts = read_row_counts(tables, config, unfinished_replays=unfinished)
+    progress = read_progress(storage, config, stream, row_counts, unfinished_replays=unfinished)
 
-    placing = Placing(stream=stream, progress=progress, expired_milliseconds=since_milliseconds)
-    files = place_all(placing, inbox, deliveries(books), storage)
+    classifier = FileClassifier(stream=stream, progress=progress, expired_milliseconds=since_milliseconds)
+    files = classify_files(classifier, inbox, deliveries(row_counts), storage)
     if count:
         wanted = {path: status for path, status in inbox.items() if files[path].state is not State.REFUSED}
         for path, rows in count_rows(spark, storage, config.source, wanted).items():
             files[path] = replace(files[path], counted=rows)
     differences = [
-        *[difference for file in files.values() for difference in judge(file, books)],
+        *[difference for file in files.values() for difference in differences_of(file, row_counts)],
         *compare_with_tables(
-            books, answers=answers, is_unfinished=progress.is_unfinished, since_milliseconds=since_milliseconds
+            row_counts, answers=answers, is_unfinished=progress.is_unfinished, since_milliseconds=since_milliseconds
         ),
     ]
     if {"forecasts", "observations"} <= tables.keys() and not progress.unfinished_replays:
-        differences += compare_forecasts(tables, books, is_unfinished=progress.is_unfinished, is_trimmed=bool(since))
-    balance = balance_of(files.values(), books, since_milliseconds=since_milliseconds)
+        differences += compare_forecasts(
+            tables, row_counts, is_unfinished=progress.is_unfinished, is_trimmed=bool(since)
+        )
+    balance = balance_of(files.values(), row_counts, since_milliseconds=since_milliseconds)
     if balance.unaccounted and not differences:
         differences.append(unaccounted(balance.unaccounted))
     return Reconciliation(
@@ -95,40 +97,40 @@ def reconcile(
     )
 
 
-def held_since(config: PipelineConfig, now: datetime) -> datetime | None:
-    """From when on a finished batch has all its rows in all tables; None: from the beginning.
+def complete_everywhere_since(config: PipelineConfig, now: datetime) -> datetime | None:
+    """The time from which finished batches have all their rows in all tables; None: from the beginning.
 
-    Retention goes by when a batch was planned; one that took longer than the margin to finish is not expected.
+    Retention applies to the time a batch was planned; the margin is a bound for how long a batch takes.
     """
     moments = [complete_since(config, name, now) for name in table_names(config.workload)]
     known = [moment for moment in moments if moment is not None]
     return max(known) + LONGEST_BATCH if known else None
 
 
-def place_all(
-    placing: Placing, inbox: Mapping[str, FileStatus], known: Mapping[str, list[Delivery]], storage: Storage
+def classify_files(
+    classifier: FileClassifier, inbox: Mapping[str, FileStatus], known: Mapping[str, list[Delivery]], storage: Storage
 ) -> dict[str, File]:
-    """Every file that inbox, file log or ledger knows of, by path."""
+    """Every file of inbox, file log or ledger, by path."""
     files = {}
-    for path in sorted({*inbox, *known, *placing.stream.log}):
+    for path in sorted({*inbox, *known, *classifier.stream.log}):
         status, delivered = inbox.get(path), known.get(path, [])
-        placement = placing.place(path, status, delivered)
-        if placement.state is State.CHANGED:
-            # It may have been listed while it was still being written, and taken by the stream after that.
+        classification = classifier.classify(path, status, delivered)
+        if classification.state is State.CHANGED:
+            # It may have been listed while being written, and processed by the stream after that.
             status = storage.status(path)
-            placement = placing.place(path, status, delivered)
-        files[path] = File(path=path, status=status, placement=placement, deliveries=tuple(delivered))
+            classification = classifier.classify(path, status, delivered)
+        files[path] = File(path=path, status=status, classification=classification, deliveries=tuple(delivered))
     return files
 
 
-def judge(file: File, books: Books) -> Iterator[Difference]:
-    bad = misplaced(file, has_rows=file.path in books.unmarked_paths)
+def differences_of(file: File, row_counts: RowCounts) -> Iterator[Difference]:
+    bad = difference_of_state(file, has_rows=file.path in row_counts.unmarked_paths)
     if bad:
         yield bad
     doubled = taken_twice(file)
     if doubled:
         yield doubled
-    delivery = file.placement.delivery
+    delivery = file.classification.delivery
     if file.state is State.SCORED and delivery and file.counted not in (None, delivery.rows):
         yield miscounted(file, delivery)
 

@@ -1,4 +1,4 @@
-"""A reconciliation as a person reads it at night, and as JSON."""
+"""Formats a reconciliation as text and as JSON."""
 
 import json
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from penstock.operations.reconcile.balance import Balance
 from penstock.operations.reconcile.files import State
 from penstock.operations.reconcile.reconcile import Reconciliation
 
-#: Longer lists are cut in the text; JSON has them whole.
+#: Longer lists are truncated in the text; JSON has all differences.
 SHOWN = 40
 MEANING = {
     State.SCORED: "in the ledger, unchanged",
@@ -54,7 +54,7 @@ def state_line(found: Reconciliation, state: State) -> str:
 
 
 def balance_line(balance: Balance) -> str:
-    """The balance: a sum that is right, or by how much it is not."""
+    """The balance as an equation, or by how many rows it fails."""
     elsewhere = f" + no longer in it {balance.elsewhere:,}" if balance.elsewhere else ""
     sign = "=" if balance.unaccounted == 0 else "is not"
     line = (

@@ -1,16 +1,16 @@
-"""The ledger against the tables: every row that a batch was said to have, file by file."""
+"""Compares the ledger with the tables: row counts of each batch, file by file."""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 
-from penstock.operations.reconcile.ledger_rows import Batch, Books, Entry, Marker, Tally
+from penstock.operations.reconcile.ledger_rows import Batch, Entry, Marker, RowCounts, Tally
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """kind: a word or two. subject: the file, batch or table. found: against what was expected. remedy: what to do."""
+    """kind: a word or two. subject: file, batch or table. found: and what was expected. remedy: what to do."""
 
     kind: str
     subject: str
@@ -29,21 +29,25 @@ MARKER_BACK = (
 
 
 def compare_with_tables(
-    books: Books, *, answers: str, is_unfinished: Callable[[Batch], bool], since_milliseconds: int | None = None
+    row_counts: RowCounts,
+    *,
+    answers: str,
+    is_unfinished: Callable[[Batch], bool],
+    since_milliseconds: int | None = None,
 ) -> list[Difference]:
     """Every difference between `batches` and the tables.
 
-    is_unfinished: batches that may have rows without a marker. since_milliseconds: batches finished by then are left
-    out, as are rows without marker that were made by then, for retention may have deleted some of them.
+    is_unfinished: batches that may have rows without a marker. since_milliseconds: batches finished by then, and rows
+    without a marker created by then, are left out, since retention may have deleted some of them.
     """
-    held = totals_by_file(books.tallies)
-    differences = doubled_markers(books)
-    for marker in books.markers:
+    held = totals_by_file(row_counts.tallies)
+    differences = doubled_markers(row_counts)
+    for marker in row_counts.markers:
         if since_milliseconds is None or marker.finished_milliseconds > since_milliseconds:
-            differences += compare_batch(marker, held.get(marker.batch, {}), books, answers=answers)
-    differences += left_behind(books, is_unfinished=is_unfinished, since_milliseconds=since_milliseconds)
+            differences += compare_batch(marker, held.get(marker.batch, {}), row_counts, answers=answers)
+    differences += left_behind(row_counts, is_unfinished=is_unfinished, since_milliseconds=since_milliseconds)
     return differences + compare_replays(
-        books,
+        row_counts,
         is_unfinished=is_unfinished,
         is_trimmed=since_milliseconds is not None,
         without={difference.subject for difference in differences},
@@ -51,7 +55,7 @@ def compare_with_tables(
 
 
 def totals_by_file(tallies: Iterable[Tally]) -> dict[Batch, dict[str, Tally]]:
-    """One tally for each file of a batch, whether its quarantine rows were replayed or not."""
+    """One tally for each file of a batch, replayed quarantine rows included."""
     held: defaultdict[Batch, dict[str, Tally]] = defaultdict(dict)
     for tally in tallies:
         before = held[tally.batch].get(tally.path)
@@ -70,7 +74,7 @@ def added(one: Tally, other: Tally) -> Tally:
     )
 
 
-def doubled_markers(books: Books) -> list[Difference]:
+def doubled_markers(row_counts: RowCounts) -> list[Difference]:
     return [
         Difference(
             kind="doubled marker",
@@ -78,18 +82,18 @@ def doubled_markers(books: Books) -> list[Difference]:
             found=f"has {count} rows in batches, expected 1",
             remedy="find the commit that put them there (DESCRIBE HISTORY) and delete all but one",
         )
-        for batch, count in books.doubled.items()
+        for batch, count in row_counts.doubled.items()
     ]
 
 
-def compare_batch(marker: Marker, held: dict[str, Tally], books: Books, *, answers: str) -> list[Difference]:
-    """File by file; where the files agree, the batch's totals too."""
+def compare_batch(marker: Marker, held: dict[str, Tally], row_counts: RowCounts, *, answers: str) -> list[Difference]:
+    """File by file; if the files agree, the batch's totals too."""
     entries = {entry.path: entry for entry in marker.entries}
     differences = []
     for path in sorted(entries.keys() | held.keys()):
         tally = held.get(path, Tally(batch=marker.batch, path=path))
-        differences += compare_file(entries.get(path), tally, books)
-    where = culprits(marker, held.values(), answers=answers)
+        differences += compare_file(entries.get(path), tally, row_counts)
+    where = deviating_tables(marker, held.values(), answers=answers)
     if where and not differences:
         return [
             Difference(
@@ -104,8 +108,8 @@ def compare_batch(marker: Marker, held: dict[str, Tally], books: Books, *, answe
     return differences
 
 
-def culprits(marker: Marker, tallies: Iterable[Tally], *, answers: str) -> str:
-    """Which table has more or fewer rows of a batch than its marker says; empty if none."""
+def deviating_tables(marker: Marker, tallies: Iterable[Tally], *, answers: str) -> str:
+    """The tables with more or fewer rows of a batch than its marker says; empty if none."""
     held = list(tallies)
     surplus = {
         answers: sum(tally.accepted for tally in held) - marker.accepted,
@@ -119,7 +123,7 @@ def culprits(marker: Marker, tallies: Iterable[Tally], *, answers: str) -> str:
     )
 
 
-def compare_file(entry: Entry | None, tally: Tally, books: Books) -> list[Difference]:
+def compare_file(entry: Entry | None, tally: Tally, row_counts: RowCounts) -> list[Difference]:
     rows = (entry.rows if entry else None) or 0
     differences = []
     if rows != tally.rows:
@@ -133,7 +137,7 @@ def compare_file(entry: Entry | None, tally: Tally, books: Books) -> list[Differ
                 remedy=PUT_BACK if tally.rows < rows else TAKE_OUT,
             )
         )
-    least, most = refusals_expected(entry, tally, books)
+    least, most = refusals_expected(entry, tally, row_counts)
     if not least <= tally.refused <= most:
         differences.append(
             Difference(
@@ -146,27 +150,27 @@ def compare_file(entry: Entry | None, tally: Tally, books: Books) -> list[Differ
     return differences
 
 
-def refusals_expected(entry: Entry | None, tally: Tally, books: Books) -> tuple[int, int]:
-    """How many rows with stage `file` there may be: one for a refused file, none for one that was read or is done."""
+def refusals_expected(entry: Entry | None, tally: Tally, row_counts: RowCounts) -> tuple[int, int]:
+    """Minimum and maximum of rows with stage `file`: one for a refused file, none for one that was read."""
     if entry is None or entry.rows is not None:
         return 0, 0
     if tally.batch.query_id == REPLAY_QUERY:
         return 0, 1
     if entry.status is not None:
         return 1, 1
-    # Without a status it is done by an earlier query, or had vanished before it was looked at, which is a refusal.
-    is_known = books.queries[tally.path] != {tally.batch.query_id}
+    # Without a status it was processed by an earlier query, or had vanished before admission, which is a refusal.
+    is_known = row_counts.queries[tally.path] != {tally.batch.query_id}
     return (0, 1) if is_known else (1, 1)
 
 
 def left_behind(
-    books: Books, *, is_unfinished: Callable[[Batch], bool], since_milliseconds: int | None
+    row_counts: RowCounts, *, is_unfinished: Callable[[Batch], bool], since_milliseconds: int | None
 ) -> list[Difference]:
-    """Rows of batches that have no marker and that will never have one."""
+    """Orphaned rows: of batches without a marker that will never have one."""
     found: defaultdict[Batch, list[Tally]] = defaultdict(list)
-    for tally in books.tallies:
+    for tally in row_counts.tallies:
         is_recent = since_milliseconds is None or tally.made_milliseconds > since_milliseconds
-        if is_recent and tally.batch not in books.finished and not is_unfinished(tally.batch):
+        if is_recent and tally.batch not in row_counts.finished and not is_unfinished(tally.batch):
             found[tally.batch].append(tally)
     return [
         Difference(
@@ -181,24 +185,24 @@ def left_behind(
 
 
 def compare_replays(
-    books: Books, *, is_unfinished: Callable[[Batch], bool], is_trimmed: bool, without: Collection[str]
+    row_counts: RowCounts, *, is_unfinished: Callable[[Batch], bool], is_trimmed: bool, without: Collection[str]
 ) -> list[Difference]:
-    """Each quarantined row that is marked as replayed must have come out of that replay again, and no other row.
+    """Each quarantined row that is marked as replayed must be an input row of that replay, and vice versa.
 
-    A refused file that a replay accepted gives rows that were in no quarantine. is_trimmed: old quarantine rows may
+    A refused file that a replay accepted has rows that were not in quarantine. is_trimmed: old quarantine rows may
     have been deleted. without: files that have a difference already.
     """
     given = {
         (marker.batch.batch_id, entry.path): entry.rows or 0
-        for marker in books.markers
+        for marker in row_counts.markers
         if marker.batch.query_id == REPLAY_QUERY
         for entry in marker.entries
     }
     differences = []
-    for number, path in sorted(given.keys() | books.replayed_rows.keys()):
+    for number, path in sorted(given.keys() | row_counts.replayed_rows.keys()):
         batch, rows = Batch(REPLAY_QUERY, number), given.get((number, path), 0)
-        marked = books.replayed_rows.get((number, path), 0)
-        may_be_more = is_trimmed or books.replayed_files.get((number, path), 0) > 0
+        marked = row_counts.replayed_rows.get((number, path), 0)
+        may_be_more = is_trimmed or row_counts.replayed_files.get((number, path), 0) > 0
         if path in without or is_unfinished(batch) or marked == rows or (marked < rows and may_be_more):
             continue
         differences.append(
@@ -206,7 +210,7 @@ def compare_replays(
                 kind="replay",
                 subject=path,
                 found=f"{marked:,} quarantined rows are marked as taken up by {batch}, by the ledger it gave {rows:,}"
-                + ("" if batch in books.finished else " and is not there"),
+                + ("" if batch in row_counts.finished else " and is not there"),
                 remedy="see DESCRIBE HISTORY of quarantine and batches, and put back what was deleted or changed",
             )
         )

@@ -1,5 +1,5 @@
-"""What the dashboard asks of the tables: functions of a DuckDB connection, which knows the tables by their names.
+"""The dashboard's queries: functions of a DuckDB connection in which the tables are registered by name.
 
-Filters and columns go down into the tables' files, and what comes back is bounded by a LIMIT or by the
-number of groups.
+Filters and columns are pushed down into the tables' files, and results are bounded by a LIMIT or by the number of
+groups.
 """

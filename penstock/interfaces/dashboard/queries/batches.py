@@ -1,4 +1,4 @@
-"""What the table `batches` says: totals, rows over time, seconds by phase, and the batches themselves."""
+"""Queries of `batches`: totals, rows over time, seconds by phase, and the batches themselves."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -6,16 +6,16 @@ from datetime import datetime
 import duckdb
 import pandas as pd
 
-#: How a chart names a batch; those of a replay are numbered apart.
+#: The label of a batch; replays are numbered separately.
 LABEL = "CASE WHEN query_id = 'replay' THEN 'replay ' || batch_id ELSE batch_id::VARCHAR END"
 SPAN = "(epoch(finished_at) - epoch(started_at))"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Totals:
-    """Of the batches that finished in a window. scored: accepted rows on which the model did not fail.
+    """Totals of the batches that finished in a window. scored: accepted rows on which the model did not fail.
 
-    busy_seconds: how long they took together. first_at: when the first of them began.
+    busy_seconds: their total duration. first_at: when the first of them began.
     """
 
     batches: int
@@ -48,7 +48,7 @@ def totals(tables: duckdb.DuckDBPyConnection, *, since: datetime) -> Totals:
 
 
 def rows_over_time(tables: duckdb.DuckDBPyConnection, *, since: datetime, width_seconds: int) -> pd.DataFrame:
-    """starts_at, outcome (scored, quarantined, failed), rows: of the batches that finished in each stretch of time."""
+    """starts_at, outcome (scored, quarantined, failed), rows: of the batches that finished in each time bucket."""
     return tables.execute(
         """
         WITH counted AS (
@@ -65,7 +65,7 @@ def rows_over_time(tables: duckdb.DuckDBPyConnection, *, since: datetime, width_
 def phase_seconds(tables: duckdb.DuckDBPyConnection, *, since: datetime, limit: int) -> pd.DataFrame:
     """batch, position (0 is the oldest shown), finished_at, phase, seconds: of the last `limit` batches.
 
-    The phase `other` is what is left of a batch's time.
+    The phase `other` is the rest of a batch's duration.
     """
     return tables.execute(
         f"""
@@ -87,7 +87,7 @@ def phase_seconds(tables: duckdb.DuckDBPyConnection, *, since: datetime, limit: 
 
 
 def last_batches(tables: duckdb.DuckDBPyConnection, *, since: datetime, limit: int) -> pd.DataFrame:
-    """A row for each, the newest first. refused_versions: as text, with the reasons."""
+    """One row per batch, the newest first. refused_versions: as text, with the reasons."""
     return tables.execute(
         f"""
         SELECT {LABEL} AS batch, started_at, {SPAN} AS seconds, rows_in / nullif({SPAN}, 0) AS rows_per_second,

@@ -1,4 +1,4 @@
-"""What `forecasts` and `observations` say of one series, whose rows lie together in their files."""
+"""Queries of `forecasts` and `observations` for one series; both tables are clustered by series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,17 +9,17 @@ import pandas as pd
 
 from penstock.interfaces.dashboard.queries.predictions import LABEL, quoted
 
-#: Whether an observation is what forecasts were made from: then it is the truth of its ds, as in queries/views.sql.
+#: Whether an observation is the valid one for its ds, as in queries/views.sql.
 COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded')"
-#: Sorts after whatever may follow in a name.
+#: Sorts after any character of a name.
 LAST_CHARACTER = "\U0010ffff"
-#: How many observations are looked through for the names of series.
+#: How many observations are scanned for series ids.
 SEARCHED_ROWS = 5_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Made:
-    """A forecast of all variables, made from what was known at the cutoff."""
+    """A forecast of all variables from a cutoff."""
 
     series_id: str
     cutoff: datetime
@@ -30,7 +30,7 @@ class Made:
 
 
 def series_like(tables: duckdb.DuckDBPyConnection, *, beginning: str, limit: int) -> list[str]:
-    """The ids that begin so, in their order; among the first SEARCHED_ROWS observations that do."""
+    """The ids with this prefix, sorted; among the first SEARCHED_ROWS such observations."""
     found = tables.execute(
         f"""
         SELECT DISTINCT series_id FROM (
@@ -54,7 +54,7 @@ def cutoffs(tables: duckdb.DuckDBPyConnection, *, series_id: str, limit: int) ->
 
 
 def made_at(tables: duckdb.DuckDBPyConnection, *, series_id: str, cutoff: datetime) -> list[Made]:
-    """What was forecast from there, the champion's first."""
+    """The forecasts from a cutoff, the champion's first."""
     found = tables.execute(
         f"""
         SELECT {LABEL} AS version, any_value(model_name), any_value(level), max(scored_at)
@@ -121,7 +121,7 @@ def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Se
 
 
 def last_error(tables: duckdb.DuckDBPyConnection, *, series_id: str) -> str | None:
-    """Why the series' last observation has no forecast; None if it has one, or if there is none."""
+    """Why the series' last observation has no forecast; None if it has one, or if there is no observation."""
     row = tables.execute(
         "SELECT arg_max(coalesce(error, ''), ds) FROM observations WHERE series_id = $series", {"series": series_id}
     ).fetchone()

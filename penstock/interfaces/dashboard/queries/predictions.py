@@ -1,4 +1,4 @@
-"""What the table `predictions` says, by model version: counts, and how the values of one field are spread."""
+"""Queries of `predictions` by model version: counts, and the distribution of one field."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
-#: How a chart names a version; one that did not answer as the champion is named with what it did.
+#: The label of a version; with its role unless that is champion.
 LABEL = "coalesce(model_version, 'none') || CASE WHEN role = 'champion' THEN '' ELSE ' (' || role || ')' END"
 ASKED = f"scored_at >= $since AND list_contains($versions, {LABEL})"
 START = "to_timestamp(floor(epoch(scored_at) / $width) * $width)"
@@ -19,7 +19,7 @@ BINS = 40
 
 @dataclass(frozen=True, kw_only=True)
 class PredictionField:
-    """A number or a word in the column `prediction`: all of it (path is empty), or a field of the struct that it is."""
+    """A number or string in the column `prediction`: the column itself (path is empty), or a field of its struct."""
 
     path: tuple[str, ...]
     kind: Literal["number", "word"]
@@ -38,7 +38,7 @@ def quoted(name: str) -> str:
 
 
 def prediction_fields(tables: duckdb.DuckDBPyConnection) -> list[PredictionField]:
-    """What can be drawn; of arrays and times nothing."""
+    """The fields that can be plotted; arrays and timestamps can't."""
     [kind] = tables.sql("SELECT prediction FROM predictions").types
     return list(drawable(kind, ()))
 
@@ -88,7 +88,7 @@ def spread_over_time(
     since: datetime,
     width_seconds: int,
 ) -> pd.DataFrame:
-    """starts_at, version, tenth, median, ninetieth: percentiles, approximate, for exact ones keep every value."""
+    """starts_at, version, tenth, median, ninetieth: approximate percentiles; exact ones would keep every value."""
     return tables.execute(
         f"""
         SELECT starts_at, version, part[1] AS tenth, part[2] AS median, part[3] AS ninetieth
@@ -132,7 +132,7 @@ def histogram(
 def words(
     tables: duckdb.DuckDBPyConnection, field: PredictionField, *, versions: Sequence[str], since: datetime, limit: int
 ) -> pd.DataFrame:
-    """version, word, rows, share (of the version's rows with an answer): for the `limit` most frequent of all."""
+    """version, word, rows, share (of the version's rows with a value): for the `limit` most frequent words."""
     return tables.execute(
         f"""
         WITH counted AS (

@@ -1,4 +1,4 @@
-"""What the table `quarantine` says: how often each reason was given, for which files, and the rows themselves."""
+"""Queries of `quarantine`: counts by reason and by file, and the rows themselves."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,16 +7,16 @@ from typing import Any
 import duckdb
 import pandas as pd
 
-#: A reason without the values in it, so that equal causes count together.
+#: A reason with its values masked, so that equal causes are counted together.
 CAUSE = "regexp_replace({}, '''.*''', '''...''', 's')"
 RAW_CHARACTERS = 2000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entries:
-    """Which entries are meant; None is all. reason: without its values, as `reasons` gives it. file: a source_file.
+    """A filter of entries; None is no condition. reason: masked, as returned by `reasons`. file: a source_file.
 
-    waiting: without those that a replay has taken up.
+    waiting: only entries not yet replayed.
     """
 
     since: datetime
@@ -27,7 +27,7 @@ class Entries:
 
     @property
     def condition(self) -> tuple[str, dict[str, Any]]:
-        """As SQL that says nothing of what is not asked for: only so is it pushed down into the files."""
+        """As SQL with only the given conditions, so that they are pushed down into the files."""
         meant = {
             "quarantined_at >= $since": self.since,
             "stage = $stage": self.stage,
@@ -74,7 +74,7 @@ def count(tables: duckdb.DuckDBPyConnection, *, of: Entries) -> int:
 
 
 def newest(tables: duckdb.DuckDBPyConnection, *, of: Entries, limit: int) -> pd.DataFrame:
-    """The entries themselves, the newest first. raw: the text, cut at RAW_CHARACTERS; header: what it was under."""
+    """The entries themselves, the newest first. raw: the text, cut at RAW_CHARACTERS; header: its header line."""
     condition, values = of.condition
     return tables.execute(
         f"""

@@ -26,12 +26,12 @@ import scala.runtime.BoxedUnit;
  * Delta's append with {@code txnAppId} and {@code txnVersion}, which asks the table's checksum whether that
  * transaction is there already.
  *
- * <p>Delta itself asks the table's whole state, which it computes anew after each commit: three Spark jobs, more than
- * half of a small append. The checksum beside a commit (Delta's PROTOCOL.md, "Version Checksum File") has the table's
- * transactions as of that commit. Where it lacks them, Delta's way is gone. All else is Delta's append: the
- * transaction is part of the commit, and a commit of the same application in between makes it fail.
+ * <p>Delta itself reads the table's whole state, recomputed after each commit: three Spark jobs, more than half of a
+ * small append. The checksum beside a commit (Delta's PROTOCOL.md, "Version Checksum File") has the table's
+ * transactions as of that commit. If it lacks them, Delta's own check is used. The append itself is Delta's: the
+ * transaction is part of the commit, and a concurrent commit of the same application makes it fail.
  *
- * <p>Writing the files and committing them are two steps for whom something else has to be committed in between.
+ * <p>Writing the files and committing them are two steps, for callers that commit to other tables in between.
  */
 public final class AppendOnce {
     private final SparkSession spark;
@@ -41,7 +41,7 @@ public final class AppendOnce {
     private final String application;
     private final long version;
     private final OptimisticTransaction transaction;
-    /** Null where there is nothing to commit, since the table has the transaction already. */
+    /** Null if there is nothing to commit, since the table has the transaction already. */
     private TaggedCommitData<Action> written;
 
     private AppendOnce(Dataset<Row> data, String path, String application, long version) {
@@ -62,21 +62,21 @@ public final class AppendOnce {
         prepare(data, path, application, version).commit();
     }
 
-    /** Write the files of that append, which are no part of the table before {@link #commit}. */
+    /** Write the files of that append; they are not part of the table before {@link #commit}. */
     public static AppendOnce prepare(Dataset<Row> data, String path, String application, long version) {
         AppendOnce once = new AppendOnce(data, path, application, version);
         once.inTransaction(once::writeFiles);
         return once;
     }
 
-    /** Make the files that were written part of the table. To be called once. */
+    /** Commit the written files. To be called once. */
     public void commit() {
         if (written != null) {
             inTransaction(() -> transaction.commitIfNeeded(written.actions(), operation(), written.stringTags()));
         }
     }
 
-    /** How many rows the files have; -1 where nothing was written, or where files have no statistics. */
+    /** How many rows the files have; -1 if nothing was written, or if files have no statistics. */
     public long rows() {
         return written == null ? -1 : CollectionConverters.asJava(written.actions()).stream()
                 .filter(AddFile.class::isInstance).map(AddFile.class::cast)
@@ -107,7 +107,7 @@ public final class AppendOnce {
         if (known.isEmpty()) {
             return write.hasBeenExecuted(transaction, spark, Option.apply(options));
         }
-        // As Delta does when it is asked for a transaction: one of this application in between is a conflict.
+        // As in Delta's own lookup of a transaction: a concurrent one of this application is a conflict.
         transaction.readTxn().addOne(application);
         return CollectionConverters.asJava(known.get()).stream()
                 .anyMatch(one -> one.appId().equals(application) && one.version() >= version);

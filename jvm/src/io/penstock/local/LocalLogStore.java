@@ -19,15 +19,15 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
 /**
- * Delta's log store for local folders, with commits that only one of two processes can make, and a listing that looks
- * only at the files it is asked for.
+ * A Delta log store for local folders with atomic commits across processes, and a listing that stats only the requested
+ * files.
  *
- * <p>Commits: Delta's own store asks whether the commit is there and then renames a file to it, which replaces what
- * another process has put there in between. A link is made or it is not.
+ * <p>Commits: Delta's own store checks whether the commit exists and then renames a file to it, which replaces a commit
+ * that another process has made in between. Creating a hard link is atomic.
  *
- * <p>Listing: each transaction lists the log from the last checkpoint on. Hadoop's listing asks the kernel about every
- * file of the folder first, and a log keeps its files for days: at thousands of commits that is most of a small commit's
- * time. Here only names are read, and the files whose names are not passed over are asked about.
+ * <p>Listing: each transaction lists the log from the last checkpoint on. Hadoop's listing stats every file of the
+ * folder first, and a log keeps its files for days: at thousands of commits that is most of a small commit's time. Here
+ * only names are read, and only the files from the requested name on are statted.
  *
  * <p>Setting: {@code spark.delta.logStore.file.impl = io.penstock.local.LocalLogStore}.
  */
@@ -36,7 +36,7 @@ public class LocalLogStore extends HDFSLogStore {
         super(hadoopConf);
     }
 
-    /** @throws java.nio.file.FileAlreadyExistsException where it is there and may not be overwritten */
+    /** @throws java.nio.file.FileAlreadyExistsException if it exists and may not be overwritten */
     @Override
     public void write(Path path, Iterator<String> actions, Boolean overwrite, Configuration hadoopConf)
             throws IOException {
@@ -45,7 +45,7 @@ public class LocalLogStore extends HDFSLogStore {
             return;
         }
         java.nio.file.Path commit = local(path);
-        // Not Hadoop's files: a checksum beside the commit would be one more to keep in step with it.
+        // Not by Hadoop: it would write a checksum file that has to be kept consistent with the commit.
         java.nio.file.Path written = commit.resolveSibling("." + commit.getFileName() + "." + UUID.randomUUID() + ".tmp");
         try {
             try (BufferedWriter file = Files.newBufferedWriter(written)) {
@@ -69,14 +69,14 @@ public class LocalLogStore extends HDFSLogStore {
             try {
                 found.add(fs.getFileStatus(new Path(folder, name)));
             } catch (FileNotFoundException vanished) {
-                // Cleaned up, or renamed, since the names were read.
+                // Deleted or renamed since the names were read.
                 continue;
             }
         }
         return found.iterator();
     }
 
-    /** In ascending order, as Delta relies on it; without the checksums that Hadoop keeps beside its files. */
+    /** In ascending order, as Delta requires; without Hadoop's checksum files. */
     private static List<String> namesFrom(Path folder, String first) throws IOException {
         List<String> names = new ArrayList<>();
         try (DirectoryStream<java.nio.file.Path> entries = Files.newDirectoryStream(local(folder))) {

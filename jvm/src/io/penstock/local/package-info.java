@@ -1,2 +1,2 @@
-/** What Delta does on a local folder, made to cost the same however long a table's history is. */
+/** A Delta log store for local folders whose cost does not grow with a table's history. */
 package io.penstock.local;

@@ -13,8 +13,8 @@ import scala.collection.immutable.List;
 import scala.collection.immutable.List$;
 
 /**
- * Columns that call a method of ours with one value, in the code that Spark writes for a row: what Spark's own functions
- * do, and a UDF can't, which is given copies. The method is not asked about null, and may return it.
+ * Columns that call a Java method with one value from Spark's generated code, as Spark's own functions do. A UDF would
+ * get copies of the values. The method is not called for null, and may return null.
  */
 final class Calls {
     private Calls() {}

@@ -6,16 +6,16 @@ import org.apache.spark.unsafe.Platform;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
- * Numbers from text. Floating ones: digits, perhaps a point before, among or behind them, an exponent, signs. Integers:
- * digits, perhaps after a sign. Not what Java and Spark take besides: {@code 7.4f}, {@code 0x1p3}, {@code Infinity},
- * blanks around.
+ * Parses numbers. Floating-point: digits with an optional decimal point, exponent and signs. Integers: digits with an
+ * optional sign. Not accepted, unlike in Java and Spark: {@code 7.4f}, {@code 0x1p3}, {@code Infinity}, surrounding
+ * blanks.
  */
 public final class NumberText {
-    /** Those that a double holds exactly. */
+    /** Powers of ten that a double represents exactly. */
     private static final double[] POWERS_OF_TEN = {
         1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
         1e20, 1e21, 1e22};
-    /** With one digit more they are still among the integers that a double holds exactly. */
+    /** With one more digit they are still integers that a double represents exactly. */
     private static final long MOST_DIGITS = (1L << 53) / 10 - 1;
 
     private NumberText() {}
@@ -36,8 +36,8 @@ public final class NumberText {
     /**
      * The nearest double, infinite where the text is too large for any.
      *
-     * <p>A quotient of two numbers that doubles hold exactly is rounded once, which gives the nearest double (W. D.
-     * Clinger, How to Read Floating Point Numbers Accurately, 1990). Longer ones are left to Java.
+     * <p>The quotient of two numbers that doubles represent exactly is rounded once, to the nearest double (W. D.
+     * Clinger, How to Read Floating Point Numbers Accurately, 1990). Longer ones are parsed by Java.
      */
     public static Double toDouble(UTF8String text) {
         long begin = text.getBaseOffset();
@@ -84,7 +84,7 @@ public final class NumberText {
         long begin = text.getBaseOffset();
         long end = begin + text.numBytes();
         long first = skipSign(base, begin, end);
-        // Negative, since there is one negative number more than there are positive ones.
+        // Accumulated as a negative number, since the negative range is larger by one.
         long value = 0;
         for (long at = first; at < end; at++) {
             byte character = Platform.getByte(base, at);
@@ -113,7 +113,7 @@ public final class NumberText {
         return isSigned ? begin + 1 : begin;
     }
 
-    /** Whether what is left of a number is e or E, perhaps a sign, and digits. */
+    /** Whether the rest of a number is e or E, an optional sign, and digits. */
     private static boolean isExponent(Object base, long begin, long end) {
         byte letter = Platform.getByte(base, begin);
         long first = skipSign(base, begin + 1, end);

@@ -12,11 +12,11 @@ import org.apache.spark.unsafe.array.ByteArrayMethods;
 import org.apache.spark.unsafe.types.UTF8String;
 
 /**
- * Cuts a line of CSV at its separators, where that is all there is to do: printable ASCII, no quote, no escape, the
- * expected number of fields, numbers where they belong. Any other line is left to the CSV parser and Spark's casts, which
- * take two or three times as long.
+ * A fast path for plain CSV lines: printable ASCII, no quote, no escape, the expected number of fields, valid numbers.
+ * Such a line is split at its separators; any other line is left to the CSV parser and Spark's casts, which take two or
+ * three times as long.
  */
-@SuppressWarnings("serial") // Without a number of its own, an executor with another penstock.jar refuses it.
+@SuppressWarnings("serial") // Without a serialVersionUID, an executor with another penstock.jar refuses it.
 public final class PlainLine implements Serializable {
     private static final byte FIRST_PRINTABLE = ' ';
     private static final byte LAST_PRINTABLE = '~';
@@ -45,8 +45,8 @@ public final class PlainLine implements Serializable {
     /**
      * A struct of the line's fields; null for a line that is not plain.
      *
-     * @param types in SQL, of all fields: string, double, or void for one that is not asked for, as {@code a double, b void}
-     * @param trim whether blanks around a value are to go: a line that has such is not plain
+     * @param types in SQL, of all fields: string, double, or void for an unused one, as {@code a double, b void}
+     * @param trim whether blanks around a value are trimmed: a line with such blanks is not plain
      */
     public static Column split(
             Column line, String types, String separator, String quote, String escape, String nullMarker, boolean trim) {
@@ -78,7 +78,7 @@ public final class PlainLine implements Serializable {
         return found == fields - 1 && put(values, found, base, begin, end) ? new GenericInternalRow(values) : null;
     }
 
-    /** Puts a field of the line where it belongs; false where it is not plain. */
+    /** Parses a field into its column; false if it is not plain. */
     private boolean put(Object[] values, int field, Object base, long begin, long end) {
         DataType type = types[field];
         int length = (int) (end - begin);
@@ -96,7 +96,7 @@ public final class PlainLine implements Serializable {
             values[field] = number;
             return number != null && !number.isInfinite();
         }
-        // A part of the line, not a copy.
+        // A view of the line, not a copy.
         values[field] = UTF8String.fromAddress(base, begin, length);
         return true;
     }

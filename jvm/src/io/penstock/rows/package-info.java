@@ -1,2 +1,2 @@
-/** Short ways through what Spark's own expressions do for each row, with the same results. */
+/** Fast paths of row expressions, with the same results as Spark's own. */
 package io.penstock.rows;

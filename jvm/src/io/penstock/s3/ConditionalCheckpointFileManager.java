@@ -12,13 +12,13 @@ import org.apache.spark.sql.execution.streaming.checkpointing.CheckpointFileMana
 import org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager;
 
 /**
- * Commits each file of a stream's checkpoint on S3 by one PUT, and leaves every other file system to Spark.
+ * Commits each file of a stream's checkpoint on S3 by one PUT; other file systems are left to Spark.
  *
- * <p>Spark writes a temporary file and renames it. A rename on S3 is a look and then a copy: slow, and two streams on
+ * <p>Spark writes a temporary file and renames it. A rename on S3 is a check and then a copy: slow, and two streams on
  * one checkpoint may both believe that they committed the batch.
  *
  * <p>Setting: {@code spark.sql.streaming.checkpointFileManagerClass = io.penstock.s3.ConditionalCheckpointFileManager}.
- * It goes for every path of a session, local ones too, hence the choice by scheme here.
+ * It applies to every path of a session, local ones too, hence the dispatch by scheme here.
  */
 public class ConditionalCheckpointFileManager implements CheckpointFileManager {
     private static final String SETTING = "spark.sql.streaming.checkpointFileManagerClass";

@@ -16,14 +16,14 @@ import org.apache.hadoop.fs.s3a.AWSServiceIOException;
 import org.apache.hadoop.fs.s3a.RemoteFileChangedException;
 
 /**
- * Writes one object if its name is free, and knows its own object again.
+ * Writes an object if its key does not exist, and recognises its own object.
  *
- * <p>An answer can get lost after S3 took the object. S3A then sends the PUT again and is told that the name is taken:
- * by itself. That can't be told from a defeat by what S3 says, so every object carries a mark in its metadata that no
- * other writer has, and whoever is refused looks at the mark of the object that is there.
+ * <p>A response can be lost after S3 stored the object. S3A then retries the PUT and gets 412, because of its own first
+ * attempt. The response does not distinguish that from losing to another writer, so every object has a unique owner
+ * mark in its metadata, which is compared after a 412.
  */
 final class ConditionalPut {
-    /** Not understood by a file system without If-None-Match, which then refuses to write at all. */
+    /** A file system without If-None-Match does not know this option, and then refuses to write at all. */
     private static final String IF_NONE_MATCH = "fs.option.create.conditional.overwrite";
 
     private static final String MARK = "penstock-writer";
@@ -41,8 +41,8 @@ final class ConditionalPut {
     private final String mark = UUID.randomUUID().toString();
 
     /**
-     * @param contentIsUnique whether no other writer could have written the same bytes. If so, they are proof enough on
-     *     a store that keeps no metadata; if not, such a store gives a lost answer as a defeat
+     * @param contentIsUnique whether no other writer could have written the same bytes. If so, they identify the owner
+     *     on a store without metadata; if not, a lost response counts as a conflict on such a store
      */
     ConditionalPut(FileSystem fs, Path path, byte[] content, boolean contentIsUnique) {
         this.fs = fs;
@@ -54,9 +54,9 @@ final class ConditionalPut {
     /**
      * Write the object.
      *
-     * @return false if the name is another's
-     * @throws InterruptedIOException if interrupted; the object may be there or come yet
-     * @throws IOException if neither the object nor another's is there; it may come yet
+     * @return false if another writer has created the key
+     * @throws InterruptedIOException if interrupted; the object may exist, or appear later
+     * @throws IOException if neither this object nor another's exists; it may appear later
      */
     boolean write() throws IOException {
         for (int attempt = 1; ; attempt++) {
@@ -69,7 +69,7 @@ final class ConditionalPut {
                 if (isInterrupt(failure)) {
                     throw failure;
                 }
-                // 409 says that another PUT or DELETE of this name was under way, not how it ended.
+                // 409: another PUT or DELETE of this key was in progress, with unknown outcome.
                 if (isConflict(failure) && attempt < ATTEMPTS) {
                     pause(attempt * PAUSE_MS);
                 } else {
@@ -80,7 +80,7 @@ final class ConditionalPut {
     }
 
     private void put() throws IOException {
-        // overwrite(true), since with false S3A looks whether the file is there and lets no one else decide.
+        // overwrite(true), since with false S3A itself checks for the file instead of leaving it to S3.
         FSDataOutputStreamBuilder<?, ?> file = fs.createFile(path);
         file.create();
         file.overwrite(true);
@@ -96,7 +96,7 @@ final class ConditionalPut {
         stream.close();
     }
 
-    /** After 412, the name is taken. */
+    /** After 412, the key exists. */
     private boolean wasOursThatRefused() throws IOException {
         try {
             return isOurs();
@@ -105,7 +105,7 @@ final class ConditionalPut {
         }
     }
 
-    /** After a failure that leaves open what became of the object. */
+    /** After a failure that leaves the outcome of the PUT unknown. */
     private boolean wasWrittenAllTheSame(IOException failure) throws IOException {
         try {
             return isOurs();

@@ -11,11 +11,11 @@ import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
 
 /**
- * A log store with which any number of drivers may commit to a Delta table on S3.
+ * A log store for concurrent commits of any number of drivers to a Delta table on S3.
  *
- * <p>Delta's own asks whether the commit file exists and then writes it, under a lock that other processes don't share.
- * A commit is here one conditional PUT, without that lock: S3 has the last word within the process too. Listing and the
- * files that may be replaced ({@code _last_checkpoint}) stay Delta's.
+ * <p>Delta's own checks whether the commit file exists and then writes it, under a lock within the process. Here a
+ * commit is one conditional PUT without that lock, so that S3 also decides between threads. Listing and the files that
+ * may be replaced ({@code _last_checkpoint}) are handled by Delta's code.
  *
  * <p>Setting: {@code spark.delta.logStore.s3a.impl = io.penstock.s3.ConditionalPutLogStore}.
  */
@@ -33,7 +33,7 @@ public class ConditionalPutLogStore extends S3SingleDriverLogStore {
         }
         FileSystem fs = path.getFileSystem(hadoopConf);
         Path file = fs.makeQualified(path);
-        // Delta's commits carry an id of their transaction.
+        // Delta's commits contain a unique transaction id.
         if (!new ConditionalPut(fs, file, asLines(actions), true).write()) {
             throw new FileAlreadyExistsException(file.toString());
         }

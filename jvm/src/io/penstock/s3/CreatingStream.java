@@ -8,10 +8,10 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.execution.streaming.checkpointing.CheckpointFileManager.CancellableFSDataOutputStream;
 
 /**
- * A file of a checkpoint that must not be there yet: an entry of the offset or commit log.
+ * A file of a checkpoint that must not exist yet: an entry of the offset or commit log.
  *
- * <p>It is kept in memory until the end: such entries are small, and nothing can then be left behind by a stream that
- * is cancelled, or dropped by a process that dies.
+ * <p>It is buffered in memory until it is closed: such entries are small, and a stream that is cancelled or a process
+ * that dies then leaves nothing behind.
  */
 final class CreatingStream extends CancellableFSDataOutputStream {
     private final FileSystem fs;
@@ -31,7 +31,7 @@ final class CreatingStream extends CancellableFSDataOutputStream {
         }
         ended = true;
         byte[] content = ((ByteArrayOutputStream) underlyingStream()).toByteArray();
-        // Two streams on one checkpoint write the same commit entry to the byte.
+        // Two streams on one checkpoint write byte-identical commit entries.
         if (!new ConditionalPut(fs, path, content, false).write()) {
             throw new FileAlreadyExistsException(path.toString());
         }

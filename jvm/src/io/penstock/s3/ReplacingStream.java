@@ -7,10 +7,10 @@ import org.apache.hadoop.fs.Path;
 import org.apache.spark.sql.execution.streaming.checkpointing.CheckpointFileManager.CancellableFSDataOutputStream;
 
 /**
- * A file of a checkpoint that replaces what is there, like those of a state store.
+ * A file of a checkpoint that may replace an existing one, like those of a state store.
  *
- * <p>These may be large and go to S3A as they are written. S3 shows an object only once all of it is there, so no
- * temporary name is needed.
+ * <p>These may be large and are streamed to S3A. An S3 object becomes visible only once it is complete, so no temporary
+ * name is needed.
  */
 final class ReplacingStream extends CancellableFSDataOutputStream {
     private boolean ended;

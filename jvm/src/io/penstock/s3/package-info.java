@@ -1,9 +1,8 @@
 /**
- * Commits to S3 that more than one driver may try at once.
+ * Commits to S3 that are safe with concurrent drivers.
  *
- * <p>Delta's and Spark's own ways need a file system on which a file can be created, or renamed, only if its name is
- * free. S3A has no such rename, and looks before it creates: two drivers that look at the same time both go on, and the
- * second replaces the first one's commit. S3 itself decides if the PUT says {@code If-None-Match: *}, so everything
- * here commits by one such PUT.
+ * <p>Delta and Spark need a file system with an atomic create or rename that fails if the target exists. S3A has no
+ * such rename, and checks before it creates: if two drivers check at the same time, the second one's write replaces the
+ * first one's commit. With {@code If-None-Match: *} S3 itself decides, so every commit here is one such PUT.
  */
 package io.penstock.s3;

@@ -14,19 +14,19 @@ import javax.security.sasl.AuthenticationException;
 import org.apache.hive.service.auth.PasswdAuthenticationProvider;
 
 /**
- * Lets in whoever is in a file of users with this password. A line of it is {@code name:iterations:salt:hash}: PBKDF2
- * with HMAC-SHA256, salt and hash in Base64 (penstock/thrift_users.py writes it).
+ * Authenticates users by a file of password hashes. A line of it is {@code name:iterations:salt:hash}: PBKDF2
+ * with HMAC-SHA256, salt and hash in Base64 (written by penstock/interfaces/sql/users.py).
  *
- * <p>The server makes one of these for each connection, so a changed file counts at once.
+ * <p>The server creates an instance for each connection, so a changed file takes effect at once.
  */
 public final class HashedPasswords implements PasswdAuthenticationProvider {
     /** A property of the JVM: the path of the file. */
     public static final String FILE = "penstock.thrift.users";
 
-    /** The same for all: a caller must not learn which names there are. */
+    /** The same message for all failures: a caller must not learn which names exist. */
     private static final String REFUSED = "user or password is wrong";
 
-    /** For a name that there is not, so that the answer takes as long: no password has a hash of zeros. */
+    /** For an unknown name, so that the response takes as long: no password has a hash of zeros. */
     private static final String[] NOBODY = {
         "", "600000", "AAAAAAAAAAAAAAAAAAAAAA==", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
     };

@@ -11,8 +11,8 @@ import scala.runtime.AbstractFunction1;
 import scala.runtime.BoxedUnit;
 
 /**
- * An extension of Spark SQL with which every session but one only reads: a row deleted by a click in a BI tool would be
- * missing in what the pipeline accounts for.
+ * An extension of Spark SQL that makes every session but one read-only: a row deleted by a click in a BI tool would be
+ * missing when the pipeline is reconciled.
  *
  * <p>Against mistakes, not against malice: SQL can still call Java, and read what this process can read.
  */
@@ -29,7 +29,7 @@ public final class ReadOnly extends AbstractFunction1<SparkSessionExtensions, Bo
 
     private static volatile SparkSession writer;
 
-    /** Let this session write: the one of the server itself, which makes schemas and views. */
+    /** Allow writes in this session: that of the server itself, which creates schemas and views. */
     public static void exempt(SparkSession session) {
         writer = session;
     }

@@ -1,2 +1,2 @@
-/** Who may use Spark's Thrift server: users with passwords, of which only salted hashes are kept. */
+/** Authentication and read-only access of Spark's Thrift server; only salted password hashes are stored. */
 package io.penstock.thrift;

@@ -1,0 +1,72 @@
+"""Predictions for the workload rows: contract checks, then the model's prediction for accepted rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from mlflow.types import DataType as MlflowType
+from pyspark.sql import Column, SparkSession
+from pyspark.sql import functions as F
+
+from penstock.interfaces.rest.loading import LoadedModel
+from penstock.interfaces.rest.request_batching import RequestBatcher
+from penstock.interfaces.rest.request_rows import Row, checked_request
+from penstock.interfaces.rest.row_results import RowResult, predictions
+from penstock.models.scoring import model_argument
+from penstock.schemas.contract import Contract
+from penstock.sources.casts import ACCEPTED, REASONS
+from penstock.udfs.scoring.outputs import ModelColumn
+
+#: The maximum number of rows of concurrent requests that are checked together.
+MAX_BATCH_ROWS = 10_000
+
+
+class Predictor(Protocol):
+    """Predicts the rows of a request with one model version."""
+
+    def predict(self, rows: Sequence[Row]) -> list[RowResult]: ...
+
+
+@dataclass(frozen=True)
+class CheckedRow:
+    """The result of the contract's checks. arguments: the model's inputs, of an accepted row."""
+
+    arguments: tuple[Any, ...] | None
+    reasons: tuple[str, ...] | None
+
+
+@dataclass(frozen=True)
+class RowPredictor:
+    spark: SparkSession
+    contract: Contract
+    loaded: LoadedModel
+
+    def predict(self, rows: Sequence[Row]) -> list[RowResult]:
+        """In the order of the rows. rows: JSON values in the order of the contract's fields."""
+        checked = self.checked_rows(rows)
+        accepted = [row.arguments for row in checked if row.arguments is not None]
+        results = iter(predictions(self.loaded.model.score(accepted), self.loaded.outputs))
+        return [RowResult(reasons=row.reasons) if row.arguments is None else next(results) for row in checked]
+
+    @cached_property
+    def checked_rows(self) -> RequestBatcher[Row, CheckedRow]:
+        return RequestBatcher(evaluate=self.check, most=MAX_BATCH_ROWS)
+
+    def check(self, rows: Sequence[Row]) -> list[CheckedRow]:
+        """By the stream's expressions. Planning the Spark query takes longer than checking some hundred rows."""
+        arguments = [argument(column, self.contract) for column in self.loaded.inputs]
+        checked = checked_request(self.spark, rows, self.contract).select(ACCEPTED, REASONS, *arguments)
+        return [
+            CheckedRow(arguments=tuple(values), reasons=None)
+            if is_accepted
+            else CheckedRow(arguments=None, reasons=tuple(reasons))
+            for is_accepted, reasons, *values in checked.collect()
+        ]
+
+
+def argument(column: ModelColumn, contract: Contract) -> Column:
+    """The model's input as in the stream; a timestamp as microseconds, independent of time zones."""
+    value = model_argument(column, contract)
+    named = F.unix_micros(value) if column.type == MlflowType.datetime else value
+    return named.alias(f"_argument_{column.name}")
