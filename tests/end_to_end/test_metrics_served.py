@@ -17,8 +17,9 @@ import pytest
 import yaml
 from faults.bench import QUICK_SPARK, streaming, wait_for_commit
 from faults.killing import kill_session
+from free_ports import free_port
 from sandbox import WINE, Sandbox, csv_file, wine
-from scraping import free_port, samples, scrape, series
+from scraping import samples, scrape, series
 
 PROJECT = Path(__file__).parents[2]
 SMALL = "--master local[2] --driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC'"

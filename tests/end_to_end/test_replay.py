@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from power_cuts import PowerCutError, cut_off, run_cut_off
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine, with_damaged_pages
@@ -17,33 +18,6 @@ from penstock.pipeline.lease import Lease
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.tables import PreparedAppend, commit_nothing
 from penstock.storage.files import LocalStorage
-
-
-class PowerCutError(Exception):
-    """What the tests raise in the middle of a batch."""
-
-
-def cut_off() -> None:
-    raise PowerCutError
-
-
-def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str) -> None:
-    """Run, and let the power go just before a step of the micro-batch, or before the commit of what is prepared for a
-    table."""
-    commit = PreparedAppend.commit
-
-    def cut(*arguments: Any, **options: Any) -> None:
-        raise PowerCutError
-
-    def commit_others(append: PreparedAppend) -> None:
-        cut() if append.path.endswith(f"/{before}") else commit(append)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PreparedAppend, "commit", commit_others)
-        if "." in before:
-            patch.setattr(f"penstock.{before}", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.run()
 
 
 def contents(sandbox: Sandbox) -> dict[str, list[Any]]:
@@ -90,12 +64,12 @@ def expected(
 @pytest.mark.parametrize(
     "step",
     [
-        "workload.prepare_append",
-        "batch.write_quarantine",
+        "pipeline.workload.prepare_append",
+        "pipeline.microbatch.write_quarantine",
         "quarantine",
         "predictions",
-        "batch.count_batch",
-        "batch.write_marker",
+        "pipeline.microbatch.count_batch",
+        "pipeline.microbatch.write_marker",
     ],
     ids=lambda step: f"before {step}",
 )
@@ -211,7 +185,7 @@ def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkey
     sandbox.run()
     sandbox.drop("b.csv", csv_file(WINE, wine(alcohol="abc")))
 
-    run_cut_off(sandbox, monkeypatch, before="batch.write_marker")
+    run_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.write_marker")
     shutil.rmtree(sandbox.root / "checkpoint")
     sandbox.drop("c.csv", csv_file(WINE))
     sandbox.run(resume=True)
@@ -224,7 +198,7 @@ def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkey
 def test_a_first_batch_without_marker_counts_as_begun(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows are in the tables already: a new checkpoint must not score them again."""
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
-    run_cut_off(sandbox, monkeypatch, before="batch.write_marker")
+    run_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.write_marker")
     shutil.rmtree(sandbox.root / "checkpoint")
     with pytest.raises(LedgerError, match=r"or begun batches of another one.*--resume-from-ledger"):
         sandbox.run()

@@ -132,7 +132,12 @@ def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, mon
     fill(sandbox)
     sandbox.run()
     fix(sandbox)
-    for step in ("replaying.write_quarantine", "workload.prepare_append", "replaying.write_marker", "replaying.mark"):
+    for step in (
+        "pipeline.replay.quarantine.write_quarantine",
+        "pipeline.workload.prepare_append",
+        "pipeline.replay.quarantine.write_marker",
+        "pipeline.replay.quarantine.mark",
+    ):
         replay_cut_off(sandbox, monkeypatch, before=step)
         found = reconcile(sandbox.spark, sandbox.config())
         assert [one.kind for one in found.differences] == ["changed"], step  # refused.csv, put right in its place
@@ -150,7 +155,7 @@ def test_a_replay_that_wrote_nothing_is_planned_anew(sandbox: Sandbox, monkeypat
     fill(sandbox)
     sandbox.run()
     fix(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.write_quarantine")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.write_quarantine")
     (sandbox.inbox / "refused.csv").unlink()
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert scored(sandbox) == [row for row in FIXED if row[0] != "refused.csv"]
@@ -189,7 +194,7 @@ def test_a_replay_whose_first_write_was_of_predictions_is_finished(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_waiting_row(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.write_marker")
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
 
@@ -200,7 +205,7 @@ def test_a_replay_that_can_not_be_finished_is_taken_back(sandbox: Sandbox, monke
     sandbox.run()
     before = scored(sandbox)
     fix(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.write_marker")
     (sandbox.inbox / "refused.csv").unlink()
     with pytest.raises(PlanError, match=r"replay 0: .*refused\.csv was planned and is gone"):
         sandbox.replay()
@@ -222,7 +227,7 @@ def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
 ) -> None:
     """Its writes would be dropped, and what it took be marked as scored."""
     one_waiting_row(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.write_marker")
     replay_cut_off(sandbox, monkeypatch, before=f"replay_fence.{step}", aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
@@ -231,7 +236,7 @@ def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
 
 def test_a_replay_with_its_marker_is_not_taken_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     one_waiting_row(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.mark")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.mark")
     with pytest.raises(LedgerError, match="replay 0 has its marker, and its rows are there to stay"):
         sandbox.replay(aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]

@@ -1,6 +1,5 @@
 """Where batches are cut, and whether they were cut off, makes no difference to the forecasts of a series pipeline."""
 
-import importlib
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -10,6 +9,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from power_cuts import PowerCutError, cut_after
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 from series_sandbox import (
@@ -40,7 +40,7 @@ QUARTERS = 12
     # Each example is four runs of the whole job; a failing one is not made smaller.
     max_examples=2,
     deadline=None,
-    timings=[Phase.explicit, Phase.generate],
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_neither_cuts_nor_order_nor_replays_change_the_forecasts(
@@ -151,10 +151,6 @@ def test_a_state_of_another_calendar_is_refused(series: SeriesSandbox) -> None:
         series.sandbox.run()
 
 
-class PowerCutError(Exception):
-    """What the tests raise in the middle of a batch."""
-
-
 @pytest.mark.parametrize("write", ["append_once", "merge_once"], ids=["forecasts", "lags"])
 def test_a_series_batch_that_was_cut_off_gives_the_same_tables(
     series: SeriesSandbox, monkeypatch: pytest.MonkeyPatch, write: str
@@ -178,15 +174,3 @@ def test_a_series_batch_that_was_cut_off_gives_the_same_tables(
     newest = [row.ds for row in sorted(series.sandbox.rows("lags"), key=lambda row: row.number)]
     assert newest == list(macro()["ds"][FITTED + 2 : FITTED + 8])
     assert series.sandbox.table("batches").count() == 2
-
-
-def cut_after(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
-    """Let the function `target` do its work once, and raise then."""
-    module, _, name = target.rpartition(".")
-    original = getattr(importlib.import_module(module), name)
-
-    def work_then_cut(*arguments: object, **options: object) -> None:
-        original(*arguments, **options)
-        raise PowerCutError
-
-    monkeypatch.setattr(target, work_then_cut)

@@ -1,14 +1,13 @@
 """`penstock init` through its job: the files it writes, what it prints, and what it refuses."""
 
 import importlib.util
-import shlex
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from init_runs import error_of, jobs_of, steps, written_contract
 
 from penstock.config.loading import load_config
 from penstock.jobs.init_pipeline import main
@@ -30,23 +29,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def written_contract(folder, name):
-    spec = importlib.util.spec_from_file_location(f"contract_of_{name}", folder / "schemas" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.CONTRACT
-
-
 def init(*arguments):
     assert main(["ofen", "--sample", "ofen.csv", *arguments]) == 0
-
-
-def error_of(capsys, *arguments):
-    """What is printed when the job refuses."""
-    assert main([*arguments]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(("error: ", "Usage: ", "Error: "))
-    return said
 
 
 def test_the_contract_is_that_of_the_sample_without_the_target(folder):
@@ -139,18 +123,6 @@ def test_nothing_is_written_over_without_force(folder, capsys):
 def test_penstocks_own_modules_are_not_written_over_even_with_force(folder, capsys):
     said = error_of(capsys, "contract", "--sample", "ofen.csv", "--force")
     assert "schemas/contract.py is Penstock's own" in said
-
-
-def steps(capsys):
-    """The commands printed, as they would be typed."""
-    return [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("   ")]
-
-
-def jobs_of(commands):
-    found = [shlex.split(command) for command in commands]
-    return [
-        (command[2].removeprefix("penstock.jobs."), command[3:]) for command in found if command[0] == sys.executable
-    ]
 
 
 def test_the_next_steps_are_exact_commands(folder, capsys):

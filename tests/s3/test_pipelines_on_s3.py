@@ -1,6 +1,6 @@
 """Whole pipelines on a real S3 server: nothing is lost or twice where processes are killed and the network fails.
 
-That the tables are those of a local run, tests/integration/test_on_cluster.py shows, on S3 too.
+That the tables are those of a local run, tests/processes/test_on_cluster.py shows, on S3 too.
 """
 
 from collections.abc import Iterator

@@ -7,27 +7,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from processes import Job, python, run, spark_submit
+from job_processes import CONF, Job, arguments, python, run, spark_submit
 from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
 from penstock.jobs import reconcile
 
 pytestmark = pytest.mark.integration
-CONF = "conf/wine.yaml"
-
-
-def arguments(sandbox: Sandbox, model: str) -> list[str]:
-    settings = {
-        "source.path": sandbox.inbox,
-        "source.settle": "0.5",
-        "tables.root": sandbox.root / "tables",
-        "checkpoint": sandbox.root / "checkpoint",
-        "mlflow.tracking_uri": sandbox.registry.uri,
-        "model.name": model,
-        "trigger.every": "1 second",
-    }
-    return ["--conf", CONF, *[part for key, value in settings.items() for part in ("--set", f"{key}={value}")]]
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from faults.bench import Bench
 from faults.feeds import FEEDS, ROWS_FEED, Feed
-from processes import PROJECT, Job
+from free_ports import free_port
+from job_processes import PROJECT, Job
 from pyspark.sql import SparkSession
-from s3_server import free_port
 from sandbox import Sandbox, TestRegistry
 
 from penstock.interfaces.local_servers.process import ServerProcess

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,8 +15,9 @@ import psycopg
 import pytest
 import requests
 from faults.bench import wait_until
+from free_ports import free_ports
+from job_processes import PROJECT
 from postgres_server import postgres_server
-from processes import PROJECT
 
 from penstock.errors import ServerError
 from penstock.interfaces.local_servers import spark_cluster
@@ -45,16 +45,6 @@ OF_ANOTHER = {
     "AWS_SESSION_TOKEN": "of-another-login",
     "AWS_PROFILE": "work",
 }
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind((LOOPBACK, 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fit_sandbox import MACRO, level_forecasts, macro_frame, overrides, selected, to_csv
-from processes import python, run
+from job_processes import python, run
 from sandbox import Sandbox
 
 pytestmark = pytest.mark.integration

@@ -23,10 +23,10 @@ from dashboard_tables import (
     scored,
 )
 from faults.bench import wait_until
-from processes import PROJECT
+from free_ports import free_port
+from job_processes import PROJECT
 from pyhive import hive
 from pyhive.exc import OperationalError
-from scraping import free_port
 from TCLIService import ttypes
 from thrift.transport.TTransport import TTransportException
 
