@@ -14,7 +14,7 @@ PROJECT = Path(__file__).parent.parent
 CONF = "conf/wine.yaml"
 
 
-def arguments(sandbox: Sandbox, model: str) -> list[str]:
+def arguments(sandbox: Sandbox, model: str, *, conf: Path = Path(CONF)) -> list[str]:
     """Options of a job for the sandbox's pipeline, with a model of that name."""
     settings = {
         "source.path": sandbox.inbox,
@@ -25,7 +25,7 @@ def arguments(sandbox: Sandbox, model: str) -> list[str]:
         "model.name": model,
         "trigger.every": "1 second",
     }
-    return ["--conf", CONF, *[part for key, value in settings.items() for part in ("--set", f"{key}={value}")]]
+    return ["--conf", str(conf), *[part for key, value in settings.items() for part in ("--set", f"{key}={value}")]]
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """A registry that does not answer: the version before goes on, for a while, and says so."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,16 +10,8 @@ from served_registry import ServedRegistry, Server
 from penstock.errors import EnvironmentCheckError, RegistryUnavailableError
 
 
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield server
-    server.stop()
-
-
-def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox, server: Server) -> None:
-    registry = ServedRegistry(server)
+def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox, registry_server: Server) -> None:
+    server, registry = registry_server, ServedRegistry(registry_server)
     sandbox.registry = registry
     example = pd.DataFrame([WINE])
     first = registry.register("wine-served", "linear", example=example, outputs=pd.Series([1.5]))

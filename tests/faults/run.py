@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from conftest import FAST_SPARK
+from fast_spark import FAST_SPARK
 from sandbox import TestRegistry
 
 from faults import (

@@ -35,8 +35,6 @@ from penstock.interfaces.local_servers.servers import (
 )
 from penstock.tcp_ports import LOOPBACK, listeners_of, running_pids
 
-pytestmark = pytest.mark.integration
-
 #: What a person's shell may have.
 OF_ANOTHER = {
     "http_proxy": "http://proxy.corp.example:3128",

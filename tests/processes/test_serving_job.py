@@ -11,8 +11,6 @@ from job_processes import Job, python, run
 from sandbox import WINE, WINE_SCORE, Sandbox
 from service import predict, until
 
-pytestmark = pytest.mark.integration
-
 
 def conf_of(sandbox: Sandbox, **changes: object) -> str:
     path = sandbox.root / "pipeline.yaml"

@@ -36,7 +36,6 @@ from penstock.interfaces.local_servers.servers import start_s3, stop_all
 from penstock.interfaces.local_servers.thrift import ThriftServer, running_thrift
 from penstock.tcp_ports import LOOPBACK, listeners_of, running_pids
 
-pytestmark = pytest.mark.integration
 #: Views that a schema can have once all its tables are there.
 ROWS_VIEWS = {"predictions_ok", "quarantine_by_reason", "batch_health"}
 SERIES_VIEWS = {"latest_forecast", "forecast_vs_actual", "batch_health"}
