@@ -17,21 +17,27 @@ def cut_off() -> None:
     raise PowerCutError
 
 
-def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str) -> None:
+def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str, batch: int | None = None) -> None:
     """Run, and let the power go just before a step of the micro-batch, or before the commit of what is prepared for a
-    table."""
+    table. batch: not in those before it, so that one that was cut off is finished first."""
     commit = PreparedAppend.commit
 
-    def cut(*arguments: Any, **options: Any) -> None:
-        raise PowerCutError
+    def is_near() -> bool:
+        return batch is None or (sandbox.root / "checkpoint" / "offsets" / str(batch)).exists()
 
     def commit_others(append: PreparedAppend) -> None:
-        cut() if append.path.endswith(f"/{before}") else commit(append)
+        cut_off() if append.path.endswith(f"/{before}") and is_near() else commit(append)
 
     with monkeypatch.context() as patch:
         patch.setattr(PreparedAppend, "commit", commit_others)
         if "." in before:
-            patch.setattr(f"penstock.{before}", cut)
+            module, _, name = f"penstock.{before}".rpartition(".")
+            work = getattr(importlib.import_module(module), name)
+
+            def work_or_cut(*arguments: Any, **options: Any) -> Any:
+                return cut_off() if is_near() else work(*arguments, **options)
+
+            patch.setattr(f"{module}.{name}", work_or_cut)
         with pytest.raises(PowerCutError):
             sandbox.run()
 

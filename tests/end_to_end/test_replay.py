@@ -45,9 +45,23 @@ def rewrite(file: Path, content: bytes) -> None:
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def fill(sandbox: Sandbox) -> None:
-    sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc"), wine(alcohol=12)))
-    sandbox.drop("b.csv", csv_file(WINE, wine(alcohol=-1)), age_seconds=50)
+STEPS = (
+    "pipeline.workload.prepare_append",
+    "pipeline.microbatch.write_quarantine",
+    "quarantine",
+    "predictions",
+    "pipeline.microbatch.count_batch",
+    "pipeline.microbatch.write_marker",
+)
+
+
+def deliver(sandbox: Sandbox, number: int) -> None:
+    rows = [WINE, wine(alcohol="abc"), wine(alcohol=12), wine(alcohol=-1)]
+    sandbox.drop(f"{number}.csv", csv_file(*rows[number % 2 :]), age_seconds=60 - number)
+
+
+def one_file_a_batch(folder: Path, spark: SparkSession, registry: TestRegistry) -> Sandbox:
+    return Sandbox(root=folder, spark=spark, registry=registry, changes={"source": {"max_files_per_trigger": 1}})
 
 
 @pytest.fixture(scope="module")
@@ -55,44 +69,53 @@ def expected(
     spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[Any]]:
     """The tables after an uninterrupted run."""
-    sandbox = Sandbox(root=tmp_path_factory.mktemp("uninterrupted"), spark=spark, registry=registry)
-    fill(sandbox)
+    sandbox = one_file_a_batch(tmp_path_factory.mktemp("uninterrupted"), spark, registry)
+    for number in range(len(STEPS)):
+        deliver(sandbox, number)
     sandbox.run()
     return contents(sandbox)
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        "pipeline.workload.prepare_append",
-        "pipeline.microbatch.write_quarantine",
-        "quarantine",
-        "predictions",
-        "pipeline.microbatch.count_batch",
-        "pipeline.microbatch.write_marker",
-    ],
-    ids=lambda step: f"before {step}",
-)
-def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
-    sandbox: Sandbox, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    fill(sandbox)
-    run_cut_off(sandbox, monkeypatch, before=step)
+@pytest.fixture(scope="module")
+def interrupted(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """One stream whose power goes in every micro-batch, each time before another step; then it is finished."""
+    sandbox = one_file_a_batch(tmp_path_factory.mktemp("interrupted"), spark, registry)
+    with pytest.MonkeyPatch.context() as patch:
+        for number, step in enumerate(STEPS):
+            deliver(sandbox, number)
+            run_cut_off(sandbox, patch, before=step, batch=number)
     sandbox.run()
-    assert contents(sandbox) == expected
+    return sandbox
+
+
+@pytest.fixture(scope="module")
+def found(interrupted: Sandbox) -> dict[str, list[Any]]:
+    return contents(interrupted)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"before {step.rpartition('.')[2]}")
+def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
+    found: dict[str, list[Any]], expected: dict[str, list[Any]], step: str
+) -> None:
+    for table, rows in expected.items():
+        of_batch = [row for row in rows if row.batch_id == STEPS.index(step)]
+        assert of_batch
+        assert [row for row in found[table] if row.batch_id == STEPS.index(step)] == of_batch
+
+
+def test_nothing_else_is_in_the_tables(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> None:
+    assert found == expected
 
 
 def test_a_finished_batch_that_spark_runs_again_changes_nothing(
-    sandbox: Sandbox, expected: dict[str, list[Any]]
+    interrupted: Sandbox, expected: dict[str, list[Any]]
 ) -> None:
-    fill(sandbox)
-    sandbox.run()
+    commits, last = interrupted.root / "checkpoint" / "commits", len(STEPS) - 1
     for _ in range(2):
-        (sandbox.root / "checkpoint" / "commits" / "0").unlink()
-        crc = sandbox.root / "checkpoint" / "commits" / ".0.crc"
-        crc.unlink(missing_ok=True)
-        sandbox.run()
-    assert contents(sandbox) == expected
+        (commits / str(last)).unlink()
+        (commits / f".{last}.crc").unlink(missing_ok=True)
+        interrupted.run()
+    assert contents(interrupted) == expected
 
 
 def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

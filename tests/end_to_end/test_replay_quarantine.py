@@ -228,7 +228,7 @@ def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
     """Its writes would be dropped, and what it took be marked as scored."""
     one_waiting_row(sandbox)
     replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.write_marker")
-    replay_cut_off(sandbox, monkeypatch, before=f"replay_fence.{step}", aborts=True)
+    replay_cut_off(sandbox, monkeypatch, before=f"pipeline.replay.abort.{step}", aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
     assert sorted(row.batch_id for row in sandbox.rows("batches")) == [0, 1]
