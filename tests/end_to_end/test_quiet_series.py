@@ -19,4 +19,4 @@ def test_a_batch_after_a_quiet_month_can_be_replayed(series: SeriesSandbox, monk
     monkeypatch.undo()
     sandbox.run()
     assert list(series.errors().values()).count(None) == 4
-    assert sandbox.table("batches").count() == 2
+    assert sandbox.count("batches") == 2

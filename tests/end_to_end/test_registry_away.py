@@ -32,13 +32,13 @@ def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox,
         sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
         with pytest.raises(RegistryUnavailableError, match="did not answer"):
             sandbox.run()
-    assert sandbox.table("predictions").count() == 3
+    assert sandbox.count("predictions") == 3
 
     sandbox.changes = {"model": {"name": "wine-served", "max_staleness": 1}}
     sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
     with pytest.raises(RegistryUnavailableError, match=r"version 1, and model\.max_staleness allows 1 s"):
         sandbox.run()
-    assert sandbox.table("predictions").count() == 3
+    assert sandbox.count("predictions") == 3
 
     server.start()
     second = registry.register("wine-served", "fussy", example=example, outputs=pd.Series([1.5]))

@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import Row, SparkSession
+from chispa import assert_df_equality
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sample_contracts import EXACT
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
@@ -57,7 +58,7 @@ def scored(sandbox: Sandbox) -> list[tuple[Any, ...]]:
 
 
 def waiting(sandbox: Sandbox) -> list[tuple[str, str]]:
-    rows = sandbox.table("quarantine").where("replayed_in IS NULL").collect()
+    rows = [row for row in sandbox.rows("quarantine") if row.replayed_in is None]
     return sorted((row.source_file.rsplit("/", 1)[1], row.reasons[0]) for row in rows)
 
 
@@ -94,9 +95,8 @@ def replayed(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pyte
 def test_what_passes_now_is_scored_and_the_rest_stays(replayed: Sandbox) -> None:
     assert scored(replayed) == FIXED
     assert waiting(replayed) == STILL_WAITING
-    marked = replayed.table("quarantine").where("replayed_in = 0")
-    assert marked.count() == 6
-    stream = replayed.table("batches").where("query_id = 'replay'").collect()
+    assert [row.replayed_in for row in replayed.rows("quarantine")].count(0) == 6
+    stream = [row for row in replayed.rows("batches") if row.query_id == "replay"]
     assert [(row.batch_id, row.accepted, row.quarantined) for row in stream] == [(0, 6, 1)]
     files = {file.path.rsplit("/", 1)[1]: file.rows for file in stream[0].files}
     assert files == {"a.csv": 2, "b.parquet": 1, "latin.csv": 1, "other-order.csv": 1, "refused.csv": 2}
@@ -109,10 +109,10 @@ def test_a_replay_leaves_the_books_balanced(replayed: Sandbox) -> None:
 
 
 def test_a_second_replay_and_a_backfill_change_nothing(replayed: Sandbox) -> None:
-    before = {name: replayed.table(name).count() for name in ("predictions", "quarantine", "batches")}
+    before = {name: replayed.count(name) for name in ("predictions", "quarantine", "batches")}
     assert replayed.replay() == []
     assert replayed.run() == []
-    assert {name: replayed.table(name).count() for name in before} == before
+    assert {name: replayed.count(name) for name in before} == before
 
 
 def test_other_reasons_make_a_new_row(sandbox: Sandbox) -> None:
@@ -314,14 +314,14 @@ def test_a_parquet_row_keeps_its_values_through_the_quarantine(sandbox: Sandbox)
     assert (record.accepted, record.quarantined) == (4, 0)
     sandbox.drop("again.parquet", (sandbox.inbox / "held.parquet").read_bytes())
     sandbox.run()
-    assert stored(sandbox, "held.parquet") == stored(sandbox, "again.parquet")
+    assert_df_equality(stored(sandbox, "held.parquet"), stored(sandbox, "again.parquet"))
 
 
-def stored(sandbox: Sandbox, file: str) -> list[Row]:
+def stored(sandbox: Sandbox, file: str) -> DataFrame:
     """A file's values as they are told apart: as text, for Python has no year 10000, and a text is equal to itself."""
     rows = sandbox.table("predictions").where(F.col("source_file").endswith(f"/{file}"))
     columns = [F.col(field.name).cast("string").alias(field.name) for field in EXACT.fields]
-    return rows.select(*columns).orderBy("big").collect()
+    return rows.select(*columns).orderBy("big")
 
 
 def test_late_is_for_series(sandbox: Sandbox) -> None:

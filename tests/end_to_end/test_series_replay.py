@@ -81,10 +81,11 @@ def test_neither_cuts_nor_order_nor_replays_change_the_forecasts(
         of_series_only = found[found["series_id"] == name].reset_index(drop=True)
         check_forecasts(of_series_only, kept=set(range(QUARTERS)) - history.missing)
     pd.testing.assert_frame_equal(found, backfilled.forecasts(), rtol=1e-12)
-    books = streamed.sandbox.table("batches").selectExpr("sum(rows_in)", "sum(accepted)", "sum(quarantined)").first()
-    assert books == (rows_in, observed, rows_in - observed)
-    assert streamed.sandbox.table("observations").count() == observed
-    assert streamed.sandbox.table("quarantine").count() == rows_in - observed
+    batches = streamed.sandbox.rows("batches")
+    counts = [sum(row[name] for row in batches) for name in ("rows_in", "accepted", "quarantined")]
+    assert counts == [rows_in, observed, rows_in - observed]
+    assert streamed.sandbox.count("observations") == observed
+    assert streamed.sandbox.count("quarantine") == rows_in - observed
 
     forget_last_commit(streamed.sandbox.root / "checkpoint")
     streamed.sandbox.run()
@@ -140,18 +141,18 @@ def test_a_deeper_model_has_its_lags_at_once(series: SeriesSandbox) -> None:
     series.sandbox.changes["series"]["keep_lags"] = 3
     series.drop("a.csv", quarters(FITTED, FITTED + 5))
     series.sandbox.run()
-    assert series.sandbox.table("lags").count() == 3
+    assert series.sandbox.count("lags") == 3
 
     version = register_fleet(registry, "macro-deeper", lags=4)
     series.sandbox.changes["series"]["keep_lags"] = KEEP_LAGS
     series.drop("b.csv", quarters(FITTED + 5, FITTED + 6))
     series.sandbox.run()
-    assert series.sandbox.table("lags").count() == 6
+    assert series.sandbox.count("lags") == 6
     found = series.forecasts()
     mine = found[(found["cutoff"] == macro()["ds"][FITTED + 5]) & (found["variable"] == "realgdp")]
     expected = expected_forecasts(cutoff=FITTED + 5, lags=4)["forecast"][:, 0]
     np.testing.assert_allclose(mine.sort_values("step")["forecast"], expected, rtol=1e-10)
-    versions = {row.batch_id: row.model_version for row in series.sandbox.table("forecasts").collect()}
+    versions = {row.batch_id: row.model_version for row in series.sandbox.rows("forecasts")}
     assert versions[1] == version
 
 
@@ -187,4 +188,4 @@ def test_a_series_batch_that_was_cut_off_gives_the_same_tables(
     np.testing.assert_allclose(mine.sort_values("step")["lower"], expected, rtol=1e-10)
     newest = [row.ds for row in sorted(series.sandbox.rows("lags"), key=lambda row: row.number)]
     assert newest == list(macro()["ds"][FITTED + 2 : FITTED + 8])
-    assert series.sandbox.table("batches").count() == 2
+    assert series.sandbox.count("batches") == 2
