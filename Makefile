@@ -9,9 +9,11 @@ JAVA := $(wildcard jvm/src/io/penstock/*/*.java)
 OWN_JAR := $(JARS)/penstock.jar
 CODE := jobs schemas udfs penstock tests deploy benchmarks
 SERVERS := $(BIN)/python jobs/servers.py
+# In two processes: tests/conftest.py says what stays together in one of them, and what begins first.
+TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up thrift-up down demo demo-s3 test faults faults-s3 bench check format wheel lock clean
+.PHONY: help env jars s3-tools s3-up mlflow-up cluster-up servers-up thrift-up down demo demo-s3 test test-rest test-all faults faults-s3 bench check format wheel lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -82,8 +84,14 @@ demo: env  ## train, register, stream the wine data through the job and show wha
 demo-s3: servers-up wheel  ## the same demo with all data on that S3, that MLflow, and submitted to that cluster
 	@eval "$$($(SERVERS) env)" && $(BIN)/python jobs/run_demo.py --overlay conf/s3.yaml --master "$$PENSTOCK_MASTER"
 
-test: env s3-tools  ## run all the tests, in two processes
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+test: env  ## run the tests that need no server of their own, and two jobs as processes (under 12 minutes on 2 cores)
+	@$(TESTS) -m "not process or smoke"
+
+test-rest: env s3-tools  ## run the tests that `make test` leaves out: jobs, servers, a cluster, notebooks, faults
+	@$(TESTS) -m "process and not smoke"
+
+test-all: env s3-tools  ## run all the tests (under 40 minutes on 2 cores)
+	@$(TESTS)
 
 faults: env  ## kill, pause, double and damage the jobs with the full numbers, resumable (hours; SHORT=0.05 takes that part)
 	@PYTHONPATH=tests $(BIN)/python -m faults.run --short $(or $(SHORT),1)

@@ -1,13 +1,29 @@
-"""Finished micro-batches made by hand."""
+"""Finished micro-batches made by hand, and the config of a pipeline whose metrics tell of them."""
 
 from datetime import UTC, datetime, timedelta
 
+from penstock.config.pipeline import PipelineConfig
 from penstock.models.pinned import PinnedModel
 from penstock.pipeline.batch_record import BatchRecord, FileCount
 from penstock.pipeline.plan import Plan
 from penstock.sources.files import PlannedFile
 
 STARTED = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
+CONFIG = {
+    "pipeline": "wine",
+    "workload": "rows",
+    "source": {"path": "/in"},
+    "contract": "schemas.wine:CONTRACT",
+    "model": {"name": "wine-quality"},
+    "tables": {"root": "/out/tables"},
+    "checkpoint": "/out/checkpoint",
+    "trigger": {"every": "5 minutes"},
+    "mlflow": {"tracking_uri": "sqlite:////out/mlflow.db"},
+}
+
+
+def metrics_config(**metrics: object) -> PipelineConfig:
+    return PipelineConfig.model_validate(CONFIG | ({"metrics": metrics} if metrics else {}))
 
 
 def batch_record(

@@ -1,9 +1,10 @@
 """The project's S3 server on a free port, over folders that the test throws away, and what tests look at on it."""
 
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from free_ports import free_port
 
 from penstock.interfaces.local_servers.s3 import REGION
 from penstock.interfaces.local_servers.servers import S3Server as RunningServer
@@ -61,9 +62,3 @@ def s3a_settings(endpoint: str, bucket: str) -> dict[str, str]:
 
 def start_s3_server(folder: Path) -> S3Server:
     return S3Server(running=start_s3(folder, port=free_port()))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -13,6 +13,7 @@ import pandas as pd
 from mlflow.models import infer_signature
 from pyspark.sql import DataFrame, Row, SparkSession
 from sample_contracts import SMALL
+from table_rows import read_rows
 
 from penstock.config.pipeline import CsvDialect, PipelineConfig, S3Config, SourceConfig
 from penstock.operations.run_replay import run_replay
@@ -170,8 +171,13 @@ class Sandbox:
         return self.spark.read.format("delta").load(f"{self.location}/tables/{name}")
 
     def rows(self, name: str, *, file: str | None = None) -> list[Row]:
-        frame = self.table(name)
-        return (frame.where(frame.source_file == f"{self.location}/inbox/{file}") if file else frame).collect()
+        """A table's rows, in no order. file: only those of that file of the inbox."""
+        found = None if self.place else read_rows(f"{self.location}/tables/{name}")
+        rows = self.table(name).collect() if found is None else found
+        return [row for row in rows if row.source_file == f"{self.location}/inbox/{file}"] if file else rows
+
+    def count(self, name: str) -> int:
+        return len(self.rows(name))
 
     def reasons(self, file: str) -> list[list[str]]:
         """The reasons of each quarantined row (or file) of a file, sorted."""

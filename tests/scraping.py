@@ -1,13 +1,6 @@
 """Reads what a metrics server shows, without the library that wrote it."""
 
-import socket
 import urllib.request
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def scrape(port: int, path: str = "/metrics") -> str:

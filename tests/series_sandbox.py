@@ -113,9 +113,10 @@ class SeriesSandbox:
 
     def forecasts(self) -> pd.DataFrame:
         """All forecasts, sorted, without what the clock and the query put into them."""
-        frame = self.sandbox.table("forecasts").toPandas()
         keys = ["series_id", "cutoff", "step", "variable"]
-        return frame[[*keys, "ds", "forecast", "lower", "upper", "level"]].sort_values(keys, ignore_index=True)
+        columns = [*keys, "ds", "forecast", "lower", "upper", "level"]
+        rows = [[row[column] for column in columns] for row in self.sandbox.rows("forecasts")]
+        return pd.DataFrame(rows, columns=columns).sort_values(keys, ignore_index=True)
 
 
 def quarters(first: int, last: int, series_id: str = "US") -> pd.DataFrame:

@@ -8,14 +8,13 @@ import jupytext
 import pytest
 from nbclient import NotebookClient
 
-pytestmark = pytest.mark.integration
 PROJECT = Path(__file__).parents[1]
 #: What Altair's and pandas' outputs of the type text/html have in them.
 CHART, TABLE = "vegaEmbed", "<table"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def notebooks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Where all of them keep their data: the last one reads what the others wrote."""
     folder = tmp_path_factory.mktemp("notebooks")
     changed = {
@@ -40,7 +39,7 @@ def outputs(name: str) -> tuple[str, str]:
     return html, "".join(output.get("text", "") for output in shown)
 
 
-def test_the_first_pipeline(folder: Path) -> None:
+def test_the_first_pipeline(notebooks: Path) -> None:
     html, text = outputs("first_pipeline")
     assert CHART in html
     assert TABLE in html
@@ -48,7 +47,7 @@ def test_the_first_pipeline(folder: Path) -> None:
     assert "0 further micro-batches, 497 predictions" in text
 
 
-def test_var_forecasts(folder: Path) -> None:
+def test_var_forecasts(notebooks: Path) -> None:
     html, text = outputs("var_forecasts")
     assert CHART in html
     assert TABLE in html
@@ -57,7 +56,7 @@ def test_var_forecasts(folder: Path) -> None:
     assert float(line.split(": ")[1]) < 1e-9
 
 
-def test_tables_for_bi(folder: Path) -> None:
+def test_tables_for_bi(notebooks: Path) -> None:
     """After the other two, which write what it reads."""
     html, text = outputs("tables_for_bi")
     assert CHART in html

@@ -45,6 +45,6 @@ def file_input(batch: MicroBatch) -> Iterator[FileInput]:
     elif not headers:
         yield FileInput(batch, counted_apart(rows, headers=headers))
     else:
-        # Text is parsed anew each time that it is read, which costs more than keeping the rows.
+        # Text is parsed at each read, which costs more than keeping the rows.
         with persisted_and_counted(rows, headers=headers) as persisted:
             yield FileInput(batch, persisted)

@@ -1,4 +1,4 @@
-"""Is there a model version to fall back on? The plans of the checkpoint say which was used last."""
+"""The model version used last, to fall back on, from the newest plan of the checkpoint."""
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError

@@ -1,8 +1,8 @@
 """One writer: a lease beside the tables, held by the process that writes them.
 
-A lease is a folder of numbered files that are only ever created, never changed: whoever made the highest holds it, and
-to take it, to renew it and to give it back is each to make the next one. Of two that try, one makes it: that needs
-nothing of a store but "create if it does not exist", which local folders and S3 (If-None-Match) both have.
+Acquire, renew and release each create file n+1 of a folder with a conditional put; the owner of the highest file holds
+the lease. Of two processes that try, one succeeds. All that is needed of the store is "create if it does not exist",
+which local folders and S3 (If-None-Match) both have.
 
 The lease gives a second writer a clear error. It is no fence: Delta's transaction ids are (penstock.spark.tables).
 """
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Holder:
-    """Who holds the lease. Times are seconds since 1970 on the holder's clock. released: it was given back.
+    """Who holds the lease. Times are seconds since 1970 on the holder's clock. released: by its holder.
 
     boot: the boot of the host and the namespace of its pids; a container has one of its own.
     """
@@ -66,7 +66,7 @@ class Holder:
         return json.dumps(asdict(self)).encode()
 
     def is_alive(self, *, now: float, seen_from: "Holder") -> bool:
-        """A process of this very boot is asked for directly; of another host or container only its renewals speak."""
+        """A process of this boot is looked up by its pid; of another host or container only the renewals are known."""
         if self.released:
             return False
         if (self.host, self.boot) == (seen_from.host, seen_from.boot) and not psutil.pid_exists(self.pid):
@@ -85,7 +85,7 @@ class Lease:
     storage: Storage
     path: str
     job: str
-    #: What a second process is told; `{other}` is the holder.
+    #: The message for a second process; `{other}` is the holder.
     conflict: str = "the tables are being written by {other}; one stream or backfill at a time: stop it (jobs/stop.py)"
     _holder: Holder | None = None
     _number: int = 0
@@ -94,7 +94,7 @@ class Lease:
     _thread: threading.Thread | None = None
 
     def __enter__(self) -> "Lease":
-        self._take(Holder.this_process(self.job))
+        self._acquire(Holder.this_process(self.job))
         self._thread = threading.Thread(target=self._keep_renewing, name="lease", daemon=True)
         self._thread.start()
         return self
@@ -119,12 +119,12 @@ class Lease:
         if self._lost:
             raise LeaseError(f"{self.path}: the lease is lost: {self._lost}; nothing more is written, start again")
 
-    def _take(self, mine: Holder) -> None:
+    def _acquire(self, mine: Holder) -> None:
         for _ in range(3):
             number, other = newest(self.storage, self.path)
             if other and other.is_alive(now=time.time(), seen_from=mine):
-                told = self.conflict.replace("{other}", str(other))
-                raise LeaseError(f"{told}, or wait {TIME_TO_LIVE_SECONDS:.0f} s if it is dead")
+                message = self.conflict.replace("{other}", str(other))
+                raise LeaseError(f"{message}, or wait {TIME_TO_LIVE_SECONDS:.0f} s if it is dead")
             if self._make(number + 1, mine):
                 if other and not other.released:
                     log.warning("took over the lease of a dead writer: %s", other)

@@ -81,7 +81,7 @@ def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:
 
 
 def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -> None:
-    """Raises LedgerError where going on would skip or double rows; the message says what to do."""
+    """Raises LedgerError where to continue would skip or double rows; the message says what to do."""
     check_owner(config, storage)
     if state.query_id is None:
         if (state.done or state.begun) and not old_queries(config, storage):
@@ -126,9 +126,9 @@ def check_owner(config: PipelineConfig, storage: Storage) -> None:
 
 
 def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Storage, state: LedgerState) -> None:
-    """Let a new checkpoint go on where the tables are: old queries are closed, half-written batches taken back.
+    """Let a new checkpoint continue from the ledger: old queries are fenced off, half-written batches rolled back.
 
-    Needs the lease. It may be cut off and run again. Raises LedgerError if the checkpoint is not new.
+    Needs the lease. It may be interrupted and run again. Raises LedgerError if the checkpoint is not new.
     """
     if state.query_id is not None:
         raise LedgerError(
@@ -137,7 +137,7 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
         )
     names = table_names(config.workload)
     paths = {name: config.table_path(name) for name in names if table_exists(spark, config.table_path(name))}
-    # Replays belong to the tables, not to a checkpoint: they go on.
+    # Replays belong to the tables, not to a checkpoint: they are not closed.
     written = {query for path in paths.values() for query in query_ids(spark, path)}
     old = sorted((state.begun | written) - {REPLAY_QUERY})
     # The marker's table first: a batch whose rows are dropped must find no marker, and its checkpoint no start.
@@ -146,7 +146,7 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
         close_query(spark, [paths[name] for name in marker_first], pipeline=config.pipeline, query_id=query)
     for name, path in paths.items():
         if name not in ("batches", "lags"):
-            take_back_unfinished(spark, path, config.table_path("batches"))
+            roll_back_unfinished(spark, path, config.table_path("batches"))
     if "lags" in paths:
         rebuild_lags(spark, config)
     storage.replace(resumed_path(config), json.dumps(old).encode())
@@ -172,13 +172,13 @@ def query_ids(spark: SparkSession, path: str) -> list[str]:
     return [row["query_id"] for row in spark.read.format("delta").load(path).select("query_id").distinct().collect()]
 
 
-def take_back_unfinished(spark: SparkSession, path: str, ledger_path: str) -> None:
+def roll_back_unfinished(spark: SparkSession, path: str, ledger_path: str) -> None:
     """Delete the rows of batches that have no marker."""
     batch = ("query_id", "batch_id")
     written = spark.read.format("delta").load(path).select(*batch).distinct()
     finished = spark.read.format("delta").load(ledger_path).select(*batch)
     for row in written.join(finished, on=list(batch), how="left_anti").collect():
-        log.warning("taking back batch %d of query %s from %s", row["batch_id"], row["query_id"], path)
+        log.warning("rolling back batch %d of query %s in %s", row["batch_id"], row["query_id"], path)
         delete_batch_rows(spark, path, (F.col("query_id") == row["query_id"]) & (F.col("batch_id") == row["batch_id"]))
 
 

@@ -1,4 +1,4 @@
-"""What goes into the quarantine: a row for each refused file and for each rejected row."""
+"""Rows of the quarantine: one for each refused file and one for each rejected row."""
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F

@@ -83,8 +83,8 @@ def mark_revisions(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> DataFram
     asked = F.broadcast(late.select(*KEYS).distinct())
     known = table.where(is_earlier).select(*KEYS).join(asked, on=list(KEYS), how="left_semi").distinct()
     compared = late.join(known.withColumn("_is_known", F.lit(True)), on=list(KEYS), how="left")
-    told = compared.withColumn("error", F.when(F.col("_is_known"), F.lit(REVISION)).otherwise(F.lit(LATE)))
-    return batch.where(~is_late).unionByName(told.drop("_is_known"))
+    marked = compared.withColumn("error", F.when(F.col("_is_known"), F.lit(REVISION)).otherwise(F.lit(LATE)))
+    return batch.where(~is_late).unionByName(marked.drop("_is_known"))
 
 
 @contextmanager

@@ -64,11 +64,11 @@ class StreamRunner:
                 return list(self.records)
             if self._batch_error is not None:
                 raise self._batch_error from None
-            # Spark meets another process in its checkpoint and knows nothing of the lease, which says who it is.
+            # Spark finds another process in its checkpoint; the lease says which one.
             self.pipeline.lease.check()
             raise
         except BaseException:
-            # The lease is given back next, and another process may take it.
+            # The lease is released next, and another process may acquire it.
             self._end(query)
             raise
         return list(self.records)
@@ -104,21 +104,21 @@ class StreamRunner:
                 return
 
     def _end(self, query: StreamingQuery) -> None:
-        """Stop the query on the way of an error, which stays the one to be told."""
+        """Stop the query while another error is raised, which stays the one that is reported."""
         try:
             query.stop()
         except SPARK_ERRORS as error:
             log.error("the query did not end when it was stopped: %s", error)
 
     def _sees_stop_file(self) -> bool:
-        """A storage that is away is said once and asked again: a stream without files has nothing to lose by it."""
+        """An unreachable storage is reported once and asked again: a stream without files loses nothing by it."""
         was_away, self._is_storage_away = self._is_storage_away, False
         try:
             return self.stop_file.is_there()
         except OSError as error:
             self._is_storage_away = True
             if not was_away:
-                log.warning("the stop file can't be looked for: %s; the stream goes on and looks again", error)
+                log.warning("the stop file can't be looked for: %s; the stream continues and looks again", error)
             return False
 
     def _on_batch(self, frame: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - the file log has the list

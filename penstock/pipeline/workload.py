@@ -31,21 +31,21 @@ class Workload(Protocol):
 
     @property
     def no_failures(self) -> tuple[str, ...]:
-        """Values of `error` in rows_table that are no failures of the model."""
+        """Values of `error` in rows_table that are not failures of the model."""
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
-        """What the model's inputs are taken from."""
+        """The columns that the model's inputs are taken from."""
 
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         """prediction: asked for its type only where a table has such a column."""
 
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
-        """Why a model's outputs have no place in the tables; empty if they have."""
+        """Why a model's outputs don't fit the tables; empty if they do."""
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None: ...
 
     def model_rows(self, pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
-        """What the model would be asked about, for a probe."""
+        """The rows that the model would score, for a probe."""
 
     @property
     def reads_once(self) -> bool:

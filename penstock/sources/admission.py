@@ -1,4 +1,4 @@
-"""May a file that arrived be read? Each file is looked at alone; a refused one does not hold up the others."""
+"""Decides for each file that arrived whether it can be read. A refused file does not hold up the others."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor

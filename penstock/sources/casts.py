@@ -50,7 +50,7 @@ def check_rows(rows: DataFrame, contract: Contract, *, text_type: str = "string"
 def check_expressions(contract: Contract, types: tuple[tuple[str, str], ...]) -> tuple[tuple[Column, ...], ...]:
     """The columns of one projection after the other: the fields cast, and as they came; without infinite numbers; with
     `_accepted`; those of `check_rows`. What a projection uses twice the one before it has made: Spark evaluates an
-    expression anew wherever it stands in a condition.
+    expression again wherever it stands in a condition.
 
     types: the columns of the rows and their Spark types. Kept, for each part of an expression is a call of the JVM,
     and the next batch has the same.

@@ -28,15 +28,15 @@ def check_rules(spark: SparkSession, contract: Contract) -> None:
             problems.append(f"rule {rule.name!r} ({rule.sql}): is {kind.simpleString()}, expected a condition")
         elif is_fickle(empty, rule.sql):
             problems.append(
-                f"rule {rule.name!r} ({rule.sql}): depends on the clock, on chance or on who asks, so a batch that "
-                "runs again would judge a row otherwise; compare with columns and constants"
+                f"rule {rule.name!r} ({rule.sql}): depends on the clock, on chance or on the user, so a batch that "
+                "runs again could decide otherwise; compare with columns and constants"
             )
     if problems:
         raise ConfigError("contract: " + "; ".join(problems))
 
 
 def is_fickle(empty: DataFrame, sql: str) -> bool:
-    """Whether the same row may be judged otherwise tomorrow, by rand() or current_timestamp() and their like."""
+    """Whether the same row may have another verdict tomorrow, by rand(), current_timestamp() and the like."""
     jvm: Any = empty.sparkSession._jvm
     plan: Any = empty.select(F.expr(sql))._jdf.queryExecution().analyzed()
     of_the_moment = jvm.org.apache.spark.sql.catalyst.trees.TreePattern.CURRENT_LIKE()

@@ -1,6 +1,6 @@
 """Waits for files that are still being written.
 
-A file is settled when it has been quiet (same length and modification time) for QUIET_SECONDS. Its modification time
+A file is settled when it is unchanged (same length and modification time) for QUIET_SECONDS. Its modification time
 counts as the beginning of that quiet, so a file that arrived a while ago is taken at once.
 """
 

@@ -4,13 +4,14 @@ import bz2
 import gzip
 import io
 import time
+from collections import defaultdict
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 from sandbox import HEADER, WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, csv_line, wine, with_damaged_pages
 
 from penstock.operations.reconcile.files import State
@@ -193,22 +194,43 @@ def record(done: Sandbox) -> dict[str, Any]:
     return row.asDict()
 
 
+Rows = dict[str, list[Row]]
+
+
+def by_file(sandbox: Sandbox, table: str) -> Rows:
+    """A table's rows by the file's name in the inbox."""
+    found: Rows = defaultdict(list)
+    for row in sandbox.rows(table):
+        found[row.source_file.removeprefix(f"{sandbox.inbox}/")].append(row)
+    return found
+
+
+@pytest.fixture(scope="module")
+def predictions(done: Sandbox) -> Rows:
+    return by_file(done, "predictions")
+
+
+@pytest.fixture(scope="module")
+def quarantine(done: Sandbox) -> Rows:
+    return by_file(done, "quarantine")
+
+
 @pytest.mark.parametrize("name", FILES)
-def test_scored_rows_of(done: Sandbox, name: str) -> None:
-    scored = done.rows("predictions", file=name)
+def test_scored_rows_of(predictions: Rows, name: str) -> None:
+    scored = predictions[name]
     assert len(scored) == SCORED.get(name, 0)
     expected = WINE_SCORE if name != "integers.parquet" else 93.51
     assert [row.prediction for row in scored] == [pytest.approx(expected)] * len(scored)
 
 
 @pytest.mark.parametrize("name", [name for name in FILES if name not in REFUSED_WITH])
-def test_reasons_of(done: Sandbox, name: str) -> None:
-    assert done.reasons(name) == sorted(REASONS.get(name, []))
+def test_reasons_of(quarantine: Rows, name: str) -> None:
+    assert sorted(row.reasons for row in quarantine[name]) == sorted(REASONS.get(name, []))
 
 
 @pytest.mark.parametrize("name", REFUSED_WITH)
-def test_refused_file(done: Sandbox, name: str) -> None:
-    [row] = done.rows("quarantine", file=name)
+def test_refused_file(quarantine: Rows, name: str) -> None:
+    [row] = quarantine[name]
     assert row.stage == "file"
     assert row.reasons[0].startswith(REFUSED_WITH[name])
 
@@ -234,26 +256,30 @@ def test_the_rows_counted_in_the_inbox_are_those_in_the_tables(done: Sandbox, re
     assert found.totals[State.SCORED].files + record["files_refused"] == len(FILES)
 
 
-def test_a_rejected_row_keeps_its_text(done: Sandbox) -> None:
-    [row] = done.rows("quarantine", file="text.csv")
+def test_rows_are_of_files_of_the_inbox(predictions: Rows, quarantine: Rows) -> None:
+    assert predictions.keys() | quarantine.keys() <= FILES.keys()
+
+
+def test_a_rejected_row_keeps_its_text(quarantine: Rows) -> None:
+    [row] = quarantine["text.csv"]
     assert (row.stage, row.raw) == ("contract", with_alcohol("abc"))
-    [row] = done.rows("quarantine", file="unclosed.csv")
+    [row] = quarantine["unclosed.csv"]
     assert (row.stage, row.raw) == ("parse", '"' + GOOD)
 
 
-def test_invalid_bytes_are_kept_readable(done: Sandbox) -> None:
-    [row] = done.rows("quarantine", file="invalid_bytes.csv")
+def test_invalid_bytes_are_kept_readable(quarantine: Rows) -> None:
+    [row] = quarantine["invalid_bytes.csv"]
     assert row.raw == GOOD.replace("9.4", "9\\xff4")
 
 
-def test_the_replacement_character_reaches_no_table(done: Sandbox) -> None:
-    assert not any("\ufffd" in str(row) for row in done.rows("quarantine") + done.rows("predictions"))
+def test_the_replacement_character_reaches_no_table(predictions: Rows, quarantine: Rows) -> None:
+    assert not any("\ufffd" in str(row) for rows in (*predictions.values(), *quarantine.values()) for row in rows)
 
 
 def test_a_second_run_finds_nothing_new(done: Sandbox) -> None:
-    before = done.table("predictions").count(), done.table("quarantine").count()
+    before = done.count("predictions"), done.count("quarantine")
     assert done.run() == []
-    assert (done.table("predictions").count(), done.table("quarantine").count()) == before
+    assert (done.count("predictions"), done.count("quarantine")) == before
 
 
 def test_a_gzip_file_counts_once_it_has_the_right_name(sandbox: Sandbox) -> None:
@@ -319,4 +345,4 @@ def test_damage_is_found_before_the_first_write_too(sandbox: Sandbox) -> None:
     sandbox.drop("second.csv", lines(GOOD))
     [record] = sandbox.run()
     assert (record.accepted, record.files_refused) == (1, 1)
-    assert sandbox.table("predictions").count() == 2
+    assert sandbox.count("predictions") == 2

@@ -94,7 +94,7 @@ def test_many_small_files_become_one_and_no_row_changes(filled: Sandbox, caplog:
         assert operations(filled, name).count("OPTIMIZE") == 1
         assert operations(filled, name).count("SET TBLPROPERTIES") == 1
     run_batches(filled, range(3, 4))
-    assert filled.table("predictions").count() == 8
+    assert filled.count("predictions") == 8
 
 
 def test_the_past_can_be_read_for_as_long_as_was_promised(filled: Sandbox) -> None:
@@ -152,7 +152,7 @@ def test_plans_are_trimmed_and_the_next_batch_knows_the_version_before(filled: S
     maintain(filled)
     assert planned_batches(LocalStorage(), checkpoint) == [1, 2]
     run_batches(filled, range(3, 4))
-    assert filled.table("batches").count() == 4
+    assert filled.count("batches") == 4
 
 
 def test_rows_past_their_retention_go_and_the_rest_is_known_to_be_complete(filled: Sandbox) -> None:
@@ -237,8 +237,8 @@ def test_a_stream_beside_it_loses_nothing(series: SeriesSandbox) -> None:
         # On a slow machine the first round may take as long as all three batches.
         wait_until(lambda: beside.rounds >= 2, "two rounds of maintenance", beside.check)
     assert beside.rounds >= 2
-    assert sandbox.table("observations").count() == 12
-    assert sandbox.table("batches").count() == 4
+    assert sandbox.count("observations") == 12
+    assert sandbox.count("batches") == 4
     found = series.forecasts()
     assert len(found) == 10 * HORIZON * len(VARIABLES)
     assert not found.duplicated(["series_id", "cutoff", "step", "variable"]).any()

@@ -17,8 +17,9 @@ import pytest
 import yaml
 from faults.bench import QUICK_SPARK, streaming, wait_for_commit
 from faults.killing import kill_session
+from free_ports import free_port
 from sandbox import WINE, Sandbox, csv_file, wine
-from scraping import free_port, samples, scrape, series
+from scraping import samples, scrape, series
 
 PROJECT = Path(__file__).parents[2]
 SMALL = "--master local[2] --driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC'"
@@ -126,7 +127,7 @@ class StreamJob:
 
 
 @pytest.fixture
-def start(sandbox: Sandbox) -> Iterator[Callable[[], StreamJob]]:
+def stream_jobs(sandbox: Sandbox) -> Iterator[Callable[[], StreamJob]]:
     started: list[StreamJob] = []
 
     def start() -> StreamJob:
@@ -139,12 +140,11 @@ def start(sandbox: Sandbox) -> Iterator[Callable[[], StreamJob]]:
         job.process.wait()
 
 
-@pytest.mark.integration
 def test_a_job_logs_json_and_shows_its_own_metrics_and_sparks(
-    sandbox: Sandbox, port: int, start: Callable[[], StreamJob]
+    sandbox: Sandbox, port: int, stream_jobs: Callable[[], StreamJob]
 ) -> None:
     sandbox.drop("a.csv", csv_file(WINE, SPIRIT, NO_NUMBER))
-    job = start()
+    job = stream_jobs()
     wait_until(lambda: shown(port).get(series("batches_total")) == 1, job.check)
     assert counters(port) == (1, 3, 2, 1, 1, 0)
     of_spark = scrape(job.page, "/metrics/prometheus")
@@ -152,7 +152,7 @@ def test_a_job_logs_json_and_shows_its_own_metrics_and_sparks(
         assert f"metrics_wine_driver_{metric}" in of_spark
     assert "metrics_executor_memoryUsed_bytes{" in scrape(job.page, "/metrics/executors/prometheus")
 
-    second = start()
+    second = stream_jobs()
     assert second.process.wait(timeout=400) == 1
     [message_line] = second.lines
     assert message_line["level"] == "ERROR"

@@ -77,7 +77,7 @@ def test_a_first_model_that_fails_everywhere_stops_the_job(sandbox: Sandbox) -> 
     sandbox.drop("a.csv", csv_file(WINE))
     with pytest.raises(ModelRefusedError, match="nothing works here"):
         sandbox.run()
-    assert sandbox.table("predictions").count() == 0
+    assert sandbox.count("predictions") == 0
 
 
 def swap(sandbox: Sandbox, name: str, code: str) -> str:

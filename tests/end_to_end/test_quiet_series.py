@@ -2,8 +2,8 @@
 
 import pytest
 from aged import age_table
+from power_cuts import PowerCutError, cut_after
 from series_sandbox import FITTED, SeriesSandbox, quarters
-from test_series_replay import PowerCutError, cut_after
 
 
 def test_a_batch_after_a_quiet_month_can_be_replayed(series: SeriesSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,4 +19,4 @@ def test_a_batch_after_a_quiet_month_can_be_replayed(series: SeriesSandbox, monk
     monkeypatch.undo()
     sandbox.run()
     assert list(series.errors().values()).count(None) == 4
-    assert sandbox.table("batches").count() == 2
+    assert sandbox.count("batches") == 2

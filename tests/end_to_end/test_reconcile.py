@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from delta.tables import DeltaTable
+from power_cuts import run_cut_off
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters, two_series_model
-from test_replay import run_cut_off
 
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.reconcile import ledger_rows
@@ -94,7 +94,7 @@ def broken(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest
     sandbox.drop("half.csv", csv_file(WINE, BAD, WINE), age_seconds=40)
     sandbox.drop("vanished.csv", csv_file(WINE), age_seconds=40)
     with pytest.MonkeyPatch.context() as patch:
-        run_cut_off(sandbox, patch, before="batch.write_marker")
+        run_cut_off(sandbox, patch, before="pipeline.microbatch.commit_marker")
     sandbox.drop("waiting.csv", csv_file(WINE, WINE), age_seconds=30)
     (sandbox.inbox / "_half_copied.csv").write_bytes(csv_file(WINE))
     return sandbox

@@ -1,6 +1,5 @@
 """An unavailable registry: the version before stays in use for a while, with a warning."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -11,16 +10,8 @@ from served_registry import ServedRegistry, Server
 from penstock.errors import EnvironmentCheckError, RegistryUnavailableError
 
 
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.start()
-    yield server
-    server.stop()
-
-
-def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox, server: Server) -> None:
-    registry = ServedRegistry(server)
+def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox, registry_server: Server) -> None:
+    server, registry = registry_server, ServedRegistry(registry_server)
     sandbox.registry = registry
     example = pd.DataFrame([WINE])
     first = registry.register("wine-served", "linear", example=example, outputs=pd.Series([1.5]))
@@ -41,13 +32,13 @@ def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox,
         sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
         with pytest.raises(RegistryUnavailableError, match="did not answer"):
             sandbox.run()
-    assert sandbox.table("predictions").count() == 3
+    assert sandbox.count("predictions") == 3
 
     sandbox.changes = {"model": {"name": "wine-served", "max_staleness": 1}}
     sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
     with pytest.raises(RegistryUnavailableError, match=r"version 1, and model\.max_staleness allows 1 s"):
         sandbox.run()
-    assert sandbox.table("predictions").count() == 3
+    assert sandbox.count("predictions") == 3
 
     server.start()
     second = registry.register("wine-served", "fussy", example=example, outputs=pd.Series([1.5]))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from power_cuts import PowerCutError, cut_off, run_cut_off
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine, with_damaged_pages
 
 import penstock.pipeline.workload
@@ -19,44 +19,26 @@ from penstock.spark.tables import PreparedAppend, commit_nothing
 from penstock.storage.files import LocalStorage
 
 
-class PowerCutError(Exception):
-    """What the tests raise in the middle of a batch."""
-
-
-def cut_off() -> None:
-    raise PowerCutError
-
-
-def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str) -> None:
-    """Run, and let the power go just before a step of the micro-batch, or before the commit of what is prepared for a
-    table."""
-    commit = PreparedAppend.commit
-
-    def cut(*arguments: Any, **options: Any) -> None:
-        raise PowerCutError
-
-    def commit_others(append: PreparedAppend) -> None:
-        cut() if append.path.endswith(f"/{before}") else commit(append)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(PreparedAppend, "commit", commit_others)
-        if "." in before:
-            patch.setattr(f"penstock.{before}", cut)
-        with pytest.raises(PowerCutError):
-            sandbox.run()
-
-
 def contents(sandbox: Sandbox) -> dict[str, list[Any]]:
     """All rows, less what the clock and the folder put into them."""
-    file = F.element_at(F.split("source_file", "/"), -1).alias("file")
-    paths = F.transform("files", lambda one: F.element_at(F.split(one.path, "/"), -1)).alias("files")
-    predictions, quarantine = sandbox.table("predictions"), sandbox.table("quarantine")
-    batches = sandbox.table("batches").select("batch_id", "rows_in", "accepted", "quarantined", paths)
     return {
-        "predictions": sorted(predictions.select("*", file).drop("query_id", "scored_at", "source_file").collect()),
-        "quarantine": sorted(quarantine.select("*", file).drop("query_id", "quarantined_at", "source_file").collect()),
-        "batches": sorted(batches.collect()),
+        "predictions": plain_rows(sandbox, "predictions", "scored_at"),
+        "quarantine": plain_rows(sandbox, "quarantine", "quarantined_at"),
+        "batches": sorted(
+            (row.batch_id, row.rows_in, row.accepted, row.quarantined, [Path(file.path).name for file in row.files])
+            for row in sandbox.rows("batches")
+        ),
     }
+
+
+def plain_rows(sandbox: Sandbox, table: str, clock: str) -> list[Any]:
+    """The first of each row is its batch."""
+    rows = [row.asDict() for row in sandbox.rows(table)]
+    left_out = {"query_id", "batch_id", clock, "source_file"}
+    return sorted(
+        (row["batch_id"], Path(row["source_file"]).name, *[row[name] for name in row if name not in left_out])
+        for row in rows
+    )
 
 
 def scored_files(sandbox: Sandbox) -> list[str]:
@@ -71,9 +53,23 @@ def rewrite(file: Path, content: bytes) -> None:
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def fill(sandbox: Sandbox) -> None:
-    sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc"), wine(alcohol=12)))
-    sandbox.drop("b.csv", csv_file(WINE, wine(alcohol=-1)), age_seconds=50)
+STEPS = (
+    "pipeline.workload.prepare_append",
+    "pipeline.microbatch.commit_quarantine",
+    "quarantine",
+    "predictions",
+    "pipeline.microbatch.count_rows",
+    "pipeline.microbatch.commit_marker",
+)
+
+
+def deliver(sandbox: Sandbox, number: int) -> None:
+    rows = [WINE, wine(alcohol="abc"), wine(alcohol=12), wine(alcohol=-1)]
+    sandbox.drop(f"{number}.csv", csv_file(*rows[number % 2 :]), age_seconds=60 - number)
+
+
+def one_file_a_batch(folder: Path, spark: SparkSession, registry: TestRegistry) -> Sandbox:
+    return Sandbox(root=folder, spark=spark, registry=registry, changes={"source": {"max_files_per_trigger": 1}})
 
 
 @pytest.fixture(scope="module")
@@ -81,44 +77,53 @@ def expected(
     spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, list[Any]]:
     """The tables after an uninterrupted run."""
-    sandbox = Sandbox(root=tmp_path_factory.mktemp("uninterrupted"), spark=spark, registry=registry)
-    fill(sandbox)
+    sandbox = one_file_a_batch(tmp_path_factory.mktemp("uninterrupted"), spark, registry)
+    for number in range(len(STEPS)):
+        deliver(sandbox, number)
     sandbox.run()
     return contents(sandbox)
 
 
-@pytest.mark.parametrize(
-    "step",
-    [
-        "workload.prepare_append",
-        "batch.write_quarantine",
-        "quarantine",
-        "predictions",
-        "batch.count_batch",
-        "batch.write_marker",
-    ],
-    ids=lambda step: f"before {step}",
-)
-def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
-    sandbox: Sandbox, expected: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    fill(sandbox)
-    run_cut_off(sandbox, monkeypatch, before=step)
+@pytest.fixture(scope="module")
+def interrupted(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+    """One stream whose power goes in every micro-batch, each time before another step; then it is finished."""
+    sandbox = one_file_a_batch(tmp_path_factory.mktemp("interrupted"), spark, registry)
+    with pytest.MonkeyPatch.context() as patch:
+        for number, step in enumerate(STEPS):
+            deliver(sandbox, number)
+            run_cut_off(sandbox, patch, before=step, batch=number)
     sandbox.run()
-    assert contents(sandbox) == expected
+    return sandbox
+
+
+@pytest.fixture(scope="module")
+def found(interrupted: Sandbox) -> dict[str, list[Any]]:
+    return contents(interrupted)
+
+
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: f"before {step.rpartition('.')[2]}")
+def test_a_batch_that_was_cut_off_runs_again_from_its_plan(
+    found: dict[str, list[Any]], expected: dict[str, list[Any]], step: str
+) -> None:
+    for table, rows in expected.items():
+        of_batch = [row for row in rows if row[0] == STEPS.index(step)]
+        assert of_batch
+        assert [row for row in found[table] if row[0] == STEPS.index(step)] == of_batch
+
+
+def test_nothing_else_is_in_the_tables(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> None:
+    assert found == expected
 
 
 def test_a_finished_batch_that_spark_runs_again_changes_nothing(
-    sandbox: Sandbox, expected: dict[str, list[Any]]
+    interrupted: Sandbox, expected: dict[str, list[Any]]
 ) -> None:
-    fill(sandbox)
-    sandbox.run()
+    commits, last = interrupted.root / "checkpoint" / "commits", len(STEPS) - 1
     for _ in range(2):
-        (sandbox.root / "checkpoint" / "commits" / "0").unlink()
-        crc = sandbox.root / "checkpoint" / "commits" / ".0.crc"
-        crc.unlink(missing_ok=True)
-        sandbox.run()
-    assert contents(sandbox) == expected
+        (commits / str(last)).unlink()
+        (commits / f".{last}.crc").unlink(missing_ok=True)
+        interrupted.run()
+    assert contents(interrupted) == expected
 
 
 def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +148,7 @@ def test_a_planned_file_that_vanished_fails_loudly(sandbox: Sandbox, monkeypatch
     file.write_bytes(content)
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
     sandbox.run()
-    assert sandbox.table("predictions").count() == 1
+    assert sandbox.count("predictions") == 1
 
 
 def test_a_file_damaged_after_a_part_of_its_batch_was_written_is_not_refused(
@@ -154,7 +159,7 @@ def test_a_file_damaged_after_a_part_of_its_batch_was_written_is_not_refused(
     file = sandbox.drop("late.parquet", frame.to_parquet(index=False))
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
     run_cut_off(sandbox, monkeypatch, before="predictions")
-    assert sandbox.table("quarantine").count() == 1
+    assert sandbox.count("quarantine") == 1
     content = file.read_bytes()
     rewrite(file, with_damaged_pages(content))
     with pytest.raises(SPARK_ERRORS):
@@ -182,9 +187,9 @@ def test_rows_that_change_between_two_looks_at_them_are_in_no_table(
         patch.setattr("penstock.pipeline.workload.prepare_append", prepare_then_change)
         with pytest.raises(AccountingError, match=r"1 rows were rejected when the others were scored, and 0 when"):
             sandbox.run()
-    assert (sandbox.table("predictions").count(), sandbox.table("quarantine").count()) == (0, 0)
+    assert (sandbox.count("predictions"), sandbox.count("quarantine")) == (0, 0)
     sandbox.run()
-    assert (sandbox.table("predictions").count(), sandbox.table("quarantine").count()) == (2, 0)
+    assert (sandbox.count("predictions"), sandbox.count("quarantine")) == (2, 0)
 
 
 def test_a_contract_changed_between_crash_and_replay_is_refused(
@@ -203,7 +208,7 @@ def test_new_checkpoint_beside_old_tables_is_refused(sandbox: Sandbox) -> None:
     shutil.rmtree(sandbox.root / "checkpoint")
     with pytest.raises(LedgerError, match="--resume-from-ledger"):
         sandbox.run()
-    assert sandbox.table("predictions").count() == 1
+    assert sandbox.count("predictions") == 1
 
 
 def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,7 +216,7 @@ def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkey
     sandbox.run()
     sandbox.drop("b.csv", csv_file(WINE, wine(alcohol="abc")))
 
-    run_cut_off(sandbox, monkeypatch, before="batch.write_marker")
+    run_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
     shutil.rmtree(sandbox.root / "checkpoint")
     sandbox.drop("c.csv", csv_file(WINE))
     sandbox.run(resume=True)
@@ -224,12 +229,12 @@ def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkey
 def test_a_first_batch_without_marker_counts_as_begun(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its rows are in the tables already: a new checkpoint must not score them again."""
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
-    run_cut_off(sandbox, monkeypatch, before="batch.write_marker")
+    run_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
     shutil.rmtree(sandbox.root / "checkpoint")
     with pytest.raises(LedgerError, match=r"or begun batches of another one.*--resume-from-ledger"):
         sandbox.run()
     sandbox.run(resume=True)
-    assert (sandbox.table("predictions").count(), sandbox.table("quarantine").count()) == (1, 1)
+    assert (sandbox.count("predictions"), sandbox.count("quarantine")) == (1, 1)
 
 
 def test_a_query_that_has_written_nothing_is_closed_too(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +248,7 @@ def test_a_query_that_has_written_nothing_is_closed_too(sandbox: Sandbox, monkey
     shutil.rmtree(sandbox.root / "checkpoint")
     sandbox.run(resume=True)
     late[0].commit()
-    assert sandbox.table("quarantine").count() == 1
+    assert sandbox.count("quarantine") == 1
 
 
 def test_a_checkpoint_that_was_given_up_is_refused(sandbox: Sandbox) -> None:

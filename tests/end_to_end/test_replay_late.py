@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.sql import SparkSession
+from chispa import assert_df_equality
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sandbox import Sandbox, TestRegistry
 from series_sandbox import (
@@ -63,9 +64,8 @@ def in_order(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pyte
     return series
 
 
-def lags(series: SeriesSandbox) -> list[tuple[Any, ...]]:
-    rows = series.sandbox.table("lags").select("series_id", "slot", "number", "ds", *VARIABLES)
-    return sorted(map(tuple, rows.collect()))
+def lags(series: SeriesSandbox) -> DataFrame:
+    return series.sandbox.table("lags").select("series_id", "slot", "number", "ds", *VARIABLES)
 
 
 def used(series: SeriesSandbox) -> dict[tuple[Any, ...], str | None]:
@@ -80,7 +80,7 @@ def assert_in_order(series: SeriesSandbox, expected: SeriesSandbox) -> None:
     pd.testing.assert_frame_equal(ours[keys], theirs[keys])
     np.testing.assert_allclose(ours[["forecast", "lower", "upper"]], theirs[["forecast", "lower", "upper"]], rtol=1e-13)
     assert used(series) == used(expected)
-    assert lags(series) == lags(expected)
+    assert_df_equality(lags(series), lags(expected), ignore_row_order=True)
 
 
 def test_late_observations_and_revisions_are_put_to_use(
@@ -93,13 +93,13 @@ def test_late_observations_and_revisions_are_put_to_use(
         "late": 1,
         "revision": 2,
     }
-    untouched = series.sandbox.table("forecasts").where("series_id = 'CA'").collect()
+    untouched = [row for row in series.sandbox.rows("forecasts") if row.series_id == "CA"]
 
     [record] = series.sandbox.replay(late=True)
     assert (record.plan.batch_id, record.rows_in) == (0, 0)
     assert_in_order(series, in_order)
-    assert sorted(series.sandbox.table("forecasts").where("series_id = 'CA'").collect()) == sorted(untouched)
-    superseded = series.sandbox.table("observations").where("error = 'superseded'").collect()
+    assert sorted(row for row in series.sandbox.rows("forecasts") if row.series_id == "CA") == sorted(untouched)
+    superseded = [row for row in series.sandbox.rows("observations") if row.error == "superseded"]
     ours = sorted((row.source_file.rsplit("/", 1)[1], row.ds.month) for row in superseded)
     assert [name for name, _ in ours] == ["a.csv", "c.csv"]
     assert reconcile(spark, series.sandbox.config()).differences == ()
@@ -149,7 +149,8 @@ def test_a_recomputation_cut_off_before_each_of_its_writes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Interrupted before forecasts (planned again), then observations, lags, batches: each gets one write further."""
-    import penstock.pipeline.replay.late_observations as module
+    from penstock.pipeline import microbatch
+    from penstock.pipeline.replay import late_observations
 
     series = new_series(spark, registry, tmp_path)
     disordered(series)
@@ -166,8 +167,8 @@ def test_a_recomputation_cut_off_before_each_of_its_writes(
     for number in (1, 2, 3, 4):
         writes: list[None] = []
         with monkeypatch.context() as patch:
-            patch.setattr(module, "replace_once", cut_before(number, module.replace_once, writes))
-            patch.setattr(module, "write_marker", cut_before(number, module.write_marker, writes))
+            patch.setattr(late_observations, "replace_once", cut_before(number, late_observations.replace_once, writes))
+            patch.setattr(microbatch, "commit_marker", cut_before(number, microbatch.commit_marker, writes))
             with pytest.raises(PowerCutError):
                 series.sandbox.replay(late=True)
     assert [record.plan.batch_id for record in series.sandbox.replay(late=True)] == [1]

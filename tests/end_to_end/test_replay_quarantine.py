@@ -8,7 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import Row, SparkSession
+from chispa import assert_df_equality
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sample_contracts import EXACT
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
@@ -27,9 +28,16 @@ def cut(*arguments: Any, **options: Any) -> None:
 
 
 def replay_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str, aborts: bool = False) -> None:
-    """Replay, and let the power go just before a step."""
+    """Replay, and let the power go just before a step, or before the commit of what is prepared for a table."""
+    commit = PreparedAppend.commit
+
+    def commit_others(append: PreparedAppend) -> None:
+        cut() if append.path.endswith(f"/{before}") else commit(append)
+
     with monkeypatch.context() as patch:
-        patch.setattr(f"penstock.{before}", cut)
+        patch.setattr(PreparedAppend, "commit", commit_others)
+        if "." in before:
+            patch.setattr(f"penstock.{before}", cut)
         with pytest.raises(PowerCutError):
             sandbox.replay(aborts=aborts)
 
@@ -57,7 +65,7 @@ def scored(sandbox: Sandbox) -> list[tuple[Any, ...]]:
 
 
 def waiting(sandbox: Sandbox) -> list[tuple[str, str]]:
-    rows = sandbox.table("quarantine").where("replayed_in IS NULL").collect()
+    rows = [row for row in sandbox.rows("quarantine") if row.replayed_in is None]
     return sorted((row.source_file.rsplit("/", 1)[1], row.reasons[0]) for row in rows)
 
 
@@ -94,9 +102,8 @@ def replayed(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pyte
 def test_what_passes_now_is_scored_and_the_rest_stays(replayed: Sandbox) -> None:
     assert scored(replayed) == FIXED
     assert waiting(replayed) == STILL_WAITING
-    marked = replayed.table("quarantine").where("replayed_in = 0")
-    assert marked.count() == 6
-    stream = replayed.table("batches").where("query_id = 'replay'").collect()
+    assert [row.replayed_in for row in replayed.rows("quarantine")].count(0) == 6
+    stream = [row for row in replayed.rows("batches") if row.query_id == "replay"]
     assert [(row.batch_id, row.accepted, row.quarantined) for row in stream] == [(0, 6, 1)]
     files = {file.path.rsplit("/", 1)[1]: file.rows for file in stream[0].files}
     assert files == {"a.csv": 2, "b.parquet": 1, "latin.csv": 1, "other-order.csv": 1, "refused.csv": 2}
@@ -109,10 +116,10 @@ def test_a_replay_leaves_the_books_balanced(replayed: Sandbox) -> None:
 
 
 def test_a_second_replay_and_a_backfill_change_nothing(replayed: Sandbox) -> None:
-    before = {name: replayed.table(name).count() for name in ("predictions", "quarantine", "batches")}
+    before = {name: replayed.count(name) for name in ("predictions", "quarantine", "batches")}
     assert replayed.replay() == []
     assert replayed.run() == []
-    assert {name: replayed.table(name).count() for name in before} == before
+    assert {name: replayed.count(name) for name in before} == before
 
 
 def test_other_reasons_make_a_new_row(sandbox: Sandbox) -> None:
@@ -132,7 +139,12 @@ def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, mon
     fill(sandbox)
     sandbox.run()
     fix(sandbox)
-    for step in ("replaying.write_quarantine", "workload.prepare_append", "replaying.write_marker", "replaying.mark"):
+    for step in (
+        "pipeline.microbatch.commit_quarantine",
+        "predictions",
+        "pipeline.microbatch.commit_marker",
+        "pipeline.replay.quarantine.mark_replayed",
+    ):
         replay_cut_off(sandbox, monkeypatch, before=step)
         found = reconcile(sandbox.spark, sandbox.config())
         assert [one.kind for one in found.differences] == ["changed"], step  # refused.csv, put right in its place
@@ -150,7 +162,7 @@ def test_a_replay_that_wrote_nothing_is_planned_anew(sandbox: Sandbox, monkeypat
     fill(sandbox)
     sandbox.run()
     fix(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.write_quarantine")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_quarantine")
     (sandbox.inbox / "refused.csv").unlink()
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert scored(sandbox) == [row for row in FIXED if row[0] != "refused.csv"]
@@ -189,7 +201,7 @@ def test_a_replay_whose_first_write_was_of_predictions_is_finished(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one_waiting_row(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
 
@@ -200,11 +212,11 @@ def test_a_replay_that_can_not_be_finished_is_taken_back(sandbox: Sandbox, monke
     sandbox.run()
     before = scored(sandbox)
     fix(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
     (sandbox.inbox / "refused.csv").unlink()
     with pytest.raises(PlanError, match=r"replay 0: .*refused\.csv was planned and is gone"):
         sandbox.replay()
-    with pytest.raises(LedgerError, match=r"or with --give-up to take it back"):
+    with pytest.raises(LedgerError, match=r"or with --give-up to roll it back"):
         sandbox.run()
     assert sandbox.replay(aborts=True) == []
     assert (scored(sandbox), len(waiting(sandbox))) == (before, 8)
@@ -222,8 +234,8 @@ def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
 ) -> None:
     """Its writes would be dropped, and what it took be marked as scored."""
     one_waiting_row(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.write_marker")
-    replay_cut_off(sandbox, monkeypatch, before=f"replay_fence.{step}", aborts=True)
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
+    replay_cut_off(sandbox, monkeypatch, before=f"pipeline.replay.abort.{step}", aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
     assert sorted(row.batch_id for row in sandbox.rows("batches")) == [0, 1]
@@ -231,7 +243,7 @@ def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
 
 def test_a_replay_with_its_marker_is_not_taken_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     one_waiting_row(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="replaying.mark")
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.mark_replayed")
     with pytest.raises(LedgerError, match="replay 0 has its marker, and its rows are there to stay"):
         sandbox.replay(aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]
@@ -309,14 +321,14 @@ def test_a_parquet_row_keeps_its_values_through_the_quarantine(sandbox: Sandbox)
     assert (record.accepted, record.quarantined) == (4, 0)
     sandbox.drop("again.parquet", (sandbox.inbox / "held.parquet").read_bytes())
     sandbox.run()
-    assert stored(sandbox, "held.parquet") == stored(sandbox, "again.parquet")
+    assert_df_equality(stored(sandbox, "held.parquet"), stored(sandbox, "again.parquet"))
 
 
-def stored(sandbox: Sandbox, file: str) -> list[Row]:
+def stored(sandbox: Sandbox, file: str) -> DataFrame:
     """A file's values in comparable form: as text, since Python has no year 10000, and NaN is not equal to itself."""
     rows = sandbox.table("predictions").where(F.col("source_file").endswith(f"/{file}"))
     columns = [F.col(field.name).cast("string").alias(field.name) for field in EXACT.fields]
-    return rows.select(*columns).orderBy("big").collect()
+    return rows.select(*columns).orderBy("big")
 
 
 def test_late_is_for_series(sandbox: Sandbox) -> None:

@@ -146,7 +146,7 @@ def test_the_queries_answer_what_forecasters_ask(two_batches: TwoBatches) -> Non
     assert first.forecasts_compared == len(cutoffs)
     assert first.mean_absolute_error == pytest.approx(np.mean(errors), rel=1e-9)
     outcomes = run_query(sandbox.spark, sandbox.config(), "observations_by_outcome").collect()
-    assert sum(row.observations for row in outcomes) == sandbox.table("observations").count()
+    assert sum(row.observations for row in outcomes) == sandbox.count("observations")
     assert {row.outcome: row.observations for row in outcomes}["late"] == 1
     newest = run_query(sandbox.spark, sandbox.config(), "latest_forecast").where("series_id = 'US'").collect()
     assert {row.cutoff for row in newest} == {DATES[FITTED + 10]}

@@ -1,15 +1,17 @@
 """Where batches are cut, and whether they were cut off, makes no difference to the forecasts of a series pipeline."""
 
-import importlib
+import random
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from drawing import drawn
 from hypothesis import strategies as st
+from power_cuts import PowerCutError, cut_after
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 from series_sandbox import (
@@ -30,55 +32,68 @@ from penstock.errors import LedgerError
 QUARTERS = 12
 
 
-@given(
+@dataclass(frozen=True, kw_only=True)
+class History:
+    """Quarters that a series misses, where it is cut into two batches, and where into files of another run."""
+
+    missing: set[int]
+    cut: int
+    file_cuts: set[int]
+    seed: int
+
+
+HISTORIES = st.builds(
+    History,
     missing=st.sets(st.integers(0, QUARTERS - 1), max_size=3),
     cut=st.integers(1, QUARTERS - 1),
     file_cuts=st.sets(st.integers(1, QUARTERS - 1), min_size=1, max_size=4),
-    shuffler=st.randoms(use_true_random=False),
+    seed=st.integers(0, 10**6),
 )
-@settings(
-    # Each example is four runs of the whole job; a failing one is not made smaller.
-    max_examples=2,
-    deadline=None,
-    timings=[Phase.explicit, Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+
+
 def test_neither_cuts_nor_order_nor_replays_change_the_forecasts(
-    spark: SparkSession,
-    registry: TestRegistry,
-    tmp_path_factory: pytest.TempPathFactory,
-    missing: set[int],
-    cut: int,
-    file_cuts: set[int],
-    shuffler: object,
+    spark: SparkSession, registry: TestRegistry, tmp_path: Path
 ) -> None:
     """Two micro-batches in order, rows shuffled within, against a backfill of other files in any order, with rows that
-    break the contract; then the last batch once more."""
-    history = quarters(FITTED, FITTED + QUARTERS).drop(index=[FITTED + number for number in missing])
+    break the contract; then the last batch once more. Each series of the model has a history of its own."""
+    histories = dict(zip(("US", "CA"), drawn(HISTORIES, 2), strict=True))
+    whole = {name: of_series(name, history) for name, history in histories.items()}
     model = two_series_model(registry)
     streamed, backfilled = (
-        SeriesSandbox(Sandbox(root=tmp_path_factory.mktemp(name), spark=spark, registry=registry), model)
+        SeriesSandbox(Sandbox(root=tmp_path / name, spark=spark, registry=registry), model)
         for name in ("streamed", "backfilled")
     )
     rows_in = 0
-    for part in parts_of(history, [cut]):
-        rows_in += drop_shuffled(streamed, part, shuffler)
+    for batch in range(2):
+        for name, history in histories.items():
+            shuffler = random.Random(history.seed + batch)
+            for part in parts_of(whole[name], [history.cut])[batch : batch + 1]:
+                rows_in += drop_shuffled(streamed, part, shuffler)
         streamed.sandbox.run()
-    for part in parts_of(history, sorted(file_cuts)):
-        drop_shuffled(backfilled, part, shuffler)
+    for name, history in histories.items():
+        shuffler = random.Random(history.seed)
+        for part in parts_of(whole[name], sorted(history.file_cuts)):
+            drop_shuffled(backfilled, part, shuffler)
     backfilled.sandbox.run()
 
-    check_forecasts(backfilled.forecasts(), kept=set(range(QUARTERS)) - missing)
-    pd.testing.assert_frame_equal(streamed.forecasts(), backfilled.forecasts(), rtol=1e-12)
-    books = streamed.sandbox.table("batches").selectExpr("sum(rows_in)", "sum(accepted)", "sum(quarantined)").first()
-    assert books == (rows_in, len(history), rows_in - len(history))
-    assert streamed.sandbox.table("observations").count() == len(history)
-    assert streamed.sandbox.table("quarantine").count() == rows_in - len(history)
+    found, observed = streamed.forecasts(), sum(map(len, whole.values()))
+    for name, history in histories.items():
+        of_series_only = found[found["series_id"] == name].reset_index(drop=True)
+        check_forecasts(of_series_only, kept=set(range(QUARTERS)) - history.missing)
+    pd.testing.assert_frame_equal(found, backfilled.forecasts(), rtol=1e-12)
+    batches = streamed.sandbox.rows("batches")
+    counts = [sum(row[name] for row in batches) for name in ("rows_in", "accepted", "quarantined")]
+    assert counts == [rows_in, observed, rows_in - observed]
+    assert streamed.sandbox.count("observations") == observed
+    assert streamed.sandbox.count("quarantine") == rows_in - observed
 
-    before = streamed.forecasts()
     forget_last_commit(streamed.sandbox.root / "checkpoint")
     streamed.sandbox.run()
-    pd.testing.assert_frame_equal(streamed.forecasts(), before, check_exact=True)
+    pd.testing.assert_frame_equal(streamed.forecasts(), found, check_exact=True)
+
+
+def of_series(name: str, history: History) -> pd.DataFrame:
+    return quarters(FITTED, FITTED + QUARTERS, name).drop(index=[FITTED + number for number in history.missing])
 
 
 def parts_of(history: pd.DataFrame, cuts: Sequence[int]) -> list[pd.DataFrame]:
@@ -87,14 +102,14 @@ def parts_of(history: pd.DataFrame, cuts: Sequence[int]) -> list[pd.DataFrame]:
     return [part for part in parts if len(part)]
 
 
-def drop_shuffled(series: SeriesSandbox, part: pd.DataFrame, shuffler: object) -> int:
+def drop_shuffled(series: SeriesSandbox, part: pd.DataFrame, shuffler: random.Random) -> int:
     """Drop a part and a row with a negative GDP as a file of any name and age; returns how many rows it has."""
     rows = [*range(len(part)), 0]
-    shuffler.shuffle(rows)  # type: ignore[attr-defined]
+    shuffler.shuffle(rows)
     shuffled = part.iloc[rows].reset_index(drop=True)
     shuffled.loc[rows.index(0), "realgdp"] = -1.0
-    name, age = shuffler.randrange(10**6), shuffler.randrange(20, 90)  # type: ignore[attr-defined]
-    series.drop(f"{name}-{part.index[0]}.csv", shuffled, age_seconds=age)
+    name, age = shuffler.randrange(10**6), shuffler.randrange(20, 90)
+    series.drop(f"{part['series_id'].iloc[0]}-{name}-{part.index[0]}.csv", shuffled, age_seconds=age)
     return len(rows)
 
 
@@ -126,18 +141,18 @@ def test_a_deeper_model_has_its_lags_at_once(series: SeriesSandbox) -> None:
     series.sandbox.changes["series"]["keep_lags"] = 3
     series.drop("a.csv", quarters(FITTED, FITTED + 5))
     series.sandbox.run()
-    assert series.sandbox.table("lags").count() == 3
+    assert series.sandbox.count("lags") == 3
 
     version = register_fleet(registry, "macro-deeper", lags=4)
     series.sandbox.changes["series"]["keep_lags"] = KEEP_LAGS
     series.drop("b.csv", quarters(FITTED + 5, FITTED + 6))
     series.sandbox.run()
-    assert series.sandbox.table("lags").count() == 6
+    assert series.sandbox.count("lags") == 6
     found = series.forecasts()
     mine = found[(found["cutoff"] == macro()["ds"][FITTED + 5]) & (found["variable"] == "realgdp")]
     expected = expected_forecasts(cutoff=FITTED + 5, lags=4)["forecast"][:, 0]
     np.testing.assert_allclose(mine.sort_values("step")["forecast"], expected, rtol=1e-10)
-    versions = {row.batch_id: row.model_version for row in series.sandbox.table("forecasts").collect()}
+    versions = {row.batch_id: row.model_version for row in series.sandbox.rows("forecasts")}
     assert versions[1] == version
 
 
@@ -149,10 +164,6 @@ def test_a_state_of_another_calendar_is_refused(series: SeriesSandbox) -> None:
     series.sandbox.spark.sql(f"ALTER TABLE delta.`{path}` SET TBLPROPERTIES ('penstock.frequency' = 'MS')")
     with pytest.raises(LedgerError, match=r"observations of frequency MS, series\.frequency is QS now; change it back"):
         series.sandbox.run()
-
-
-class PowerCutError(Exception):
-    """What the tests raise in the middle of a batch."""
 
 
 @pytest.mark.parametrize("write", ["append_once", "merge_once"], ids=["forecasts", "lags"])
@@ -177,16 +188,4 @@ def test_a_series_batch_that_was_cut_off_gives_the_same_tables(
     np.testing.assert_allclose(mine.sort_values("step")["lower"], expected, rtol=1e-10)
     newest = [row.ds for row in sorted(series.sandbox.rows("lags"), key=lambda row: row.number)]
     assert newest == list(macro()["ds"][FITTED + 2 : FITTED + 8])
-    assert series.sandbox.table("batches").count() == 2
-
-
-def cut_after(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
-    """Let the function `target` do its work once, and raise then."""
-    module, _, name = target.rpartition(".")
-    original = getattr(importlib.import_module(module), name)
-
-    def work_then_cut(*arguments: object, **options: object) -> None:
-        original(*arguments, **options)
-        raise PowerCutError
-
-    monkeypatch.setattr(target, work_then_cut)
+    assert series.sandbox.count("batches") == 2

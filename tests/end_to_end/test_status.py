@@ -43,7 +43,7 @@ def test_the_status_is_what_was_done(sandbox: Sandbox) -> None:
     assert (batch.batch_id, batch.rows_in, batch.accepted, batch.quarantined, batch.failed) == (2, 3, 1, 2, 0)
     assert batch.files_refused == 1
     assert 0 <= batch.age_seconds < 1200
-    started = {row.batch_id: row.started_at for row in sandbox.table("batches").collect()}
+    started = {row.batch_id: row.started_at for row in sandbox.rows("batches")}
     assert since_first is not None
     assert since_first.version == first
     assert status.model is not None

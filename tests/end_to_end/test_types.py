@@ -107,6 +107,11 @@ def scored(done: Sandbox) -> dict[str, Any]:
     return {row.id: row for row in done.rows("predictions")}
 
 
+@pytest.fixture(scope="module")
+def rejected(done: Sandbox) -> list[list[str]]:
+    return done.reasons("types.csv")
+
+
 @pytest.mark.parametrize("number", range(len(GOOD)), ids=[f"{column} {text}" for column, text, _ in GOOD])
 def test_good_value(scored: dict[str, Any], number: int) -> None:
     column, _, expected = GOOD[number]
@@ -114,10 +119,10 @@ def test_good_value(scored: dict[str, Any], number: int) -> None:
 
 
 @pytest.mark.parametrize("number", range(len(BAD)), ids=[f"{column} {text}" for column, text, _ in BAD])
-def test_bad_value(done: Sandbox, scored: dict[str, Any], number: int) -> None:
+def test_bad_value(rejected: list[list[str]], scored: dict[str, Any], number: int) -> None:
     column, text, kind = BAD[number]
     assert f"bad{number}" not in scored
-    assert [f"{column}: '{text}' is not {kind}"] in done.reasons("types.csv")
+    assert [f"{column}: '{text}' is not {kind}"] in rejected
 
 
 def test_a_kept_nan_is_nan_and_not_null(scored: dict[str, Any]) -> None:
@@ -142,6 +147,12 @@ def test_a_null_input_reaches_a_model_that_can_take_it(scored: dict[str, Any]) -
     """Arrow carries no NaN back from pandas: a model's NaN is a null prediction, without an error."""
     assert (scored["p0"].prediction, scored["p0"].error) == (3.0, None)
     assert (scored["p1"].prediction, scored["p1"].error) == (None, None)
+
+
+@pytest.mark.parametrize("table", ["predictions", "quarantine", "batches"])
+def test_the_tests_read_the_rows_that_spark_reads(done: Sandbox, table: str) -> None:
+    """Texts, for NaN is equal to nothing."""
+    assert sorted(map(repr, done.rows(table))) == sorted(map(repr, done.table(table).collect()))
 
 
 def test_rules_that_divide_by_zero_reject_their_row(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from s3_server import free_port
+from free_ports import free_port
 from sandbox import Sandbox
 
 from faults.bench import QUICK_SUBMIT, Bench, Process

@@ -69,7 +69,7 @@ def odd_lines(count: int, number: int, first_id: int) -> list[bytes]:
         max_examples=count,
         deadline=None,
         database=None,
-        timings=[Phase.generate],
+        phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
     @given(name=texts, x=numbers, n=numbers | st.just(""), note=texts)

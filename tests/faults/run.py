@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-from conftest import FAST_SPARK
+from fast_spark import FAST_SPARK
 from sandbox import TestRegistry
 
 from faults import (
@@ -109,7 +109,7 @@ def read_results(out: Path) -> list[Result]:
 
 
 @click.command(help=__doc__)
-@click.argument("names", nargs=-1, type=click.Selection([fault.key for fault in (*FAULTS, bad_network.FAULT)]))
+@click.argument("names", nargs=-1, type=click.Choice([fault.key for fault in (*FAULTS, bad_network.FAULT)]))
 @click.option("--short", default=1.0, help="This part of the full numbers.")
 @click.option("--on-s3", "is_on_s3", is_flag=True, help="The pipelines' data on a real S3 server, started here.")
 @click.option("--folder", type=click.Path(path_type=Path), default=PROJECT / "logs" / "faults", help="State and data.")

@@ -1,28 +1,19 @@
-"""The faults in short, as many as there is time for; `make faults` brings all of them with the full numbers."""
+"""Every fault in short; `make faults` brings them with the full numbers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 
-from faults import (
-    batch_replay,
-    crash_at_every_step,
-    cut_after_each_write,
-    fuzz_files,
-    fuzz_lines,
-    hot_swap,
-    two_writers,
-    zombie,
-)
+from faults import run, shorts
 from faults.bench import PATIENCE_SECONDS, Bench, streaming
 from faults.feeds import ROWS_FEED
-from faults.result import Fault, Progress
+from faults.result import Fault
+from faults.shorts import Short
 from penstock.errors import LeaseError
 from penstock.pipeline.lease import Holder, file_path, lease_path
 from penstock.storage.files import LocalStorage
@@ -33,43 +24,31 @@ def bench(spark: SparkSession, registry: TestRegistry, tmp_path: Path) -> Bench:
     return Bench(folder=tmp_path, spark=spark, registry=registry)
 
 
-def holds(bench: Bench, fault: Fault, times: int) -> None:
-    result = fault.examine(bench, times=times)
-    assert result.passed, result
+@pytest.fixture
+def process_bench(bench: Bench) -> Bench:
+    """For faults that strike jobs as processes."""
+    return bench
+
+
+@pytest.mark.parametrize("short", shorts.HERE, ids=str)
+def test_nothing_is_lost_twice_or_misplaced(bench: Bench, short: Short) -> None:
+    short.holds(bench)
+
+
+@pytest.mark.parametrize("short", shorts.PROCESSES, ids=str)
+def test_processes_leave_what_they_promise(process_bench: Bench, short: Short) -> None:
+    short.holds(process_bench)
 
 
 @pytest.mark.parametrize(
-    ("fault", "times"),
-    [
-        (cut_after_each_write.FAULT, 1),
-        (batch_replay.FAULT, 2),
-        (hot_swap.FAULT, 4),
-        (fuzz_lines.FAULT, 1_000),
-        (fuzz_files.FAULT, 15),
-    ],
-    ids=lambda value: value.name if isinstance(value, Fault) else "",
+    ("brought", "in_short"),
+    [(run.FAULTS, (*shorts.HERE, *shorts.PROCESSES)), (run.ON_S3, shorts.ON_S3)],
+    ids=["local", "on S3"],
 )
-def test_nothing_is_lost_twice_or_misplaced(bench: Bench, fault: Fault, times: int) -> None:
-    holds(bench, fault, times)
-
-
-@pytest.mark.integration
-def test_processes_leave_what_they_promise(bench: Bench) -> None:
-    holds(bench, crash_at_every_step.FAULT, 1)
-
-
-@pytest.mark.integration
-def test_one_of_two_writers_runs(bench: Bench) -> None:
-    """However slow the machine is: how soon the other says why, `make faults` judges."""
-    seen = two_writers.run(bench, Progress(), 1, within_seconds=PATIENCE_SECONDS)
-    assert seen.passed, seen
-
-
-@pytest.mark.integration
-def test_a_zombie_is_fenced_off(bench: Bench) -> None:
-    """With a lease of 3 s in place of 45 s."""
-    seen = partial(zombie.run, lease_seconds=3.0)(bench, Progress(), 1)
-    assert seen.passed, seen
+def test_every_fault_is_in_a_tier(brought: Sequence[Fault], in_short: Sequence[Short]) -> None:
+    """On S3, tests/s3/test_pipelines_on_s3.py brings them."""
+    found = [fault.key for one in in_short for fault, _ in one.faults]
+    assert sorted(found) == sorted(fault.key for fault in brought)
 
 
 def test_a_stream_without_files_ends_when_its_lease_is_lost(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,19 +43,26 @@ def wait_until(condition):
         time.sleep(0.2)
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_dashboard_is_served_until_a_signal_and_leaves_nothing_behind(conf, number):
-    port = free_port()
+@pytest.fixture
+def port():
+    return free_port()
+
+
+@pytest.fixture
+def dashboard_job(conf, port):
     process = subprocess.Popen([sys.executable, str(JOB), "--conf", conf, "--port", str(port)])
-    try:
-        wait_until(lambda: answer(port, "/_stcore/health") == "ok")
-        assert "<html" in answer(port, "/").lower()
-        process.send_signal(number)
-        assert process.wait(PATIENCE_SECONDS) == 0
-        wait_until(lambda: is_free(port))
-    finally:
-        process.kill()
+    yield process
+    process.kill()
+    process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_dashboard_is_served_until_a_signal_and_leaves_nothing_behind(dashboard_job, port, number):
+    wait_until(lambda: answer(port, "/_stcore/health") == "ok")
+    assert "<html" in answer(port, "/").lower()
+    dashboard_job.send_signal(number)
+    assert dashboard_job.wait(PATIENCE_SECONDS) == 0
+    wait_until(lambda: is_free(port))
 
 
 def test_config_files_and_overrides_are_handed_over_in_their_order():

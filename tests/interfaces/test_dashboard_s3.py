@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from dashboard_tables import WINE_CONF, WrittenTables, batch
 from deltalake import write_deltalake
-from s3_server import start_s3_server
 from streamlit.testing.v1 import AppTest
 
 from penstock.config.pipeline import S3Config
@@ -13,22 +12,14 @@ from penstock.interfaces.dashboard import reading
 from penstock.interfaces.dashboard.launching import PAGE
 from penstock.storage.delta_reader import s3_options
 
-pytestmark = pytest.mark.integration
 BUCKET = "dashboard"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    running = start_s3_server(tmp_path_factory.mktemp("s3"))
-    running.make_bucket(BUCKET)
-    yield running
-    running.stop()
-
-
 @pytest.fixture
-def opened(server, tmp_path, monkeypatch):
+def opened(s3, tmp_path, monkeypatch):
     """Opens the page of a pipeline whose tables are in the bucket."""
-    for name, value in server.environment().items():
+    s3.make_bucket(BUCKET)
+    for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
     place = f"s3a://{BUCKET}/wine/tables"
 

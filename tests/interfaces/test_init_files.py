@@ -1,14 +1,13 @@
 """`penstock init` through its job: the files it writes, what it prints, and what it refuses."""
 
 import importlib.util
-import shlex
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from init_runs import error_of, jobs_of, steps, written_contract
 
 from penstock.config.loading import load_config
 from penstock.jobs.init_pipeline import main
@@ -30,23 +29,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def written_contract(folder, name):
-    spec = importlib.util.spec_from_file_location(f"contract_of_{name}", folder / "schemas" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.CONTRACT
-
-
 def init(*arguments):
     assert main(["ofen", "--sample", "ofen.csv", *arguments]) == 0
-
-
-def error_of(capsys, *arguments):
-    """What is printed when the job refuses."""
-    assert main([*arguments]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(("error: ", "Usage: ", "Error: "))
-    return said
 
 
 def test_the_contract_is_that_of_the_sample_without_the_target(folder):
@@ -141,18 +125,6 @@ def test_penstocks_own_modules_are_not_written_over_even_with_force(folder, caps
     assert "schemas/contract.py is Penstock's own" in said
 
 
-def steps(capsys):
-    """The commands printed, as they would be typed."""
-    return [line.strip() for line in capsys.readouterr().out.splitlines() if line.startswith("   ")]
-
-
-def jobs_of(commands):
-    found = [shlex.split(command) for command in commands]
-    return [
-        (command[2].removeprefix("penstock.jobs."), command[3:]) for command in found if command[0] == sys.executable
-    ]
-
-
 def test_the_next_steps_are_exact_commands(folder, capsys):
     init("--target", "Güte")
     commands = steps(capsys)
@@ -219,3 +191,17 @@ def test_wrong_input_gets_a_sentence_and_writes_nothing(folder, capsys, argument
 def test_a_target_alone_is_no_sample(folder, capsys):
     (folder / "ofen.csv").write_text("y\n1.5\n")
     assert "has no column beside the target 'y'" in error_of(capsys, "ofen", "--sample", "ofen.csv", "--target", "y")
+
+
+def test_a_sample_of_json_lines(folder, capsys):
+    lines = ['{"Ofen": "a", "x": 1.50, "at": "2024-02-29T12:00:00Z", "ok": true, "y": 2}']
+    lines += ['{"Ofen": "b", "x": 2, "at": "2024-02-29T13:00:00Z", "n": null, "y": 3}', "no object"]
+    (folder / "s.jsonl").write_text("\n".join(lines))
+    assert main(["ofen", "--sample", "s.jsonl", "--target", "y"]) == 0
+    assert "rows: 1 are no JSON object" in capsys.readouterr().out
+    config = load_config([folder / "conf/ofen.yaml"])
+    assert config.source.format == "json"
+    contract = (folder / "schemas/ofen.py").read_text()
+    for field in ('name="ofen", type="string"', 'name="x", type="double"', 'name="at", type="timestamp"'):
+        assert field in contract
+    assert (folder / "data/ofen-sample.json").read_text().splitlines()[0].startswith('{"Ofen": "a", "x": 1.5,')

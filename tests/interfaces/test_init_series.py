@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from init_runs import error_of, jobs_of, steps, written_contract
 from projects import use_project
-from test_init_files import error_of, jobs_of, steps, written_contract
 
 from penstock.config.loading import load_config, load_contract
 from penstock.config.series_contract import check_series_contract

@@ -1,8 +1,6 @@
 """Which version answers, over a real registry; no Spark is needed for that."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -154,15 +152,10 @@ def test_few_others_are_kept(registry: TestRegistry) -> None:
     assert versions.choose().version.version == str(MAX_OTHERS + 2)
 
 
-@pytest.fixture
-def served(tmp_path: Path, registry: TestRegistry) -> Iterator[ServedRegistry]:
-    server = Server(tmp_path)
-    server.start()
-    yield ServedRegistry(server)
-    server.stop()
-
-
-def test_while_the_registry_is_away_the_version_before_goes_on_for_max_staleness(served: ServedRegistry) -> None:
+def test_while_the_registry_is_away_the_version_before_goes_on_for_max_staleness(
+    registry: TestRegistry, registry_server: Server
+) -> None:
+    served = ServedRegistry(registry_server)
     register(served, "v-away", "linear")
     clock = Clock()
     versions = versions_of(served.uri, "v-away", clock, max_staleness=60)

@@ -3,7 +3,7 @@ import time
 
 import pytest
 from batch_records import batch_record
-from test_arrivals import Checkpoint
+from spark_checkpoint import Checkpoint
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.monitoring.backlog import Backlog

@@ -5,31 +5,16 @@ import socket
 import time
 
 import pytest
-from batch_records import STARTED, batch_record
+from batch_records import CONFIG, STARTED, batch_record, metrics_config
+from free_ports import free_port
 from prometheus_client import REGISTRY
 from pydantic import ValidationError
-from scraping import free_port, samples, scrape, series
+from scraping import samples, scrape, series
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.monitoring.metrics_server import served_metrics
 from penstock.pipeline.batch_record import FileCount
-
-CONFIG = {
-    "pipeline": "wine",
-    "workload": "rows",
-    "source": {"path": "/in"},
-    "contract": "schemas.wine:CONTRACT",
-    "model": {"name": "wine-quality"},
-    "tables": {"root": "/out/tables"},
-    "checkpoint": "/out/checkpoint",
-    "trigger": {"every": "5 minutes"},
-    "mlflow": {"tracking_uri": "sqlite:////out/mlflow.db"},
-}
-
-
-def config(**metrics):
-    return PipelineConfig.model_validate(CONFIG | ({"metrics": metrics} if metrics else {}))
 
 
 class Served:
@@ -50,7 +35,7 @@ class Served:
 @pytest.fixture
 def served():
     port = free_port()
-    with served_metrics(config(port=port)) as metrics:
+    with served_metrics(metrics_config(port=port)) as metrics:
         yield Served(metrics, port)
 
 
@@ -149,7 +134,7 @@ def test_every_series_names_its_pipeline_and_the_default_registry_has_none(serve
 
 
 def test_nothing_is_served_without_the_section():
-    with served_metrics(config()) as metrics:
+    with served_metrics(metrics_config()) as metrics:
         assert metrics is None
 
 
@@ -159,7 +144,7 @@ def test_a_port_in_use_is_an_error_that_names_who_has_it():
         other.listen()
         port = other.getsockname()[1]
         expected = rf"metrics: port {port} of 127.0.0.1 is in use by .+; if that is a stream .* choose another"
-        with pytest.raises(EnvironmentCheckError, match=expected), served_metrics(config(port=port)):
+        with pytest.raises(EnvironmentCheckError, match=expected), served_metrics(metrics_config(port=port)):
             pytest.fail("served")
 
 
@@ -167,7 +152,7 @@ def test_a_port_in_use_is_an_error_that_names_who_has_it():
 def test_so_is_an_address_that_is_not_here(host):
     with (
         pytest.raises(EnvironmentCheckError, match=f"can't listen on port 9108 of {host}: .+; correct metrics.host"),
-        served_metrics(config(host=host)),
+        served_metrics(metrics_config(host=host)),
     ):
         pytest.fail("served")
 
@@ -175,7 +160,7 @@ def test_so_is_an_address_that_is_not_here(host):
 def test_the_server_ends_with_the_job_even_if_that_fails():
     port = free_port()
     for _ in range(2):
-        with contextlib.suppress(ZeroDivisionError), served_metrics(config(port=port)):
+        with contextlib.suppress(ZeroDivisionError), served_metrics(metrics_config(port=port)):
             assert "penstock_batches_total" in scrape(port)
             raise ZeroDivisionError
         with pytest.raises(ConnectionRefusedError):
@@ -186,10 +171,10 @@ def test_the_section_has_defaults_and_changes_no_batchs_meaning():
     with_metrics = PipelineConfig.model_validate(CONFIG | {"metrics": {}})
     assert with_metrics.metrics is not None
     assert (with_metrics.metrics.host, with_metrics.metrics.port) == ("127.0.0.1", 9108)
-    assert with_metrics.meaning_hash == config().meaning_hash
+    assert with_metrics.meaning_hash == metrics_config().meaning_hash
 
 
 @pytest.mark.parametrize("wrong", [{"port": 0}, {"port": 65536}, {"host": ""}, {"prot": 9108}, {"backlog_every": 0}])
 def test_a_section_that_makes_no_sense_is_refused(wrong):
     with pytest.raises(ValidationError, match="metrics"):
-        config(**wrong)
+        metrics_config(**wrong)

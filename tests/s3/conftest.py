@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 from pyspark.sql import SparkSession
 from s3_proxy import S3Proxy, no_fault
-from s3_server import S3Server, s3a_settings, start_s3_server
+from s3_server import S3Server, s3a_settings
 from s3_store import Bucket
 
 from penstock.config.pipeline import S3Config
@@ -17,17 +17,15 @@ PROXIED = "proxied"
 
 
 @pytest.fixture(scope="session")
-def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    server = start_s3_server(tmp_path_factory.mktemp("s3"))
+def buckets(s3: S3Server) -> S3Server:
     for name in (DIRECT, PROXIED):
-        server.make_bucket(name)
-    yield server
-    server.stop()
+        s3.make_bucket(name)
+    return s3
 
 
 @pytest.fixture(scope="session")
-def running_proxy(s3: S3Server) -> Iterator[S3Proxy]:
-    proxy = S3Proxy(s3.address)
+def running_proxy(buckets: S3Server) -> Iterator[S3Proxy]:
+    proxy = S3Proxy(buckets.address)
     yield proxy
     proxy.stop()
 

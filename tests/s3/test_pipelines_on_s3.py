@@ -1,17 +1,17 @@
 """Whole pipelines on a real S3 server: nothing is lost or twice where processes are killed and the network fails.
 
-That the tables are those of a local run, tests/integration/test_on_cluster.py shows, on S3 too.
+That the tables are those of a local run, tests/processes/test_on_cluster.py shows, on S3 too.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faults import crash_at_every_step
+from faults import shorts
 from faults.bad_network import COMMIT
 from faults.bench import Bench
 from faults.feeds import FEEDS
-from faults.result import Progress
+from faults.shorts import Short
 from pyspark.sql import SparkSession
 from s3_proxy import S3Proxy, careless, drop_answer, flaky, no_fault
 from s3_server import S3Server
@@ -54,10 +54,9 @@ def test_a_server_that_ignores_conditions_is_refused_before_anything_is_written(
     assert sandbox.storage.names(f"{sandbox.location}/tables") == []
 
 
-@pytest.mark.integration
-def test_a_killed_process_leaves_nothing_lost_or_twice(bench: Bench) -> None:
-    seen = crash_at_every_step.run(bench, Progress(), 1)
-    assert seen.passed, seen
+@pytest.mark.parametrize("short", shorts.ON_S3, ids=str)
+def test_nothing_is_lost_or_twice(bench: Bench, short: Short) -> None:
+    short.holds(bench)
 
 
 def test_lost_answers_and_a_bad_network_are_lived_with(proxied_bench: Bench, proxy: S3Proxy) -> None:

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from free_ports import free_port
 from s3_proxy import Answer, Fault, Forward, Request, S3Proxy, break_off, error, outage, refuse
-from s3_server import S3Server, free_port
+from s3_server import S3Server
 
 from penstock.config.pipeline import S3Config
 from penstock.errors import StorageError

@@ -2,12 +2,12 @@
 
 import math
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from itertools import pairwise
+from itertools import chain, pairwise, zip_longest
 
 import pandas as pd
-from hypothesis import HealthCheck, given, settings
+from drawing import drawn
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -19,7 +19,6 @@ from penstock.sources.files import PlannedFile
 KEEP_LAGS = 3
 SERIES = SeriesConfig(variables=("x",), frequency="MS", keep_lags=KEEP_LAGS)
 STATE = "series_id string, slot int, number long, ds timestamp, x double"
-EXAMPLES = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @dataclass(frozen=True)
@@ -106,29 +105,42 @@ observations = st.builds(
 )
 
 
-@given(batches=st.lists(st.lists(observations, min_size=1, max_size=14), min_size=1, max_size=3))
-@EXAMPLES
-def test_any_observations_in_any_batches(spark: SparkSession, batches: list[list[Observation]]) -> None:
-    assert penstock_answers(spark, batches) == reference(batches)
+#: Each is a series of its own beside those of the others.
+EXAMPLES = 40
 
 
-@given(
-    months=st.sets(st.integers(0, 20), min_size=2, max_size=16),
-    empty=st.sets(st.integers(0, 20), max_size=3),
-    cuts=st.sets(st.integers(1, 19), max_size=3),
-    shuffler=st.randoms(use_true_random=False),
-)
-@EXAMPLES
-def test_cuts_between_observations_in_order_change_nothing(
-    spark: SparkSession, months: set[int], empty: set[int], cuts: set[int], shuffler: object
-) -> None:
-    """However they are cut into batches, and shuffled within each, the answers are those of one batch."""
+def beside(batches: list[list[Observation]], example: int) -> list[list[Observation]]:
+    return [[replace(one, series_id=f"{example}-{one.series_id}") for one in batch] for batch in batches]
+
+
+def together(examples: list[list[list[Observation]]]) -> list[list[Observation]]:
+    """The first batches of all examples as one batch, then the second ones, and so on."""
+    apart = [beside(batches, example) for example, batches in enumerate(examples)]
+    return [list(chain(*batches)) for batches in zip_longest(*apart, fillvalue=[])]
+
+
+def test_any_observations_in_any_batches(spark: SparkSession) -> None:
+    batches = st.lists(st.lists(observations, min_size=1, max_size=14), min_size=1, max_size=3)
+    examples = together(drawn(batches, EXAMPLES))
+    assert penstock_answers(spark, examples) == reference(examples)
+
+
+@st.composite
+def cut_and_shuffled(draw: st.DrawFn) -> tuple[list[Observation], list[list[Observation]]]:
+    """A series in order, and the same in batches, each of them in any order."""
+    months = draw(st.sets(st.integers(0, 20), min_size=2, max_size=16))
+    empty = draw(st.sets(st.integers(0, 20), max_size=3))
+    edges = [0, *sorted(draw(st.sets(st.integers(1, 19), max_size=3))), 21]
     whole = [Observation("a", month, None if month in empty else float(month + 1)) for month in sorted(months)]
-    edges = [0, *sorted(cuts), 21]
     batches = [[one for one in whole if low <= one.month < high] for low, high in pairwise(edges)]
-    for batch in batches:
-        shuffler.shuffle(batch)  # type: ignore[attr-defined]
-    assert penstock_answers(spark, [batch for batch in batches if batch]) == reference([whole])
+    return whole, [draw(st.permutations(batch)) for batch in batches if batch]
+
+
+def test_cuts_between_observations_in_order_change_nothing(spark: SparkSession) -> None:
+    """However they are cut into batches, and shuffled within each, the answers are those of one batch."""
+    examples = drawn(cut_and_shuffled(), EXAMPLES)
+    cut = together([batches for _, batches in examples])
+    assert penstock_answers(spark, cut) == reference(together([[whole] for whole, _ in examples]))
 
 
 def test_a_smaller_keep_lags_forgets_what_a_larger_one_left(spark: SparkSession) -> None:

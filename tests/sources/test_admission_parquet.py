@@ -196,6 +196,6 @@ def test_a_file_that_can_not_be_opened_raises(tmp_path):
     pq.write_table(pa.table({"x": [1.0]}), path)
     status = STORAGE.status(str(path))
     path.unlink()
+    source, contract = SourceConfig(path="in", format="parquet"), Contract(fields=(field("double"),))
     with pytest.raises(OSError, match="No such file"):
-        source = SourceConfig(path="in", format="parquet")
-        Parquet().admit(str(path), status, storage=STORAGE, source=source, contract=Contract(fields=(field("double"),)))
+        Parquet().admit(str(path), status, storage=STORAGE, source=source, contract=contract)

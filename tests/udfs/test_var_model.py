@@ -296,16 +296,10 @@ def test_no_file_of_the_model_is_a_pickle(small_fleet):
         assert not file.read_bytes().startswith(b"\x80"), f"{file} starts like a pickle"
 
 
-def test_mlflow_serve_gives_the_same_numbers(small_fleet, tmp_path):
-    """From the model's folder alone: the server runs where `udfs` can't be imported."""
-    path, pieces, fit = small_fleet
-    lags = int(fit.lag_order.max())
-    rows = [
-        window(pieces["strong"], ("u", "v"), lags=lags, series_id="strong", ds="2024-01-01"),
-        window(pieces["ar"][-1:], ("u", "v"), lags=lags, series_id="ar", ds="2024-01-01"),
-    ]
-    frame = pd.DataFrame(rows)
-    direct = mlflow.pyfunc.load_model(str(path)).predict(frame)
+@pytest.fixture
+def model_server(small_fleet, tmp_path):
+    """`mlflow models serve` from the model's folder alone: it runs where `udfs` can't be imported."""
+    path, _, _ = small_fleet
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -321,27 +315,38 @@ def test_mlflow_serve_gives_the_same_numbers(small_fleet, tmp_path):
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
+    yield port, server
+    if server.poll() is None:
+        os.killpg(server.pid, signal.SIGTERM)
+    server.communicate(timeout=120)
+
+
+def test_mlflow_serve_gives_the_same_numbers(small_fleet, model_server):
+    path, pieces, fit = small_fleet
+    port, server = model_server
+    lags = int(fit.lag_order.max())
+    rows = [
+        window(pieces["strong"], ("u", "v"), lags=lags, series_id="strong", ds="2024-01-01"),
+        window(pieces["ar"][-1:], ("u", "v"), lags=lags, series_id="ar", ds="2024-01-01"),
+    ]
+    frame = pd.DataFrame(rows)
+    direct = mlflow.pyfunc.load_model(str(path)).predict(frame)
     body = frame.to_json(orient="split", date_format="iso", double_precision=15)
     request = urllib.request.Request(
         f"http://127.0.0.1:{port}/invocations",
         data=f'{{"dataframe_split": {body}}}'.encode(),
         headers={"Content-Type": "application/json"},
     )
-    try:
-        until = time.monotonic() + 60
-        while True:
-            try:
-                with urllib.request.urlopen(request, timeout=60) as response:
-                    served = pd.DataFrame(json.load(response)["predictions"])
-                break
-            except urllib.error.HTTPError as error:
-                pytest.fail(error.read().decode()[:2000])
-            except (urllib.error.URLError, ConnectionError):
-                if time.monotonic() > until or server.poll() is not None:
-                    raise
-                time.sleep(0.3)
-    finally:
-        if server.poll() is None:
-            os.killpg(server.pid, signal.SIGTERM)
-        server.communicate(timeout=120)
+    until = time.monotonic() + 300
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                served = pd.DataFrame(json.load(response)["predictions"])
+            break
+        except urllib.error.HTTPError as error:
+            pytest.fail(error.read().decode()[:2000])
+        except (urllib.error.URLError, ConnectionError):
+            if time.monotonic() > until or server.poll() is not None:
+                raise
+            time.sleep(0.3)
     pd.testing.assert_frame_equal(served.astype(float), direct.astype(float), rtol=1e-12)

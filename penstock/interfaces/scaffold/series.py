@@ -45,7 +45,7 @@ def series_kinds(sample: Sample, columns: SeriesColumns) -> dict[str, Kind]:
     if len({*columns.all}) < len(columns.all):
         raise ConfigError("--series-id, --time and --variables name a column twice; each is another one")
     kinds = {name: sample.kinds[name] for name in columns.all}
-    if kinds[columns.id].type not in IDS and sample.format == "csv":
+    if kinds[columns.id].type not in IDS and sample.format != "parquet":
         kinds[columns.id] = replace(kinds[columns.id], type="string", format=None, nan="reject")
     wanted = {columns.id: ("--series-id", IDS), columns.time: ("--time", TIMES)}
     wanted |= dict.fromkeys(columns.variables, ("--variables", NUMBERS))
@@ -87,7 +87,7 @@ def times_by_series(sample: Sample, columns: SeriesColumns) -> list[pd.DatetimeI
     frame = sample.frame[[columns.id, columns.time]].dropna()
     form = sample.kinds[columns.time].format
     text_format = python_format(form) if form else "ISO8601"
-    read = pd.to_datetime(frame[columns.time], format=text_format if sample.format == "csv" else None, utc=True)
+    read = pd.to_datetime(frame[columns.time], format=text_format if sample.format != "parquet" else None, utc=True)
     times = read.dt.tz_localize(None).groupby(frame[columns.id].to_numpy())
     different = [pd.DatetimeIndex(one.unique()).sort_values() for _, one in times]
     return sorted(different, key=len, reverse=True)[:SERIES_LOOKED_AT]

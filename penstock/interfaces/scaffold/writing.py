@@ -14,6 +14,7 @@ from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.formats.csv_header import UTF8_MARK
 from penstock.sources.inference.dialect import cut_records, reader_options
+from penstock.sources.inference.json_lines import write_lines_without
 from penstock.sources.inference.sample import Sample, opened_bytes
 
 ROWS_AT_ONCE = 100_000
@@ -58,6 +59,8 @@ def sample_without(sample: Sample, target: str | None, path: Path) -> NewFile:
     """A copy of the sample, all its rows, without the column `target`."""
     if sample.format == "parquet":
         return NewFile(path=path, write=lambda place: copy_parquet(sample.path, place, target))
+    if sample.format == "json":
+        return NewFile(path=path, write=lambda place: copy_json(sample.path, place, target))
     return NewFile(path=path, write=lambda place: copy_csv(sample.path, place, target, sample.dialect))
 
 
@@ -68,6 +71,11 @@ def copy_parquet(source: Path, place: Path, target: str | None) -> None:
         with pq.ParquetWriter(place, pa.schema([schema.field(name) for name in columns])) as writer:
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=columns):
                 writer.write_batch(batch)
+
+
+def copy_json(source: Path, place: Path, target: str | None) -> None:
+    with opened_bytes(source) as file, place.open("wb") as copy:
+        write_lines_without(file, target, copy)
 
 
 def copy_csv(source: Path, place: Path, target: str | None, dialect: CsvDialect) -> None:

@@ -14,8 +14,9 @@ from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.types import field_type
 from penstock.sources.formats import format_of
+from penstock.sources.inference.json_lines import read_json_texts
 from penstock.sources.inference.parquet import contract_type, first_rows_of
-from penstock.sources.inference.sample import read_texts, refuse_no_file
+from penstock.sources.inference.sample import opened_bytes, read_texts, refuse_no_file
 from penstock.sources.inference.types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
 
 Task = Literal["regression", "classification"]
@@ -79,12 +80,17 @@ def read_frame(config: PipelineConfig, data: Path, target: str) -> tuple[pd.Data
     """The file's columns (strings, or Parquet's types) and the target's contract type. Raises ConfigError."""
     refuse_no_file(data)
     try:
-        if format_of(data.name, default=config.source.format).name == "parquet":
+        name = format_of(data.name, default=config.source.format).name
+        if name == "parquet":
             table = first_rows_of(data, rows=None)
             refuse_no_target(list(table.schema.names), target)
             kind = contract_type(table.schema.field(target).type) or "of a type that can't be predicted"
             return table.to_pandas(), kind
-        frame = read_texts(data, config.source.csv).frame
+        if name == "json":
+            with opened_bytes(data) as file:
+                frame, _ = read_json_texts(file)
+        else:
+            frame = read_texts(data, config.source.csv).frame
         refuse_no_target(list(frame.columns), target)
         return frame, kind_of(frame[target]).type
     except ConfigError as error:

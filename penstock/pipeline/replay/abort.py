@@ -42,19 +42,19 @@ def fence_off_table(pipeline: Pipeline, name: str, plan: Plan) -> bool:
 
 
 def is_given_up(pipeline: Pipeline, plan: Plan) -> bool:
-    """Whether a run has begun to take the replay back: from then on it can't be finished."""
+    """Whether a run has begun to roll the replay back: from then on it can't be finished."""
     return pipeline.storage.status(given_up_path(pipeline.config, plan.batch_id)) is not None
 
 
 def abort(pipeline: Pipeline, plan: Plan) -> None:
-    """Take back what a replay of the quarantine has written: what it took waits again.
+    """Roll back what a replay of the quarantine has written: its rows wait again.
 
-    May be cut off and run again. Raises LedgerError for a replay of late observations, and for one with its marker.
+    May be interrupted and run again. Raises LedgerError for a replay of late observations, and for one with its marker.
     """
     config, storage = pipeline.config, pipeline.storage
     if isinstance(plan.replay, LateReplay):
         raise LedgerError(
-            f"{plan.described} of late observations can't be taken back, for it may have replaced rows: make whole "
+            f"{plan.described} of late observations can't be rolled back, for it may have replaced rows: restore "
             f"what its plan names ({replay_path(config, plan.batch_id)}) and run it without --give-up"
         )
     note = given_up_path(config, plan.batch_id)
@@ -64,7 +64,7 @@ def abort(pipeline: Pipeline, plan: Plan) -> None:
         storage.delete(note)
         raise LedgerError(
             f"{plan.described} has its marker, and its rows are there to stay: run it without --give-up, to mark "
-            "what it took"
+            "the rows that it took"
         )
     tables = [name for name in writes_of(pipeline) if name != "batches"]
     transaction = plan.transaction(config.pipeline)
@@ -76,4 +76,4 @@ def abort(pipeline: Pipeline, plan: Plan) -> None:
             rebuild_lags(pipeline.spark, config)
         else:
             delete_batch_rows(pipeline.spark, config.table_path(name), of_transaction(transaction))
-    log.warning("%s was given up: what it has written is taken back", plan.described)
+    log.warning("%s was aborted: what it had written is rolled back", plan.described)

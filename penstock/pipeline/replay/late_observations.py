@@ -110,12 +110,12 @@ def ranked(pipeline: Pipeline, late: LateReplay, starts: DataFrame) -> DataFrame
     newest_first = Window.partitionBy(*KEYS).orderBy(
         F.desc_nulls_last("_modified"), F.desc("source_file"), *map(F.desc, series.variables)
     )
-    told = both.withColumn(WINS, F.row_number().over(newest_first) == 1)
+    numbered = both.withColumn(WINS, F.row_number().over(newest_first) == 1)
     of_series = Window.partitionBy("series_id").orderBy("ds")
     wins = F.col(WINS).cast("long")
     is_old = (F.col("ds") < F.col(FROM_DS)).cast("long") * wins
     whole = Window.partitionBy("series_id")
-    return told.select(
+    return numbered.select(
         "*",
         F.xxhash64("series_id").alias(HASH),
         F.sum(wins).over(of_series).alias(NUMBER),

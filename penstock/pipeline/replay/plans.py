@@ -1,7 +1,7 @@
 """The plans of replays. They lie beside the tables: a replay is about tables, whatever checkpoint the stream has.
 
 A replay is a batch of the query REPLAY_QUERY, numbered from 0. Its file `<n>.json` is its plan, `<n>.done` says that
-nothing of it is left to do; a replay that was cut off is finished by the next one, or taken back by it if there is
+nothing of it is left to do; an interrupted replay is finished by the next one, or rolled back by it if there is
 `<n>.given-up`.
 """
 
@@ -34,7 +34,7 @@ def replay_numbers(config: PipelineConfig, storage: Storage) -> list[int]:
 
 
 def unfinished_replay(config: PipelineConfig, storage: Storage) -> Plan | None:
-    """The plan of the replay that was cut off, if there is one; only the last can be."""
+    """The plan of the interrupted replay, if there is one; only the last can be."""
     numbers = replay_numbers(config, storage)
     if not numbers or storage.status(done_path(config, numbers[-1])):
         return None
@@ -47,5 +47,5 @@ def refuse_unfinished_replay(config: PipelineConfig, storage: Storage) -> None:
     if plan is not None:
         raise LedgerError(
             f"replay {plan.batch_id} of {plan.planned_at.isoformat(sep=' ', timespec='seconds')} was cut off; run "
-            "jobs/replay_quarantine.py once more to finish it (or with --give-up to take it back), then start again"
+            "jobs/replay_quarantine.py once more to finish it (or with --give-up to roll it back), then start again"
         )

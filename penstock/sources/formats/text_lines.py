@@ -16,7 +16,7 @@ from penstock.storage.paths import literal_glob
 def count_lines(
     spark: SparkSession, source: SourceConfig, files: Mapping[str, FileStatus], *, is_named: Column
 ) -> dict[str, int]:
-    """Lines that are not blank, by path, of those of `files` that are as they were. The folder is listed and read anew,
+    """Lines that are not blank, by path, of those of `files` that are as they were. The folder is read again,
     all of it in one Spark job."""
     reader = spark.read.option("recursiveFileLookup", "true")
     # A refused file may be a damaged gzip file, and a file may be archived while it is read.

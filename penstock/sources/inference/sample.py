@@ -18,6 +18,7 @@ from penstock.sources.formats import format_of
 from penstock.sources.formats.csv_header import HEADER_BYTES
 from penstock.sources.inference.dialect import cut_records, encoding_of, find_dialect
 from penstock.sources.inference.headers import refuse_doubled_headers
+from penstock.sources.inference.json_lines import read_json_texts
 from penstock.sources.inference.parquet import PARQUET_MAGIC, parquet_sample
 from penstock.sources.inference.types import Kind, kind_of, null_marker_of, wants_trim
 
@@ -32,12 +33,12 @@ CONTROL_LETTERS = frozenset(map(chr, range(0x80, 0xA0)))
 class Sample:
     """The columns that a contract can have, by their headers, and what else was found.
 
-    frame: the rows looked at; texts (None where missing) of a CSV file, Parquet's own types. notes: what the reader
+    frame: the rows looked at: texts (None where missing), or Parquet's own types. notes: what the reader
     should know, each beginning with what it is about.
     """
 
     path: Path
-    format: Literal["csv", "parquet"]
+    format: Literal["csv", "json", "parquet"]
     kinds: dict[str, Kind]
     frame: pd.DataFrame
     dialect: CsvDialect = field(default_factory=CsvDialect)
@@ -57,9 +58,12 @@ def read_sample(path: Path) -> Sample:
     """Looks at the first 100,000 rows. Raises ConfigError, beginning with the path, if it is no usable sample."""
     refuse_no_file(path)
     try:
-        if format_of(path.name, default="csv").name == "parquet" or begins_with_magic(path):
+        name = format_of(path.name, default="csv").name
+        if name == "parquet" or begins_with_magic(path):
             kinds, frame, notes = parquet_sample(path, rows=ROWS_LOOKED_AT)
             return Sample(path=path, format="parquet", kinds=kinds, frame=frame, notes=notes)
+        if name == "json":
+            return json_sample(path)
         return csv_sample(path)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
@@ -69,9 +73,9 @@ def read_sample(path: Path) -> Sample:
 
 def refuse_no_file(path: Path) -> None:
     if not path.exists():
-        raise ConfigError(f"{path}: there is no such file; name a CSV or Parquet file")
+        raise ConfigError(f"{path}: there is no such file; name a CSV, JSON lines or Parquet file")
     if not path.is_file():
-        raise ConfigError(f"{path}: is no file; name one CSV or Parquet file")
+        raise ConfigError(f"{path}: is no file; name one CSV, JSON lines or Parquet file")
     if path.stat().st_size == 0:
         raise ConfigError(f"{path}: is empty; expected a header and rows")
 
@@ -79,6 +83,14 @@ def refuse_no_file(path: Path) -> None:
 def begins_with_magic(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(PARQUET_MAGIC)) == PARQUET_MAGIC
+
+
+def json_sample(path: Path) -> Sample:
+    with opened_bytes(path) as file:
+        frame, malformed = read_json_texts(file, first_rows=ROWS_LOOKED_AT)
+    notes = (f"rows: {malformed:,} are no JSON object; the stream puts such into quarantine",) if malformed else ()
+    kinds = {name: kind_of(frame[name]) for name in frame.columns}
+    return Sample(path=path, format="json", kinds=kinds, frame=frame, notes=notes)
 
 
 def csv_sample(path: Path) -> Sample:
@@ -162,7 +174,7 @@ def read_texts(path: Path, dialect: CsvDialect, *, first_rows: int | None = None
                 malformed += 1
             else:
                 rows.append([None if text in missing else text for text in fields])
-    # A column without a name can't be told from another one, and no field has it.
+    # A column without a name can't be distinguished from another one, and no field has it.
     named = {name: index for index, name in enumerate(header)}
     columns = {name: [row[index] for row in rows] for name, index in named.items()}
     return TextTable(header=tuple(named), frame=pd.DataFrame(columns, dtype="object"), malformed=malformed)

@@ -2,12 +2,10 @@
 
 import numpy as np
 import pandas as pd
-import pytest
 from fit_sandbox import MACRO, level_forecasts, macro_frame, overrides, selected, to_csv
-from processes import python, run
+from job_processes import python, run
 from sandbox import Sandbox
 
-pytestmark = pytest.mark.integration
 CUTOFF = "2005-10-01"
 #: Quarters up to the cutoff, from the first of 1959.
 KNOWN = 188

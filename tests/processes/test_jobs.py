@@ -1,68 +1,14 @@
 """The jobs as a person runs them: real processes, real signals, exit codes."""
 
 import json
-import signal
-from collections.abc import Iterator
 from pathlib import Path
 
-import pandas as pd
 import pytest
-from processes import Job, python, run, spark_submit
+from job_processes import CONF, Job, arguments, python, run, spark_submit
 from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
 
 from penstock.jobs import reconcile
-
-pytestmark = pytest.mark.integration
-CONF = "conf/wine.yaml"
-
-
-def arguments(sandbox: Sandbox, model: str) -> list[str]:
-    settings = {
-        "source.path": sandbox.inbox,
-        "source.settle": "0.5",
-        "tables.root": sandbox.root / "tables",
-        "checkpoint": sandbox.root / "checkpoint",
-        "mlflow.tracking_uri": sandbox.registry.uri,
-        "model.name": model,
-        "trigger.every": "1 second",
-    }
-    return ["--conf", CONF, *[part for key, value in settings.items() for part in ("--set", f"{key}={value}")]]
-
-
-@pytest.fixture
-def jobs(sandbox: Sandbox) -> Iterator[list[Job]]:
-    started: list[Job] = []
-    yield started
-    for job in started:
-        job.kill()
-
-
-def test_a_stream_swaps_its_model_and_stops_on_a_signal(sandbox: Sandbox, jobs: list[Job]) -> None:
-    one = pd.DataFrame([WINE])
-    first = sandbox.registry.register("wine-live", "linear", example=one, outputs=pd.Series([1.5]))
-    options = arguments(sandbox, "wine-live")
-    sandbox.drop("a.csv", csv_file(WINE))
-    jobs.append(stream := Job(sandbox, python("score_stream", *options)))
-    stream.wait_for(r"batch 0: .* by version " + first)
-
-    second_writer = run(sandbox, python("backfill", *options))
-    assert second_writer.returncode == 1
-    assert f"score_stream, pid {stream.process.pid} on " in second_writer.stderr
-
-    second = sandbox.registry.register("wine-live", "fussy", example=one, outputs=pd.Series([1.5]))
-    sandbox.drop("b.csv", csv_file(WINE, WINE), age_seconds=50)
-    stream.wait_for(r"batch 1: .* by version " + second)
-    stream.process.send_signal(signal.SIGTERM)
-    assert stream.end() == 0
-    assert "SIGTERM: finishing the running micro-batch" in stream.output.read_text()
-
-    sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
-    backfill = run(sandbox, spark_submit("backfill", *options))
-    assert backfill.returncode == 0, backfill.stderr
-    assert "done: 1 micro-batches, 1 rows" in backfill.stdout
-    files = sorted(Path(row.source_file).name for row in sandbox.rows("predictions"))
-    assert files == ["a.csv", "b.csv", "b.csv", "c.csv"]
 
 
 def test_a_submitted_stream_ends_by_the_stop_job(sandbox: Sandbox, jobs: list[Job]) -> None:

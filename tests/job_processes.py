@@ -11,6 +11,21 @@ from pathlib import Path
 from sandbox import Sandbox
 
 PROJECT = Path(__file__).parent.parent
+CONF = "conf/wine.yaml"
+
+
+def arguments(sandbox: Sandbox, model: str, *, conf: Path = Path(CONF)) -> list[str]:
+    """Options of a job for the sandbox's pipeline, with a model of that name."""
+    settings = {
+        "source.path": sandbox.inbox,
+        "source.settle": "0.5",
+        "tables.root": sandbox.root / "tables",
+        "checkpoint": sandbox.root / "checkpoint",
+        "mlflow.tracking_uri": sandbox.registry.uri,
+        "model.name": model,
+        "trigger.every": "1 second",
+    }
+    return ["--conf", str(conf), *[part for key, value in settings.items() for part in ("--set", f"{key}={value}")]]
 
 
 def environment(sandbox: Sandbox) -> dict[str, str]:

@@ -24,10 +24,10 @@ from dashboard_tables import (
     scored,
 )
 from faults.bench import wait_until
-from processes import PROJECT
+from free_ports import free_port
+from job_processes import PROJECT
 from pyhive import hive
 from pyhive.exc import OperationalError
-from scraping import free_port
 from TCLIService import ttypes
 from thrift.transport.TTransport import TTransportException
 
@@ -37,7 +37,6 @@ from penstock.interfaces.local_servers.servers import start_s3, stop_all
 from penstock.interfaces.local_servers.thrift import ThriftServer, running_thrift
 from penstock.tcp_ports import LOOPBACK, listeners_of
 
-pytestmark = pytest.mark.integration
 #: Views that a schema can have once all its tables are there.
 ROWS_VIEWS = {"predictions_ok", "quarantine_by_reason", "batch_health"}
 SERIES_VIEWS = {"latest_forecast", "forecast_vs_actual", "batch_health"}

@@ -1,7 +1,7 @@
 """Compares the tables of `make demo` with those of `make demo-s3`, row for row; each run once, in a fresh clone.
 
     eval "$(.venv/bin/python jobs/servers.py env)"
-    PYTHONPATH=tests .venv/bin/python tests/integration/compare_demos.py warehouse "s3a://$PENSTOCK_BUCKET"
+    PYTHONPATH=tests .venv/bin/python tests/processes/compare_demos.py warehouse "s3a://$PENSTOCK_BUCKET"
 
 Ends with 1 where they differ.
 """

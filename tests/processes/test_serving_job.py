@@ -6,12 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
-from processes import Job, python, run
+from free_ports import free_ports
+from job_processes import Job, python, run
 from sandbox import WINE, WINE_SCORE, Sandbox
 from service import predict, until
-from test_servers import free_ports
-
-pytestmark = pytest.mark.integration
 
 
 def conf_of(sandbox: Sandbox, **changes: object) -> str:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from processes import PROJECT
+from job_processes import PROJECT
 
 SCRIPT = """
 from penstock.spark.session import build_session

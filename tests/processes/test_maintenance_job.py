@@ -1,11 +1,7 @@
 """jobs/maintain_tables.py as a person starts it."""
 
-import pytest
-from processes import python, run
+from job_processes import arguments, python, run
 from sandbox import WINE, Sandbox, csv_file
-from test_jobs import arguments
-
-pytestmark = pytest.mark.integration
 
 
 def test_the_job_says_what_it_did_and_what_it_left(sandbox: Sandbox) -> None:

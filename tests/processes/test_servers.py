@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -17,8 +16,9 @@ import psycopg
 import pytest
 import requests
 from faults.bench import wait_until
+from free_ports import free_ports
+from job_processes import PROJECT
 from postgres_server import postgres_server
-from processes import PROJECT
 
 from penstock.errors import ServerError
 from penstock.interfaces.local_servers import spark_cluster
@@ -36,8 +36,6 @@ from penstock.interfaces.local_servers.servers import (
 )
 from penstock.tcp_ports import LOOPBACK, listeners_of
 
-pytestmark = pytest.mark.integration
-
 #: What a person's shell may have.
 OF_ANOTHER = {
     "http_proxy": "http://proxy.corp.example:3128",
@@ -46,16 +44,6 @@ OF_ANOTHER = {
     "AWS_SESSION_TOKEN": "of-another-login",
     "AWS_PROFILE": "work",
 }
-
-
-def free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind((LOOPBACK, 0))
-    ports = [int(one.getsockname()[1]) for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 @pytest.fixture(scope="module")

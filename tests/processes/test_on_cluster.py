@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -13,9 +12,9 @@ import pytest
 import yaml
 from faults.bench import Bench
 from faults.feeds import FEEDS, ROWS_FEED, Feed
-from processes import PROJECT, Job
+from free_ports import free_port
+from job_processes import PROJECT, Job
 from pyspark.sql import SparkSession
-from s3_server import free_port
 from sandbox import Sandbox, TestRegistry
 
 from penstock.interfaces.local_servers.process import ServerProcess
@@ -29,7 +28,6 @@ from penstock.interfaces.local_servers.servers import (
     stop_all,
 )
 
-pytestmark = pytest.mark.integration
 FILES = 3
 
 
@@ -53,12 +51,6 @@ class ServedRegistry(TestRegistry):
     @property
     def uri(self) -> str:
         return self.address
-
-
-@pytest.fixture(scope="module")
-def package() -> Path:
-    subprocess.run(["make", "--silent", "wheel"], cwd=PROJECT, check=True)
-    return PROJECT / "dist" / "penstock.zip"
 
 
 @pytest.fixture(scope="module")

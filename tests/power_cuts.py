@@ -1,0 +1,54 @@
+"""The power goes in the middle of a micro-batch that runs in this process."""
+
+import importlib
+from typing import Any
+
+import pytest
+from sandbox import Sandbox
+
+from penstock.spark.tables import PreparedAppend
+
+
+class PowerCutError(Exception):
+    """What the tests raise in the middle of a batch."""
+
+
+def cut_off() -> None:
+    raise PowerCutError
+
+
+def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str, batch: int | None = None) -> None:
+    """Run, and let the power go just before a step of the micro-batch, or before the commit of what is prepared for a
+    table. batch: not in those before it, so that one that was cut off is finished first."""
+    commit = PreparedAppend.commit
+
+    def is_near() -> bool:
+        return batch is None or (sandbox.root / "checkpoint" / "offsets" / str(batch)).exists()
+
+    def commit_others(append: PreparedAppend) -> None:
+        cut_off() if append.path.endswith(f"/{before}") and is_near() else commit(append)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreparedAppend, "commit", commit_others)
+        if "." in before:
+            module, _, name = f"penstock.{before}".rpartition(".")
+            work = getattr(importlib.import_module(module), name)
+
+            def work_or_cut(*arguments: Any, **options: Any) -> Any:
+                return cut_off() if is_near() else work(*arguments, **options)
+
+            patch.setattr(f"{module}.{name}", work_or_cut)
+        with pytest.raises(PowerCutError):
+            sandbox.run()
+
+
+def cut_after(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
+    """Let the function `target` do its work once, and raise then."""
+    module, _, name = target.rpartition(".")
+    original = getattr(importlib.import_module(module), name)
+
+    def work_then_cut(*arguments: object, **options: object) -> None:
+        original(*arguments, **options)
+        raise PowerCutError
+
+    monkeypatch.setattr(target, work_then_cut)
