@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from projects import use_project
 
-from penstock.config.loading import load_config
+from penstock.config.loading import load_config, load_contract
 from penstock.jobs.init_pipeline import main
 from penstock.schemas.contract import Contract, Field
 
@@ -136,9 +137,10 @@ def test_nothing_is_written_over_without_force(folder, capsys):
     assert load_config([Path("conf/ofen.yaml")]).pipeline == "ofen"
 
 
-def test_penstocks_own_modules_are_not_written_over_even_with_force(folder, capsys):
-    said = error_of(capsys, "contract", "--sample", "ofen.csv", "--force")
-    assert "schemas/contract.py is Penstock's own" in said
+def test_a_project_of_ones_own_may_have_any_name(folder, monkeypatch):
+    use_project(monkeypatch, folder)
+    assert main(["contract", "--sample", "ofen.csv"]) == 0
+    assert load_contract(load_config([Path("conf/contract.yaml")])) == written_contract(folder, "contract")
 
 
 def steps(capsys):
