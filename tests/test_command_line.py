@@ -72,5 +72,5 @@ def test_a_shell_completes_it() -> None:
     ],
 )
 def test_a_job_imports_no_library_that_it_does_not_need(job: str, library: str) -> None:
-    script = f"import sys, jobs.{job}; sys.exit({library!r} in sys.modules)"
+    script = f"import sys, penstock.jobs.{job}; sys.exit({library!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[1], check=False).returncode == 0

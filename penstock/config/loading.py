@@ -2,6 +2,7 @@
 
 import difflib
 import importlib
+import importlib.util
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract, ContractDefinitionError
 
+OWN_CONTRACT = re.compile(r"schemas\.\w+")
 WRITTEN_NAME = re.compile(r"\$\{(\w+)\}")
 
 
@@ -49,7 +51,7 @@ def load_contract(config: PipelineConfig) -> Contract:
     try:
         module = import_contract_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
+        if not is_missing(module_name, error):
             raise
         raise ConfigError(
             f"contract: there is no module {module_name!r} in {Path.cwd()}; start in the project's folder, and write "
@@ -61,27 +63,45 @@ def load_contract(config: PipelineConfig) -> Contract:
     if contract is None:
         raise ConfigError(f"contract: module {module_name!r} has no {attribute!r}")
     if not isinstance(contract, Contract):
-        raise ConfigError(f"contract: {config.contract} is a {type(contract).__name__}, not a Contract")
+        kind = f"{type(contract).__module__}.{type(contract).__name__}"
+        raise ConfigError(
+            f"contract: {config.contract} is a {kind}, not a Contract; write: from penstock import Contract"
+        )
     return contract
 
 
 def import_contract_module(name: str) -> types.ModuleType:
-    """The module from the project's folder, where the process was started; else one of Penstock's own.
+    """The module from the working folder, else from elsewhere on Python's path, else the one of Penstock's schemas.
 
     A project has folders schemas/ and udfs/ of its own. They are on Python's path only under `python -m`.
     """
-    project = str(Path.cwd())
-    if project not in sys.path:
-        sys.path.insert(0, project)
+    project = Path.cwd()
+    if str(project) not in sys.path:
+        sys.path.insert(0, str(project))
+    prefer_folder(project / name.partition(".")[0])
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+        if not is_missing(name, error) or not OWN_CONTRACT.fullmatch(name):
             raise
-        try:
-            return importlib.import_module(f"penstock.{name}")
-        except ModuleNotFoundError:
-            raise error from None
+        own = f"penstock.{name}"
+        if importlib.util.find_spec(own) is None:
+            raise
+        return importlib.import_module(own)
+
+
+def is_missing(name: str, error: ModuleNotFoundError) -> bool:
+    """Whether it is the module itself or its package that is not there, and nothing that it imports."""
+    return error.name is not None and f"{name}.".startswith(f"{error.name}.")
+
+
+def prefer_folder(folder: Path) -> None:
+    """Let modules of the folder be found before those of an installed package with its name. To Python such a package
+    goes first wherever it is, unless the folder has an __init__.py."""
+    if folder.is_dir() and not (folder / "__init__.py").exists():
+        package = importlib.import_module(folder.name)
+        if isinstance(package.__path__, list) and str(folder) not in package.__path__:
+            package.__path__.insert(0, str(folder))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

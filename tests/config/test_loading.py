@@ -2,6 +2,7 @@ import sys
 
 import pytest
 import yaml
+from projects import use_project
 
 from penstock.config.loading import load_config, load_contract, overlay, parse_override
 from penstock.errors import ConfigError
@@ -265,7 +266,7 @@ def test_the_contract_is_loaded(write):
         ("schemas.beer:CONTRACT", "there is no module 'schemas.beer'"),
         ("nowhere.wine:CONTRACT", "there is no module 'nowhere.wine'"),
         ("schemas.wine:NOTHING", "has no 'NOTHING'"),
-        ("schemas.wine:MEASUREMENTS", "is a tuple, not a Contract"),
+        ("schemas.wine:MEASUREMENTS", "is a builtins.tuple, not a Contract"),
     ],
 )
 def test_a_contract_that_is_not_there_is_an_error(write, name, said):
@@ -295,3 +296,52 @@ def test_a_module_that_the_contract_lacks_is_not_taken_for_the_contract(write, m
     name = module("own_contract_b", "import missing_package_of_the_contract\n")
     with pytest.raises(ModuleNotFoundError, match="missing_package_of_the_contract"):
         load_contract(contract_config(write, name))
+
+
+TWO_FIELDS = """from penstock import Contract, Field
+CONTRACT = Contract(fields=(Field(name="one", type="double"), Field(name="other", type="long")))
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A folder of somebody's own, with a schemas/ in it."""
+    folder = tmp_path / "project"
+    (folder / "schemas").mkdir(parents=True)
+    use_project(monkeypatch, folder)
+    return folder
+
+
+def test_the_project_s_own_contract_goes_before_penstock_s(write, project):
+    (project / "schemas" / "wine.py").write_text(TWO_FIELDS)
+    assert [field.name for field in load_contract(contract_config(write, "schemas.wine:CONTRACT")).fields] == [
+        "one",
+        "other",
+    ]
+
+
+def test_a_contract_that_the_project_lacks_is_penstock_s(write, project):
+    (project / "schemas" / "mine.py").write_text(TWO_FIELDS)
+    assert load_contract(contract_config(write, "schemas.wine:CONTRACT")) == CONTRACT
+    assert load_contract(contract_config(write, "penstock.schemas.wine:CONTRACT")) == CONTRACT
+
+
+def test_an_installed_package_called_schemas_does_not_hide_the_project_s(write, project, tmp_path, monkeypatch):
+    installed = tmp_path / "installed" / "schemas"
+    installed.mkdir(parents=True)
+    (installed / "__init__.py").write_text("")
+    (installed / "mine.py").write_text("CONTRACT = None\n")
+    monkeypatch.syspath_prepend(str(installed.parent))
+    (project / "schemas" / "mine.py").write_text(TWO_FIELDS)
+    assert len(load_contract(contract_config(write, "schemas.mine:CONTRACT")).fields) == 2
+
+
+def test_other_modules_of_penstock_are_no_contracts_of_a_project(write, project):
+    with pytest.raises(ConfigError, match="there is no module 'errors'"):
+        load_contract(contract_config(write, "errors:PenstockError"))
+
+
+def test_a_contract_of_another_class_is_told_where_contracts_come_from(write, project):
+    (project / "schemas" / "old.py").write_text("class Contract:\n    pass\n\n\nCONTRACT = Contract()\n")
+    with pytest.raises(ConfigError, match=r"is a schemas.old.Contract, not a Contract; write: from penstock import"):
+        load_contract(contract_config(write, "schemas.old:CONTRACT"))

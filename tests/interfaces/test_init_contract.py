@@ -47,7 +47,7 @@ def test_the_module_is_as_a_person_would_write_it():
     assert written(kinds, {"Tag": "check its format"}) == (
         '"""What a file holds."""\n'
         "\n"
-        "from penstock.schemas.contract import Contract, Field\n"
+        "from penstock import Contract, Field\n"
         "\n"
         "CONTRACT = Contract(\n"
         "    fields=(\n"

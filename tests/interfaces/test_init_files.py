@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from init_runs import error_of, jobs_of, steps, written_contract
+from projects import use_project
 
-from penstock.config.loading import load_config
+from penstock.config.loading import load_config, load_contract
 from penstock.jobs.init_pipeline import main
 from penstock.schemas.contract import Contract, Field
 
@@ -120,9 +121,10 @@ def test_nothing_is_written_over_without_force(folder, capsys):
     assert load_config([Path("conf/ofen.yaml")]).pipeline == "ofen"
 
 
-def test_penstocks_own_modules_are_not_written_over_even_with_force(folder, capsys):
-    said = error_of(capsys, "contract", "--sample", "ofen.csv", "--force")
-    assert "schemas/contract.py is Penstock's own" in said
+def test_a_project_of_ones_own_may_have_any_name(folder, monkeypatch):
+    use_project(monkeypatch, folder)
+    assert main(["contract", "--sample", "ofen.csv"]) == 0
+    assert load_contract(load_config([Path("conf/contract.yaml")])) == written_contract(folder, "contract")
 
 
 def test_the_next_steps_are_exact_commands(folder, capsys):

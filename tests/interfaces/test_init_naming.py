@@ -1,12 +1,15 @@
 import keyword
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from penstock.errors import ConfigError
-from penstock.interfaces.scaffold.naming import check_pipeline_name, column_names
+from penstock.interfaces.scaffold.naming import OWN_MODULES, check_pipeline_name, column_names, refuse_own_module
 from penstock.schemas.contract import Contract, Field
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,6 @@ def test_a_usable_name(name):
         ("../x", "x"),
         ("", "my_pipeline"),
         ("_x", "x"),
-        ("contract", "contract_data"),
     ],
 )
 def test_an_unusable_name_is_refused_with_a_suggestion(name, suggestion):
@@ -83,6 +85,24 @@ def test_an_unusable_name_is_refused_with_a_suggestion(name, suggestion):
         check_pipeline_name(name)
     assert str(error.value).endswith(f"for example {suggestion}")
     check_pipeline_name(suggestion)
+
+
+@pytest.mark.parametrize("name", sorted(OWN_MODULES))
+def test_penstocks_own_modules_are_not_written_over(name, tmp_path, monkeypatch):
+    check_pipeline_name(name)
+    refuse_own_module(name, tmp_path)
+    for folder in (ROOT, ROOT / "penstock"):
+        with pytest.raises(ConfigError, match=f"schemas/{name}.py is Penstock's own; choose another name"):
+            refuse_own_module(name, folder)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(ConfigError, match="Penstock's own"):
+        refuse_own_module(name, Path())
+
+
+def test_its_other_modules_are_contracts():
+    modules = {path.stem for path in (ROOT / "schemas").glob("*.py")} - {"__init__"}
+    assert modules - OWN_MODULES == {"macro", "wine"}
+    refuse_own_module("wine", ROOT)
 
 
 @given(st.text())

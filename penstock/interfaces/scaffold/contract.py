@@ -18,8 +18,8 @@ def fields_of(kinds: Mapping[str, Kind], names: Sequence[str]) -> tuple[Field, .
 
 
 def contract_text(contract: Contract, *, about: str, notes: Mapping[str, str]) -> str:
-    """The module, formatted as by ruff. about: the docstring. notes: comments by the fields' sources."""
-    head = [f'"""{about}"""', "", "from penstock.schemas.contract import Contract, Field", ""]
+    """The module, formatted as ruff would. about: the docstring. notes: comments by the fields' sources."""
+    head = [f'"""{about}"""', "", "from penstock import Contract, Field", ""]
     lines = []
     for field in contract.fields:
         if notes.get(field.source):

@@ -4,13 +4,16 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
+import penstock.schemas
 from penstock.errors import ConfigError
 from penstock.schemas.contract import RESERVED_NAMES
 from penstock.sources.inference.headers import refuse_doubled_headers
 
-#: Modules of schemas/ that are not contracts; not even --force may overwrite them.
-OWN_MODULES = frozenset({"contract", "tables"})
+#: Modules of Penstock's own schemas/ that are no pipeline's contract; not even --force may overwrite them.
+OWN_MODULES = frozenset({"catalog", "contract", "tables", "types"})
+OWN_FOLDER = Path(penstock.schemas.__file__).resolve().parent
 PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
 #: Word boundaries in camel case: in sepalLength, but not in pH.
@@ -18,9 +21,7 @@ WORD_STARTS = re.compile(r"(?<=[a-z0-9]{2})(?=[A-Z])")
 
 
 def check_pipeline_name(name: str) -> None:
-    """Raises ConfigError, with a suggestion, unless the name is valid for a pipeline and a Python module."""
-    if name in OWN_MODULES:
-        raise ConfigError(f"NAME: schemas/{name}.py is Penstock's own; choose another name, for example {name}_data")
+    """Raises ConfigError, with a name near to it, unless it can be a pipeline and a Python module."""
     if PIPELINE_NAME.fullmatch(name) and not keyword.iskeyword(name):
         return
     snake = snake_case(name) or "my_pipeline"
@@ -28,6 +29,13 @@ def check_pipeline_name(name: str) -> None:
     raise ConfigError(
         f"NAME: {name!r} can't be a Python module; use small letters, digits and '_', for example {suggestion}"
     )
+
+
+def refuse_own_module(name: str, folder: Path) -> None:
+    """Raises ConfigError where the folder is Penstock's and a part of it would be written over. In a project of one's
+    own such a name is as good as any."""
+    if name in OWN_MODULES and (folder / "schemas").resolve() == OWN_FOLDER:
+        raise ConfigError(f"NAME: schemas/{name}.py is Penstock's own; choose another name, for example {name}_data")
 
 
 def column_names(headers: Sequence[str], *, taken: Collection[str] = ()) -> list[str]:

@@ -11,7 +11,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.interfaces.scaffold.config import SeriesSettings, config_text
 from penstock.interfaces.scaffold.contract import contract_text, fields_of
-from penstock.interfaces.scaffold.naming import check_pipeline_name, column_names
+from penstock.interfaces.scaffold.naming import check_pipeline_name, column_names, refuse_own_module
 from penstock.interfaces.scaffold.series import (
     TABLE_COLUMNS,
     SeriesColumns,
@@ -54,6 +54,7 @@ class Outcome:
 def init_pipeline(request: Request) -> Outcome:
     """Write schemas/NAME.py, conf/NAME.yaml and data/NAME-sample.* below the folder. Raises ConfigError."""
     check_pipeline_name(request.name)
+    refuse_own_module(request.name, request.folder)
     if not request.folder.is_dir():
         raise ConfigError(f"--folder: {request.folder} is no folder; name one that is there")
     sample = read_sample(request.sample)

@@ -30,7 +30,8 @@ class Query:
 
 
 def query_names() -> list[str]:
-    return sorted(path.stem for path in QUERIES.glob("*.sql") if path != VIEWS_FILE)
+    names = {file.name for file in QUERIES.iterdir() if file.name.endswith(".sql")} - {VIEWS_FILE.name}
+    return sorted(name.removesuffix(".sql") for name in names)
 
 
 def read_query(config: PipelineConfig, name: str) -> Query:

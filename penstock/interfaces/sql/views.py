@@ -6,7 +6,7 @@ Nothing here needs Spark; DuckDB has the same views (penstock.interfaces.sql.duc
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
+from importlib.resources import files
 
 import sqlglot
 from sqlglot import exp
@@ -15,7 +15,8 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.catalog import table_names
 
-QUERIES = Path(__file__).parents[3] / "queries"
+#: The folder queries/, as it comes with the package, which may be in a zip.
+QUERIES = files("penstock.interfaces.sql") / "queries"
 VIEWS_FILE = QUERIES / "views.sql"
 STATEMENT = re.compile(
     r"^-- (?P<question>.+)\nCREATE OR REPLACE VIEW (?P<name>\w+) AS\n(?P<select>[^;]+);$", re.MULTILINE
