@@ -3,11 +3,13 @@
 import pandas as pd
 import pytest
 from sandbox import WINE, WINE_SCORE, Sandbox, csv_file, wine
+from snapshots import Snapshot
 
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
 from penstock.schemas.wine import MEASUREMENTS
 
 ONE = pd.DataFrame([WINE])
+BEGUN = "wine-swap"
 
 
 def test_columns_go_to_the_model_by_name(sandbox: Sandbox) -> None:
@@ -84,52 +86,62 @@ def swap(sandbox: Sandbox, name: str, code: str) -> str:
     return sandbox.registry.register(name, code, example=ONE, outputs=pd.Series([1.5]))
 
 
-def test_a_moved_alias_takes_effect_at_the_next_batch(sandbox: Sandbox) -> None:
-    first = swap(sandbox, "wine-swap", "linear")
-    sandbox.changes = {"model": {"name": "wine-swap"}}
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    second = swap(sandbox, "wine-swap", "fussy")
-    sandbox.drop("b.csv", csv_file(WINE))
-    sandbox.run()
-    rows = {row.source_file.rsplit("/", 1)[1]: row for row in sandbox.rows("predictions")}
-    assert (rows["a.csv"].model_version, rows["a.csv"].prediction) == (first, pytest.approx(WINE_SCORE))
+@pytest.fixture(scope="module")
+def first_batch(shared_sandbox: Sandbox) -> Snapshot:
+    shared_sandbox.registry.register(BEGUN, "linear", example=ONE, outputs=pd.Series([1.5]))
+    shared_sandbox.changes = {"model": {"name": BEGUN}}
+    shared_sandbox.drop("a.csv", csv_file(WINE))
+    shared_sandbox.run()
+    return Snapshot.of(shared_sandbox)
+
+
+@pytest.fixture
+def begun(first_batch: Snapshot) -> Sandbox:
+    """A pipeline that has scored a.csv by version 1 of the model BEGUN, to which the alias points again."""
+    sandbox = first_batch.restored()
+    sandbox.registry.client.set_registered_model_alias(BEGUN, "champion", "1")
+    return sandbox
+
+
+def test_a_moved_alias_takes_effect_at_the_next_batch(begun: Sandbox) -> None:
+    second = swap(begun, BEGUN, "fussy")
+    begun.drop("b.csv", csv_file(WINE))
+    begun.run()
+    rows = {row.source_file.rsplit("/", 1)[1]: row for row in begun.rows("predictions")}
+    assert (rows["a.csv"].model_version, rows["a.csv"].prediction) == ("1", pytest.approx(WINE_SCORE))
     assert (rows["b.csv"].model_version, rows["b.csv"].prediction) == (second, 9.4)
 
 
 NO_ROWS = {"header only": csv_file(), "refused": csv_file(WINE, header=MEASUREMENTS[1:])}
 
 
-def swapped_before_a_batch_without_rows(sandbox: Sandbox, name: str, code: str) -> tuple[str, str]:
-    """A batch of one version; then, while the alias points to another, two batches without rows and two of a row."""
-    first = swap(sandbox, name, "linear")
-    sandbox.changes = {"model": {"name": name}, "source": {"max_files_per_trigger": 1}}
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    second = swap(sandbox, name, code)
+def swapped_before_a_batch_without_rows(sandbox: Sandbox, code: str) -> tuple[str, str]:
+    """After the first batch, while the alias points to another version, two batches without rows and two of a row."""
+    sandbox.changes["source"] = {"max_files_per_trigger": 1}
+    second = swap(sandbox, BEGUN, code)
     files = [*NO_ROWS.values(), csv_file(WINE), csv_file(WINE)]
     for number, content in enumerate(files):
         sandbox.drop(f"{number}.csv", content, age_seconds=50 - number)
     assert [record.accepted for record in sandbox.run()] == [0, 0, 1, 1]
-    return first, second
+    return "1", second
 
 
 def champions(sandbox: Sandbox) -> list[str]:
     return [row.versions["champion"] for row in sorted(sandbox.rows("batches"), key=lambda row: row.batch_id)]
 
 
-def test_a_new_version_is_used_from_the_first_batch_with_rows_on(sandbox: Sandbox) -> None:
-    first, second = swapped_before_a_batch_without_rows(sandbox, "wine-empty-good", "fussy")
-    assert champions(sandbox) == [first, first, first, second, second]
-    assert [row.refused_versions for row in sandbox.rows("batches")] == [{}] * 5
+def test_a_new_version_is_used_from_the_first_batch_with_rows_on(begun: Sandbox) -> None:
+    first, second = swapped_before_a_batch_without_rows(begun, "fussy")
+    assert champions(begun) == [first, first, first, second, second]
+    assert [row.refused_versions for row in begun.rows("batches")] == [{}] * 5
 
 
-def test_a_bad_new_version_is_refused_by_the_first_batch_with_rows(sandbox: Sandbox) -> None:
-    first, bad = swapped_before_a_batch_without_rows(sandbox, "wine-empty-bad", "broken")
-    assert champions(sandbox) == [first] * 5
-    records = sorted(sandbox.rows("batches"), key=lambda row: row.batch_id)
+def test_a_bad_new_version_is_refused_by_the_first_batch_with_rows(begun: Sandbox) -> None:
+    first, bad = swapped_before_a_batch_without_rows(begun, "broken")
+    assert champions(begun) == [first] * 5
+    records = sorted(begun.rows("batches"), key=lambda row: row.batch_id)
     assert [set(row.refused_versions) for row in records] == [set(), set(), set(), {bad}, {bad}]
-    assert [row.error for row in sandbox.rows("predictions")] == [None] * 3
+    assert [row.error for row in begun.rows("predictions")] == [None] * 3
 
 
 @pytest.mark.parametrize("content", NO_ROWS.values(), ids=NO_ROWS)
@@ -165,31 +177,23 @@ def test_a_model_of_another_name_is_none_to_fall_back_on(sandbox: Sandbox) -> No
         sandbox.run()
 
 
-def test_a_refused_version_is_told_by_a_batch_without_rows_too(sandbox: Sandbox) -> None:
+def test_a_refused_version_is_told_by_a_batch_without_rows_too(begun: Sandbox) -> None:
     """Each run is a process of its own as far as the pipeline knows: this one has not judged the version."""
-    swap(sandbox, "wine-warned", "linear")
-    sandbox.changes = {"model": {"name": "wine-warned"}}
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    bad = swap(sandbox, "wine-warned", "broken")
-    sandbox.drop("b.csv", csv_file(WINE))
-    [refusing] = sandbox.run()
-    sandbox.drop("c.csv", csv_file())
-    [without_rows] = sandbox.run()
+    bad = swap(begun, BEGUN, "broken")
+    begun.drop("b.csv", csv_file(WINE))
+    [refusing] = begun.run()
+    begun.drop("c.csv", csv_file())
+    [without_rows] = begun.run()
     assert set(refusing.plan.refused_versions) == {bad}
     assert without_rows.plan.refused_versions == refusing.plan.refused_versions
 
 
-def test_a_bad_new_version_is_refused_and_remembered(sandbox: Sandbox) -> None:
-    first = swap(sandbox, "wine-bad", "linear")
-    sandbox.changes = {"model": {"name": "wine-bad"}}
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    bad = swap(sandbox, "wine-bad", "broken")
+def test_a_bad_new_version_is_refused_and_remembered(begun: Sandbox) -> None:
+    bad = swap(begun, BEGUN, "broken")
     for name in ("b.csv", "c.csv"):
-        sandbox.drop(name, csv_file(WINE))
-        sandbox.run()
-    assert {row.model_version for row in sandbox.rows("predictions")} == {first}
-    records = sorted(sandbox.rows("batches"), key=lambda row: row.batch_id)
+        begun.drop(name, csv_file(WINE))
+        begun.run()
+    assert {row.model_version for row in begun.rows("predictions")} == {"1"}
+    records = sorted(begun.rows("batches"), key=lambda row: row.batch_id)
     assert [set(row.refused_versions) for row in records] == [set(), {bad}, {bad}]
     assert "nothing works here" in records[2].refused_versions[bad]

@@ -10,6 +10,7 @@ import pytest
 from power_cuts import PowerCutError, cut_off, run_cut_off
 from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine, with_damaged_pages
+from snapshots import Snapshot
 
 import penstock.pipeline.workload
 from penstock.errors import AccountingError, EnvironmentCheckError, LeaseError, LedgerError, PlanError
@@ -126,6 +127,19 @@ def test_a_finished_batch_that_spark_runs_again_changes_nothing(
     assert contents(interrupted) == expected
 
 
+@pytest.fixture(scope="module")
+def first_batch(shared_sandbox: Sandbox) -> Snapshot:
+    shared_sandbox.drop("a.csv", csv_file(WINE))
+    shared_sandbox.run()
+    return Snapshot.of(shared_sandbox)
+
+
+@pytest.fixture
+def begun(first_batch: Snapshot) -> Sandbox:
+    """A pipeline that has scored a.csv, of one row."""
+    return first_batch.restored()
+
+
 def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     one = pd.DataFrame([WINE])
     first = sandbox.registry.register("wine-replay", "linear", example=one, outputs=pd.Series([1.5]))
@@ -138,9 +152,19 @@ def test_a_replay_keeps_the_planned_model(sandbox: Sandbox, monkeypatch: pytest.
     assert [row.model_version for row in sandbox.rows("predictions")] == [first]
 
 
-def test_a_planned_file_that_vanished_fails_loudly(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = sandbox.drop("a.csv", csv_file(WINE))
-    run_cut_off(sandbox, monkeypatch, before="predictions")
+@pytest.fixture(scope="module")
+def cut_batch(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """The power went before the predictions of a.csv were there."""
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("cut"), spark=spark, registry=registry)
+    sandbox.drop("a.csv", csv_file(WINE))
+    with pytest.MonkeyPatch.context() as patch:
+        run_cut_off(sandbox, patch, before="predictions")
+    return Snapshot.of(sandbox)
+
+
+def test_a_planned_file_that_vanished_fails_loudly(cut_batch: Snapshot) -> None:
+    sandbox = cut_batch.restored()
+    file = sandbox.inbox / "a.csv"
     content, times = file.read_bytes(), file.stat()
     file.unlink()
     with pytest.raises(PlanError, match=r"a\.csv was planned and is gone"):
@@ -192,23 +216,18 @@ def test_rows_that_change_between_two_looks_at_them_are_in_no_table(
     assert (sandbox.count("predictions"), sandbox.count("quarantine")) == (2, 0)
 
 
-def test_a_contract_changed_between_crash_and_replay_is_refused(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sandbox.drop("a.csv", csv_file(WINE))
-    run_cut_off(sandbox, monkeypatch, before="predictions")
+def test_a_contract_changed_between_crash_and_replay_is_refused(cut_batch: Snapshot) -> None:
+    sandbox = cut_batch.restored()
     sandbox.changes = {"source": {"csv": {"null_marker": "NA"}}}
     with pytest.raises(PlanError, match="planned under another config"):
         sandbox.run()
 
 
-def test_new_checkpoint_beside_old_tables_is_refused(sandbox: Sandbox) -> None:
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    shutil.rmtree(sandbox.root / "checkpoint")
+def test_new_checkpoint_beside_old_tables_is_refused(begun: Sandbox) -> None:
+    shutil.rmtree(begun.root / "checkpoint")
     with pytest.raises(LedgerError, match="--resume-from-ledger"):
-        sandbox.run()
-    assert sandbox.count("predictions") == 1
+        begun.run()
+    assert begun.count("predictions") == 1
 
 
 def test_resume_from_the_ledger_scores_only_what_is_new(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,33 +270,29 @@ def test_a_query_that_has_written_nothing_is_closed_too(sandbox: Sandbox, monkey
     assert sandbox.count("quarantine") == 1
 
 
-def test_a_checkpoint_that_was_given_up_is_refused(sandbox: Sandbox) -> None:
+def test_a_checkpoint_that_was_given_up_is_refused(begun: Sandbox) -> None:
     """All that its query writes is dropped: its batches would be empty, and their files count as done."""
-    checkpoint, given_up, new = (sandbox.root / name for name in ("checkpoint", "given-up", "new"))
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
+    checkpoint, given_up, new = (begun.root / name for name in ("checkpoint", "given-up", "new"))
     checkpoint.rename(given_up)
-    sandbox.run(resume=True)
+    begun.run(resume=True)
     checkpoint.rename(new)
     given_up.rename(checkpoint)
-    sandbox.drop("b.csv", csv_file(WINE))
+    begun.drop("b.csv", csv_file(WINE))
     with pytest.raises(
         LedgerError, match=r"was given up: another one was resumed from the ledger.*--resume-from-ledger"
     ):
-        sandbox.run()
+        begun.run()
     checkpoint.rename(given_up)
     new.rename(checkpoint)
-    sandbox.run()
-    assert scored_files(sandbox) == ["a.csv", "b.csv"]
+    begun.run()
+    assert scored_files(begun) == ["a.csv", "b.csv"]
 
 
 def test_a_checkpoint_is_given_up_as_soon_as_a_resume_has_begun(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    begun: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The resume is cut off when it has closed the first table, and the old checkpoint is put back."""
-    checkpoint, old = sandbox.root / "checkpoint", sandbox.root / "old"
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
+    checkpoint, old = begun.root / "checkpoint", begun.root / "old"
     checkpoint.rename(old)
     closed: list[Any] = []
 
@@ -286,31 +301,29 @@ def test_a_checkpoint_is_given_up_as_soon_as_a_resume_has_begun(
 
     monkeypatch.setattr("penstock.spark.tables.commit_nothing", first_only)
     with pytest.raises(PowerCutError):
-        sandbox.run(resume=True)
+        begun.run(resume=True)
     monkeypatch.undo()
     shutil.rmtree(checkpoint)
     old.rename(checkpoint)
-    sandbox.drop("b.csv", csv_file(WINE))
+    begun.drop("b.csv", csv_file(WINE))
     with pytest.raises(LedgerError, match="was given up"):
-        sandbox.run()
+        begun.run()
     shutil.rmtree(checkpoint)
-    sandbox.run(resume=True)
-    assert scored_files(sandbox) == ["a.csv", "b.csv"]
+    begun.run(resume=True)
+    assert scored_files(begun) == ["a.csv", "b.csv"]
 
 
-def test_a_checkpoint_emptied_in_part_is_refused(sandbox: Sandbox) -> None:
+def test_a_checkpoint_emptied_in_part_is_refused(begun: Sandbox) -> None:
     """What Spark keeps is removed, the plans are not: the first would be obeyed, and its file scored once more."""
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
     for name in ("metadata", ".metadata.crc"):
-        (sandbox.root / "checkpoint" / name).unlink(missing_ok=True)
+        (begun.root / "checkpoint" / name).unlink(missing_ok=True)
     for name in ("offsets", "commits", "sources"):
-        shutil.rmtree(sandbox.root / "checkpoint" / name)
+        shutil.rmtree(begun.root / "checkpoint" / name)
     with pytest.raises(PlanError, match=r"is a plan of query .* is of query .*emptied in part only"):
-        sandbox.run(resume=True)
-    shutil.rmtree(sandbox.root / "checkpoint")
-    sandbox.run(resume=True)
-    assert scored_files(sandbox) == ["a.csv"]
+        begun.run(resume=True)
+    shutil.rmtree(begun.root / "checkpoint")
+    begun.run(resume=True)
+    assert scored_files(begun) == ["a.csv"]
 
 
 def test_a_file_that_a_replay_took_is_not_scored_again_when_the_stream_forgets_it(sandbox: Sandbox) -> None:
@@ -339,12 +352,10 @@ def test_a_file_that_a_replay_took_is_not_scored_again_after_a_resume(sandbox: S
     assert scored_files(sandbox) == ["a.csv", "b.csv"]
 
 
-def test_tables_gone_but_checkpoint_there_is_refused(sandbox: Sandbox) -> None:
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    shutil.rmtree(sandbox.root / "tables")
+def test_tables_gone_but_checkpoint_there_is_refused(begun: Sandbox) -> None:
+    shutil.rmtree(begun.root / "tables")
     with pytest.raises(LedgerError, match="hold none of them"):
-        sandbox.run()
+        begun.run()
 
 
 def test_a_checkpoint_of_another_pipeline_is_refused(sandbox: Sandbox) -> None:

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sample_contracts import EXACT
 from sandbox import WINE, Sandbox, TestRegistry, csv_file
+from snapshots import Snapshot
 
 from penstock.errors import ConfigError, LedgerError, PlanError
 from penstock.operations.reconcile.reconcile import reconcile
@@ -87,16 +88,29 @@ STILL_WAITING = [
 
 
 @pytest.fixture(scope="module")
-def replayed(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    sandbox = Sandbox(root=tmp_path_factory.mktemp("replayed"), spark=spark, registry=registry)
+def filled(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """After the first batch, with nothing put right."""
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("filled"), spark=spark, registry=registry)
     fill(sandbox)
     sandbox.run()
     assert scored(sandbox) == [("a.csv", 1.0, "ok"), ("b.parquet", 3.0, "fine")]
     assert len(waiting(sandbox)) == 8
+    return Snapshot.of(sandbox)
+
+
+@pytest.fixture(scope="module")
+def finished(filled: Snapshot) -> Snapshot:
+    """After the replay, with all put right."""
+    sandbox = filled.restored()
     fix(sandbox)
     [record] = sandbox.replay()
     assert (record.accepted, record.quarantined) == (6, 1)
-    return sandbox
+    return Snapshot.of(sandbox)
+
+
+@pytest.fixture
+def replayed(finished: Snapshot) -> Sandbox:
+    return finished.restored()
 
 
 def test_what_passes_now_is_scored_and_the_rest_stays(replayed: Sandbox) -> None:
@@ -122,9 +136,8 @@ def test_a_second_replay_and_a_backfill_change_nothing(replayed: Sandbox) -> Non
     assert {name: replayed.count(name) for name in before} == before
 
 
-def test_other_reasons_make_a_new_row(sandbox: Sandbox) -> None:
-    fill(sandbox)
-    sandbox.run()
+def test_other_reasons_make_a_new_row(filled: Snapshot) -> None:
+    sandbox = filled.restored()
     sandbox.changes |= {"contract": "sample_contracts:MORE_LIMITED"}
     [record] = sandbox.replay(reason="rule small")
     assert (record.accepted, record.quarantined) == (0, 4)
@@ -134,10 +147,9 @@ def test_other_reasons_make_a_new_row(sandbox: Sandbox) -> None:
     )
 
 
-def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Interrupted before each of its writes: each attempt gets one further. The first one is planned again."""
-    fill(sandbox)
-    sandbox.run()
+def test_a_replay_that_was_cut_off_is_finished_by_the_next(filled: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut off before each of its writes: each attempt comes one further. The first, without any, is planned anew."""
+    sandbox = filled.restored()
     fix(sandbox)
     for step in (
         "pipeline.microbatch.commit_quarantine",
@@ -157,10 +169,9 @@ def test_a_replay_that_was_cut_off_is_finished_by_the_next(sandbox: Sandbox, mon
     assert sandbox.run() == []
 
 
-def test_a_replay_that_wrote_nothing_is_planned_anew(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_that_wrote_nothing_is_planned_anew(filled: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it planned may never go through: here a file is gone since."""
-    fill(sandbox)
-    sandbox.run()
+    sandbox = filled.restored()
     fix(sandbox)
     replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_quarantine")
     (sandbox.inbox / "refused.csv").unlink()
@@ -169,18 +180,30 @@ def test_a_replay_that_wrote_nothing_is_planned_anew(sandbox: Sandbox, monkeypat
     assert sandbox.run() == []
 
 
-def one_waiting_row(sandbox: Sandbox) -> None:
+@pytest.fixture(scope="module")
+def one_waiting(shared_sandbox: Sandbox) -> Snapshot:
     """Nothing is rejected when it is replayed: the first write is that of the predictions."""
+    sandbox = shared_sandbox
     sandbox.registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
     sandbox.changes = {"contract": "sample_contracts:LIMITED", "model": {"name": "echo"}}
     sandbox.drop("a.csv", b"x,note\n11,large\n")
     sandbox.run()
     sandbox.changes |= {"contract": "sample_contracts:SMALL"}
+    return Snapshot.of(sandbox)
 
 
-def test_what_a_paused_replay_still_writes_is_dropped(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It continues after another one found that it had written nothing, before that one has written the same row."""
-    one_waiting_row(sandbox)
+@pytest.fixture(scope="module")
+def cut_at_marker(one_waiting: Snapshot) -> Snapshot:
+    """The replay has written the row and not its marker."""
+    sandbox = one_waiting.restored()
+    with pytest.MonkeyPatch.context() as patch:
+        replay_cut_off(sandbox, patch, before="pipeline.microbatch.commit_marker")
+    return Snapshot.of(sandbox)
+
+
+def test_what_a_paused_replay_still_writes_is_dropped(one_waiting: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes on after another one found that it had written nothing, and before that one has written the same row."""
+    sandbox = one_waiting.restored()
     late: list[PreparedAppend] = []
     commit = PreparedAppend.commit
 
@@ -198,18 +221,16 @@ def test_what_a_paused_replay_still_writes_is_dropped(sandbox: Sandbox, monkeypa
 
 
 def test_a_replay_whose_first_write_was_of_predictions_is_finished(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+    cut_at_marker: Snapshot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one_waiting_row(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
+    sandbox = cut_at_marker.restored()
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
 
 
-def test_a_replay_that_can_not_be_finished_is_taken_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_that_can_not_be_finished_is_taken_back(filled: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """Here a planned file is gone, when some of the replay is in the tables already."""
-    fill(sandbox)
-    sandbox.run()
+    sandbox = filled.restored()
     before = scored(sandbox)
     fix(sandbox)
     replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
@@ -230,19 +251,18 @@ GIVING_UP = ("commit_nothing", "delete_batch_rows", "log.warning")
 
 @pytest.mark.parametrize("step", GIVING_UP)
 def test_a_replay_that_was_taken_back_in_part_is_not_finished_by_the_next(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, step: str
+    cut_at_marker: Snapshot, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     """Its writes would be dropped, and what it took be marked as scored."""
-    one_waiting_row(sandbox)
-    replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
+    sandbox = cut_at_marker.restored()
     replay_cut_off(sandbox, monkeypatch, before=f"pipeline.replay.abort.{step}", aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [1]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
     assert sorted(row.batch_id for row in sandbox.rows("batches")) == [0, 1]
 
 
-def test_a_replay_with_its_marker_is_not_taken_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    one_waiting_row(sandbox)
+def test_a_replay_with_its_marker_is_not_taken_back(one_waiting: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = one_waiting.restored()
     replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.mark_replayed")
     with pytest.raises(LedgerError, match="replay 0 has its marker, and its rows are there to stay"):
         sandbox.replay(aborts=True)

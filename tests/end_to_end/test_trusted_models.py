@@ -12,6 +12,7 @@ from mlflow.models import infer_signature
 from pyspark.sql import SparkSession
 from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file
 from sklearn.linear_model import LinearRegression
+from snapshots import Snapshot
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
@@ -21,6 +22,7 @@ from penstock.operations.doctor.checks import check_model
 from penstock.udfs.scoring.pickled import VARIABLE, pickle_allowed
 
 ONE = pd.DataFrame([WINE])
+BEGUN = "wine-trusted"
 
 
 def register(sandbox: Sandbox, name: str, code: str) -> str:
@@ -40,63 +42,66 @@ def digest(config: PipelineConfig) -> str:
     return artifact_digest(local_copy(config))
 
 
-def test_a_version_with_another_digest_is_refused_and_the_one_before_goes_on(sandbox: Sandbox) -> None:
-    first = register(sandbox, "wine-listed", "linear")
-    use(sandbox, "wine-listed")
-    allowed = [digest(sandbox.config())]
-    use(sandbox, "wine-listed", allowed_sha256=allowed)
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
+@pytest.fixture(scope="module")
+def first_batch(shared_sandbox: Sandbox) -> Snapshot:
+    shared_sandbox.registry.register(BEGUN, "linear", example=ONE, outputs=pd.Series([1.5]))
+    shared_sandbox.changes = {"model": {"name": BEGUN}}
+    shared_sandbox.drop("a.csv", csv_file(WINE))
+    shared_sandbox.run()
+    return Snapshot.of(shared_sandbox)
 
-    second = register(sandbox, "wine-listed", "fussy")
-    found = digest(sandbox.config())
+
+@pytest.fixture
+def begun(first_batch: Snapshot) -> Sandbox:
+    """A pipeline that has scored a.csv by version 1 of the model BEGUN, to which the alias points again."""
+    sandbox = first_batch.restored()
+    sandbox.registry.client.set_registered_model_alias(BEGUN, "champion", "1")
+    return sandbox
+
+
+def test_a_version_with_another_digest_is_refused_and_the_one_before_goes_on(begun: Sandbox) -> None:
+    allowed = [digest(begun.config())]
+    use(begun, BEGUN, allowed_sha256=allowed)
+    second = register(begun, BEGUN, "fussy")
+    found = digest(begun.config())
     for name in ("b.csv", "c.csv"):
-        sandbox.drop(name, csv_file(WINE))
-        sandbox.run()
-    assert [row.model_version for row in sandbox.rows("predictions")] == [first] * 3
-    records = sorted(sandbox.rows("batches"), key=lambda row: row.batch_id)
+        begun.drop(name, csv_file(WINE))
+        begun.run()
+    assert [row.model_version for row in begun.rows("predictions")] == ["1"] * 3
+    records = sorted(begun.rows("batches"), key=lambda row: row.batch_id)
     assert [set(record.refused_versions) for record in records] == [set(), {second}, {second}]
     said = records[2].refused_versions[second]
     assert f"have the SHA-256 {found}, which is not in model.allowed_sha256. Add it there" in said
 
-    use(sandbox, "wine-listed", allowed_sha256=[*allowed, found])
-    sandbox.drop("d.csv", csv_file(WINE))
-    sandbox.run()
-    [row] = sandbox.rows("predictions", file="d.csv")
+    use(begun, BEGUN, allowed_sha256=[*allowed, found])
+    begun.drop("d.csv", csv_file(WINE))
+    begun.run()
+    [row] = begun.rows("predictions", file="d.csv")
     assert (row.model_version, row.prediction) == (second, 9.4)
 
 
-def test_nothing_is_planned_where_neither_the_new_version_nor_the_one_before_can_be_used(sandbox: Sandbox) -> None:
+def test_nothing_is_planned_where_neither_the_new_version_nor_the_one_before_can_be_used(begun: Sandbox) -> None:
     """A batch planned with the one before could never be finished, whatever is registered later."""
-    name = "wine-none-left"
-    register(sandbox, name, "linear")
-    use(sandbox, name)
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    register(sandbox, name, "broken")
-    allowed = [digest(sandbox.config())]
-    use(sandbox, name, allowed_sha256=allowed)
-    sandbox.drop("b.csv", csv_file(WINE))
+    register(begun, BEGUN, "broken")
+    allowed = [digest(begun.config())]
+    use(begun, BEGUN, allowed_sha256=allowed)
+    begun.drop("b.csv", csv_file(WINE))
     with pytest.raises(
         ModelRefusedError, match=r"version 1, used before it, can't be used any more: it failed on 1 of"
     ):
-        sandbox.run()
-    third = register(sandbox, name, "fussy")
-    use(sandbox, name)
-    use(sandbox, name, allowed_sha256=[*allowed, digest(sandbox.config())])
-    [record] = sandbox.run()
+        begun.run()
+    third = register(begun, BEGUN, "fussy")
+    use(begun, BEGUN)
+    use(begun, BEGUN, allowed_sha256=[*allowed, digest(begun.config())])
+    [record] = begun.run()
     assert (record.accepted, record.plan.champion.version) == (1, third)
 
 
-def test_without_rows_a_version_before_that_is_no_longer_allowed_does_not_go_on(sandbox: Sandbox) -> None:
-    register(sandbox, "wine-no-longer", "linear")
-    use(sandbox, "wine-no-longer")
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    second = register(sandbox, "wine-no-longer", "fussy")
-    use(sandbox, "wine-no-longer", allowed_sha256=[digest(sandbox.config())])
-    sandbox.drop("b.csv", csv_file())
-    [record] = sandbox.run()
+def test_without_rows_a_version_before_that_is_no_longer_allowed_does_not_go_on(begun: Sandbox) -> None:
+    second = register(begun, BEGUN, "fussy")
+    use(begun, BEGUN, allowed_sha256=[digest(begun.config())])
+    begun.drop("b.csv", csv_file())
+    [record] = begun.run()
     assert record.plan.champion.version == second
 
 
@@ -129,18 +134,14 @@ def test_a_cached_copy_that_was_changed_is_seen(sandbox: Sandbox) -> None:
     assert [row.prediction for row in sandbox.rows("predictions")] == pytest.approx([WINE_SCORE] * 2)
 
 
-def test_a_version_logged_with_other_packages_is_refused_at_a_restart_too(sandbox: Sandbox) -> None:
-    first = register(sandbox, "wine-packages", "linear")
-    use(sandbox, "wine-packages")
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    second = register(sandbox, "wine-packages", "fussy")
-    with (local_copy(sandbox.config()) / "requirements.txt").open("a") as requirements:
+def test_a_version_logged_with_other_packages_is_refused_at_a_restart_too(begun: Sandbox) -> None:
+    second = register(begun, BEGUN, "fussy")
+    with (local_copy(begun.config()) / "requirements.txt").open("a") as requirements:
         requirements.write("\nabsent-package==1\n")
     for name in ("b.csv", "c.csv"):
-        sandbox.drop(name, csv_file(WINE))
-        [record] = sandbox.run()
-        assert record.plan.champion.version == first
+        begun.drop(name, csv_file(WINE))
+        [record] = begun.run()
+        assert record.plan.champion.version == "1"
         assert "needs absent-package==1, not installed here" in record.plan.refused_versions[second]
 
 
@@ -188,27 +189,19 @@ def test_a_skops_model_needs_no_permission(sandbox: Sandbox) -> None:
     assert [row.prediction for row in sandbox.rows("predictions")] == pytest.approx([5.0])
 
 
-def test_a_pickled_python_model_is_refused_and_the_one_before_goes_on(sandbox: Sandbox) -> None:
-    first = register(sandbox, "wine-instance", "linear")
-    use(sandbox, "wine-instance")
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    second = register_logged(sandbox.registry, "wine-instance", log_instance)
-    sandbox.drop("b.csv", csv_file(WINE))
-    [record] = sandbox.run()
-    assert record.plan.champion.version == first
+def test_a_pickled_python_model_is_refused_and_the_one_before_goes_on(begun: Sandbox) -> None:
+    second = register_logged(begun.registry, BEGUN, log_instance)
+    begun.drop("b.csv", csv_file(WINE))
+    [record] = begun.run()
+    assert record.plan.champion.version == "1"
     assert "it is a PythonModel saved by cloudpickle" in record.plan.refused_versions[second]
 
 
-def test_a_version_that_can_not_be_loaded_is_refused(sandbox: Sandbox) -> None:
-    first = register(sandbox, "wine-unloadable", "linear")
-    use(sandbox, "wine-unloadable")
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
-    second = register(sandbox, "wine-unloadable", "unloadable")
-    sandbox.drop("b.csv", csv_file(WINE))
-    [record] = sandbox.run()
-    assert record.plan.champion.version == first
+def test_a_version_that_can_not_be_loaded_is_refused(begun: Sandbox) -> None:
+    second = register(begun, BEGUN, "unloadable")
+    begun.drop("b.csv", csv_file(WINE))
+    [record] = begun.run()
+    assert record.plan.champion.version == "1"
     assert record.plan.refused_versions == {second: "it can't be loaded: OSError: there are no weights here"}
 
 

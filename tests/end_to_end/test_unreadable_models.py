@@ -4,7 +4,9 @@ import logging
 
 import pandas as pd
 import pytest
-from sandbox import WINE, Sandbox, csv_file
+from pyspark.sql import SparkSession
+from sandbox import WINE, Sandbox, TestRegistry, csv_file
+from snapshots import Snapshot
 
 from penstock.errors import EnvironmentCheckError
 from penstock.models.registry import Registry
@@ -14,16 +16,27 @@ from penstock.operations.doctor import executors
 UNREADABLE = [{"requirements.txt": "mlflow\n"}, {"MLmodel": "flavors: ["}]
 
 
-@pytest.fixture(params=UNREADABLE, ids=["no MLmodel file", "broken YAML"])
-def unreadable(request: pytest.FixtureRequest, sandbox: Sandbox) -> Sandbox:
-    """A pipeline with one finished batch, of version 1; since then the alias points to version 2."""
+@pytest.fixture(scope="module", params=UNREADABLE, ids=["no MLmodel file", "broken YAML"])
+def registered(
+    request: pytest.FixtureRequest,
+    spark: SparkSession,
+    registry: TestRegistry,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Snapshot:
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("unreadable"), spark=spark, registry=registry)
     name = f"wine-{sandbox.root.name}"
-    sandbox.registry.register(name, "linear", example=pd.DataFrame([WINE]), outputs=pd.Series([1.5]))
+    registry.register(name, "linear", example=pd.DataFrame([WINE]), outputs=pd.Series([1.5]))
     sandbox.changes = {"model": {"name": name}}
     sandbox.drop("a.csv", csv_file(WINE))
     sandbox.run()
-    sandbox.registry.register_files(name, request.param)
-    return sandbox
+    registry.register_files(name, request.param)
+    return Snapshot.of(sandbox)
+
+
+@pytest.fixture
+def unreadable(registered: Snapshot) -> Sandbox:
+    """A pipeline with one finished batch, of version 1; since then the alias points to version 2."""
+    return registered.restored()
 
 
 def test_the_version_before_goes_on_after_a_restart(unreadable: Sandbox) -> None:
