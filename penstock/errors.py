@@ -18,7 +18,7 @@ class ModelRefusedError(PenstockError):
 
 
 class RegistryUnavailableError(PenstockError):
-    """The MLflow registry did not answer."""
+    """The MLflow registry is unavailable."""
 
 
 class PlanError(PenstockError):

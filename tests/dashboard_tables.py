@@ -83,7 +83,7 @@ class WrittenTables:
         files = (self.root / "tables" / name).glob("*.parquet")
         min(files, key=lambda path: path.stat().st_mtime_ns).unlink()
 
-    def ask(self, question: Any, *args: Any, **parameters: Any) -> Any:
+    def query(self, question: Any, *args: Any, **parameters: Any) -> Any:
         """Past what the dashboard keeps of answers."""
         module = question.__module__.rpartition(".")[2]
         names = ("forecasts", "observations") if module == "forecasts" else (module,)

@@ -19,7 +19,7 @@ FAST_SPARK = {
     "spark.driver.memory": "2g",
     # Short-lived code: what the second compiler gains it never earns back.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
-    # Every query here is new and small: compiling it takes longer than interpreting it, and planning it anew between
+    # Every query here is new and small: compiling it takes longer than interpreting it, and planning it again between
     # its stages longer than running it. The tests of the jobs as processes do both.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

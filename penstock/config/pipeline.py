@@ -175,12 +175,12 @@ class MaintenanceConfig(Section):
 
     @field_validator("time_travel")
     @classmethod
-    def time_travel_is_as_promised(cls, seconds: float) -> float:
+    def time_travel_is_long_enough(cls, seconds: float) -> float:
         check_time_travel(seconds)
         return seconds
 
     @model_validator(mode="after")
-    def retention_is_as_promised(self) -> Self:
+    def retention_is_valid(self) -> Self:
         check_retention(self.retention, time_travel=self.time_travel)
         return self
 

@@ -17,7 +17,7 @@ def check_time_travel(seconds: float) -> None:
         raise ValueError(
             f"{written(seconds)} is below the floor of {written(TIME_TRAVEL_FLOOR)}: a replay reads lags at the "
             "version that its plan names, and a reader that has begun reads files that are replaced meanwhile; both "
-            "were promised that time"
+            "rely on that time"
         )
 
 
@@ -33,7 +33,7 @@ def check_retention(retention: Mapping[str, float], *, time_travel: float) -> No
         if seconds < time_travel:
             raise ValueError(
                 f"{table}: {written(seconds)} is below maintenance.time_travel, {written(time_travel)}: for that long "
-                "readers were promised every row"
+                "readers rely on every row"
             )
 
 

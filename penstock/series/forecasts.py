@@ -83,19 +83,19 @@ def answered(
 
     score: adds `_scored` to the windows.
     """
-    asked = score(windows).withColumn("error", reason(series, latest_only=latest_only))
-    answer = F.when(F.col("error").isNull(), F.col(SCORED)) if latest_only else F.col(SCORED)
+    with_error = score(windows).withColumn("error", reason(series, latest_only=latest_only))
+    output_or_null = F.when(F.col("error").isNull(), F.col(SCORED)) if latest_only else F.col(SCORED)
     given = [name for name in windows.columns if name not in {lag_column(*lag) for lag in lag_names(series)}]
-    return asked.select(*given, "error", answer.alias(SCORED))
+    return with_error.select(*given, "error", output_or_null.alias(SCORED))
 
 
-def forecast_rows(answers: DataFrame, series: SeriesConfig, *, model: Sequence[Column]) -> DataFrame:
+def forecast_rows(scored_windows: DataFrame, series: SeriesConfig, *, model: Sequence[Column]) -> DataFrame:
     """One row for each cutoff, step and variable, of the observations whose `error` is null.
 
     model: the columns of the model version.
     """
     carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"))
-    complete = forecast_steps(answers, series, carried=carried).select(
+    complete = forecast_steps(scored_windows, series, carried=carried).select(
         "*",
         F.lit(series.level).alias("level"),
         *model,
@@ -103,7 +103,7 @@ def forecast_rows(answers: DataFrame, series: SeriesConfig, *, model: Sequence[C
     return complete.select(*FORECASTS.schema.names)
 
 
-def forecast_steps(answers: DataFrame, series: SeriesConfig, *, carried: Sequence[Column | str]) -> DataFrame:
+def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: Sequence[Column | str]) -> DataFrame:
     """The same with `carried`, series_id, cutoff, step, variable, forecast, lower, upper, and the `ds` of the step."""
     steps = [
         F.struct(
@@ -114,7 +114,7 @@ def forecast_steps(answers: DataFrame, series: SeriesConfig, *, carried: Sequenc
         for step in range(1, series.horizon + 1)
         for variable in series.variables
     ]
-    made = answers.where(F.col("error").isNull())
+    made = scored_windows.where(F.col("error").isNull())
     tidy = made.select(*carried, "series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
     return tidy.select("*", Calendar.of(series.frequency).after(F.col("cutoff"), F.col("step")).alias("ds"))
 

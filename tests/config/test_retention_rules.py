@@ -48,7 +48,7 @@ def test_durations_as_people_write_them(load):
         ({"time_travel": "36 hours"}, "time_travel: 36 hours is below the floor of 7 days: a replay reads lags"),
         (
             {"retention": {"predictions": "6 days"}},
-            "predictions: 6 days is below maintenance.time_travel, 7 days: for that long readers were promised",
+            "predictions: 6 days is below maintenance.time_travel, 7 days: for that long readers rely on",
         ),
         (
             {"time_travel": "30 days", "retention": {"predictions": "29 days"}},
@@ -65,7 +65,7 @@ def test_durations_as_people_write_them(load):
         ({"retention": {"predictions": "soon"}}, "maintenance.retention.predictions: 'soon' is not a duration"),
     ],
 )
-def test_what_was_promised_can_not_be_taken_back(load, maintenance, said):
+def test_a_retention_below_the_guarantees_is_refused(load, maintenance, said):
     with pytest.raises(ConfigError) as error:
         load(maintenance)
     assert said in str(error.value)

@@ -97,7 +97,7 @@ def test_many_small_files_become_one_and_no_row_changes(filled: Sandbox, caplog:
     assert filled.count("predictions") == 8
 
 
-def test_the_past_can_be_read_for_as_long_as_was_promised(filled: Sandbox) -> None:
+def test_past_versions_are_readable_for_the_time_travel(filled: Sandbox) -> None:
     path = filled.root / "tables" / "predictions"
     before = {version: read_version(filled, version) for version in range(1, 4)}
     assert maintain(filled) == []

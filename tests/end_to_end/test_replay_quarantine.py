@@ -148,7 +148,7 @@ def test_other_reasons_make_a_new_row(filled: Snapshot) -> None:
 
 
 def test_a_replay_that_was_cut_off_is_finished_by_the_next(filled: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cut off before each of its writes: each attempt comes one further. The first, without any, is planned anew."""
+    """Interrupted before each of its writes: each attempt gets one further. The first one is planned again."""
     sandbox = filled.restored()
     fix(sandbox)
     for step in (
@@ -202,7 +202,7 @@ def cut_at_marker(one_waiting: Snapshot) -> Snapshot:
 
 
 def test_what_a_paused_replay_still_writes_is_dropped(one_waiting: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes on after another one found that it had written nothing, and before that one has written the same row."""
+    """It continues after another one found that it had written nothing, and before that one has written the same row."""
     sandbox = one_waiting.restored()
     late: list[PreparedAppend] = []
     commit = PreparedAppend.commit

@@ -19,20 +19,20 @@ def tables(tmp_path):
 
 
 def test_totals_are_those_of_the_window(tables):
-    found = tables.ask(batches.totals, since=START)
+    found = tables.query(batches.totals, since=START)
     assert (found.batches, found.rows_in, found.quarantined, found.failed, found.files_refused) == (3, 120, 14, 7, 1)
     assert found.scored == 7 + 7 + 85
     assert (found.busy_seconds, found.rows_per_second, found.first_at) == (8, 15, START)
-    assert tables.ask(batches.totals, since=minutes(60)).rows_in == 100
+    assert tables.query(batches.totals, since=minutes(60)).rows_in == 100
 
 
 def test_totals_of_nothing_are_zero(tables):
-    found = tables.ask(batches.totals, since=minutes(1000))
+    found = tables.query(batches.totals, since=minutes(1000))
     assert (found.batches, found.rows_in, found.rows_per_second, found.first_at) == (0, 0, None, None)
 
 
 def test_rows_over_time_are_cut_at_round_times(tables):
-    found = tables.ask(batches.rows_over_time, since=START, width_seconds=1800)
+    found = tables.query(batches.rows_over_time, since=START, width_seconds=1800)
     rows = {(time.to_pydatetime(), outcome): rows for time, outcome, rows in found.itertuples(index=False)}
     assert rows == {
         (minutes(0), "scored"): 14,
@@ -45,7 +45,7 @@ def test_rows_over_time_are_cut_at_round_times(tables):
 
 
 def test_seconds_by_phase_add_up_to_a_batchs_time(tables):
-    found = tables.ask(batches.phase_seconds, since=START, limit=2)
+    found = tables.query(batches.phase_seconds, since=START, limit=2)
     assert set(found["position"]) == {0, 1}
     seconds = {(batch, phase): value for batch, phase, value in found[["batch", "phase", "seconds"]].values}
     assert seconds == {
@@ -59,7 +59,7 @@ def test_seconds_by_phase_add_up_to_a_batchs_time(tables):
 
 
 def test_batches_come_newest_first_and_no_more_than_asked_for(tables):
-    found = tables.ask(batches.last_batches, since=START, limit=2)
+    found = tables.query(batches.last_batches, since=START, limit=2)
     assert list(found["batch"]) == ["2", "1"]
     newest = found.iloc[0]
     assert (newest["rows_per_second"], newest["files"], newest["version"]) == (25, 1, "2")
@@ -69,20 +69,20 @@ def test_batches_come_newest_first_and_no_more_than_asked_for(tables):
 
 def test_a_replay_is_named_apart_from_the_streams_batches(tables):
     tables.append("batches", batch(0, at=minutes(100), seconds=1, query_id="replay"))
-    assert tables.ask(batches.last_batches, since=START, limit=1)["batch"][0] == "replay 0"
+    assert tables.query(batches.last_batches, since=START, limit=1)["batch"][0] == "replay 0"
 
 
 def test_files_of_one_batch_only(tables):
     files = [{"path": f"/inbox/{name}.csv", "length": 5, "rows": rows} for name, rows in (("b", None), ("a", 3))]
     tables.append("batches", batch(3, at=minutes(99), seconds=1, files=files))
-    found = tables.ask(batches.files_of, query_id="q", batch_id=3, limit=10)
+    found = tables.query(batches.files_of, query_id="q", batch_id=3, limit=10)
     assert list(found["path"]) == ["/inbox/a.csv", "/inbox/b.csv"]
     assert found["rows"][0] == 3
     assert found["rows"].isna()[1]
-    assert len(tables.ask(batches.files_of, query_id="q", batch_id=3, limit=1)) == 1
-    assert tables.ask(batches.files_of, query_id="other", batch_id=3, limit=10).empty
+    assert len(tables.query(batches.files_of, query_id="q", batch_id=3, limit=1)) == 1
+    assert tables.query(batches.files_of, query_id="other", batch_id=3, limit=10).empty
 
 
 def test_a_file_before_the_window_is_not_read(tables):
     tables.lose_oldest_file("batches")
-    assert tables.ask(batches.totals, since=minutes(60)).batches == 1
+    assert tables.query(batches.totals, since=minutes(60)).batches == 1

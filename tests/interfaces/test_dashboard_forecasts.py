@@ -22,23 +22,23 @@ def tables(tmp_path):
 
 
 def made_at(tables, number, *, series="US"):
-    return tables.ask(forecasts.made_at, series_id=series, cutoff=quarter(number))
+    return tables.query(forecasts.made_at, series_id=series, cutoff=quarter(number))
 
 
 def test_series_are_found_by_how_they_begin(tables):
     tables.append("observations", *(observed(1.0, at=0, series=name) for name in ("USA", "U%", "UTAH")))
     like = {
-        beginning: tables.ask(forecasts.series_like, beginning=beginning, limit=9) for beginning in ("", "US", "U%")
+        beginning: tables.query(forecasts.series_like, beginning=beginning, limit=9) for beginning in ("", "US", "U%")
     }
     assert like == {"": ["DE", "U%", "US", "USA", "UTAH"], "US": ["US", "USA"], "U%": ["U%"]}
-    assert tables.ask(forecasts.series_like, beginning="", limit=1) == ["DE"]
-    assert tables.ask(forecasts.series_like, beginning="X", limit=9) == []
+    assert tables.query(forecasts.series_like, beginning="", limit=1) == ["DE"]
+    assert tables.query(forecasts.series_like, beginning="X", limit=9) == []
 
 
 def test_cutoffs_are_the_series_own_and_the_newest_comes_first(tables):
-    assert tables.ask(forecasts.cutoffs, series_id="US", limit=9) == [quarter(3), quarter(2)]
-    assert tables.ask(forecasts.cutoffs, series_id="US", limit=1) == [quarter(3)]
-    assert tables.ask(forecasts.cutoffs, series_id="DE", limit=9) == [quarter(2)]
+    assert tables.query(forecasts.cutoffs, series_id="US", limit=9) == [quarter(3), quarter(2)]
+    assert tables.query(forecasts.cutoffs, series_id="US", limit=1) == [quarter(3)]
+    assert tables.query(forecasts.cutoffs, series_id="DE", limit=9) == [quarter(2)]
 
 
 def test_a_cutoff_may_have_forecasts_of_more_than_one_version_and_the_champions_comes_first(tables):
@@ -47,13 +47,13 @@ def test_a_cutoff_may_have_forecasts_of_more_than_one_version_and_the_champions_
     champion, candidate = made_at(tables, 2)
     assert (champion.version, champion.level, champion.scored_at) == ("1", 0.95, minutes(2))
     assert candidate.version == "2 (candidate)"
-    fan = tables.ask(forecasts.fan, candidate, variable="realgdp")
+    fan = tables.query(forecasts.fan, candidate, variable="realgdp")
     assert list(fan["forecast"]) == [1.0]
 
 
 def test_a_fan_is_one_forecast_of_one_variable_by_step(tables):
     [made] = made_at(tables, 2)
-    fan = tables.ask(forecasts.fan, made, variable="realgdp")
+    fan = tables.query(forecasts.fan, made, variable="realgdp")
     assert [tuple(row) for row in fan.itertuples(index=False)] == [
         (1, quarter(3), 131.0, 126.0, 136.0),
         (2, quarter(4), 150.0, 145.0, 155.0),
@@ -61,7 +61,7 @@ def test_a_fan_is_one_forecast_of_one_variable_by_step(tables):
 
 
 def truths(tables, *, end=4, before=9, variable="realgdp"):
-    found = tables.ask(
+    found = tables.query(
         forecasts.truths, series_id="US", variable=variable, cutoff=quarter(2), end=quarter(end), before=before
     )
     return [tuple(row) for row in found.itertuples(index=False)]
@@ -92,7 +92,7 @@ def test_a_truth_is_what_forecasts_are_made_from(tables):
 
 
 def test_accuracy_compares_all_forecasts_whose_time_has_come(tables):
-    found = tables.ask(forecasts.accuracy, series_id="US", variables=VARIABLES)
+    found = tables.query(forecasts.accuracy, series_id="US", variables=VARIABLES)
     by_variable = {row.variable: row for row in found.itertuples()}
     # realgdp: 131 and 150 from quarter 2, 143 for quarter 4 from 3; the truths are 130, 140, 140; give or take 5.
     assert by_variable["realgdp"].forecasts == 3
@@ -105,17 +105,17 @@ def test_accuracy_compares_all_forecasts_whose_time_has_come(tables):
 
 def test_a_series_last_observation_says_why_it_has_no_forecast(tables):
     tables.append("observations", observed(None, at=5, error="gap"))
-    assert tables.ask(forecasts.last_error, series_id="US") == "gap"
-    assert tables.ask(forecasts.last_error, series_id="DE") is None
-    assert tables.ask(forecasts.last_error, series_id="FR") is None
+    assert tables.query(forecasts.last_error, series_id="US") == "gap"
+    assert tables.query(forecasts.last_error, series_id="DE") is None
+    assert tables.query(forecasts.last_error, series_id="FR") is None
 
 
 def test_files_of_other_series_are_not_read(tables):
     for name in ("forecasts", "observations"):
         tables.lose_oldest_file(name)
-    assert tables.ask(forecasts.series_like, beginning="US", limit=9) == ["US"]
-    assert len(tables.ask(forecasts.cutoffs, series_id="US", limit=9)) == 2
+    assert tables.query(forecasts.series_like, beginning="US", limit=9) == ["US"]
+    assert len(tables.query(forecasts.cutoffs, series_id="US", limit=9)) == 2
     [made] = made_at(tables, 2)
-    assert len(tables.ask(forecasts.fan, made, variable="realgdp")) == 2
+    assert len(tables.query(forecasts.fan, made, variable="realgdp")) == 2
     assert len(truths(tables)) == 5
-    assert len(tables.ask(forecasts.accuracy, series_id="US", variables=VARIABLES)) == 2
+    assert len(tables.query(forecasts.accuracy, series_id="US", variables=VARIABLES)) == 2

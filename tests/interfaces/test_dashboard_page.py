@@ -126,7 +126,7 @@ def test_predictions_of_the_window(opened, wines):
     assert metrics(page) == {"Newest version": "1", "Rows": "9", "Failed": "0", "Versions": "1"}
     assert len(charts(page)) == 3
     page.multiselect[0].set_value([]).run()
-    assert "Choose a version." in texts(page)
+    assert "Select a version." in texts(page)
 
 
 def test_a_struct_of_predictions_is_shown_field_by_field(opened, tmp_path):

@@ -25,7 +25,7 @@ def tables(tmp_path):
 
 
 def reasons(tables, **filters):
-    found = tables.ask(quarantine.reasons, of=Entries(**{"since": START, **filters}), limit=10)
+    found = tables.query(quarantine.reasons, of=Entries(**{"since": START, **filters}), limit=10)
     return [tuple(row) for row in found.itertuples(index=False)]
 
 
@@ -62,24 +62,24 @@ def test_reasons_of_the_window_and_of_what_waits(tables):
 )
 def test_entries_meet_all_filters_and_come_newest_first(tables, filters, raw):
     of = Entries(since=START, **filters)
-    found = tables.ask(quarantine.newest, of=of, limit=10)
+    found = tables.query(quarantine.newest, of=of, limit=10)
     assert [text if isinstance(text, str) else None for text in found["raw"]] == raw
-    assert tables.ask(quarantine.count, of=of) == len(raw)
+    assert tables.query(quarantine.count, of=of) == len(raw)
 
 
 def test_no_more_entries_than_asked_for_and_long_lines_are_cut(tables):
-    assert list(tables.ask(quarantine.newest, of=Entries(since=START), limit=1)["stage"]) == ["file"]
+    assert list(tables.query(quarantine.newest, of=Entries(since=START), limit=1)["stage"]) == ["file"]
     tables.append("quarantine", rejected("row: is long", at=minutes(99), raw="x" * 1_000_000))
-    assert tables.ask(quarantine.newest, of=Entries(since=START), limit=1)["raw"][0] == "x" * 2000
+    assert tables.query(quarantine.newest, of=Entries(since=START), limit=1)["raw"][0] == "x" * 2000
 
 
 def test_all_reasons_of_an_entry_are_shown_with_their_values(tables):
-    found = tables.ask(quarantine.newest, of=Entries(since=START, reason="ph: is null"), limit=10)
+    found = tables.query(quarantine.newest, of=Entries(since=START, reason="ph: is null"), limit=10)
     assert list(found["reasons"]) == ["alcohol: 'abc' is not a double; ph: is null"]
 
 
 def test_files_with_the_most_entries_come_first(tables):
-    found = tables.ask(quarantine.files, of=Entries(since=START), limit=2)
+    found = tables.query(quarantine.files, of=Entries(since=START), limit=2)
     assert [tuple(row) for row in found.itertuples(index=False)] == [("/inbox/b.csv", 2), ("/inbox/a.csv", 1)]
 
 

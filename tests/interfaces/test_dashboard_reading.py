@@ -14,32 +14,32 @@ from penstock.interfaces.dashboard.reading import MissingTableError, Tables, con
 def written(tmp_path):
     made = WrittenTables(tmp_path, WINE_CONF)
     made.append("batches", batch(0, at=START, seconds=1))
-    reading.kept.clear()
+    reading.cached.clear()
     return made
 
 
 def test_an_answer_is_kept_for_the_same_question_of_the_same_tables(written):
     tables = Tables(config=written.config, names=("batches",))
     since = START - timedelta(days=1)
-    assert tables.ask(batches.totals, since=since).batches == 1
+    assert tables.query(batches.totals, since=since).batches == 1
     written.append("batches", batch(1, at=START, seconds=1))
-    assert tables.ask(batches.totals, since=since).batches == 1
-    assert tables.ask(batches.totals, since=since - timedelta(days=1)).batches == 2
-    reading.kept.clear()
-    assert tables.ask(batches.totals, since=since).batches == 2
+    assert tables.query(batches.totals, since=since).batches == 1
+    assert tables.query(batches.totals, since=since - timedelta(days=1)).batches == 2
+    reading.cached.clear()
+    assert tables.query(batches.totals, since=since).batches == 2
 
 
 def test_a_table_that_is_not_there_is_named_with_what_makes_it(written):
     tables = Tables(config=written.config, names=("batches", "quarantine"))
     with pytest.raises(MissingTableError, match=r"no table `quarantine` at .*/tables/quarantine yet.*backfill"):
-        tables.ask(batches.totals, since=START)
+        tables.query(batches.totals, since=START)
 
 
 def test_a_table_whose_log_is_damaged_is_one_sentence(written):
     log = written.root / "tables" / "batches" / "_delta_log"
     (log / "00000000000000000000.json").write_text("{ this is no log")
     with pytest.raises(EnvironmentCheckError, match="can't be read") as caught:
-        Tables(config=written.config, names=("batches",)).ask(batches.totals, since=START)
+        Tables(config=written.config, names=("batches",)).query(batches.totals, since=START)
     assert "\n" not in str(caught.value)
     assert str(written.root / "tables") in str(caught.value)
 
@@ -65,4 +65,4 @@ def test_what_s3_answers_is_told_by_its_code_and_without_keys():
 
 
 def test_the_time_stands_still_for_as_long_as_answers_are_kept():
-    assert reading.just_now().timestamp() % reading.KEPT_SECONDS == 0
+    assert reading.just_now().timestamp() % reading.CACHE_SECONDS == 0

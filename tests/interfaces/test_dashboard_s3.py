@@ -40,7 +40,7 @@ def test_missing_tables_then_the_last_batch_then_wrong_credentials(opened, tmp_p
     write_deltalake(f"s3://{BUCKET}/wine/tables/batches", table, storage_options=s3_options(S3Config()))
     shown = {metric.label: metric.value for metric in opened().metric}
     assert (shown["Age of last batch"], shown["Rows/s in it"]) == ("10 min", "2")
-    reading.kept.clear()
+    reading.cached.clear()
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
     page = opened()
     assert "can't be read" in page.error[0].value

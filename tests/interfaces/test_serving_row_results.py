@@ -34,7 +34,7 @@ def test_several_are_an_object_with_nulls_where_the_model_gave_none():
 
 def test_json_has_no_infinity():
     scored = pd.DataFrame({"score": [np.inf, -np.inf], "error": ["", ""]})
-    said = "the model's answer for score is infinite, and JSON has no such number"
+    said = "the model's output score is infinite, which JSON can't represent"
     assert predictions(scored, [SCORE]) == [RowResult(error=said)] * 2
 
 

@@ -107,7 +107,7 @@ def test_predictions_of_another_type_are_refused(registry: TestRegistry) -> None
     register(registry, "v-typed", "linear", outputs=pd.Series(["text"]))
     versions.renew_all()
     assert versions.choose().version.version == "1"
-    assert "it gives string, the service answers with double; start it again" in versions.default.problem
+    assert "it gives string, the service returns double; start it again" in versions.default.problem
 
 
 def test_only_trusted_files_are_loaded(registry: TestRegistry) -> None:

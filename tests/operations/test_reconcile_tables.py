@@ -38,7 +38,7 @@ def tally(batch, path="a", accepted=0, quarantined=0, refused=0, replayed_in=Non
 def compared(markers, tallies, *, unfinished=(), since=None):
     differences = compare_with_tables(
         RowCounts.of(markers, tallies),
-        answers="predictions",
+        scored_table="predictions",
         is_unfinished=lambda batch: batch in unfinished,
         since_milliseconds=since,
     )

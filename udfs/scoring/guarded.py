@@ -68,7 +68,7 @@ def score_rows(
         segment = pending.popleft()
         try:
             calls += 1
-            answer = answer_columns(predict(typed_inputs(rows, segment, inputs)), outputs, len(segment.positions))
+            output = output_arrays(predict(typed_inputs(rows, segment, inputs)), outputs, len(segment.positions))
         except Exception as error:  # noqa: BLE001 - the model is foreign code; what it raises becomes the row's error
             halves = split(segment, rows)
             if len(halves) > 1 and calls + len(pending) + len(halves) <= MAX_CALLS:
@@ -76,7 +76,7 @@ def score_rows(
             else:
                 errors[segment.positions] = describe(error, len(segment.positions))
             continue
-        for name, values in answer.items():
+        for name, values in output.items():
             results[name][segment.positions] = values
     return pd.DataFrame({**results, ERROR: errors}, index=rows.index)
 
@@ -123,21 +123,21 @@ def split(segment: Segment, rows: pd.DataFrame) -> list[Segment]:
     return [Segment(positions[:middle]), Segment(positions[middle:])]
 
 
-def answer_columns(answer: Any, outputs: Sequence[ModelColumn], expected: int) -> dict[str, np.ndarray[Any, Any]]:
+def output_arrays(output: Any, outputs: Sequence[ModelColumn], expected: int) -> dict[str, np.ndarray[Any, Any]]:
     """The model's output as one array per field. Raises ModelOutputError for another number of rows or fields."""
-    frame = as_frame(answer, outputs)
+    frame = as_frame(output, outputs)
     if len(frame) != expected:
         raise ModelOutputError(f"the model returned {len(frame)} rows for {expected}")
     return {column.name: as_array(frame[column.name], column) for column in outputs}
 
 
-def as_frame(answer: Any, outputs: Sequence[ModelColumn]) -> pd.DataFrame:
+def as_frame(output: Any, outputs: Sequence[ModelColumn]) -> pd.DataFrame:
     names = [column.name for column in outputs]
-    if isinstance(answer, pd.Series):
-        answer = answer.to_numpy()
-    if isinstance(answer, np.ndarray) and answer.ndim > 2:
-        raise ModelOutputError(f"the model returned an array with {answer.ndim} dimensions; expected 1 or 2")
-    frame = pd.DataFrame(answer)
+    if isinstance(output, pd.Series):
+        output = output.to_numpy()
+    if isinstance(output, np.ndarray) and output.ndim > 2:
+        raise ModelOutputError(f"the model returned an array with {output.ndim} dimensions; expected 1 or 2")
+    frame = pd.DataFrame(output)
     if frame.columns.is_unique and set(names) <= set(frame.columns):
         return frame[names]
     if len(frame.columns) == len(names):

@@ -52,7 +52,7 @@ def holdout_scores(levels: FloatArray, offsets: IntArray, settings: FitSettings,
         horizon=steps,
         first_time_index=fit.n_obs.astype(np.float64) + 1.0,
     )
-    answers = {
+    forecasts = {
         "model": to_levels(
             points,
             newest=newest,
@@ -65,17 +65,17 @@ def holdout_scores(levels: FloatArray, offsets: IntArray, settings: FitSettings,
     spread = np.stack([np.sqrt((change**2).mean(axis=0)) for change in changes], axis=-1)
     naive = np.broadcast_to(window[0], points.shape)
     width = normal_quantile(settings.level) * spread * np.sqrt(np.arange(1, steps + 1))[:, None, None]
-    answers["naive"] = (naive, naive - width, naive + width)
+    forecasts["naive"] = (naive, naive - width, naive + width)
 
     truth = np.moveaxis(levels[cutoffs + np.arange(steps)[:, None]], -1, 1)
-    by_series = np.array([measures(truth, answers[method], scale) for method in METHODS])
+    by_series = np.array([measures(truth, forecasts[method], scale) for method in METHODS])
     is_finite = np.isfinite(by_series).all(axis=(0, 1, 2))
     return HoldoutScores(sums=by_series[..., is_finite].sum(axis=-1), n_series=int(is_finite.sum()))
 
 
-def measures(truth: FloatArray, answer: tuple[FloatArray, FloatArray, FloatArray], scale: FloatArray) -> FloatArray:
-    """(4, k, series); truth and the three of the answer are (steps, k, series), scale is (k, series)."""
-    points, lower, upper = answer
+def measures(truth: FloatArray, forecast: tuple[FloatArray, FloatArray, FloatArray], scale: FloatArray) -> FloatArray:
+    """(4, k, series); truth and the three arrays of forecast are (steps, k, series), scale is (k, series)."""
+    points, lower, upper = forecast
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         errors = points - truth
         mae = np.abs(errors).mean(axis=0)

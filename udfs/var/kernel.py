@@ -2,7 +2,7 @@
 
 Everything here is laid out in *columns*: the row (one series at one cutoff) is the last axis, so that one
 numpy operation works on all rows of a block with contiguous memory. Every arithmetic step is elementwise over
-rows and runs in a fixed order, so that the answer for a row is the same to the last bit whatever else is in
+rows and runs in a fixed order, so that the result for a row is the same to the last bit whatever else is in
 its batch.
 """
 

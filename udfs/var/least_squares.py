@@ -3,7 +3,7 @@
 For one series let Z (T x m) hold the regressors and Y (T x k) the left-hand sides. The triangular factor R of
 [Z Y] = QR holds all that is needed (Q never is): with R = [[R11, R12], [0, R22]], the coefficients solve R11
 B = R12 and the residual sum of squares is R22' R22. Leaving out the last columns of Z only moves rows of R12
-to R22, so one factorisation answers for every lag order over a common sample. Rows of zeros change nothing,
+to R22, so one factorisation serves every lag order over a common sample. Rows of zeros change nothing,
 so series of different lengths share a pack.
 """
 

@@ -13,7 +13,7 @@ SHOWN_FILES = 500
 
 def show(config: PipelineConfig, window: Window) -> None:
     tables = Tables(config=config, names=("batches",))
-    batches = tables.ask(queries.last_batches, since=window.since(just_now()), limit=SHOWN_BATCHES)
+    batches = tables.query(queries.last_batches, since=window.since(just_now()), limit=SHOWN_BATCHES)
     if batches.empty:
         st.info(f"No batch finished in this window ({window.title}).")
         return
@@ -34,7 +34,7 @@ def show(config: PipelineConfig, window: Window) -> None:
     labels = dict(enumerate(batches["batch"]))
     position = st.selectbox("Batch", list(labels), format_func=labels.__getitem__)
     chosen = batches.iloc[position]
-    files = tables.ask(
+    files = tables.query(
         queries.files_of, query_id=chosen["query_id"], batch_id=int(chosen["batch_id"]), limit=SHOWN_FILES
     )
     st.caption(f"At most {SHOWN_FILES}. A file without a row count was refused.")

@@ -31,17 +31,17 @@ def show(config: PipelineConfig, _window: Window) -> None:
     made = choose_cutoff(tables, places[2], series_id)
     variable = places[3].selectbox("Variable", config.the_series.variables, key="variable", bind="query-params")
     if made is None:
-        why = tables.ask(queries.last_error, series_id=series_id)
+        why = tables.query(queries.last_error, series_id=series_id)
         st.info(f"Series {series_id} has no forecast yet." + (f" Its last observation says: {why}." if why else ""))
         return
     show_fan(tables, made, variable, config.the_series)
-    accuracy = tables.ask(queries.accuracy, series_id=series_id, variables=config.the_series.variables)
+    accuracy = tables.query(queries.accuracy, series_id=series_id, variables=config.the_series.variables)
     show_accuracy(accuracy, made.level)
 
 
 def choose_series(tables: Tables, typed: DeltaGenerator, place: DeltaGenerator) -> str | None:
     beginning = typed.text_input("Series that begin with", key="series", bind="query-params") or ""
-    offered = tables.ask(queries.series_like, beginning=beginning, limit=OFFERED_SERIES)
+    offered = tables.query(queries.series_like, beginning=beginning, limit=OFFERED_SERIES)
     if not offered:
         st.info(f"No series begins with {beginning!r}." if beginning else "There are no observations yet.")
         return None
@@ -51,14 +51,14 @@ def choose_series(tables: Tables, typed: DeltaGenerator, place: DeltaGenerator) 
 
 
 def choose_cutoff(tables: Tables, place: DeltaGenerator, series_id: str) -> Made | None:
-    offered = tables.ask(queries.cutoffs, series_id=series_id, limit=OFFERED_CUTOFFS)
+    offered = tables.query(queries.cutoffs, series_id=series_id, limit=OFFERED_CUTOFFS)
     if not offered:
         return None
     texts = {short(cutoff): cutoff for cutoff in offered}
     text = place.selectbox(
         "Cutoff", list(texts), key="cutoff", bind="query-params", help="The last observation that the forecast has seen"
     )
-    made = tables.ask(queries.made_at, series_id=series_id, cutoff=texts[text])
+    made = tables.query(queries.made_at, series_id=series_id, cutoff=texts[text])
     by_version = {one.version: one for one in made}
     if len(by_version) == 1:
         return made[0]
@@ -71,11 +71,11 @@ def short(time: datetime) -> str:
 
 
 def show_fan(tables: Tables, made: Made, variable: str, series: SeriesConfig) -> None:
-    fan = tables.ask(queries.fan, made, variable=variable)
+    fan = tables.query(queries.fan, made, variable=variable)
     if fan.empty:
         st.info(f"There is no forecast of {variable} from this cutoff.")
         return
-    truths = tables.ask(
+    truths = tables.query(
         queries.truths,
         series_id=made.series_id,
         variable=variable,

@@ -24,13 +24,13 @@ def show(config: PipelineConfig, window: Window) -> None:
     tables = Tables(config=config, names=("batches",))
     now = just_now()
     since = window.since(now)
-    newest = tables.ask(newest_batch, config=config)
+    newest = tables.query(newest_batch, config=config)
     if newest is None:
         st.info("No batch has finished yet. A batch needs files in the inbox and a running stream or backfill.")
         return
     show_newest(config, *newest)
     st.subheader(f"Window: {window.title}")
-    totals = tables.ask(queries.totals, since=since)
+    totals = tables.query(queries.totals, since=since)
     if totals.first_at is None:
         st.info("No batch finished in this window; select a longer one to see earlier batches.")
         return
@@ -39,7 +39,7 @@ def show(config: PipelineConfig, window: Window) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown(f"**Rows by outcome**, one bar per {age_text(width_seconds)}")
-        rows = tables.ask(queries.rows_over_time, since=since, width_seconds=width_seconds)
+        rows = tables.query(queries.rows_over_time, since=since, width_seconds=width_seconds)
         st.altair_chart(bars_over_time(rows, "outcome", outcome_colour(), width_seconds=width_seconds))
     with right:
         st.markdown(f"**Seconds by phase** of the last batches, at most {SHOWN_BATCHES}")
@@ -87,7 +87,7 @@ def show_totals(totals: queries.Totals) -> None:
 
 
 def phases_chart(tables: Tables, *, since: datetime) -> alt.Chart:
-    timings = tables.ask(queries.phase_seconds, since=since, limit=SHOWN_BATCHES)
+    timings = tables.query(queries.phase_seconds, since=since, limit=SHOWN_BATCHES)
     timings["finished"] = timings["finished_at"].map(moment)
     chart: alt.Chart = (
         alt.Chart(timings, height=HEIGHT_PIXELS)

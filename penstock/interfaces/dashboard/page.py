@@ -11,17 +11,17 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.interfaces.cli.options import config_options, read_config
 from penstock.interfaces.dashboard import batches, forecasts, health, predictions, quarantined
-from penstock.interfaces.dashboard.reading import KEPT_SECONDS, MissingTableError
+from penstock.interfaces.dashboard.reading import CACHE_SECONDS, MissingTableError
 from penstock.interfaces.dashboard.windows import DEFAULT, WINDOWS, Window, window_of
 
 View = Callable[[PipelineConfig, Window], None]
 
 
 def views(config: PipelineConfig) -> dict[str, View]:
-    answers: dict[str, View] = (
+    results: dict[str, View] = (
         {"Forecasts": forecasts.show} if config.workload == "series" else {"Predictions": predictions.show}
     )
-    return {"Health": health.show, **answers, "Quarantine": quarantined.show, "Batches": batches.show}
+    return {"Health": health.show, **results, "Quarantine": quarantined.show, "Batches": batches.show}
 
 
 def show(config: PipelineConfig) -> None:
@@ -40,12 +40,12 @@ def show(config: PipelineConfig) -> None:
             bind="query-params",
             disabled=chosen == "Forecasts",
         )
-        follows = st.toggle("Follow", help=f"Read the tables again every {KEPT_SECONDS} seconds")
+        follows = st.toggle("Follow", help=f"Read the tables again every {CACHE_SECONDS} seconds")
         if st.button("Refresh"):
             st.cache_data.clear()
         st.caption("All times are UTC.")
     st.header(chosen)
-    every = KEPT_SECONDS if follows else None
+    every = CACHE_SECONDS if follows else None
     st.fragment(guarded, run_every=every)(offered[chosen], config, window_of(title))
 
 

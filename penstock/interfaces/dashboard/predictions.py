@@ -22,14 +22,14 @@ SHOWN_WORDS = 20
 def show(config: PipelineConfig, window: Window) -> None:
     tables = Tables(config=config, names=("predictions",))
     since = window.since(just_now())
-    versions = tables.ask(queries.versions, since=since, limit=SHOWN_VERSIONS)
+    versions = tables.query(queries.versions, since=since, limit=SHOWN_VERSIONS)
     if versions.empty:
         st.info(f"Nothing was scored in this window ({window.title}); select a longer one to see earlier predictions.")
         return
     show_versions(versions)
     offered = list(versions["version"])
     chosen = st.multiselect("Versions in the charts", offered, default=offered[:CHOSEN_VERSIONS])
-    fields = tables.ask(queries.prediction_fields)
+    fields = tables.query(queries.prediction_fields)
     field = field_of(fields)
     if not chosen:
         st.info("Select a version.")
@@ -39,21 +39,25 @@ def show(config: PipelineConfig, window: Window) -> None:
     left, right = st.columns(2)
     with left:
         st.markdown(f"**Rows by version**, one bar per {age_text(width_seconds)}")
-        rows = tables.ask(queries.rows_over_time, versions=chosen, since=since, width_seconds=width_seconds)
+        rows = tables.query(queries.rows_over_time, versions=chosen, since=since, width_seconds=width_seconds)
         st.altair_chart(bars_over_time(rows, "version", version_colour(chosen), width_seconds=width_seconds))
     with right:
         if field is None:
             st.info("This model's predictions contain neither numbers nor strings to plot.")
         elif field.kind == "number":
             st.markdown(f"**{field.title}**: share of each version's rows")
-            st.altair_chart(histogram_chart(tables.ask(queries.histogram, field, versions=chosen, since=since), chosen))
+            st.altair_chart(
+                histogram_chart(tables.query(queries.histogram, field, versions=chosen, since=since), chosen)
+            )
         else:
             st.markdown(f"**{field.title}**: the {SHOWN_WORDS} most frequent, share of each version's rows")
-            words = tables.ask(queries.words, field, versions=chosen, since=since, limit=SHOWN_WORDS)
+            words = tables.query(queries.words, field, versions=chosen, since=since, limit=SHOWN_WORDS)
             st.altair_chart(words_chart(words, chosen))
     if field is not None and field.kind == "number":
         st.markdown(f"**{field.title} over time**: the median, and the central 80%")
-        spread = tables.ask(queries.spread_over_time, field, versions=chosen, since=since, width_seconds=width_seconds)
+        spread = tables.query(
+            queries.spread_over_time, field, versions=chosen, since=since, width_seconds=width_seconds
+        )
         st.altair_chart(spread_chart(spread, chosen))
 
 

@@ -19,15 +19,15 @@ def show(config: PipelineConfig, window: Window) -> None:
     tables = Tables(config=config, names=("quarantine",))
     waiting = st.toggle("Only entries not yet replayed", help="jobs/replay_quarantine.py processes entries again")
     everything = Entries(since=window.since(just_now()), waiting=waiting)
-    reasons = tables.ask(queries.reasons, of=everything, limit=SHOWN_REASONS)
+    reasons = tables.query(queries.reasons, of=everything, limit=SHOWN_REASONS)
     if reasons.empty:
         st.info(f"Nothing was quarantined in this window ({window.title}).")
         return
     st.caption("An entry is a rejected row or a refused file; it counts under each of its reasons.")
     st.dataframe(reasons, hide_index=True)
     chosen = filters(config, tables, everything, reasons)
-    entries = tables.ask(queries.newest, of=chosen, limit=SHOWN_ENTRIES)
-    st.metric("Entries", f"{tables.ask(queries.count, of=chosen):,}")
+    entries = tables.query(queries.newest, of=chosen, limit=SHOWN_ENTRIES)
+    st.metric("Entries", f"{tables.query(queries.count, of=chosen):,}")
     if entries.empty:
         st.info("No entry matches all filters.")
         return
@@ -46,7 +46,7 @@ def show(config: PipelineConfig, window: Window) -> None:
 
 def filters(config: PipelineConfig, tables: Tables, of: Entries, reasons: pd.DataFrame) -> Entries:
     """The selected filters. Choices are the files with the most entries, and the window's reasons and stages."""
-    files = tables.ask(queries.files, of=of, limit=OFFERED_FILES)
+    files = tables.query(queries.files, of=of, limit=OFFERED_FILES)
     folder = config.source.path + "/"
     left, middle, right = st.columns([1, 2, 2])
     stage = left.selectbox("Stage", sorted(reasons["stage"].unique()), index=None, placeholder="all")

@@ -17,16 +17,16 @@ from penstock.redaction import without_credentials
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 
 MEMORY_LIMIT = "1GB"
-KEPT_SECONDS = 30
-KEPT_ANSWERS = 100
+CACHE_SECONDS = 30
+MAX_CACHED_RESULTS = 100
 SHOWN_CHARACTERS = 300
 #: The error body of an S3 server, which contains the access key.
 S3_ANSWER = re.compile(r"<\?xml.*|<Error>.*", re.DOTALL)
 S3_CODE = re.compile(r"<Code>(\w+)</Code>")
 TERMINAL_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
-Asked = ParamSpec("Asked")
-Answer = TypeVar("Answer")
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
 
 
 class MissingTableError(PenstockError):
@@ -35,31 +35,31 @@ class MissingTableError(PenstockError):
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """Some tables of a pipeline. Results are cached for KEPT_SECONDS, across sessions."""
+    """Some tables of a pipeline. Results are cached for CACHE_SECONDS, across sessions."""
 
     config: PipelineConfig
     names: tuple[str, ...]
 
-    def ask(
+    def query(
         self,
-        question: Callable[Concatenate[duckdb.DuckDBPyConnection, Asked], Answer],
-        *args: Asked.args,
-        **parameters: Asked.kwargs,
-    ) -> Answer:
+        function: Callable[Concatenate[duckdb.DuckDBPyConnection, Params], Result],
+        *args: Params.args,
+        **parameters: Params.kwargs,
+    ) -> Result:
         """Raises MissingTableError, EnvironmentCheckError if a table can't be read."""
 
-        def answer() -> Answer:
+        def run() -> Result:
             with connected(self.config, self.names) as connection:
-                return question(connection, *args, **parameters)
+                return function(connection, *args, **parameters)
 
-        key = (self.config.tables.root, self.names, question.__module__, question.__name__, args, parameters)
-        return kept(key, answer)
+        key = (self.config.tables.root, self.names, function.__module__, function.__name__, args, parameters)
+        return cached(key, run)
 
 
-@st.cache_data(ttl=KEPT_SECONDS, max_entries=KEPT_ANSWERS, show_spinner="Reading the tables …")
-def kept(key: tuple[object, ...], _answer: Callable[[], Answer]) -> Answer:  # noqa: ARG001
+@st.cache_data(ttl=CACHE_SECONDS, max_entries=MAX_CACHED_RESULTS, show_spinner="Reading the tables …")
+def cached(key: tuple[object, ...], _run: Callable[[], Result]) -> Result:  # noqa: ARG001
     """Cached by `key`."""
-    return _answer()
+    return _run()
 
 
 @contextmanager
@@ -101,4 +101,4 @@ def reason(error: Exception) -> str:
 def just_now() -> datetime:
     """The time, rounded down, so that queries of the same window share a cached result."""
     seconds = datetime.now(UTC).timestamp()
-    return datetime.fromtimestamp(seconds - seconds % KEPT_SECONDS, tz=UTC)
+    return datetime.fromtimestamp(seconds - seconds % CACHE_SECONDS, tz=UTC)

@@ -39,7 +39,7 @@ def add_error_handlers(app: FastAPI, models: dict[str, Served]) -> None:
 
     def handle_unexpected(_: Request, error: Exception) -> Response:
         log.error("a request failed", exc_info=error)
-        return json_response({"error": "the service could not answer; its log says why"}, status=INTERNAL)
+        return json_response({"error": "internal error; the service's log has the cause"}, status=INTERNAL)
 
     def handle_malformed(_: Request, error: Exception) -> Response:
         details = error.errors() if isinstance(error, RequestValidationError) else []

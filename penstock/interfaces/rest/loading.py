@@ -70,4 +70,4 @@ class Loader:
         found = prediction_type(outputs).simpleString()
         if self._prediction_type in ("", found):
             return ""
-        return f"it gives {found}, the service answers with {self._prediction_type}; start it again to change that"
+        return f"it gives {found}, the service returns {self._prediction_type}; start it again to change that"

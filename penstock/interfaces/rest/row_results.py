@@ -10,7 +10,7 @@ from mlflow.types import DataType as MlflowType
 from penstock.udfs.scoring.guarded import NULL_TEXT
 from penstock.udfs.scoring.outputs import ERROR, ModelColumn, is_single
 
-NO_NUMBER = "the model's answer for {name} is infinite, and JSON has no such number"
+NO_NUMBER = "the model's output {name} is infinite, which JSON can't represent"
 
 
 @dataclass(frozen=True, kw_only=True)

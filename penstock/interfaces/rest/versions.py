@@ -120,7 +120,7 @@ class Versions:
             try:
                 after = self.resolved(before)
             except (UnknownNameError, *AWAY) as error:
-                self.without_answer(before, error)
+                self.after_failure(before, error)
                 raise
             self.put(after)
             return after
@@ -146,7 +146,7 @@ class Versions:
         models = [standing.model for standing in self.all() if standing.model is not None]
         return next((model for model in models if model.version == version), None) or self.load(version)
 
-    def without_answer(self, before: Standing, error: Exception) -> None:
+    def after_failure(self, before: Standing, error: Exception) -> None:
         """After a failed request: the configured name keeps its version; another name that is unknown is dropped."""
         is_away = isinstance(error, AWAY)
         if before.name == self.model or (is_away and before.model is not None):

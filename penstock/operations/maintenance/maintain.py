@@ -80,13 +80,13 @@ class MaintenanceRun:
 
     def steps(self, table: str) -> list[tuple[str, Callable[[], str]]]:
         return [
-            ("properties", lambda: self.promise(table)),
+            ("properties", lambda: self.set_retention_properties(table)),
             ("retention", lambda: self.expire(table)),
             ("compaction", lambda: self.compact(table)),
             ("vacuum", lambda: self.vacuum(table)),
         ]
 
-    def promise(self, table: str) -> str:
+    def set_retention_properties(self, table: str) -> str:
         """Set the table properties that Delta's vacuum and log cleanup take the retention of old versions from."""
         maintenance, path = self.config.maintenance, self.config.table_path(table)
         kept = f"interval {int(maintenance.time_travel)} seconds"

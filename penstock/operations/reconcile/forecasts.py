@@ -68,16 +68,16 @@ def mismatches(tables: dict[str, DataFrame], row_counts: RowCounts, finished: li
     markers = F.broadcast(
         spark.createDataFrame([tuple(batch) for batch in row_counts.finished], "query_id string, batch_id long")
     )
-    promised = tables["observations"].where(F.col("error").isNull()).join(markers, on=list(BATCH), how="left_semi")
-    promised = (
-        promised.select("series_id", F.col("ds").alias("cutoff")).distinct().withColumn("is_promised", F.lit(True))
+    observed = tables["observations"].where(F.col("error").isNull()).join(markers, on=list(BATCH), how="left_semi")
+    observed = (
+        observed.select("series_id", F.col("ds").alias("cutoff")).distinct().withColumn("is_observed", F.lit(True))
     )
     kind = (
         F.when(F.col("rows").isNull(), "no forecast")
-        .when(F.col("is_promised").isNull(), "orphan forecast")
+        .when(F.col("is_observed").isNull(), "orphan forecast")
         .when(F.col("rows") != F.col("expected"), "forecast rows")
     )
-    both = made.join(promised, on=list(KEYS), how="full_outer").withColumn("kind", kind).where("kind IS NOT NULL")
+    both = made.join(observed, on=list(KEYS), how="full_outer").withColumn("kind", kind).where("kind IS NOT NULL")
     example = F.min(F.struct("series_id", F.col("cutoff").cast("string").alias("cutoff"), "rows", "expected"))
     return both.groupBy("kind").agg(F.count("*").alias("number"), example.alias("example")).orderBy("kind").collect()
 

@@ -145,7 +145,7 @@ def read_row_counts(
     unfinished = {Batch(REPLAY_QUERY, number) for number in unfinished_replays}
     markers = read_markers(tables["batches"]) if "batches" in tables else []
     finished = [marker for marker in markers if marker.batch not in unfinished]
-    return RowCounts.of(finished, read_tallies(tables, answers=workload_of(config).rows_table))
+    return RowCounts.of(finished, read_tallies(tables, scored_table=workload_of(config).rows_table))
 
 
 def read_markers(batches: DataFrame) -> list[Marker]:
@@ -175,19 +175,19 @@ def status_of(length: int | None, modified_milliseconds: int | None) -> FileStat
     return FileStatus(length=length, modified_milliseconds=modified_milliseconds)
 
 
-def read_tallies(tables: dict[str, DataFrame], *, answers: str) -> list[Tally]:
+def read_tallies(tables: dict[str, DataFrame], *, scored_table: str) -> list[Tally]:
     """Both tables in one aggregate; the driver receives one row per file and batch."""
     keys = ("query_id", "batch_id", "source_file", "replayed_in")
     counts = ("accepted", "quarantined", "refused")
     parts = []
-    if answers in tables:
+    if scored_table in tables:
         one_each = {"accepted": F.lit(1), "quarantined": F.lit(0), "refused": F.lit(0)}
         parts.append(
-            tables[answers].select(
+            tables[scored_table].select(
                 *keys[:3],
                 F.lit(None).cast("long").alias("replayed_in"),
                 *[number.alias(name) for name, number in one_each.items()],
-                F.col(time_column(answers)).alias("made_at"),
+                F.col(time_column(scored_table)).alias("made_at"),
             )
         )
     if "quarantine" in tables:

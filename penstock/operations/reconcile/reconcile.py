@@ -60,10 +60,10 @@ def reconcile(
     retention may have deleted some of it.
     """
     since_milliseconds = int(since.timestamp() * 1000) if since else None
-    storage, answers = storage_of(config), workload_of(config).rows_table
+    storage, scored_table = storage_of(config), workload_of(config).rows_table
     looked_at, stream = datetime.now(UTC), read_stream(storage, config)
     inbox = list_inbox(storage, config.source)
-    tables = pinned_tables(spark, config, ("batches", "quarantine", answers, "forecasts"))
+    tables = pinned_tables(spark, config, ("batches", "quarantine", scored_table, "forecasts"))
     unfinished = read_unfinished_replays(storage, config, stream)
     row_counts = read_row_counts(tables, config, unfinished_replays=unfinished)
     progress = read_progress(storage, config, stream, row_counts, unfinished_replays=unfinished)
@@ -77,7 +77,10 @@ def reconcile(
     differences = [
         *[difference for file in files.values() for difference in differences_of(file, row_counts)],
         *compare_with_tables(
-            row_counts, answers=answers, is_unfinished=progress.is_unfinished, since_milliseconds=since_milliseconds
+            row_counts,
+            scored_table=scored_table,
+            is_unfinished=progress.is_unfinished,
+            since_milliseconds=since_milliseconds,
         ),
     ]
     if {"forecasts", "observations"} <= tables.keys() and not progress.unfinished_replays:

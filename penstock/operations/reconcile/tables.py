@@ -31,7 +31,7 @@ MARKER_BACK = (
 def compare_with_tables(
     row_counts: RowCounts,
     *,
-    answers: str,
+    scored_table: str,
     is_unfinished: Callable[[Batch], bool],
     since_milliseconds: int | None = None,
 ) -> list[Difference]:
@@ -44,7 +44,7 @@ def compare_with_tables(
     differences = doubled_markers(row_counts)
     for marker in row_counts.markers:
         if since_milliseconds is None or marker.finished_milliseconds > since_milliseconds:
-            differences += compare_batch(marker, held.get(marker.batch, {}), row_counts, answers=answers)
+            differences += compare_batch(marker, held.get(marker.batch, {}), row_counts, scored_table=scored_table)
     differences += left_behind(row_counts, is_unfinished=is_unfinished, since_milliseconds=since_milliseconds)
     return differences + compare_replays(
         row_counts,
@@ -86,14 +86,16 @@ def doubled_markers(row_counts: RowCounts) -> list[Difference]:
     ]
 
 
-def compare_batch(marker: Marker, held: dict[str, Tally], row_counts: RowCounts, *, answers: str) -> list[Difference]:
+def compare_batch(
+    marker: Marker, held: dict[str, Tally], row_counts: RowCounts, *, scored_table: str
+) -> list[Difference]:
     """File by file; if the files agree, the batch's totals too."""
     entries = {entry.path: entry for entry in marker.entries}
     differences = []
     for path in sorted(entries.keys() | held.keys()):
         tally = held.get(path, Tally(batch=marker.batch, path=path))
         differences += compare_file(entries.get(path), tally, row_counts)
-    where = deviating_tables(marker, held.values(), answers=answers)
+    where = deviating_tables(marker, held.values(), scored_table=scored_table)
     if where and not differences:
         return [
             Difference(
@@ -108,11 +110,11 @@ def compare_batch(marker: Marker, held: dict[str, Tally], row_counts: RowCounts,
     return differences
 
 
-def deviating_tables(marker: Marker, tallies: Iterable[Tally], *, answers: str) -> str:
+def deviating_tables(marker: Marker, tallies: Iterable[Tally], *, scored_table: str) -> str:
     """The tables with more or fewer rows of a batch than its marker says; empty if none."""
     held = list(tallies)
     surplus = {
-        answers: sum(tally.accepted for tally in held) - marker.accepted,
+        scored_table: sum(tally.accepted for tally in held) - marker.accepted,
         "quarantine": sum(tally.quarantined for tally in held) - marker.quarantined,
         "quarantine (refused files)": sum(tally.refused for tally in held) - marker.files_refused,
     }
