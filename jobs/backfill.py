@@ -8,7 +8,7 @@ import click
 
 from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.logs import say
-from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.pipeline_settings import jit_of, settings_of
 from penstock.spark.session import begin_jvm
 
 
@@ -17,7 +17,7 @@ from penstock.spark.session import begin_jvm
 @click.option("--resume-from-ledger", is_flag=True, help="Resume with a new checkpoint from the tables' ledger.")
 def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
     config = read_config(conf, overrides)
-    begin_jvm(settings_of(config))
+    begin_jvm(settings_of(config), jit_of(config, once=True))
     from penstock.operations.run_stream import run_pipeline  # imports MLflow, while the JVM starts
 
     records = run_pipeline(config, job="backfill", once=True, resume=resume_from_ledger)

@@ -10,6 +10,7 @@ import click
 from penstock.interfaces.cli.options import read_config, run_job
 from penstock.interfaces.demo.macro import LAST_FITTED, drop_macro_files, show_macro_results, write_history
 from penstock.interfaces.demo.wine import TRAINING_ROWS, DemoJobs, drop_wine_files, show_results, stamp_now
+from penstock.spark.jvm_options import Jit
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 from penstock.storage.routing import storage_of
@@ -39,7 +40,7 @@ def command(overlays: tuple[Path, ...], master: str | None) -> None:
     click.echo("6/7 scoring the files in the inbox (jobs/backfill.py)")
     jobs.submit("backfill", MACRO)
     click.echo("7/7 reading the tables")
-    spark = build_session("penstock-demo", settings=settings_of(wine))
+    spark = build_session("penstock-demo", settings=settings_of(wine), jit=Jit.SHORT)
     click.echo(show_results(spark, wine, since=started))
     click.echo(show_macro_results(spark, macro))
 

@@ -12,25 +12,27 @@ from penstock.udfs.var.fleet_save import FLEET_METADATA
 MANY_SERIES = 10_000
 
 
-def fleet_incompatibility(outputs: Sequence[ModelColumn], metadata: Mapping[str, Any], config: PipelineConfig) -> str:
-    """Why a model can't serve this config; empty if it can. outputs: of its signature; metadata: of its MLmodel."""
+def fleet_incompatibility(
+    outputs: Sequence[ModelColumn], metadata: Mapping[str, Any], config: PipelineConfig
+) -> str | None:
+    """Why a model can't serve this config; None if it can. outputs: of its signature; metadata: of its MLmodel."""
     return missing_outputs(outputs, config) or other_meaning(metadata, config) or too_many(metadata, config)
 
 
-def missing_outputs(outputs: Sequence[ModelColumn], config: PipelineConfig) -> str:
+def missing_outputs(outputs: Sequence[ModelColumn], config: PipelineConfig) -> str | None:
     series = config.the_series
     names = {column.name for column in outputs}
     wanted = ["lag_order", "needed", *[output(v, b, series.horizon) for v in series.variables for b in BOUNDS]]
     missing = [name for name in wanted if name not in names]
     if not missing:
-        return ""
+        return None
     return (
         f"its outputs lack {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}: series.horizon is "
         f"{series.horizon}, variables {', '.join(series.variables)}; fit a model for these, or change the config"
     )
 
 
-def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
+def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | None:
     """Why the level or frequency of the fit does not match. Models without this metadata pass."""
     fleet = metadata.get(FLEET_METADATA, {})
     for key, wanted in (("level", config.the_series.level), ("frequency", config.the_series.frequency)):
@@ -38,13 +40,13 @@ def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
             return (
                 f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}; fit it again, or change the config"
             )
-    return ""
+    return None
 
 
-def too_many(metadata: Mapping[str, Any], config: PipelineConfig) -> str:
+def too_many(metadata: Mapping[str, Any], config: PipelineConfig) -> str | None:
     n_series = metadata.get(FLEET_METADATA, {}).get("series", 0)
     if n_series <= MANY_SERIES or config.forecast.at == "latest" or config.forecast.every_of_many:
-        return ""
+        return None
     return (
         f"it has {n_series:,} series, and forecast.at is every: {volume(metadata, config)}. Set forecast.at to latest "
         "for one forecast a series and micro-batch, or forecast.every_of_many to true if you want them all"

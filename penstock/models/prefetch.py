@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from penstock.errors import PenstockError
 from penstock.models.registry import ModelVersion
+from penstock.models.resolved import named_version
 from penstock.models.selection import ModelSelector
-from penstock.models.trust import named_version
 from penstock.spark.errors import SPARK_ERRORS
 
 POLL_SECONDS = 10.0

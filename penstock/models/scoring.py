@@ -22,8 +22,9 @@ from pyspark.sql.types import DataType, StringType, StructField, StructType
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.models.pinned import PinnedModel
-from penstock.models.registry import ModelVersion, Registry, model_metadata
-from penstock.models.trust import trusted_copy
+from penstock.models.registry import ModelVersion, Registry
+from penstock.models.resolved import ResolvedModel
+from penstock.models.trust import trusted_model
 from penstock.schemas.contract import Contract
 from penstock.udfs.scoring.guarded import NULL_FREE, NULL_TEXT
 from penstock.udfs.scoring.model_cache import ALLOW_PICKLE
@@ -82,27 +83,26 @@ def build_scorer(
 
     Raises ModelRefusedError with the mismatches.
     """
-    folder = trusted_copy(registry, version, model)
-    inputs, outputs = checked_columns(folder, contract, name=version.uri)
+    found = trusted_model(registry, version, model)
+    inputs, outputs = checked_columns(found, contract)
     result_type = StructType(
         [StructField(column.name, SPARK_TYPES[column.type]) for column in outputs] + [StructField(ERROR, StringType())]
     )
     # MLflow warns about env_manager="local"; the doctor compares package versions instead.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
-    with guard_around(folder, inputs, allow_pickle=model.allow_pickle) as guard:
+    with guard_around(found.folder, inputs, allow_pickle=model.allow_pickle) as guard:
         # spark_udf copies the folder to where the workers find it.
         udf = mlflow.pyfunc.spark_udf(spark, str(guard), result_type=result_type, env_manager="local")
-    metadata = model_metadata(folder).metadata or {}
-    return Scorer(version=version, inputs=inputs, outputs=outputs, metadata=metadata, udf=udf)
+    return Scorer(version=version, inputs=inputs, outputs=outputs, metadata=found.metadata, udf=udf)
 
 
 def checked_columns(
-    folder: Path, contract: Contract, *, name: str
+    found: ResolvedModel, contract: Contract
 ) -> tuple[tuple[ModelColumn, ...], tuple[ModelColumn, ...]]:
     """The model's inputs and outputs. Raises ModelRefusedError if the contract does not provide the inputs."""
-    signature = model_metadata(folder).signature
+    name = found.version.uri
     try:
-        inputs, outputs = input_columns(signature), output_columns(signature)
+        inputs, outputs = input_columns(found.signature), output_columns(found.signature)
     except SignatureError as error:
         raise ModelRefusedError(f"{name}: {error}") from None
     problems = [problem for column in inputs if (problem := input_problem(column, contract))]

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import Enum, auto
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -13,8 +14,9 @@ from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.models.pinned import PinnedModel
 from penstock.models.registry import ModelVersion, Registry
+from penstock.models.resolved import named_version
 from penstock.models.scoring import Scorer, build_scorer
-from penstock.models.trust import load_failure, named_version
+from penstock.models.trust import load_failure
 from penstock.schemas.contract import Contract
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.udfs.scoring.outputs import ERROR, SCORED
@@ -22,6 +24,29 @@ from penstock.udfs.scoring.outputs import ERROR, SCORED
 PROBE_ROWS = 1000
 ROLE = "champion"
 log = logging.getLogger(__name__)
+
+
+class Outcome(Enum):
+    FIT = auto()
+    REFUSED = auto()
+    #: It takes rows to tell, and there are none.
+    NO_ROWS = auto()
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProbeResult:
+    """Whether a version can be used. reason: why not, if it is refused."""
+
+    outcome: Outcome
+    reason: str = ""
+
+
+FIT = ProbeResult(outcome=Outcome.FIT)
+NO_ROWS = ProbeResult(outcome=Outcome.NO_ROWS)
+
+
+def refused_because(reason: str) -> ProbeResult:
+    return ProbeResult(outcome=Outcome.REFUSED, reason=reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +72,8 @@ class ModelSelector:
     model: ModelConfig
     #: What the model's inputs are taken from: names and types.
     contract: Contract
-    #: Why a version's outputs have no place in the tables; empty if they have.
-    incompatibility: Callable[[Scorer], str]
+    #: Why a version's outputs have no place in the tables; None if they have.
+    incompatibility: Callable[[Scorer], str | None]
     _scorers: dict[ModelVersion, Scorer] = field(default_factory=dict)
     _proven: set[PinnedModel] = field(default_factory=set)
     #: Versions that this process has judged: what an earlier one refused, the config may allow now.
@@ -88,23 +113,27 @@ class ModelSelector:
         before = before if before and before.probed and not is_in_use else None
         refused = before.refused if before else {}
         remembered = refused.get(pinned.version) if pinned in self._judged else None
-        reason = remembered or self.unfit(version, probe_rows)
-        if reason is None:
+        result = refused_because(remembered) if remembered else self.test(version, probe_rows)
+        if result.outcome is Outcome.NO_ROWS:
             return self.untried(version, before=before, now=now)
         self._judged.add(pinned)
-        if not reason:
+        if result.outcome is Outcome.FIT:
             self._proven.add(pinned)
             return Selection(pinned=pinned, refused={}, resolved_at=now)
         if before is None:
-            raise ModelRefusedError(f"model {version.uri} is refused, and no version was used before it: {reason}")
+            raise ModelRefusedError(
+                f"model {version.uri} is refused, and no version was used before it: {result.reason}"
+            )
         if not self.is_usable(before.pinned):
             raise ModelRefusedError(
                 f"model {version.uri} is refused, and version {before.pinned.version}, used before it, can't be used "
-                f"any more: {reason}"
+                f"any more: {result.reason}"
             )
         if pinned.version not in refused:
-            log.warning("model %s is refused, version %s goes on: %s", version.uri, before.pinned.version, reason)
-        return replace(before, refused={pinned.version: reason}, resolved_at=now)
+            log.warning(
+                "model %s is refused, version %s goes on: %s", version.uri, before.pinned.version, result.reason
+            )
+        return replace(before, refused={pinned.version: result.reason}, resolved_at=now)
 
     def without_registry(
         self, error: RegistryUnavailableError, *, before: Selection | None, now: datetime
@@ -137,37 +166,38 @@ class ModelSelector:
             return False
         return True
 
-    def unfit(self, version: ModelVersion, probe_rows: Callable[[], DataFrame | None]) -> str | None:
-        """Why a version can't be used; empty if it can, None if it takes rows to tell and there are none."""
+    def test(self, version: ModelVersion, probe_rows: Callable[[], DataFrame | None]) -> ProbeResult:
+        """Trust, signature and outputs of a version, then what it makes of rows."""
         try:
             scorer = self.scorer_of(version)
         except ModelRefusedError as error:
-            return str(error)
+            return refused_because(str(error))
         incompatibility = self.incompatibility(scorer)
-        if incompatibility:
-            return incompatibility
+        if incompatibility is not None:
+            return refused_because(incompatibility)
         rows = probe_rows()
-        return self.probe(scorer, rows) if rows is not None else None
+        return self.probe(scorer, rows) if rows is not None else NO_ROWS
 
-    def probe(self, scorer: Scorer, rows: DataFrame) -> str | None:
-        """Score up to PROBE_ROWS rows; too many failures are a reason. None without a row."""
+    def probe(self, scorer: Scorer, rows: DataFrame) -> ProbeResult:
+        """Score up to PROBE_ROWS rows; with too many failures the version is refused."""
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
         errors = scorer.answer(rows.limit(PROBE_ROWS), self.contract).select(error.alias("error"))
         try:
             answer = errors.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
         except SPARK_ERRORS as error:
-            if not load_failure(error):
+            reason = load_failure(error)
+            if reason is None:
                 raise
-            return load_failure(error)
+            return refused_because(reason)
         total, failed, example = answer if answer is not None else (0, 0, None)
         if not total:
-            return None
+            return NO_ROWS
         if failed / total > self.model.max_failed_fraction:
-            return (
+            return refused_because(
                 f"it failed on {failed} of {total} probe rows "
                 f"(model.max_failed_fraction is {self.model.max_failed_fraction:g}); the first says: {example}"
             )
-        return ""
+        return FIT
 
     def scorer(self, pinned: PinnedModel) -> Scorer:
         """The scorer of a pinned version. Raises ModelRefusedError, RegistryUnavailableError."""

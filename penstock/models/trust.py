@@ -6,7 +6,8 @@ from pathlib import Path
 
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError
-from penstock.models.registry import ModelVersion, Registry, model_metadata
+from penstock.models.registry import ModelVersion, Registry
+from penstock.models.resolved import ResolvedModel, resolve
 from penstock.udfs.scoring.model_cache import ModelLoadError
 from penstock.udfs.scoring.pickled import pickle_reason
 
@@ -14,28 +15,26 @@ from penstock.udfs.scoring.pickled import pickle_reason
 FETCH_NOTE = "registered_model_meta"
 
 
-def named_version(registry: Registry, model: ModelConfig) -> ModelVersion:
-    """The version that the config pins, or that its alias points to now.
+def trusted_model(registry: Registry, version: ModelVersion, model: ModelConfig) -> ResolvedModel:
+    """The version with its files on this machine, if the config lets them be loaded. Raises ModelRefusedError,
+    RegistryUnavailableError."""
+    found = resolve(registry, version)
+    check_trust(found, model)
+    return found
 
-    Raises RegistryUnavailableError, or ModelRefusedError if there is no such version or alias.
+
+def check_trust(found: ResolvedModel, model: ModelConfig) -> None:
+    """Raises ModelRefusedError if the config does not let the version be loaded.
+
+    Checked at each load: the copy stays in the cache, and other processes may be able to write there.
     """
-    if model.version is not None:
-        return registry.version(model.name, model.version)
-    return registry.version_of_alias(model.name, model.alias)
-
-
-def trusted_copy(registry: Registry, version: ModelVersion, model: ModelConfig) -> Path:
-    """The version's files on this machine, if the config trusts them. Raises ModelRefusedError."""
-    folder = registry.local_copy(version)
-    # Checked at each load: the copy stays in the cache, and other processes may be able to write there.
-    check_digest(folder, version, model)
-    reason = pickle_reason(model_metadata(folder).flavors)
+    check_digest(found.folder, found.version, model)
+    reason = pickle_reason(found.flavors)
     if reason and not model.allow_pickle:
         raise ModelRefusedError(
-            f"{version.uri} would run code from its files when loaded: {reason}. "
+            f"{found.version.uri} would run code from its files when loaded: {reason}. "
             "If you trust everyone who can register it, set model.allow_pickle: true"
         )
-    return folder
 
 
 def check_digest(folder: Path, version: ModelVersion, model: ModelConfig) -> None:
@@ -66,7 +65,7 @@ def artifact_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def load_failure(error: Exception) -> str:
-    """Why a worker could not load the model, if that made a Spark job fail; else empty."""
+def load_failure(error: Exception) -> str | None:
+    """Why a worker could not load the model, if that is what made a Spark job fail."""
     found = re.search(rf"{ModelLoadError.__name__}: (.+)", str(error))
-    return f"it can't be loaded: {found[1]}" if found else ""
+    return f"it can't be loaded: {found[1]}" if found else None

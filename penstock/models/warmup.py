@@ -8,10 +8,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import LongType
 
-from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
-from penstock.models.registry import Registry, model_metadata
-from penstock.models.trust import named_version
+from penstock.models.resolved import ModelAtStart
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.session import is_local
 from penstock.udfs.scoring.daemon import PRELOAD_VARIABLE
@@ -21,11 +19,10 @@ LIBRARIES = {"mlflow.sklearn": ("mlflow.sklearn", "skops.io", "sklearn.linear_mo
 log = logging.getLogger(__name__)
 
 
-def preload_settings(config: PipelineConfig) -> dict[str, str]:
+def preload_settings(model: ModelAtStart) -> dict[str, str]:
     """What tells the workers' daemon to import the libraries of the model that the config names now."""
     try:
-        registry = Registry.of(config)
-        flavors = model_metadata(registry.local_copy(named_version(registry, config.model))).flavors
+        flavors = model.resolved().flavors
     except PenstockError:
         return {}  # micro-batches say what is wrong with it
     loader = flavors.get("python_function", {}).get("loader_module", "")

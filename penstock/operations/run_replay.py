@@ -5,6 +5,7 @@ import logging
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, LedgerError
+from penstock.models.resolved import ModelAtStart
 from penstock.operations.doctor.checks import check_at_start
 from penstock.operations.doctor.executors import check_executors
 from penstock.pipeline.batch import MicroBatch
@@ -32,10 +33,11 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
     if late and config.workload != "series":
         raise ConfigError(f"{config.pipeline} is a pipeline of rows: --late is for series")
     load_contract(config)
-    check_at_start(config)
+    model = ModelAtStart.of(config)
+    check_at_start(config, model)
     spark = build_session(f"penstock-{config.pipeline}", settings=settings_of(config))
-    with opened(spark, config, job="replay_quarantine", is_replay=True) as pipeline:
-        check_executors(spark, config, pipeline.selector.registry)
+    with opened(spark, config, model=model, job="replay_quarantine", is_replay=True) as pipeline:
+        check_executors(spark, config, model)
         cut_off = unfinished_replay(config, pipeline.storage)
         records = settle(pipeline, cut_off, aborts=aborts) if cut_off else []
         if aborts:

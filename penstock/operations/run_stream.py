@@ -4,6 +4,7 @@ import logging
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.resolved import ModelAtStart
 from penstock.models.warmup import begin_workers, preload_settings
 from penstock.operations.doctor.checks import check_at_start
 from penstock.operations.doctor.executors import check_executors
@@ -13,7 +14,7 @@ from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.opening import opened
 from penstock.pipeline.stop_file import StopFile
 from penstock.pipeline.stream import StreamRunner
-from penstock.spark.pipeline_settings import settings_of
+from penstock.spark.pipeline_settings import jit_of, settings_of
 from penstock.spark.session import build_session
 from penstock.storage.routing import storage_of
 
@@ -24,12 +25,20 @@ def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) 
     """Check, take the lease, run the stream. Returns the finished batches (StreamRunner.run). Raises PenstockError."""
     load_contract(config)
     with served_metrics(config) as metrics:
-        check_at_start(config)
+        model = ModelAtStart.of(config)
+        check_at_start(config, model)
         log.info("%s %s: starting Spark", job, config.pipeline)
-        spark = build_session(f"penstock-{config.pipeline}", settings=preload_settings(config) | settings_of(config))
+        spark = build_session(
+            f"penstock-{config.pipeline}",
+            settings=preload_settings(model) | settings_of(config),
+            jit=jit_of(config, once=once),
+        )
         begin_workers(spark)
-        with opened(spark, config, job=job, resume=resume) as pipeline, watched(pipeline, metrics) as on_record:
-            check_executors(spark, config, pipeline.selector.registry)
+        with (
+            opened(spark, config, model=model, job=job, resume=resume) as pipeline,
+            watched(pipeline, metrics) as on_record,
+        ):
+            check_executors(spark, config, model)
             # Each look at it holds up the answer to a signal for as long as the storage is asked again.
             stop_file = StopFile.of(config, storage_of(config))
             log.info("%s %s: watching %s", job, config.pipeline, config.source.path)

@@ -3,8 +3,7 @@
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.models.pinned import PinnedModel
-from penstock.models.registry import Registry
-from penstock.models.trust import named_version
+from penstock.models.resolved import ModelAtStart
 from penstock.pipeline.plan import newest_plan
 from penstock.storage.routing import storage_of
 
@@ -15,11 +14,11 @@ def version_before(config: PipelineConfig) -> PinnedModel | None:
     return plan.champion if plan else None
 
 
-def has_other_before(config: PipelineConfig) -> bool:
+def has_other_before(config: PipelineConfig, model: ModelAtStart) -> bool:
     """Whether there is a version before, and it is not the one that the config names now. Raises PlanError."""
     before = version_before(config)
     try:
-        named = named_version(Registry.of(config), config.model)
+        named = model.version()
     except (ModelRefusedError, RegistryUnavailableError):
         return before is not None
     return before is not None and (before.name, before.version) != (named.name, named.version)

@@ -10,10 +10,9 @@ from pyspark.sql.types import DataType
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.models.registry import Registry
+from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import checked_columns
 from penstock.models.selection import ModelSelector
-from penstock.models.trust import named_version
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.lease import Lease, lease_path
 from penstock.pipeline.ledger import check_ledger, old_queries, read_state, resume_from_ledger
@@ -33,7 +32,13 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def opened(
-    spark: SparkSession, config: PipelineConfig, *, job: str, resume: bool = False, is_replay: bool = False
+    spark: SparkSession,
+    config: PipelineConfig,
+    *,
+    model: ModelAtStart,
+    job: str,
+    resume: bool = False,
+    is_replay: bool = False,
 ) -> Iterator[Pipeline]:
     """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError.
 
@@ -50,11 +55,11 @@ def opened(
             if resume:
                 resume_from_ledger(spark, config, storage, state)
             check_ledger(state, config, storage)
-        registry, workload = Registry.of(config), workload_of(config)
-        prepare_tables(spark, config, contract, registry)
+        workload = workload_of(config)
+        prepare_tables(spark, config, contract, model)
         selector = ModelSelector(
             spark=spark,
-            registry=registry,
+            registry=model.registry,
             model=config.model,
             contract=workload.scoring_contract(config, contract),
             incompatibility=partial(workload.incompatibility, spark, config),
@@ -71,13 +76,13 @@ def opened(
         )
 
 
-def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, registry: Registry) -> None:
+def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart) -> None:
     """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
     workload = workload_of(config)
 
     def prediction() -> DataType:
         found = column_type(spark, config.table_path("predictions"), "prediction")
-        return found if found is not None else prediction_of_model(config, contract, registry)
+        return found if found is not None else prediction_of_model(config, contract, model)
 
     for spec in (*workload.tables(config, contract, prediction), QUARANTINE, BATCHES):
         prepare_table(spark, config.table_path(spec.name), spec)
@@ -86,8 +91,7 @@ def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contra
         adapt_lags(spark, config)
 
 
-def prediction_of_model(config: PipelineConfig, contract: Contract, registry: Registry) -> DataType:
-    version = named_version(registry, config.model)
+def prediction_of_model(config: PipelineConfig, contract: Contract, model: ModelAtStart) -> DataType:
     scoring_contract = workload_of(config).scoring_contract(config, contract)
-    _, outputs = checked_columns(registry.local_copy(version), scoring_contract, name=version.uri)
+    _, outputs = checked_columns(model.resolved(), scoring_contract)
     return prediction_type(outputs)

@@ -6,8 +6,8 @@ from pyspark.sql import functions as F
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.registry import Registry
+from penstock.models.resolved import named_version
 from penstock.models.scoring import build_scorer
-from penstock.models.trust import named_version
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
 from penstock.sources.formats import FORMATS

@@ -39,8 +39,8 @@ class Workload(Protocol):
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         """prediction: asked for its type only where a table has such a column."""
 
-    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
-        """Why a model's outputs don't fit the tables; empty if they do."""
+    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
+        """Why a model's outputs don't fit the tables; None if they do."""
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None: ...
 
@@ -67,10 +67,10 @@ class Rows:
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         return [predictions(contract, prediction())]
 
-    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
+    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         table = column_type(spark, config.table_path(self.rows_table), "prediction")
         if table is None or scorer.prediction_type.simpleString() == table.simpleString():
-            return ""
+            return None
         return (
             f"it gives {scorer.prediction_type.simpleString()}, the table's prediction column is {table.simpleString()}"
         )
@@ -127,7 +127,7 @@ class Series:
         state = lags(series.variables, keep_lags=series.keep_lags, frequency=series.frequency)
         return [FORECASTS, observations(series.variables), state]
 
-    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str:
+    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         return fleet_incompatibility(scorer.outputs, scorer.metadata, config)
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:

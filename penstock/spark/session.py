@@ -14,7 +14,9 @@ from pyspark.sql import SparkSession
 
 import penstock.udfs.scoring.daemon
 from penstock.errors import EnvironmentCheckError
+from penstock.spark.class_archive import make_in_background
 from penstock.spark.environment import java_command
+from penstock.spark.jvm_options import Jit, jvm_settings
 from penstock.spark.settings import APPENDER, FILE_MANAGER, LINE_SPLITTER, OWN_JAR, SETTINGS
 from penstock.udfs.scoring.pickled import VARIABLE
 
@@ -23,7 +25,7 @@ LOCAL_MASTER = re.compile(r"local(\[.*\])?")
 SECRET_NAMES = re.compile(r"(?i)secret|password|token|access[.]?key")
 
 
-def build_session(name: str, *, settings: dict[str, str] | None = None) -> SparkSession:
+def build_session(name: str, *, settings: dict[str, str] | None = None, jit: Jit = Jit.BATCHES) -> SparkSession:
     """A session for the job `name`, with the project's settings and then `settings` on top.
 
     Under spark-submit the JVM runs already: what was given there (`--conf`, a spark-defaults.conf of one's own) is
@@ -36,7 +38,7 @@ def build_session(name: str, *, settings: dict[str, str] | None = None) -> Spark
     # Whatever the shell says: only the config may let a model be unpickled, and it says so of one model.
     os.environ[VARIABLE] = "false"
     builder = SparkSession.builder.appName(name)
-    start_jvm(settings)
+    start_jvm(settings, jit)
     given = submitted_settings()
     check_master(given, settings or {})
     # Whoever watches a terminal sees how far a long step is.
@@ -78,21 +80,24 @@ def is_local(master: str) -> bool:
     return LOCAL_MASTER.fullmatch(master) is not None
 
 
-def begin_jvm(settings: Mapping[str, str]) -> None:
+def begin_jvm(settings: Mapping[str, str], jit: Jit = Jit.BATCHES) -> None:
     """Start the JVM in the background, for a `build_session` with the same settings, which waits for it."""
     if shutil.which(java_command() or "") is not None:
-        threading.Thread(target=start_jvm, args=(settings,), daemon=True).start()
+        threading.Thread(target=start_jvm, args=(settings, jit), daemon=True).start()
+        make_in_background()
 
 
-def start_jvm(settings: Mapping[str, str] | None) -> None:
+def start_jvm(settings: Mapping[str, str] | None, jit: Jit = Jit.BATCHES) -> None:
     """Start the JVM, if none runs, with all but the secrets: its command line is shown to everyone on the machine. The
     session sets those later, through a socket."""
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         return
     public = SparkConf(loadDefaults=False)
-    for key, value in {**SETTINGS, **(settings or {})}.items():
+    for key, value in {**SETTINGS, **jvm_settings(jit), **(settings or {})}.items():
         if not SECRET_NAMES.search(key):
             public.set(key, value)
+    # The JVM that only puts the command together, of half a second.
+    os.environ.setdefault("SPARK_LAUNCHER_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
     SparkContext._ensure_initialized(conf=public)
 
 

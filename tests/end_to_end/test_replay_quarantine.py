@@ -202,7 +202,7 @@ def cut_at_marker(one_waiting: Snapshot) -> Snapshot:
 
 
 def test_what_a_paused_replay_still_writes_is_dropped(one_waiting: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It continues after another one found that it had written nothing, and before that one has written the same row."""
+    """It continues after another replay found that it had written nothing, before that one writes the same row."""
     sandbox = one_waiting.restored()
     late: list[PreparedAppend] = []
     commit = PreparedAppend.commit

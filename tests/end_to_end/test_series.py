@@ -21,6 +21,7 @@ from series_sandbox import (
 
 from penstock.errors import ModelRefusedError
 from penstock.interfaces.sql.spark_queries import run_query
+from penstock.models.resolved import ModelAtStart
 from penstock.operations.doctor.checks import check_model
 from penstock.pipeline.batch_record import BatchRecord
 
@@ -165,6 +166,12 @@ def test_latest_makes_one_forecast_a_series_and_batch(series: SeriesSandbox) -> 
     assert list(series.errors().values()).count("not_latest") == 9
 
 
+def model_line(series: SeriesSandbox) -> str:
+    """What the doctor says of the model."""
+    config = series.sandbox.config()
+    return check_model(config, ModelAtStart.of(config), with_digest=True)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -179,11 +186,11 @@ def test_a_model_that_was_fitted_for_something_else_is_refused(
 ) -> None:
     series.sandbox.changes["series"] |= settings
     with pytest.raises(ModelRefusedError, match=message):
-        check_model(series.sandbox.config())
+        model_line(series)
 
 
 def test_the_doctor_tells_the_volume(series: SeriesSandbox) -> None:
-    found = check_model(series.sandbox.config())
+    found = model_line(series)
     assert "forecast.at is every: one new observation of each makes 24 rows in forecasts" in found
 
 
@@ -192,7 +199,7 @@ def test_every_forecast_of_many_series_is_asked_for_twice(
 ) -> None:
     monkeypatch.setattr("penstock.models.fleet_check.MANY_SERIES", 1)
     with pytest.raises(ModelRefusedError, match=r"2 series, and forecast\.at is every: .* 24 rows in forecasts"):
-        check_model(series.sandbox.config())
+        model_line(series)
     for changes in ({"every_of_many": True}, {"at": "latest"}):
         series.sandbox.changes["forecast"] = changes
-        check_model(series.sandbox.config())
+        model_line(series)

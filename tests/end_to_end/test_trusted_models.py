@@ -17,7 +17,8 @@ from snapshots import Snapshot
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
 from penstock.models.registry import Registry
-from penstock.models.trust import artifact_digest, named_version
+from penstock.models.resolved import ModelAtStart, named_version
+from penstock.models.trust import artifact_digest
 from penstock.operations.doctor.checks import check_model
 from penstock.udfs.scoring.pickled import VARIABLE, pickle_allowed
 
@@ -223,7 +224,8 @@ def test_a_pinned_version_that_is_not_there(sandbox: Sandbox) -> None:
 def test_the_doctor_prints_the_digest(sandbox: Sandbox) -> None:
     use(sandbox, sandbox.registry.wine_model())
     config = sandbox.config()
-    assert check_model(config).startswith(f"wine-linear@champion is version 1, SHA-256 {digest(config)}, 11 inputs")
+    line = check_model(config, ModelAtStart.of(config), with_digest=True)
+    assert line.startswith(f"wine-linear@champion is version 1, SHA-256 {digest(config)}, 11 inputs")
 
 
 def test_pickle_is_off_in_the_driver_and_in_the_workers(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from sandbox import WINE, Sandbox, TestRegistry, csv_file
 from snapshots import Snapshot
 
 from penstock.errors import EnvironmentCheckError
-from penstock.models.registry import Registry
+from penstock.models.resolved import ModelAtStart
 from penstock.models.warmup import preload_settings
 from penstock.operations.doctor import executors
 
@@ -52,13 +52,13 @@ def test_the_executors_are_not_compared_with_it(
     monkeypatch.setattr(executors, "is_local", lambda master: False)
     config = unreadable.config()
     with caplog.at_level(logging.WARNING, logger="penstock.operations.doctor.executors"):
-        executors.check_executors(unreadable.spark, config, Registry.of(config))
+        executors.check_executors(unreadable.spark, config, ModelAtStart.of(config))
     assert "were not compared with the model" in caplog.text
     assert "has no MLmodel file that can be read" in caplog.text
 
 
 def test_no_library_is_imported_for_it(unreadable: Sandbox) -> None:
-    assert preload_settings(unreadable.config()) == {}
+    assert preload_settings(ModelAtStart.of(unreadable.config())) == {}
 
 
 def test_with_no_version_before_it_the_job_says_what_to_do(sandbox: Sandbox) -> None:

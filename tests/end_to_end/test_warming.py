@@ -6,6 +6,7 @@ from pyspark.sql import SparkSession
 from sandbox import WINE, Sandbox, csv_file
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.resolved import ModelAtStart
 from penstock.models.warmup import preload_settings, start_worker
 
 
@@ -33,6 +34,6 @@ def test_a_batch_has_the_workers_that_were_started_ahead(sandbox: Sandbox) -> No
 
 def test_the_libraries_are_those_of_the_model(sandbox: Sandbox) -> None:
     name = "spark.executorEnv.PENSTOCK_PRELOAD"
-    assert preload_settings(sandbox.config()) == {name: ""}
+    assert preload_settings(ModelAtStart.of(sandbox.config())) == {name: ""}
     away = sandbox.config().model_dump(mode="json") | {"model": {"name": "not-registered"}}
-    assert preload_settings(PipelineConfig.model_validate(away)) == {}
+    assert preload_settings(ModelAtStart.of(PipelineConfig.model_validate(away))) == {}

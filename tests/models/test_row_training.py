@@ -16,10 +16,11 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.models.registry import Registry
+from penstock.models.resolved import named_version
 from penstock.models.scoring import checked_columns
 from penstock.models.training.rows import train_rows
 from penstock.models.training.rows_data import read_row_data
-from penstock.models.trust import named_version, trusted_copy
+from penstock.models.trust import trusted_model
 from penstock.schemas.contract import Contract, Field
 from penstock.udfs.scoring.model_cache import open_model
 
@@ -98,8 +99,8 @@ def truth(learner, target, table=TABLE):
 def registered(config):
     """The champion, loaded as the stream's workers load it: no pickle."""
     version = named_version(Registry.of(config), config.model)
-    folder = trusted_copy(Registry.of(config), version, config.model)
-    return open_model(str(folder), allow_pickle=False), checked_columns(folder, CONTRACT, name="machines")
+    found = trusted_model(Registry.of(config), version, config.model)
+    return open_model(str(found.folder), allow_pickle=False), checked_columns(found, CONTRACT)
 
 
 @pytest.mark.parametrize(

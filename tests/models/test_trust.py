@@ -84,4 +84,4 @@ def test_a_load_failure_is_found_in_the_workers_traceback():
         f"Traceback ...\n  File x\nudfs.model_cache.{ModelLoadError.__name__}: OSError: no weights\n\n\tat org.spark"
     )
     assert load_failure(RuntimeError(trace)) == "it can't be loaded: OSError: no weights"
-    assert load_failure(RuntimeError("Malformed CSV")) == ""
+    assert load_failure(RuntimeError("Malformed CSV")) is None

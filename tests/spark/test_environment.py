@@ -38,6 +38,17 @@ def test_another_python_is_named(monkeypatch):
         check_python()
 
 
+@pytest.fixture
+def java_home(monkeypatch, tmp_path):
+    """A Java without a file `release`."""
+    (tmp_path / "bin").mkdir()
+    java = tmp_path / "bin" / "java"
+    java.write_text("#!/bin/sh\nexit 3\n")
+    java.chmod(0o755)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    return tmp_path
+
+
 def answer(monkeypatch, text):
     def run(command, **_):
         return subprocess.CompletedProcess(command, 0, stdout="", stderr=text)
@@ -46,7 +57,7 @@ def answer(monkeypatch, text):
 
 
 @pytest.mark.parametrize("version", ["17.0.12", "21.0.1", "21"])
-def test_a_java_that_fits(monkeypatch, version):
+def test_a_java_that_fits(java_home, monkeypatch, version):
     answer(monkeypatch, f'openjdk version "{version}" 2024-07-16\nOpenJDK Runtime Environment')
     assert check_java() == f"Java {version[:2]}"
 
@@ -54,7 +65,7 @@ def test_a_java_that_fits(monkeypatch, version):
 @pytest.mark.parametrize(
     ("text", "shown"), [('java version "1.8.0_402"', "1"), ('version "11.0.2"', "11"), ("", r"\?")]
 )
-def test_another_java_is_named(monkeypatch, text, shown):
+def test_another_java_is_named(java_home, monkeypatch, text, shown):
     answer(monkeypatch, text)
     with pytest.raises(EnvironmentCheckError, match=rf"Java {shown} is at .*needs 17 or 21"):
         check_java()
@@ -66,14 +77,33 @@ def test_no_java_is_told_with_where_it_was_looked_for(monkeypatch, tmp_path):
         check_java()
 
 
-def test_a_java_that_fails_is_no_java(monkeypatch, tmp_path):
-    (tmp_path / "bin").mkdir()
-    java = tmp_path / "bin" / "java"
-    java.write_text("#!/bin/sh\nexit 3\n")
-    java.chmod(0o755)
-    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+def test_a_java_that_fails_is_no_java(java_home):
     with pytest.raises(EnvironmentCheckError, match="no Java at"):
         check_java()
+
+
+def test_a_java_that_says_its_version_in_a_file_is_not_started(java_home, monkeypatch):
+    monkeypatch.setattr(environment.subprocess, "run", lambda *_, **__: pytest.fail("a JVM was started"))
+    release = java_home / "release"
+    release.write_text('IMPLEMENTOR="x"\nJAVA_VERSION="17.0.15"\n')
+    assert check_java() == "Java 17"
+    release.write_text('JAVA_VERSION="11.0.2"\n')
+    with pytest.raises(EnvironmentCheckError, match="Java 11 is at"):
+        check_java()
+
+
+def test_the_file_of_a_java_that_is_gone_counts_for_nothing(java_home):
+    (java_home / "release").write_text('JAVA_VERSION="17.0.15"\n')
+    (java_home / "bin" / "java").unlink()
+    with pytest.raises(EnvironmentCheckError, match="no Java at"):
+        check_java()
+
+
+@pytest.mark.parametrize("content", [b"", b"JAVA_VERSION=17", b"\xff"])
+def test_a_file_that_does_not_say_is_not_believed(java_home, monkeypatch, content):
+    (java_home / "release").write_bytes(content)
+    answer(monkeypatch, 'openjdk version "21.0.1"')
+    assert check_java() == "Java 21"
 
 
 def test_packages_that_fit_together(installed):

@@ -26,6 +26,12 @@ SCORED = "_scored"
 PREDICTION = "prediction"
 
 
+NO_SIGNATURE = (
+    "the model has no signature with inputs and outputs; log it again with "
+    "signature=mlflow.models.infer_signature(inputs, model.predict(inputs))"
+)
+
+
 class SignatureError(ValueError):
     """A signature that is not supported; the message says what to change."""
 
@@ -42,10 +48,7 @@ class ModelColumn:
 def input_columns(signature: ModelSignature | None) -> tuple[ModelColumn, ...]:
     """The named input columns, in signature order. Raises SignatureError."""
     if signature is None or signature.inputs is None or signature.outputs is None:
-        raise SignatureError(
-            "the model has no signature with inputs and outputs; log it again with "
-            "signature=mlflow.models.infer_signature(inputs, model.predict(inputs))"
-        )
+        raise SignatureError(NO_SIGNATURE)
     specs = list(signature.inputs.inputs)
     if not all(isinstance(spec, ColSpec) and spec.name for spec in specs):
         raise SignatureError(
@@ -55,8 +58,11 @@ def input_columns(signature: ModelSignature | None) -> tuple[ModelColumn, ...]:
     return tuple(column(spec, INPUT_TYPES, "input") for spec in specs)
 
 
-def output_columns(signature: ModelSignature) -> tuple[ModelColumn, ...]:
-    """The output fields. A single unnamed output is called `prediction`, several are `prediction_0`, ..."""
+def output_columns(signature: ModelSignature | None) -> tuple[ModelColumn, ...]:
+    """The output fields. A single unnamed output is called `prediction`, several are `prediction_0`, ... Raises
+    SignatureError."""
+    if signature is None or signature.outputs is None:
+        raise SignatureError(NO_SIGNATURE)
     specs = list(signature.outputs.inputs)
     if len(specs) == 1 and isinstance(specs[0], TensorSpec):
         return tensor_columns(specs[0])

@@ -5,14 +5,14 @@ types for skops to trust. A model that declares none is as safe as skops.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 VARIABLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
 
 
-def pickle_reason(flavors: dict[str, Any]) -> str:
+def pickle_reason(flavors: Mapping[str, Any]) -> str:
     """Why loading a model executes code from its files; empty if it does not, or for a flavor that only MLflow's
     switch covers. flavors: of its MLmodel file."""
     pyfunc = flavors.get("python_function", {})

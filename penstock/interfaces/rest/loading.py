@@ -10,9 +10,9 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError
 from penstock.interfaces.rest.in_process import InProcessModel
 from penstock.models.fleet_check import fleet_incompatibility
-from penstock.models.registry import ModelVersion, Registry, model_metadata
+from penstock.models.registry import ModelVersion, Registry
 from penstock.models.scoring import checked_columns
-from penstock.models.trust import trusted_copy
+from penstock.models.trust import trusted_model
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
 from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
@@ -50,24 +50,24 @@ class Loader:
     def load(self, version: ModelVersion) -> LoadedModel:
         """Raises ModelRefusedError, RegistryUnavailableError."""
         with ONE_LOAD:
-            folder = trusted_copy(self.registry, version, self.config.model)
+            found = trusted_model(self.registry, version, self.config.model)
             scoring_contract = workload_of(self.config).scoring_contract(self.config, self.contract)
-            inputs, outputs = checked_columns(folder, scoring_contract, name=version.uri)
-            incompatibility = self.incompatibility(outputs, model_metadata(folder).metadata or {})
+            inputs, outputs = checked_columns(found, scoring_contract)
+            incompatibility = self.incompatibility(outputs, found.metadata)
             if incompatibility:
                 raise ModelRefusedError(f"{version.uri}: {incompatibility}")
             try:
-                guarded = open_model(str(folder), allow_pickle=self.config.model.allow_pickle)
+                guarded = open_model(str(found.folder), allow_pickle=self.config.model.allow_pickle)
             except ModelLoadError as error:
                 raise ModelRefusedError(f"{version.uri} can't be loaded: {error}") from None
             self._prediction_type = prediction_type(outputs).simpleString()
         log.info("%s is loaded", version.uri)
         return LoadedModel(version=version, inputs=inputs, outputs=outputs, model=InProcessModel(guarded))
 
-    def incompatibility(self, outputs: tuple[ModelColumn, ...], metadata: Mapping[str, Any]) -> str:
+    def incompatibility(self, outputs: tuple[ModelColumn, ...], metadata: Mapping[str, Any]) -> str | None:
         if self.config.workload == "series":
             return fleet_incompatibility(outputs, metadata, self.config)
         found = prediction_type(outputs).simpleString()
         if self._prediction_type in ("", found):
-            return ""
+            return None
         return f"it gives {found}, the service returns {self._prediction_type}; start it again to change that"

@@ -11,7 +11,7 @@ from penstock.errors import ModelRefusedError, RegistryUnavailableError, Storage
 from penstock.interfaces.rest.errors import NotReadyError, UnknownNameError
 from penstock.interfaces.rest.loading import LoadedModel
 from penstock.models.registry import ModelVersion, Registry
-from penstock.models.trust import named_version
+from penstock.models.resolved import named_version
 
 #: How many aliases or versions beside the configured one stay loaded (least recently used eviction).
 MAX_OTHERS = 3

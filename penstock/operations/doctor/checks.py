@@ -12,9 +12,9 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.models.fleet_check import fleet_incompatibility, volume
-from penstock.models.registry import Registry, model_metadata
+from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import checked_columns
-from penstock.models.trust import artifact_digest, named_version, trusted_copy
+from penstock.models.trust import artifact_digest, check_trust
 from penstock.operations.doctor.s3_checks import check_s3_folder
 from penstock.pipeline.last_model import has_other_before, version_before
 from penstock.pipeline.workload import workload_of
@@ -42,7 +42,7 @@ class Finding:
         return f"{'ok  ' if self.ok else 'FAIL'} {self.check}: {self.detail}"
 
 
-def examine(config: PipelineConfig, *, with_digest: bool = True) -> Iterator[Finding]:
+def examine(config: PipelineConfig, model: ModelAtStart, *, with_digest: bool = True) -> Iterator[Finding]:
     """The checks that need no Spark, in the order in which one would repair things.
 
     with_digest: show the model's SHA-256, for which all its files are read.
@@ -56,8 +56,8 @@ def examine(config: PipelineConfig, *, with_digest: bool = True) -> Iterator[Fin
     yield found("inbox", lambda: check_folder(storage, config.source.path, write=False))
     yield found("tables", lambda: check_folder(storage, config.tables.root, write=True))
     yield found("checkpoint", lambda: check_folder(storage, config.checkpoint, write=True))
-    yield found("model", lambda: check_model(config, with_digest=with_digest))
-    yield found("requirements", lambda: check_requirements(config))
+    yield found("model", lambda: check_model(config, model, with_digest=with_digest))
+    yield found("requirements", lambda: check_requirements(model))
 
 
 def found(check: str, run: Callable[[], str]) -> Finding:
@@ -67,18 +67,18 @@ def found(check: str, run: Callable[[], str]) -> Finding:
         return Finding(check=check, ok=False, detail=without_credentials(str(error)), error=error)
 
 
-def check_at_start(config: PipelineConfig) -> None:
+def check_at_start(config: PipelineConfig, model: ModelAtStart) -> None:
     """What the jobs run before Spark starts. Raises EnvironmentCheckError with every finding that is not ok.
 
     A registry that is away, or a version that is refused, stops only a pipeline that has no version before it:
     micro-batches choose theirs.
     """
-    bad = [finding for finding in examine(config, with_digest=False) if not finding.ok]
+    bad = [finding for finding in examine(config, model, with_digest=False) if not finding.ok]
     fatal = bad
     if all(finding.check in OF_MODEL for finding in bad):
         is_refused = any(isinstance(finding.error, ModelRefusedError) for finding in bad)
         is_away = all(isinstance(finding.error, RegistryUnavailableError) for finding in bad)
-        fatal = [] if (is_away and version_before(config)) or (is_refused and has_other_before(config)) else bad
+        fatal = [] if (is_away and version_before(config)) or (is_refused and has_other_before(config, model)) else bad
     if fatal:
         raise EnvironmentCheckError("; ".join(f"{finding.check}: {finding.detail}" for finding in fatal))
     for finding in bad:
@@ -110,35 +110,32 @@ def check_folder(storage: Storage, location: str, *, write: bool) -> str:
     return f"{location} is {what}"
 
 
-def check_model(config: PipelineConfig, *, with_digest: bool = True) -> str:
+def check_model(config: PipelineConfig, model: ModelAtStart, *, with_digest: bool) -> str:
     """Registry, alias, trust, signature against the contract. Raises PenstockError."""
-    registry = Registry.of(config)
-    version = named_version(registry, config.model)
+    resolved = model.resolved()
+    check_trust(resolved, config.model)
+    version = resolved.version
     contract = workload_of(config).scoring_contract(config, load_contract(config))
-    folder = trusted_copy(registry, version, config.model)
-    inputs, outputs = checked_columns(folder, contract, name=version.uri)
+    inputs, outputs = checked_columns(resolved, contract)
     name = f"{config.model.described} is version {version.version}"
     if with_digest:
-        name += f", SHA-256 {artifact_digest(folder)}"
+        name += f", SHA-256 {artifact_digest(resolved.folder)}"
     if config.workload == "rows":
         return f"{name}, {len(inputs)} inputs from the contract, {len(outputs)} outputs"
-    metadata = model_metadata(folder).metadata or {}
-    problem = fleet_incompatibility(outputs, metadata, config)
+    problem = fleet_incompatibility(outputs, resolved.metadata, config)
     if problem:
         raise ModelRefusedError(f"{version.uri}: {problem}")
-    return f"{name}; forecast.at is {config.forecast.at}: {volume(metadata, config)}"
+    return f"{name}; forecast.at is {config.forecast.at}: {volume(resolved.metadata, config)}"
 
 
-def check_requirements(config: PipelineConfig) -> str:
+def check_requirements(model: ModelAtStart) -> str:
     """The packages that the model was logged with against those here. Raises PenstockError."""
-    registry = Registry.of(config)
-    version = named_version(registry, config.model)
-    folder = registry.local_copy(version)
-    lines = requirement_lines(folder / "requirements.txt")
-    problems = list(unmet(lines, python=logged_python(model_metadata(folder).flavors)))
+    resolved = model.resolved()
+    lines = requirement_lines(resolved.folder / "requirements.txt")
+    problems = list(unmet(lines, python=logged_python(resolved.flavors)))
     if problems:
         raise ModelRefusedError(
-            f"{version.uri} was logged with other packages: {'; '.join(problems)}; "
+            f"{resolved.version.uri} was logged with other packages: {'; '.join(problems)}; "
             "install those, or train and register the model here again"
         )
-    return f"all {len(lines)} requirements of {version.uri} are met here"
+    return f"all {len(lines)} requirements of {resolved.version.uri} are met here"

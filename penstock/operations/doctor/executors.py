@@ -10,8 +10,7 @@ from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
-from penstock.models.registry import Registry, model_metadata
-from penstock.models.trust import named_version
+from penstock.models.resolved import ModelAtStart
 from penstock.pipeline.last_model import has_other_before
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.session import is_local
@@ -23,7 +22,7 @@ PYTHON_MISMATCH = re.compile(r"PYTHON_VERSION_MISMATCH\]\s*(.*)")
 log = logging.getLogger(__name__)
 
 
-def check_executors(spark: SparkSession, config: PipelineConfig, registry: Registry) -> None:
+def check_executors(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> None:
     """Against the version that the config names now. Raises EnvironmentCheckError with both versions of each package.
 
     A local master runs its workers with this very Python, which the doctor has looked at. Without a version now there
@@ -32,9 +31,8 @@ def check_executors(spark: SparkSession, config: PipelineConfig, registry: Regis
     if is_local(str(spark.sparkContext.master)):
         return
     try:
-        version = named_version(registry, config.model)
-        folder = registry.local_copy(version)
-        python = logged_python(model_metadata(folder).flavors)
+        resolved = model.resolved()
+        python = logged_python(resolved.flavors)
     except (ModelRefusedError, RegistryUnavailableError) as error:
         log.warning("the executors were not compared with the model: %s", error)
         return
@@ -43,12 +41,12 @@ def check_executors(spark: SparkSession, config: PipelineConfig, registry: Regis
         raise EnvironmentCheckError(
             f"executors are not what this driver is: {'; '.join(problems)}; install those versions there"
         )
-    if problems := problems_of_executors(spark, requirement_lines(folder / "requirements.txt"), python=python):
+    if problems := problems_of_executors(spark, requirement_lines(resolved.folder / "requirements.txt"), python=python):
         told = (
-            f"executors are not what {version.uri} was logged with: {'; '.join(problems)}; install those versions "
-            "there, or train and register the model with theirs"
+            f"executors are not what {resolved.version.uri} was logged with: {'; '.join(problems)}; install those "
+            "versions there, or train and register the model with theirs"
         )
-        if not has_other_before(config):
+        if not has_other_before(config, model):
             raise EnvironmentCheckError(told)
         # The workers refuse it when they load it, and micro-batches go on with the version before.
         log.warning("not fit at start: %s", told)

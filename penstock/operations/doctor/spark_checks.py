@@ -6,9 +6,8 @@ from pyspark.sql import SparkSession
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.models.registry import Registry
+from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import checked_columns
-from penstock.models.trust import named_version
 from penstock.operations.doctor.checks import Finding, found
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.workload import workload_of
@@ -19,9 +18,9 @@ from penstock.storage.routing import storage_of
 from penstock.udfs.scoring.outputs import prediction_type
 
 
-def examine_with_spark(spark: SparkSession, config: PipelineConfig) -> Iterator[Finding]:
+def examine_with_spark(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> Iterator[Finding]:
     yield found("rules", lambda: check_contract_rules(spark, config))
-    yield found("schemas", lambda: check_schemas(spark, config))
+    yield found("schemas", lambda: check_schemas(spark, config, model))
     yield found("ledger", lambda: check_checkpoint(config))
 
 
@@ -31,14 +30,12 @@ def check_contract_rules(spark: SparkSession, config: PipelineConfig) -> str:
     return f"{len(contract.rules)} rules are conditions on the contract's columns"
 
 
-def check_schemas(spark: SparkSession, config: PipelineConfig) -> str:
+def check_schemas(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> str:
     """The existing tables against what this contract and model would write. Raises PenstockError."""
-    registry = Registry.of(config)
-    version = named_version(registry, config.model)
     contract = load_contract(config)
     workload = workload_of(config)
     scoring_contract = workload.scoring_contract(config, contract)
-    _, outputs = checked_columns(registry.local_copy(version), scoring_contract, name=version.uri)
+    _, outputs = checked_columns(model.resolved(), scoring_contract)
     lines = []
     for spec in (*workload.tables(config, contract, lambda: prediction_type(outputs)), QUARANTINE, BATCHES):
         path = config.table_path(spec.name)

@@ -1,0 +1,95 @@
+"""The model version that the config means, resolved once for all that a start asks of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from mlflow.models import ModelSignature
+
+from penstock.config.pipeline import ModelConfig, PipelineConfig
+from penstock.errors import PenstockError
+from penstock.models.registry import ModelVersion, Registry, model_metadata
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedModel:
+    """A version with its files on this machine, and what its MLmodel file says. Nothing of it was loaded."""
+
+    version: ModelVersion
+    folder: Path
+    signature: ModelSignature | None
+    metadata: Mapping[str, Any]
+    flavors: Mapping[str, Any]
+
+
+class Once(Generic[Found]):
+    """A question asked at most once: its answer, or the error that it raised, each time."""
+
+    def __init__(self, ask: Callable[[], Found]) -> None:
+        self._ask = ask
+        self._answers: list[Found] = []
+        self._error: PenstockError | None = None
+
+    def get(self) -> Found:
+        if self._error is not None:
+            raise self._error.with_traceback(None)
+        if not self._answers:
+            try:
+                self._answers.append(self._ask())
+            except PenstockError as error:
+                self._error = error
+                raise
+        return self._answers[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAtStart:
+    """What the config's version or alias means when a job starts. The registry is asked at most once; micro-batches
+    ask it themselves, each again."""
+
+    registry: Registry
+    model: ModelConfig
+    _version: Once[ModelVersion] = field(init=False, repr=False, compare=False)
+    _resolved: Once[ResolvedModel] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_version", Once(lambda: named_version(self.registry, self.model)))
+        object.__setattr__(self, "_resolved", Once(lambda: resolve(self.registry, self.version())))
+
+    @classmethod
+    def of(cls, config: PipelineConfig) -> "ModelAtStart":
+        return cls(registry=Registry.of(config), model=config.model)
+
+    def version(self) -> ModelVersion:
+        """Raises RegistryUnavailableError, or ModelRefusedError if there is no such version or alias."""
+        return self._version.get()
+
+    def resolved(self) -> ResolvedModel:
+        """Raises RegistryUnavailableError, ModelRefusedError if its files can't be had or read, StorageError."""
+        return self._resolved.get()
+
+
+def named_version(registry: Registry, model: ModelConfig) -> ModelVersion:
+    """The version that the config names, or that its alias means now.
+
+    Raises RegistryUnavailableError, or ModelRefusedError if there is no such version or alias.
+    """
+    if model.version is not None:
+        return registry.version(model.name, model.version)
+    return registry.version_of_alias(model.name, model.alias)
+
+
+def resolve(registry: Registry, version: ModelVersion) -> ResolvedModel:
+    """Fetch a version's files and read its MLmodel file. Raises as `ModelAtStart.resolved`."""
+    folder = registry.local_copy(version)
+    found = model_metadata(folder)
+    return ResolvedModel(
+        version=version,
+        folder=folder,
+        signature=found.signature,
+        metadata=found.metadata or {},
+        flavors=found.flavors,
+    )

@@ -1,0 +1,49 @@
+"""What Spark's JVMs are started with so that they start soon: the class-data archive, and when which compiler runs.
+
+Java's second compiler (C2) takes most of the processor time of a start, for code that runs a few hundred times: Spark's
+planner, Delta's log. A setting `spark.driver.extraJavaOptions` comes after these and overrides them.
+"""
+
+from enum import Enum
+
+from penstock.spark.class_archive import archive_settings, this_archive
+
+DRIVER_OPTIONS = "spark.driver.defaultJavaOptions"
+
+
+class Jit(Enum):
+    """By how long the job's code runs hot."""
+
+    #: C1 alone. A JVM that ends after some small queries never earns back what C2 takes.
+    SHORT = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    #: C2 for what runs ten times as often as Java would ask for: the loops over many rows are there at once, by their
+    #: back edges, and what every micro-batch does once is not.
+    BATCHES = (
+        "-XX:Tier4InvocationThreshold=50000 -XX:Tier4MinInvocationThreshold=6000 "
+        "-XX:Tier4CompileThreshold=150000 -XX:Tier4BackEdgeThreshold=400000"
+    )
+
+
+def jvm_settings(jit: Jit) -> dict[str, str]:
+    """Spark settings for a JVM that is still to be started."""
+    return with_compiler(archive_settings(), jit)
+
+
+def submitted_settings(jit: Jit) -> dict[str, str]:
+    """The same for spark-submit, which has them from a file that is written once: the archive may still come."""
+    archive = this_archive()
+    settings = archive.settings() if archive else {}
+    return with_compiler(settings, jit)
+
+
+def with_compiler(settings: dict[str, str], jit: Jit) -> dict[str, str]:
+    return settings | {DRIVER_OPTIONS: f"{settings.get(DRIVER_OPTIONS, '')} {jit.value}".strip()}
+
+
+def as_properties() -> str:
+    """For the end of spark-defaults.conf."""
+    return "".join(f"{key} {value}\n" for key, value in submitted_settings(Jit.BATCHES).items())
+
+
+if __name__ == "__main__":
+    print(as_properties(), end="")
