@@ -13,7 +13,7 @@ from pathlib import Path
 from free_ports import free_port
 from sandbox import Sandbox
 
-from faults.bench import QUICK_SUBMIT, Bench, Process
+from faults.bench import PATIENCE_SECONDS, QUICK_SUBMIT, Bench, Process
 from faults.feeds import ROWS_FEED
 from faults.killing import kill_session, members
 from faults.result import Fault, Progress, Seen
@@ -140,9 +140,8 @@ def mlflow_server(bench: Bench, sandbox: Sandbox) -> Iterator[int]:
 
 
 def wait_until_up(server: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    for _ in range(240):
-        if server.poll() is not None:
-            break
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
         try:
             read(url)
         except OSError:
