@@ -29,12 +29,12 @@ $(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256 conf/s
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes requirements.lock
 	@VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
-# Where PYTHONDONTWRITEBYTECODE is set, every process would compile MLflow anew: some seconds of each start.
+# Where PYTHONDONTWRITEBYTECODE is set, every process would compile MLflow again: some seconds of each start.
 	@$(BIN)/python -m compileall -q jobs schemas udfs penstock
 	@$(MAKE) --no-print-directory jars
 	@mkdir -p $(SITE)/pyspark/conf
 	@ln -sf "$(CURDIR)/conf/log4j2.properties" $(SITE)/pyspark/conf/
-# For spark-submit. Whoever starts meanwhile reads the one file or the other.
+# For spark-submit. A job that starts meanwhile reads the old file or the new one.
 	@cp conf/spark-defaults.conf $(SITE)/pyspark/conf/.new
 	@env -u SPARK_HOME $(BIN)/python -m penstock.spark.jvm_options >> $(SITE)/pyspark/conf/.new
 	@mv -f $(SITE)/pyspark/conf/.new $(SITE)/pyspark/conf/spark-defaults.conf
@@ -45,7 +45,7 @@ $(ARCHIVE): $(READY) $(OWN_JAR)
 	@echo "penstock: making the class-data archive"
 	@if env -u SPARK_HOME $(BIN)/python -m penstock.spark.class_archive; then touch $@; fi
 
-archive: $(READY)  ## make the class-data archive anew, by which a JVM starts in half the time
+archive: $(READY)  ## rebuild the class-data archive, with which a JVM starts in half the time
 	@rm -f $(ARCHIVE) && $(MAKE) --no-print-directory $(ARCHIVE)
 
 jars: $(OWN_JAR)  ## fetch the jars of Delta and S3 beside Spark's own, check them against conf/jars.sha256, compile jvm/
@@ -130,7 +130,7 @@ format: env  ## let ruff rewrite the code
 wheel: env  ## build dist/penstock.zip, the wheel under the name that spark-submit --py-files takes
 	@rm -rf build dist && $(BIN)/uv build --quiet --no-build-isolation --python $(BIN)/python --wheel && cp dist/penstock-*.whl dist/penstock.zip && ls dist
 
-lock: env  ## write requirements.lock anew from pyproject.toml
+lock: env  ## regenerate requirements.lock from pyproject.toml
 	@$(BIN)/uv pip compile pyproject.toml --group dev --generate-hashes --python-version 3.11 --no-header --upgrade --quiet -o requirements.lock
 
 clean: down  ## remove the demo's data, logs and build output (not .venv)

@@ -31,39 +31,6 @@ ENDINGS = (".conf", ".java", ".md", ".properties", ".py", ".sql", ".toml", ".xml
 #: This file, and the test that quotes the words.
 SELF = ("tests/word_list.py", "tests/test_word_list.py")
 
-# Temporary: files that are being rewritten elsewhere. Empty this tuple when they have landed, and remove it.
-NOT_YET: tuple[str, ...] = (
-    "Makefile",
-    "penstock/interfaces/local_servers/process.py",
-    "penstock/logs.py",
-    "penstock/models/selection.py",
-    "penstock/models/warmup.py",
-    "penstock/operations/doctor/",
-    "penstock/operations/run_stream.py",
-    "penstock/pipeline/",
-    "penstock/sources/",
-    "penstock/spark/environment.py",
-    "penstock/spark/session.py",
-    "penstock/spark/settings.py",
-    "penstock/storage/s3.py",
-    "penstock/storage/s3_retry.py",
-    "penstock/tcp_ports.py",
-    "schemas/tables.py",
-    "docs/speed.md",
-    "tests/conftest.py",
-    "tests/sandbox.py",
-    "tests/test_layout.py",
-)
-
-
-#: Temporary as well: messages of those files, as docs and tests quote them.
-QUOTED: tuple[str, ...] = (
-    "the stream goes on and",
-    "version … goes on",
-    "late observations can't be taken back",
-    "what it has written is taken back",
-)
-
 
 def read_files(root: Path) -> Iterator[tuple[str, str]]:
     """The texts to look at, by their paths below `root`. Links (penstock/jobs, ...) are not followed."""
@@ -71,11 +38,8 @@ def read_files(root: Path) -> Iterator[tuple[str, str]]:
     paths += [path for folder in FOLDERS for path in sorted((root / folder).rglob("*"))]
     for path in paths:
         name = path.relative_to(root).as_posix()
-        if path.is_file() and (path.suffix in ENDINGS or path.name in FILES) and not name.startswith((*SELF, *NOT_YET)):
-            text = path.read_text(encoding="utf-8")
-            for message in QUOTED:
-                text = text.replace(message, "")
-            yield name, text
+        if path.is_file() and (path.suffix in ENDINGS or path.name in FILES) and name not in SELF:
+            yield name, path.read_text(encoding="utf-8")
 
 
 def find_words(files: Iterable[tuple[str, str]]) -> list[str]:

@@ -109,7 +109,7 @@ class ModelSelector:
         is_in_use = before is not None and before.pinned == pinned and before.probed
         if (is_in_use or pinned in self._proven) and self.is_usable(pinned):
             return Selection(pinned=pinned, refused={}, resolved_at=now)
-        # A version that was taken for want of rows has scored none: it is no version to fall back on.
+        # A version that was chosen without rows to probe it has scored none: it is no version to fall back on.
         before = before if before and before.probed and not is_in_use else None
         refused = before.refused if before else {}
         remembered = refused.get(pinned.version) if pinned in self._judged else None
@@ -131,7 +131,7 @@ class ModelSelector:
             )
         if pinned.version not in refused:
             log.warning(
-                "model %s is refused, version %s goes on: %s", version.uri, before.pinned.version, result.reason
+                "model %s is refused, version %s is kept: %s", version.uri, before.pinned.version, result.reason
             )
         return replace(before, refused={pinned.version: result.reason}, resolved_at=now)
 
@@ -147,14 +147,14 @@ class ModelSelector:
                 f"{error}; {age_seconds:.0f} s ago it said that {self.model.name}@{self.model.alias} is version "
                 f"{before.pinned.version}, and model.max_staleness allows {self.model.max_staleness:.0f} s"
             )
-        log.warning("version %s goes on, as %.0f s ago: %s", before.pinned.version, age_seconds, error)
+        log.warning("version %s is kept, as %.0f s ago: %s", before.pinned.version, age_seconds, error)
         return before
 
     def untried(self, version: ModelVersion, *, before: Selection | None, now: datetime) -> Selection:
         """The choice without rows to probe a version with: the one before, and a batch with rows will judge."""
         if before is None or not self.is_usable(before.pinned):
             return Selection(pinned=pinned_model(version), refused={}, resolved_at=now, probed=False)
-        log.info("model %s waits for rows to be probed with, version %s goes on", version.uri, before.pinned.version)
+        log.info("model %s waits for rows to be probed with, version %s is kept", version.uri, before.pinned.version)
         still_refused = {number: reason for number, reason in before.refused.items() if number == version.version}
         return replace(before, refused=still_refused, resolved_at=now)
 

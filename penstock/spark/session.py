@@ -41,7 +41,7 @@ def build_session(name: str, *, settings: dict[str, str] | None = None, jit: Jit
     start_jvm(settings, jit)
     given = submitted_settings()
     check_master(given, settings or {})
-    # Whoever watches a terminal sees how far a long step is.
+    # On a terminal the progress of long steps is shown.
     shown = {"spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower()}
     wanted = {**SETTINGS, **shown, **worker_settings(settings or {}), **(settings or {})}
     for key, value in wanted.items():
@@ -114,6 +114,6 @@ def check_master(given: Mapping[str, str], settings: Mapping[str, str]) -> None:
     submitted, wanted = given.get("spark.master"), settings.get("spark.master")
     if submitted and wanted and submitted != wanted:
         raise EnvironmentCheckError(
-            f"spark.master is {wanted} in the config, and spark-submit runs with {submitted} (local[*] if it was not "
-            f"told): submit with --master '{wanted}', or remove it from the config"
+            f"spark.master is {wanted} in the config, and spark-submit runs with {submitted} (its default is "
+            f"local[*]): submit with --master '{wanted}', or remove it from the config"
         )

@@ -100,7 +100,7 @@ class S3Storage:
         return self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
 
     def create(self, path: str, content: bytes) -> bool:
-        """Whoever is refused may have been refused by a PUT of their own whose answer was lost: each has its mark."""
+        """A 412 may come from our own PUT whose response was lost: compare the object's owner mark."""
         bucket, key = split(path)
         mark = uuid.uuid4().hex
         for attempt in range(1, ATTEMPTS + 1):
@@ -121,8 +121,8 @@ class S3Storage:
         """A conflict does not say how it ended: one of these PUTs may have made the object, or another's has."""
         found = self._mark_of(path)
         if found is None:
-            told = f"others kept writing it through {ATTEMPTS} attempts; find out who writes there, then start again"
-            raise StorageError(errno.EAGAIN, told, path)
+            message = f"others kept writing it through {ATTEMPTS} attempts; find out who writes there, then start again"
+            raise StorageError(errno.EAGAIN, message, path)
         return found == mark
 
     def _mark_of(self, path: str) -> str | None:

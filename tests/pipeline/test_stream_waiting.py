@@ -58,7 +58,7 @@ def test_an_outage_does_not_end_the_stream_and_is_told_once(caplog):
     query = wait(False, AWAY, AWAY, OSError(116, "Stale file handle"), False, True)
     assert (query.is_stopped, query.waits) == (True, 6)
     assert warnings(caplog) == [
-        "the stop file can't be looked for: s3a://bucket/checkpoint/stop: S3 was not reached; the stream goes on and "
+        "the stop file can't be looked for: s3a://bucket/checkpoint/stop: S3 was not reached; the stream continues and "
         "looks again"
     ]
 

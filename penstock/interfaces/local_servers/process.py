@@ -47,7 +47,7 @@ class Record:
 @dataclass(frozen=True, kw_only=True)
 class Program:
     """What to start. ports: those it will listen on, by what they are for, each with the variable that changes it.
-    settings: what else it was told and can't be told while it runs, by what it is."""
+    settings: other fixed settings by name; they can't change while it runs."""
 
     command: Sequence[str]
     environment: Mapping[str, str] = field(repr=False)

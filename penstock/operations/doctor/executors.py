@@ -42,14 +42,14 @@ def check_executors(spark: SparkSession, config: PipelineConfig, model: ModelAtS
             f"executors are not what this driver is: {'; '.join(problems)}; install those versions there"
         )
     if problems := problems_of_executors(spark, requirement_lines(resolved.folder / "requirements.txt"), python=python):
-        told = (
+        message = (
             f"executors are not what {resolved.version.uri} was logged with: {'; '.join(problems)}; install those "
             "versions there, or train and register the model with theirs"
         )
         if not has_other_before(config, model):
-            raise EnvironmentCheckError(told)
+            raise EnvironmentCheckError(message)
         # The workers refuse it when they load it, and micro-batches go on with the version before.
-        log.warning("not fit at start: %s", told)
+        log.warning("not fit at start: %s", message)
 
 
 def problems_of_executors(spark: SparkSession, lines: list[str], *, python: str) -> list[str]:

@@ -26,7 +26,7 @@ def check_conditional_writes(storage: Storage, folder: str) -> None:
     try:
         if not storage.create(scratch, b"first"):
             raise EnvironmentCheckError(
-                f"{folder}: this S3 server refused a conditional PUT of a new key, so it can't be told whether it "
+                f"{folder}: this S3 server refused a conditional PUT of a new key, so it is unknown whether it "
                 "keeps If-None-Match; start again, and use another server if it stays so"
             )
         if not storage.create(scratch, b"second"):
