@@ -27,7 +27,7 @@ def test_conditions(spark: SparkSession, sql: str) -> None:
         ("x <", "rule 'asked'"),
         ("nobody > 1", "nobody"),
         *[
-            (sql, "depends on the clock, on chance or on who asks")
+            (sql, "depends on the clock, on chance or on the user")
             for sql in (
                 "at <= current_timestamp()",
                 "at <= now()",
