@@ -12,7 +12,7 @@ from penstock.interfaces.demo.macro import LAST_FITTED, drop_macro_files, show_m
 from penstock.interfaces.demo.wine import TRAINING_ROWS, DemoJobs, drop_wine_files, show_results, stamp_now
 from penstock.spark.jvm_options import Jit
 from penstock.spark.pipeline_settings import settings_of
-from penstock.spark.session import build_session
+from penstock.spark.session import begin_jvm, build_session
 from penstock.storage.routing import storage_of
 
 WINE, MACRO = Path("conf/wine.yaml"), Path("conf/macro.yaml")
@@ -37,6 +37,8 @@ def command(overlays: tuple[Path, ...], master: str | None) -> None:
     jobs.run("fit_var", MACRO, "--data", str(write_history(macro)), "--until", LAST_FITTED, "--promote")
     click.echo(f"5/7 copying the later quarters to {macro.source.path}")
     click.echo("    " + " ".join(drop_macro_files(storage, macro, stamp=stamp)))
+    # It waits for the last backfill, which leaves a core free for long.
+    begin_jvm(settings_of(wine), Jit.SHORT)
     click.echo("6/7 scoring the files in the inbox (jobs/backfill.py)")
     jobs.submit("backfill", MACRO)
     click.echo("7/7 reading the tables")

@@ -22,7 +22,7 @@ class ResolvedModel:
     folder: Path
     signature: ModelSignature | None
     metadata: Mapping[str, Any]
-    flavors: Mapping[str, Any]
+    flavors: dict[str, Any]
 
 
 class Once(Generic[Found]):

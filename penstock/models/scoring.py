@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlflow
 from mlflow.models import ModelSignature
@@ -102,7 +102,8 @@ def checked_columns(
     """The model's inputs and outputs. Raises ModelRefusedError if the contract does not provide the inputs."""
     name = found.version.uri
     try:
-        inputs, outputs = input_columns(found.signature), output_columns(found.signature)
+        inputs = input_columns(found.signature)  # which refuses a model without one
+        outputs = output_columns(cast("ModelSignature", found.signature))
     except SignatureError as error:
         raise ModelRefusedError(f"{name}: {error}") from None
     problems = [problem for column in inputs if (problem := input_problem(column, contract))]

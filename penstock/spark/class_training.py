@@ -15,6 +15,7 @@ from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import DoubleType, LongType, MapType, StringType, StructField, StructType, TimestampType
 
 from penstock.schemas.tables import TableSpec
+from penstock.spark.jvm_options import Jit
 from penstock.spark.local_frames import local_frame
 from penstock.spark.merge import merge_once
 from penstock.spark.session import build_session
@@ -97,10 +98,10 @@ def main(classes: str) -> None:
         "spark.master": "local[2]",
         "spark.ui.port": "0",
         "spark.driver.memory": "1g",
-        "spark.driver.extraJavaOptions": f"-XX:DumpLoadedClassList={classes} -XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.driver.extraJavaOptions": f"-XX:DumpLoadedClassList={classes}",
     }
     with tempfile.TemporaryDirectory() as folder:
-        spark = build_session("penstock-class-training", settings=settings)
+        spark = build_session("penstock-class-training", settings=settings, jit=Jit.SHORT)
         train(spark, Path(folder))
         spark.stop()
 

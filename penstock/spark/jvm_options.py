@@ -9,13 +9,17 @@ from enum import Enum
 from penstock.spark.class_archive import archive_settings, this_archive
 
 DRIVER_OPTIONS = "spark.driver.defaultJavaOptions"
+#: C1 alone, and the simplest collector, which is not named: a JVM with two collectors does not start, and the user's
+#: own options may name one.
+C1_ONLY = "-XX:TieredStopAtLevel=1 -XX:+NeverActAsServerClassMachine"
 
 
 class Jit(Enum):
     """By how long the job's code runs hot."""
 
-    #: C1 alone. A JVM that ends after some small queries never earns back what C2 takes.
-    SHORT = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    #: A JVM that ends after some small queries never earns back what C2 takes. Without C2 Java has room for 48 MB of
+    #: compiled code only.
+    SHORT = f"{C1_ONLY} -XX:ReservedCodeCacheSize=192m"
     #: C2 for what runs ten times as often as Java would ask for: the loops over many rows are there at once, by their
     #: back edges, and what every micro-batch does once is not.
     BATCHES = (

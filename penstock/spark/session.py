@@ -16,7 +16,7 @@ import penstock.udfs.scoring.daemon
 from penstock.errors import EnvironmentCheckError
 from penstock.spark.class_archive import make_in_background
 from penstock.spark.environment import java_command
-from penstock.spark.jvm_options import Jit, jvm_settings
+from penstock.spark.jvm_options import C1_ONLY, Jit, jvm_settings
 from penstock.spark.settings import APPENDER, FILE_MANAGER, LINE_SPLITTER, OWN_JAR, SETTINGS
 from penstock.udfs.scoring.pickled import VARIABLE
 
@@ -97,7 +97,7 @@ def start_jvm(settings: Mapping[str, str] | None, jit: Jit = Jit.BATCHES) -> Non
         if not SECRET_NAMES.search(key):
             public.set(key, value)
     # The JVM that only puts the command together, of half a second.
-    os.environ.setdefault("SPARK_LAUNCHER_OPTS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+    os.environ.setdefault("SPARK_LAUNCHER_OPTS", C1_ONLY)
     SparkContext._ensure_initialized(conf=public)
 
 

@@ -1,5 +1,7 @@
 """Which compiler a job's JVM gets, and that a setting of the user's wins."""
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from pyspark import SparkConf, SparkContext
 from sandbox import WINE, Sandbox, csv_file
 
 from penstock.spark import jvm_options, pipeline_settings
+from penstock.spark.environment import java_command
 from penstock.spark.jvm_options import DRIVER_OPTIONS, Jit, jvm_settings, submitted_settings
 from penstock.spark.pipeline_settings import jit_of
 from penstock.spark.session import start_jvm
@@ -45,6 +48,18 @@ def test_the_config_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     start_jvm({DRIVER_OPTIONS: "-Xint"}, Jit.SHORT)
     assert str(given[0].get(DRIVER_OPTIONS)).endswith(Jit.SHORT.value)
     assert given[1].get(DRIVER_OPTIONS) == "-Xint"
+
+
+@pytest.mark.parametrize("jit", list(Jit))
+@pytest.mark.parametrize(
+    "own", ["-XX:+UseG1GC", "-XX:+UseParallelGC", "-XX:TieredStopAtLevel=4", "-XX:TieredStopAtLevel=1"]
+)
+def test_java_takes_the_users_options_after_ours(jit: Jit, own: str) -> None:
+    command = [java_command() or "java", *jit.value.split(), own, "-XX:+PrintFlagsFinal", "--version"]
+    flags = subprocess.run(command, capture_output=True, text=True, check=True)
+    name, wanted = own.removeprefix("-XX:").lstrip("+").partition("=")[::2]
+    assert re.search(rf" {name} += {wanted or 'true'} ", flags.stdout)
+    assert flags.stderr == ""
 
 
 def test_spark_submit_is_told_of_an_archive_that_may_still_be_made(

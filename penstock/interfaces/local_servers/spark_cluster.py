@@ -10,6 +10,7 @@ from pathlib import Path
 import pyspark
 
 from penstock.interfaces.local_servers.process import Program, ServerProcess, clean_environment, get, locked
+from penstock.spark.jvm_options import DRIVER_OPTIONS, Jit, jvm_settings
 from penstock.tcp_ports import LOOPBACK, listeners_of
 
 PORT, UI_PORT = 7077, 8080
@@ -129,14 +130,16 @@ def spark_home() -> Path:
 def daemon_environment(process: ServerProcess) -> dict[str, str]:
     """Without credentials: executors get those of the driver, with its Hadoop settings."""
     folder = process.folder.resolve()
+    # The daemons only pass messages.
+    jvm = jvm_settings(Jit.SHORT)
     return clean_environment(
         SPARK_HOME=str(spark_home()),
         # Otherwise the web UIs of master and workers listen on all interfaces.
         SPARK_LOCAL_IP=LOOPBACK,
         SPARK_LOCAL_DIRS=str(folder / "local"),
         SPARK_DAEMON_MEMORY="512m",
-        # The daemons only pass messages: C2 compilation does not pay off.
-        SPARK_DAEMON_JAVA_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        SPARK_DAEMON_JAVA_OPTS=jvm[DRIVER_OPTIONS],
+        SPARK_DAEMON_CLASSPATH=jvm.get("spark.driver.extraClassPath", ""),
         # A third port of the master, on by default: anyone who reaches it may submit programs.
         SPARK_MASTER_OPTS="-Dspark.master.rest.enabled=false",
         SPARK_WORKER_OPTS="-Dspark.worker.cleanup.enabled=true",
