@@ -41,9 +41,9 @@ $(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256 conf/s
 	@touch $@
 
 # Without one all works, and each start takes some seconds more.
-$(ARCHIVE): $(READY) $(OWN_JAR)
+$(ARCHIVE): $(READY)
 	@echo "penstock: making the class-data archive"
-	@if env -u SPARK_HOME $(BIN)/python -m penstock.spark.class_archive; then touch $@; fi
+	@if env -u SPARK_HOME $(BIN)/python -m penstock.spark.class_archive && test -e $@; then touch $@; fi
 
 archive: $(READY)  ## rebuild the class-data archive, with which a JVM starts in half the time
 	@rm -f $(ARCHIVE) && $(MAKE) --no-print-directory $(ARCHIVE)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from penstock.spark.session import build_session
     from penstock.udfs.scoring.hooks import HookedModel
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "ConfigError",
     "Contract",

@@ -94,7 +94,8 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """The input schema of a pipeline. extra_columns: whether columns without a field are ignored or refuse the file."""
+    """The input schema of a pipeline. extra_columns: whether columns without a field are ignored or refuse the file;
+    members of a JSON line: the line."""
 
     fields: tuple[Field, ...]
     rules: tuple[Rule, ...] = ()

@@ -8,7 +8,7 @@ from typing import Any, Generic, TypeVar
 from mlflow.models import ModelSignature
 
 from penstock.config.pipeline import ModelConfig, PipelineConfig
-from penstock.errors import PenstockError
+from penstock.errors import ModelRefusedError
 from penstock.models.registry import ModelVersion, Registry, model_metadata
 
 Found = TypeVar("Found")
@@ -26,12 +26,12 @@ class ResolvedModel:
 
 
 class Once(Generic[Found]):
-    """A question asked at most once: its answer, or the error that it raised, each time."""
+    """A question asked at most once: its answer, or the refusal that it raised, each time. Trouble is no answer."""
 
     def __init__(self, ask: Callable[[], Found]) -> None:
         self._ask = ask
         self._answers: list[Found] = []
-        self._error: PenstockError | None = None
+        self._error: ModelRefusedError | None = None
 
     def get(self) -> Found:
         if self._error is not None:
@@ -39,7 +39,7 @@ class Once(Generic[Found]):
         if not self._answers:
             try:
                 self._answers.append(self._ask())
-            except PenstockError as error:
+            except ModelRefusedError as error:
                 self._error = error
                 raise
         return self._answers[0]
@@ -47,7 +47,7 @@ class Once(Generic[Found]):
 
 @dataclass(frozen=True, kw_only=True)
 class ModelAtStart:
-    """What the config's version or alias means when a job starts. The registry is asked at most once; micro-batches
+    """What the config's version or alias means when a job starts. The registry is asked until it answers; micro-batches
     ask it themselves, each again."""
 
     registry: Registry

@@ -18,6 +18,8 @@ FETCH_NOTE = "registered_model_meta"
 def trusted_model(registry: Registry, version: ModelVersion, model: ModelConfig) -> ResolvedModel:
     """The version with its files on this machine, if the config lets them be loaded. Raises ModelRefusedError,
     RegistryUnavailableError."""
+    # The digest first: nothing of a changed copy is parsed.
+    check_digest(registry.local_copy(version), version, model)
     found = resolve(registry, version)
     check_trust(found, model)
     return found

@@ -1,6 +1,7 @@
 """Runs jobs/replay_quarantine.py: finish an interrupted replay, then replay pending rows and files."""
 
 import logging
+from functools import partial
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
@@ -36,8 +37,8 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
     model = ModelAtStart.of(config)
     check_at_start(config, model)
     spark = build_session(f"penstock-{config.pipeline}", settings=settings_of(config))
-    with opened(spark, config, model=model, job="replay_quarantine", is_replay=True) as pipeline:
-        check_executors(spark, config, model)
+    check = partial(check_executors, spark, config, model)
+    with opened(spark, config, model=model, job="replay_quarantine", before_tables=check, is_replay=True) as pipeline:
         cut_off = unfinished_replay(config, pipeline.storage)
         records = settle(pipeline, cut_off, aborts=aborts) if cut_off else []
         if aborts:

@@ -1,6 +1,7 @@
 """Runs a pipeline from its config to the last micro-batch: what jobs/score_stream.py and jobs/backfill.py do."""
 
 import logging
+from functools import partial
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
@@ -34,11 +35,11 @@ def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) 
             jit=jit_of(config, once=once),
         )
         begin_workers(spark)
+        check = partial(check_executors, spark, config, model)
         with (
-            opened(spark, config, model=model, job=job, resume=resume) as pipeline,
+            opened(spark, config, model=model, job=job, before_tables=check, resume=resume) as pipeline,
             watched(pipeline, metrics) as on_record,
         ):
-            check_executors(spark, config, model)
             # Each look at it holds up the answer to a signal for as long as the storage is asked again.
             stop_file = StopFile.of(config, storage_of(config))
             log.info("%s %s: watching %s", job, config.pipeline, config.source.path)

@@ -58,7 +58,6 @@ def run_microbatch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Batch
     timings, started_at = Timings(), datetime.now(UTC)
     with timings.measure("plan"):
         plan = obtain_plan(pipeline, query_id=query_id, batch_id=batch_id)
-    announce_query(pipeline.config, pipeline.storage, query_id)
     path = plan_path(pipeline.config.checkpoint, batch_id)
     return run_planned(MicroBatch(pipeline=pipeline, plan=plan, plan_path=path, timings=timings, started_at=started_at))
 
@@ -76,11 +75,12 @@ def run_planned(batch: MicroBatch) -> BatchRecord:
 
 
 def run_steps(batch: MicroBatch) -> BatchRecord:
-    check_plan(batch)
+    begin(batch)
     with rows_of(batch) as rows:  # read as text, cast and checked by the contract
         try:
             staged = rows.stage()  # scored by the pinned model; written, and not committed
-            commit_quarantine(batch, rows.rejected(staged))
+            with batch.timings.measure("quarantine"):
+                commit_quarantine(batch, rows.rejected(staged))
         except PythonException:
             raise  # the model's; reading has failed in none of these
         except SPARK_ERRORS as error:
@@ -91,11 +91,16 @@ def run_steps(batch: MicroBatch) -> BatchRecord:
     return record
 
 
-def check_plan(batch: MicroBatch) -> None:
-    """Raises PlanError where contract, config or a file is another than when the batch was planned."""
+def begin(batch: MicroBatch) -> None:
+    """Raises PlanError where contract, config or a file is another than when the batch was planned.
+
+    A query that may write from now on leaves its id beside the tables.
+    """
     plan, pipeline = batch.plan, batch.pipeline
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
     check_files_unchanged(plan, pipeline.storage)
+    if plan.replay is None:
+        announce_query(pipeline.config, pipeline.storage, plan.query_id)
     accepted = len(plan.files_with("accepted"))
     log.info("%s: %d of %d files accepted, scoring", plan.described, accepted, len(plan.files))
 
@@ -120,18 +125,17 @@ def commit_quarantine(batch: MicroBatch, rejected: RejectedRows) -> None:
     refused = len(plan.files_with("refused"))
     if not refused and rejected.rows is None:
         return
-    with batch.timings.measure("quarantine"):
-        pipeline.lease.check()
-        frame = quarantine_rows(pipeline.spark, plan, rejected.rows)
-        append = prepare_append(frame, batch.table_path("quarantine"), batch.transaction)
-        if rejected.expected is not None and append.rows is not None and append.rows != rejected.expected + refused:
-            raise AccountingError(
-                f"batch {plan.batch_id}: {rejected.expected} rows were rejected when the others were scored, and "
-                f"{append.rows - refused} when they were read again for the quarantine; nothing of it is committed. "
-                "Do its files change in place? If not, please report this with them"
-            )
-        pipeline.lease.check()
-        append.commit()
+    pipeline.lease.check()
+    frame = quarantine_rows(pipeline.spark, plan, rejected.rows)
+    append = prepare_append(frame, batch.table_path("quarantine"), batch.transaction)
+    if rejected.expected is not None and append.rows is not None and append.rows != rejected.expected + refused:
+        raise AccountingError(
+            f"batch {plan.batch_id}: {rejected.expected} rows were rejected when the others were scored, and "
+            f"{append.rows - refused} when they were read again for the quarantine; nothing of it is committed. "
+            "Do its files change in place? If not, please report this with them"
+        )
+    pipeline.lease.check()
+    append.commit()
 
 
 def commit_marker(batch: MicroBatch) -> BatchRecord:

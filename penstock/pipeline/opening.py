@@ -1,7 +1,7 @@
 """Opens a pipeline: contract, lease, ledger, tables and model selector, in the same order for every job."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -39,12 +39,14 @@ def opened(
     *,
     model: ModelAtStart,
     job: str,
+    before_tables: Callable[[], None],
     resume: bool = False,
     is_replay: bool = False,
 ) -> Iterator[Pipeline]:
     """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError.
 
-    is_replay: the ledger is left to the replay, which may first have to finish one that was cut off.
+    before_tables: checks that need the ledger to be fine, and no table to be made. is_replay: the ledger is left to the
+    replay, which may first have to finish an interrupted one.
     """
     contract = load_contract(config)
     check_rules(spark, contract)
@@ -57,6 +59,7 @@ def opened(
             if resume:
                 resume_from_ledger(spark, config, storage, state)
             check_ledger(state, config, storage)
+        before_tables()
         workload = workload_of(config)
         prepare_tables(spark, config, contract, model)
         selector = ModelSelector(

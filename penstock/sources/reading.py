@@ -22,7 +22,7 @@ def checked_rows(
 ) -> DataFrame | None:
     """All rows of the accepted files with their verdict (see `check_rows`); None where there is no such file.
 
-    One read for each distinct layout: CSV files with the same header line, Parquet files with the same types.
+    One read for each distinct layout: CSV files with the same header line, JSON lines, Parquet files of the same types.
     """
     groups = [list(group) for _, group in groupby(sorted(files, key=layout_key), key=layout_key)]
     read = [

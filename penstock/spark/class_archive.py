@@ -101,13 +101,15 @@ def this_archive() -> ClassArchive | None:
     if command is None or os.environ.get(SWITCH) == "off":
         return None
     spark = Path(os.environ.get("SPARK_HOME") or Path(pyspark.__file__).parent).resolve()
-    return ClassArchive(folder=folder_for(spark), spark=spark, java=Path(command).resolve())
+    java = Path(command).resolve()
+    return ClassArchive(folder=folder_for(spark, java), spark=spark, java=java)
 
 
-def folder_for(spark: Path) -> Path:
-    """In Spark's folder where one was made there or may be made, else in the user's cache folder."""
+def folder_for(spark: Path, java: Path) -> Path:
+    """In Spark's folder where one is made there and fits, or may be made, else in the user's cache folder."""
     beside = spark / FOLDER
-    if (beside / ARCHIVE).exists() or os.access(beside if beside.exists() else spark, os.W_OK):
+    is_made = ClassArchive(folder=beside, spark=spark, java=java).is_fresh()
+    if is_made or os.access(beside if beside.exists() else spark, os.W_OK):
         return beside
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return cache / "penstock" / "class-archive" / hashlib.sha256(str(spark).encode()).hexdigest()[:16]
@@ -123,10 +125,14 @@ def make_in_background() -> None:
     """Begin to make the archive for later starts if there is none, in a process of its own that gives way to any other
     and outlives this one."""
     archive = this_archive()
-    if archive is None or archive.is_fresh() or was_attempted(archive) or free_memory() < NEEDED_MEMORY:
+    # The driver of a cluster may be gone with its disk tomorrow, or have no jars of its own.
+    if archive is None or "PYSPARK_GATEWAY_PORT" in os.environ or not jars_of(archive.spark):
+        return
+    if archive.is_fresh() or was_attempted(archive) or free_memory() < NEEDED_MEMORY:
         return
     try:
         archive.folder.mkdir(parents=True, exist_ok=True)
+        (archive.folder / ATTEMPT).write_text(archive.stamp())
         with (archive.folder / "output.log").open("wb") as log:
             subprocess.Popen(
                 [sys.executable, "-m", __name__, "--background"],

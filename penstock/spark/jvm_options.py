@@ -4,7 +4,11 @@ Java's second compiler (C2) takes most of the processor time of a start, for cod
 planner, Delta's log. A setting `spark.driver.extraJavaOptions` comes after these and overrides them.
 """
 
+import os
 from enum import Enum
+from pathlib import Path
+
+import pyspark
 
 from penstock.spark.class_archive import archive_settings, this_archive
 
@@ -29,8 +33,33 @@ class Jit(Enum):
 
 
 def jvm_settings(jit: Jit) -> dict[str, str]:
-    """Spark settings for a JVM that is still to be started."""
-    return with_compiler(archive_settings(), jit)
+    """Spark settings for a JVM that is still to be started.
+
+    They would take precedence over a site's spark-defaults.conf: what it says of its own is kept. The JVM takes no
+    archive with another class path.
+    """
+    ours = submitted_settings(Jit.BATCHES)
+    of_site = {key: value for key, value in site_defaults().items() if key in ours and value != ours[key]}
+    has_class_path = any(key.endswith(".extraClassPath") for key in of_site)
+    settings = with_compiler({} if has_class_path else archive_settings(), jit)
+    for key, value in of_site.items():
+        if key == DRIVER_OPTIONS:
+            settings[key] = f"{settings[key]} {value}"
+        else:
+            settings.pop(key, None)
+    return settings
+
+
+def site_defaults() -> dict[str, str]:
+    """The spark-defaults.conf of the Spark that would be started here."""
+    home = os.environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
+    file = Path(os.environ.get("SPARK_CONF_DIR") or f"{home}/conf") / "spark-defaults.conf"
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return {}
+    pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.lstrip().startswith("#"))
+    return {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
 
 
 def submitted_settings(jit: Jit) -> dict[str, str]:

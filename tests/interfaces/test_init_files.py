@@ -206,4 +206,4 @@ def test_a_sample_of_json_lines(folder, capsys):
     contract = (folder / "schemas/ofen.py").read_text()
     for field in ('name="ofen", type="string"', 'name="x", type="double"', 'name="at", type="timestamp"'):
         assert field in contract
-    assert (folder / "data/ofen-sample.json").read_text().splitlines()[0].startswith('{"Ofen": "a", "x": 1.5,')
+    assert (folder / "data/ofen-sample.json").read_text().splitlines()[0].startswith('{"Ofen": "a", "x": 1.50,')

@@ -1,4 +1,4 @@
-"""Compressed text files: which endings Spark unpacks, and whether a gzip file is whole."""
+"""Text files as bytes: which compressions Spark unpacks, and how much of a file admission looks at."""
 
 import gzip
 import posixpath
@@ -10,6 +10,9 @@ from typing import BinaryIO, cast
 from penstock.storage.files import Storage
 
 CHUNK_BYTES = 1 << 20
+#: Admission looks at this much of a text file.
+HEADER_BYTES = 1 << 20
+UTF8_MARK = b"\xef\xbb\xbf"
 GZIP = ".gz"
 #: Spark unpacks what has one of these endings, or fails with the whole batch where a library for it is missing.
 OTHER_COMPRESSIONS = (".bz2", ".deflate", ".lz4", ".snappy", ".zst")

@@ -12,8 +12,8 @@ from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
-from penstock.sources.formats.compression import GZIP, name_reasons, opened_text
-from penstock.sources.formats.csv_header import HEADER_BYTES, check_whole, header_reasons, read_header, split_header
+from penstock.sources.formats.compression import GZIP, HEADER_BYTES, name_reasons, opened_text
+from penstock.sources.formats.csv_header import check_whole, header_reasons, read_header, split_header
 from penstock.sources.formats.csv_rows import LINE, parse_lines, parser_options, read_csv
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.text_lines import count_lines

@@ -11,11 +11,9 @@ from typing import BinaryIO
 from penstock.config.pipeline import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.files import Layout
-from penstock.sources.formats.compression import chunks
+from penstock.sources.formats.compression import HEADER_BYTES, UTF8_MARK, chunks
 
-HEADER_BYTES = 1 << 20
 LINE_END = re.compile(rb"\r\n|\n|\r")
-UTF8_MARK = b"\xef\xbb\xbf"
 
 
 def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tuple[list[str], Layout | None]:

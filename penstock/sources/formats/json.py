@@ -13,8 +13,7 @@ from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
-from penstock.sources.formats.compression import GZIP, chunks, name_reasons, opened_text
-from penstock.sources.formats.csv_header import HEADER_BYTES, UTF8_MARK
+from penstock.sources.formats.compression import GZIP, HEADER_BYTES, UTF8_MARK, chunks, name_reasons, opened_text
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
@@ -95,7 +94,8 @@ def shape_reason(head: bytes) -> str | None:
     """Why the file is not JSON lines, by its beginning."""
     text = head.removeprefix(UTF8_MARK).lstrip()
     if not text:
-        return "file: has only blank lines; expected JSON objects, one a line"
+        is_whole = len(head) < HEADER_BYTES
+        return "file: has only blank lines; expected JSON objects, one a line" if is_whole else None
     if text.startswith(b"["):
         return "file: is a JSON array; expected objects, one a line, without commas between them"
     first, *others = text.splitlines()

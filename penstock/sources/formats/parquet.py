@@ -108,8 +108,7 @@ class Parquet:
             return {path: rows for path, rows in footers if rows is not None}
 
     def restore(self, waiting: DataFrame, *, source: SourceConfig, contract: Contract) -> list[Restored]:
-        """By the JSON that is kept; text that was no UTF-8 is lost."""
-        waiting = waiting.where(~F.array_contains("reasons", DAMAGED_TEXT))
+        """By the JSON that is kept."""
         return [Restored(waiting=waiting, checked=check_json(waiting, contract))]
 
     def stream_reader(self, source: SourceConfig, contract: Contract) -> StreamReader:

@@ -9,7 +9,7 @@ from typing import Any
 
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
-from penstock.sources.formats.csv_header import UTF8_MARK
+from penstock.sources.formats.compression import UTF8_MARK
 
 #: Where several separators fit equally well: a comma is the one that stands in texts and numbers, too.
 SEPARATORS = ("\t", ";", "|", ",")
@@ -19,7 +19,7 @@ LINES_LOOKED_AT = 200
 MIN_FITTING = 0.7
 LONGEST_SINGLE_HEADER = 100
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
-EXPECTED = "expected a CSV file, its columns separated by ',', ';', tab or '|', or a Parquet file"
+EXPECTED = "expected a CSV file, its columns separated by ',', ';', tab or '|'; JSON lines (.jsonl), or a Parquet file"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ import pandas as pd
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.formats import format_of
-from penstock.sources.formats.csv_header import HEADER_BYTES
+from penstock.sources.formats.compression import HEADER_BYTES
 from penstock.sources.inference.dialect import cut_records, encoding_of, find_dialect
 from penstock.sources.inference.headers import refuse_doubled_headers
 from penstock.sources.inference.json_lines import read_json_texts

@@ -29,6 +29,9 @@ public final class JsonLine implements Serializable {
     private static final JsonFactory JSON = new JsonFactoryBuilder()
             // Python's json writes NaN for a float that is none; what it means is the contract's to say.
             .enable(JsonReadFeature.ALLOW_NON_NUMERIC_NUMBERS)
+            // Names that collide are no reason to fail a batch, nor names of any file one to stay in memory.
+            .disable(JsonFactory.Feature.FAIL_ON_SYMBOL_HASH_OVERFLOW)
+            .disable(JsonFactory.Feature.INTERN_FIELD_NAMES)
             .streamReadConstraints(StreamReadConstraints.builder()
                     .maxStringLength(Integer.MAX_VALUE)
                     .maxNumberLength(Integer.MAX_VALUE)
@@ -63,6 +66,11 @@ public final class JsonLine implements Serializable {
         byte[] bytes = line.getBytes();
         Object[] values = new Object[fields + 1];
         String reason;
+        if (hasNul(bytes)) {
+            // The parser would take it for UTF-16.
+            values[fields] = UTF8String.fromString("row: a NUL byte, which no text has");
+            return new GenericInternalRow(values);
+        }
         try (JsonParser parser = JSON.createParser(bytes)) {
             reason = read(parser, bytes, values);
         } catch (JsonParseException error) {
@@ -77,6 +85,15 @@ public final class JsonLine implements Serializable {
             values[fields] = UTF8String.fromString(reason);
         }
         return new GenericInternalRow(values);
+    }
+
+    private static boolean hasNul(byte[] bytes) {
+        for (byte one : bytes) {
+            if (one == 0) {
+                return true;
+            }
+        }
+        return false;
     }
 
     /** Fills in the members; returns the reason against the line, or null. */
