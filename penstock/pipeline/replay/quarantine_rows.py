@@ -15,8 +15,8 @@ from penstock.spark.tables import table_at
 
 
 def waiting_rows(spark: SparkSession, config: PipelineConfig, replay: QuarantineReplay) -> DataFrame:
-    """The quarantine's rows, of all stages, that no replay has taken yet and with `replay.reason` in one of the reasons.
-    A binary format's text that is no UTF-8 is left out: its bytes are lost."""
+    """The quarantine's rows, of all stages, that no replay has taken, with `replay.reason` in a reason.
+    Binary text that is no UTF-8 is left out: its bytes are lost."""
     rows = table_at(spark, config.table_path("quarantine"), replay.quarantine_version)
     rows = rows.where(F.col("replayed_in").isNull() & ~F.array_contains("reasons", DAMAGED_TEXT))
     if replay.reason:
