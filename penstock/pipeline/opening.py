@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 
@@ -28,7 +27,6 @@ from penstock.storage.files import BATCH_RETRY_SECONDS
 from penstock.storage.routing import storage_of
 from penstock.udfs.scoring.outputs import prediction_type
 
-TABLES_AT_ONCE = 3
 log = logging.getLogger(__name__)
 
 
@@ -90,10 +88,8 @@ def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contra
         return found if found is not None else prediction_of_model(config, contract, model)
 
     specs = (*workload.tables(config, contract, prediction), QUARANTINE, BATCHES)
-    # Each waits for some small Spark jobs and commits, one after another.
-    with ThreadPoolExecutor(TABLES_AT_ONCE) as pool:
-        for _ in pool.map(lambda spec: prepare_table(spark, config.table_path(spec.name), spec), specs):
-            pass  # the first error is raised here
+    for spec in specs:
+        prepare_table(spark, config.table_path(spec.name), spec)
     if config.workload == "series":
         check_frequency(spark, config)
         adapt_lags(spark, config)
