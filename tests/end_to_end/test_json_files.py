@@ -84,7 +84,7 @@ def test_json_lines_through_the_whole_job(events: Sandbox) -> None:
     assert events.replay() == []
 
     found = reconcile(events.spark, events.config())
-    assert found.differences == []
+    assert found.differences == ()
     assert (found.balance.scored, found.balance.unaccounted) == (11, 0)
 
 
