@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.integration
 CHECKOUT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
 #: The project's files. Neither of its folders has an __init__.py, as with `penstock init`.
