@@ -172,8 +172,8 @@ def test_notes_are_printed_and_stand_in_the_contract(folder, capsys):
     ("arguments", "said"),
     [
         (["my-oven", "--sample", "ofen.csv"], "'my-oven' can't be a Python module; use small letters, digits and '_'"),
-        (["ofen", "--sample", "none.csv"], "none.csv: there is no such file; name a CSV or Parquet file"),
-        (["ofen", "--sample", "."], ".: is no file; name one CSV or Parquet file"),
+        (["ofen", "--sample", "none.csv"], "none.csv: there is no such file; name a CSV, JSON lines or Parquet file"),
+        (["ofen", "--sample", "."], ".: is no file; name one CSV, JSON lines or Parquet file"),
         (["ofen", "--sample", "ofen.csv", "--target", "Gute"], "has no column 'Gute'; is 'Güte' meant?"),
         (
             ["ofen", "--sample", "ofen.csv", "--target", "zzz"],

@@ -148,9 +148,9 @@ def test_where_spark_may_not_be_written_it_is_in_the_users_cache(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setattr(class_archive.os, "access", lambda *_: False)
-    assert class_archive.folder_for(archive.spark).is_relative_to(tmp_path / "cache" / "penstock")
+    assert class_archive.folder_for(archive.spark, archive.java).is_relative_to(tmp_path / "cache" / "penstock")
     pretend(archive)
-    assert class_archive.folder_for(archive.spark) == archive.folder
+    assert class_archive.folder_for(archive.spark, archive.java) == archive.folder
 
 
 @pytest.fixture

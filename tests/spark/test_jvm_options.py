@@ -71,3 +71,13 @@ def test_spark_submit_is_told_of_an_archive_that_may_still_be_made(
     assert str(tmp_path) in found["spark.driver.extraClassPath"]
     assert Jit.BATCHES.value in found[DRIVER_OPTIONS]
     assert jvm_options.as_properties().count("\n") == len(found)
+
+
+def test_what_a_site_says_of_its_own_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPARK_CONF_DIR", str(tmp_path))
+    lines = [f"{DRIVER_OPTIONS} -Dsite=1", "spark.driver.extraClassPath /opt/site.jar", "# spark.master x", ""]
+    (tmp_path / "spark-defaults.conf").write_text("\n".join(lines))
+    given = jvm_options.jvm_settings(Jit.SHORT)
+    assert given == {DRIVER_OPTIONS: f"{Jit.SHORT.value} -Dsite=1"}
+    (tmp_path / "spark-defaults.conf").write_text(jvm_options.as_properties())
+    assert jvm_options.jvm_settings(Jit.SHORT) == jvm_options.with_compiler(jvm_options.archive_settings(), Jit.SHORT)
