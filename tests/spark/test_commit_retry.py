@@ -42,7 +42,7 @@ def test_a_write_that_met_another_is_made_again(kind):
 
 def test_after_all_attempts_it_says_what_happened():
     write = Write(*[conflict() for _ in range(ATTEMPTS)])
-    with pytest.raises(TableConflictError, match=r"table /t: \d attempts .* \(the last with ConcurrentDeleteRead\)"):
+    with pytest.raises(TableConflictError, match=r"table /t: \d attempts .* \(the last: ConcurrentDeleteRead\)"):
         commit("/t", write)
     assert write.calls == ATTEMPTS
 
