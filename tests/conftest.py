@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fast_spark import COMPILING, FAST_SPARK, tables_from_templates
+from projects import modules_kept
 from pyspark.sql import SparkSession
 from s3_server import S3Server, start_s3_server
 from sandbox import Sandbox, TestRegistry
@@ -68,6 +69,13 @@ def length(item: pytest.Item) -> tuple[int, int]:
         LONG_FILES.index(name) if name in LONG_FILES else len(LONG_FILES),
         LONG_FOLDERS.index(folder) if folder in LONG_FOLDERS else len(LONG_FOLDERS),
     )
+
+
+@pytest.fixture(autouse=True)
+def own_modules() -> Iterator[None]:
+    """A test's project leaves no modules for the next one."""
+    with modules_kept():
+        yield
 
 
 @pytest.fixture(scope="session")
