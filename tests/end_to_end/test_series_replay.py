@@ -166,7 +166,7 @@ def test_a_state_of_another_calendar_is_refused(series: SeriesSandbox) -> None:
         series.sandbox.run()
 
 
-@pytest.mark.parametrize("write", ["append_once", "merge_once"], ids=["forecasts", "lags"])
+@pytest.mark.parametrize("write", ["batch.append_once", "series_writes.merge_once"], ids=["forecasts", "lags"])
 def test_a_series_batch_that_was_cut_off_gives_the_same_tables(
     series: SeriesSandbox, monkeypatch: pytest.MonkeyPatch, write: str
 ) -> None:
@@ -174,7 +174,7 @@ def test_a_series_batch_that_was_cut_off_gives_the_same_tables(
     series.drop("a.csv", quarters(FITTED, FITTED + 5))
     series.sandbox.run()
     series.drop("b.csv", quarters(FITTED + 5, FITTED + 8))
-    cut_after(monkeypatch, f"penstock.pipeline.series_writes.{write}")
+    cut_after(monkeypatch, f"penstock.pipeline.{write}")
     with pytest.raises(PowerCutError):
         series.sandbox.run()
     monkeypatch.undo()
