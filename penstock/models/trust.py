@@ -21,7 +21,7 @@ def trusted_model(registry: Registry, version: ModelVersion, model: ModelConfig)
     # The digest first: nothing of a changed copy is parsed.
     check_digest(registry.local_copy(version), version, model)
     found = resolve(registry, version)
-    check_trust(found, model)
+    check_format(found, model)
     return found
 
 
@@ -31,6 +31,10 @@ def check_trust(found: ResolvedModel, model: ModelConfig) -> None:
     Checked at each load: the copy stays in the cache, and other processes may be able to write there.
     """
     check_digest(found.folder, found.version, model)
+    check_format(found, model)
+
+
+def check_format(found: ResolvedModel, model: ModelConfig) -> None:
     reason = pickle_reason(found.flavors)
     if reason and not model.allow_pickle:
         raise ModelRefusedError(
