@@ -49,7 +49,9 @@ def add_health(app: FastAPI, models: dict[str, Served], metrics: Metrics) -> Non
     @app.get("/readyz", tags=["health"], response_model=Models, responses={503: {"model": Models}})
     def readyz() -> Response:
         """200 when every model is loaded, else 503; both with the status of each model."""
-        is_ready = all(served.loaded is not None for served in models.values())
+        # The route is added a moment after its model is loaded.
+        paths = {getattr(route, "path", "") for route in app.routes}
+        is_ready = all(served.loaded is not None and served.predict_path in paths for served in models.values())
         body = Models(models=[summary(served) for served in models.values()])
         return json_response(body.model_dump(), status=200 if is_ready else 503)
 
