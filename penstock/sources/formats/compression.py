@@ -3,6 +3,7 @@
 import gzip
 import posixpath
 import re
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
@@ -22,10 +23,17 @@ MISREAD = rf"\.(?!gz$)(?i:{'|'.join(ending[1:] for ending in (GZIP, *OTHER_COMPR
 
 @contextmanager
 def opened_text(storage: Storage, path: str) -> Iterator[BinaryIO]:
-    """The file's bytes, unpacked where its name ends in `.gz`. Raises OSError; reading may raise EOFError, zlib.error
-    and gzip.BadGzipFile."""
+    """The file's bytes, unpacked where its name ends in `.gz`. Raises OSError; reading may raise DAMAGED_GZIP."""
     with storage.open(path) as file:
         yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.endswith(GZIP) else file
+
+
+#: What reading `opened_text` raises where the file is no whole gzip file.
+DAMAGED_GZIP = (EOFError, zlib.error, gzip.BadGzipFile)
+
+
+def gzip_reason(error: Exception) -> str:
+    return f"file: is not a whole gzip file: {error}"
 
 
 def name_reasons(path: str) -> list[str]:

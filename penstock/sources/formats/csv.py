@@ -1,7 +1,5 @@
 """CSV: columns by the names of the header line, in whatever order; all values as text."""
 
-import gzip
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +10,14 @@ from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
-from penstock.sources.formats.compression import GZIP, HEADER_BYTES, name_reasons, opened_text
+from penstock.sources.formats.compression import (
+    DAMAGED_GZIP,
+    GZIP,
+    HEADER_BYTES,
+    gzip_reason,
+    name_reasons,
+    opened_text,
+)
 from penstock.sources.formats.csv_header import check_whole, header_reasons, read_header, split_header
 from penstock.sources.formats.csv_rows import LINE, parse_lines, parser_options, read_csv
 from penstock.sources.formats.protocol import Restored, StreamReader
@@ -42,8 +47,8 @@ class Csv:
                 reasons, layout = read_header(head, dialect=dialect, contract=contract)
                 if path.endswith(GZIP) or dialect.multi_line:
                     reasons += check_whole(head, content, dialect=dialect)
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                return refused_file(path=path, status=status, reasons=[f"file: is not a whole gzip file: {error}"])
+            except DAMAGED_GZIP as error:
+                return refused_file(path=path, status=status, reasons=[gzip_reason(error)])
         if reasons or layout is None:
             return refused_file(path=path, status=status, reasons=reasons)
         return accepted_file(path=path, status=status, layout=layout)

@@ -1,7 +1,5 @@
 """JSON lines: one object a line, members by name; every value as the text it is written with."""
 
-import gzip
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +11,16 @@ from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
-from penstock.sources.formats.compression import GZIP, HEADER_BYTES, UTF8_MARK, chunks, name_reasons, opened_text
+from penstock.sources.formats.compression import (
+    DAMAGED_GZIP,
+    GZIP,
+    HEADER_BYTES,
+    UTF8_MARK,
+    chunks,
+    gzip_reason,
+    name_reasons,
+    opened_text,
+)
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
@@ -47,8 +54,8 @@ class JsonLines:
                 if path.endswith(GZIP):
                     for _ in chunks(head, content):
                         pass
-            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-                return refused_file(path=path, status=status, reasons=[f"file: is not a whole gzip file: {error}"])
+            except DAMAGED_GZIP as error:
+                return refused_file(path=path, status=status, reasons=[gzip_reason(error)])
         if reason := shape_reason(head):
             return refused_file(path=path, status=status, reasons=[reason])
         return accepted_file(path=path, status=status, layout=Layout(format=self.name))
