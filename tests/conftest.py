@@ -42,8 +42,12 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sets the markers `process` and `smoke`, and what belongs together or begins first where processes share a run."""
+    """Sets the markers `process` and `smoke`, and what belongs together or begins first where processes share a run.
+
+    First of all plugins: pytest-xdist reads the groups in this hook, too.
+    """
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.path.relative_to(TESTS).parts[0] in PROCESS_FOLDERS or fixtures & PROCESS_FIXTURES:

@@ -61,4 +61,4 @@ def test_tables_for_bi(notebooks: Path) -> None:
     html, text = outputs("tables_for_bi")
     assert CHART in html
     assert TABLE in html
-    assert "2 forecasts have come due" in text
+    assert "2 forecasts have an actual value" in text

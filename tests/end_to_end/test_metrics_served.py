@@ -101,7 +101,7 @@ class StreamJob:
     def __init__(self, sandbox: Sandbox) -> None:
         self.page, self.log = free_port(), sandbox.root / f"log-{time.monotonic_ns()}.txt"
         conf = sandbox.root / "conf.yaml"
-        conf.write_text(yaml.safe_dump(sandbox.config().model_dump(mode="json") | {"spark": QUICK_SPARK}))
+        conf.write_text(yaml.safe_dump(sandbox.config().model_dump(mode="json") | {"spark": dict(QUICK_SPARK)}))
         added = {
             "PENSTOCK_LOG_FORMAT": "json",
             "PENSTOCK_SPARK_LOG": str(sandbox.root / "spark.log"),

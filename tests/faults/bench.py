@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import yaml
 from pyspark.sql import SparkSession
@@ -26,13 +27,15 @@ PROJECT = Path(__file__).parents[2]
 #: How long to wait for what must come: only a test that fails waits so long, a slow machine is no failure.
 PATIENCE_SECONDS = 600.0
 #: A job's process starts and plans its small queries faster so. What is written, and in which order, is the same.
-QUICK_SPARK = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.adaptive.enabled": "false",
-    "spark.databricks.delta.snapshotPartitions": "1",
-    "spark.sql.shuffle.partitions": "2",
-}
+QUICK_SPARK: Mapping[str, str] = MappingProxyType(
+    {
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.databricks.delta.snapshotPartitions": "1",
+        "spark.sql.shuffle.partitions": "2",
+    }
+)
 QUICK_SUBMIT = (
     "--conf spark.ui.enabled=false --master local[2] "
     "--driver-java-options '-XX:TieredStopAtLevel=1 -XX:+UseSerialGC' pyspark-shell"

@@ -79,7 +79,7 @@ def settings(bench: Bench, *, files_a_batch: int) -> dict[str, Any]:
     return {
         "source": {"max_files_per_trigger": files_a_batch},
         "trigger": {"every": 0.2},
-        "spark": QUICK_SPARK,
+        "spark": dict(QUICK_SPARK),
     }
 
 

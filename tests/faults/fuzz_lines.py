@@ -23,7 +23,7 @@ def fuzz_sandbox(bench: Bench, name: str) -> Sandbox:
     sandbox.changes = {
         "contract": "sample_contracts:FUZZ",
         "model": {"name": ensure_model(bench, "fault-echo", "echo")},
-        "spark": QUICK_SPARK,
+        "spark": dict(QUICK_SPARK),
     }
     return sandbox
 

@@ -138,7 +138,9 @@ def test_a_project_s_own_schemas_and_udfs_are_found(wheel: Path, tmp_path: Path)
     small = (
         "--conf spark.ui.enabled=false --master local[2] --driver-java-options -XX:TieredStopAtLevel=1 pyspark-shell"
     )
-    environment = os.environ | {
+    # MLflow leaves the experiment of other tests in the environment.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")}
+    environment = inherited | {
         "PYTHONPATH": str(target),
         "PENSTOCK_MODEL_CACHE": str(tmp_path / "models"),
         "PENSTOCK_SPARK_LOG": str(tmp_path / "spark.log"),

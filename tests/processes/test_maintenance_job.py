@@ -15,7 +15,7 @@ def test_the_job_says_what_it_did_and_what_it_left(sandbox: Sandbox) -> None:
     assert answer.stdout.strip().endswith("done: nothing is left")
     without_budget = run(sandbox, python("maintain_tables", *options, "--set", "maintenance.budget=0"))
     assert without_budget.returncode == 0, without_budget.stderr
-    assert "left for the next run (budget 0 s): predictions; quarantine; batches" in without_budget.stdout
+    assert "left for the next run (budget 0 s): quarantine; predictions; batches" in without_budget.stdout
 
 
 def test_a_promise_that_the_config_breaks_ends_it_with_2(sandbox: Sandbox) -> None:
