@@ -58,7 +58,7 @@ def program(code, *arguments, **ports):
 
 def up(server, port, code=SERVE, *arguments):
     started = server.start(program(code, port, *arguments, web=port))
-    server.wait_until(lambda: get(f"http://127.0.0.1:{port}/")[1], seconds=20, started=started)
+    server.wait_until(lambda: get(f"http://127.0.0.1:{port}/").problem, seconds=20, started=started)
     return started
 
 
@@ -84,7 +84,7 @@ def test_a_start_with_other_settings_is_refused(server, port):
 def test_stop_ends_it_and_says_whether_there_was_anything(server, port):
     up(server, port)
     assert server.stop()
-    assert get(f"http://127.0.0.1:{port}/")[1]
+    assert get(f"http://127.0.0.1:{port}/").problem
     assert not server.stop()
 
 
@@ -105,7 +105,7 @@ def test_a_child_that_outlived_its_parent_is_found_and_stopped(server, port):
     assert not server.is_running
     assert len(server.pids()) == 1
     assert server.stop()
-    assert get(f"http://127.0.0.1:{port}/")[1]
+    assert get(f"http://127.0.0.1:{port}/").problem
 
 
 def test_and_a_new_start_replaces_it(server, port):
@@ -205,7 +205,7 @@ def test_the_answer_of_another_process_on_the_port_does_not_count(server, port, 
     up(other, port)
     try:
         with pytest.raises(ServerError, match="it does not listen on"):
-            server.wait_until(lambda: get(f"http://127.0.0.1:{port}/")[1], seconds=0.5, started=True)
+            server.wait_until(lambda: get(f"http://127.0.0.1:{port}/").problem, seconds=0.5, started=True)
     finally:
         other.stop()
 

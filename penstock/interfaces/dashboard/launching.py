@@ -12,7 +12,6 @@ from penstock.errors import ServerError
 from penstock.tcp_ports import LOOPBACK, holder_of, is_free
 
 PAGE = Path(__file__).with_name("page.py")
-PATIENCE_SECONDS = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -98,16 +98,15 @@ def running_mlflow(state: Path) -> MlflowServer | None:
     return MlflowServer(process=process, uri=f"http://{LOOPBACK}:{process.port('mlflow')}")
 
 
-def problem_of(server: MlflowServer) -> str:
-    """'' once it is healthy and has the MLflow version of this environment, as the clients have."""
-    _, problem = get(f"{server.uri}/health")
-    if problem:
-        return problem
-    answered, problem = get(f"{server.uri}/version")
-    expected = importlib.metadata.version("mlflow")
-    if not problem and answered != expected:
-        return f"it says that it is MLflow {answered[:40]!r}, and {expected} was started"
-    return problem
+def problem_of(server: MlflowServer) -> str | None:
+    """None once it is healthy and has the MLflow version of this environment, as the clients have."""
+    health = get(f"{server.uri}/health")
+    if health.problem:
+        return health.problem
+    version, expected = get(f"{server.uri}/version"), importlib.metadata.version("mlflow")
+    if not version.problem and version.body != expected:
+        return f"it says that it is MLflow {version.body[:40]!r}, and {expected} was started"
+    return version.problem
 
 
 def without_proxy() -> dict[str, str]:

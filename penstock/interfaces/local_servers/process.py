@@ -169,13 +169,13 @@ class ServerProcess:
         write_private(written, json.dumps(asdict(record)))
         written.replace(self.record_path)
 
-    def wait_until(self, problem: Callable[[], str], *, seconds: float, started: bool) -> None:
-        """Wait until it listens on its ports itself and `problem()` is ''. Raises ServerError with the end of the log.
+    def wait_until(self, problem: Callable[[], str | None], *, seconds: float, started: bool) -> None:
+        """Wait until it listens on its ports itself without a `problem()`. Raises ServerError with the end of the log.
 
         What was started just now and is not ready in time is stopped; what ran before is left to the person.
         """
         deadline = time.monotonic() + seconds
-        found = ""
+        found: str | None = None
         try:
             while time.monotonic() < deadline:
                 if not self.is_running:
@@ -192,12 +192,12 @@ class ServerProcess:
                 self.stop()
             raise
 
-    def missing_ports(self) -> str:
+    def missing_ports(self) -> str | None:
         """A server of someone else that took the port meanwhile must not be taken for this one, whatever it answers."""
         record = self.record()
         own = {one.port for one in listeners_of(self.pids())}
         missing = sorted(set(record.ports.values()) - own) if record else []
-        return f"it does not listen on {', '.join(map(str, missing))} yet" if missing else ""
+        return f"it does not listen on {', '.join(map(str, missing))} yet" if missing else None
 
     def log_end(self) -> str:
         # Spark's daemons write what conf/log4j2.properties says below their working directory.
@@ -255,11 +255,19 @@ def locked(state: Path) -> BaseFileLock:
     return FileLock(state / "lock")
 
 
-def get(url: str, *, seconds: float = 5) -> tuple[str, str]:
-    """(body, '') or ('', what went wrong). Never by a proxy: a proxy's answer says nothing about this machine."""
+@dataclass(frozen=True)
+class Answer:
+    """body: '' where there was none for the problem."""
+
+    body: str = ""
+    problem: str | None = None
+
+
+def get(url: str, *, seconds: float = 5) -> Answer:
+    """Never by a proxy: a proxy's answer says nothing about this machine."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(url, timeout=seconds) as answer:
-            return answer.read().decode(), ""
+            return Answer(body=answer.read().decode())
     except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
-        return "", f"GET {url}: {error}"
+        return Answer(problem=f"GET {url}: {error}")

@@ -120,8 +120,8 @@ def running_s3(state: Path) -> S3Server | None:
     return S3Server(process=process, endpoint=endpoint, credentials=credentials_of(state))
 
 
-def problem_of(server: S3Server) -> str:
-    """'' once an authenticated client sees the bucket, which is created if missing."""
+def problem_of(server: S3Server) -> str | None:
+    """None once an authenticated client sees the bucket, which is created if missing."""
     try:
         client = server.client()
         buckets = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
@@ -129,7 +129,7 @@ def problem_of(server: S3Server) -> str:
             client.create_bucket(Bucket=server.bucket)
     except (BotoCoreError, ClientError) as error:
         return str(error)
-    return ""
+    return None
 
 
 def credentials_of(state: Path) -> Credentials:

@@ -67,7 +67,7 @@ def start_cluster(
                 if process.start(program):
                     new.append(process)
             master = cluster.master
-            master.wait_until(lambda: get(f"{cluster.ui}/json/")[1], seconds=seconds, started=master in new)
+            master.wait_until(lambda: get(f"{cluster.ui}/json/").problem, seconds=seconds, started=master in new)
             for worker in cluster.workers:
                 worker.wait_until(partial(problem_of, cluster, worker), seconds=seconds, started=worker in new)
         except BaseException:
@@ -147,15 +147,15 @@ def daemon_environment(process: ServerProcess) -> dict[str, str]:
     )
 
 
-def problem_of(cluster: Cluster, worker: ServerProcess) -> str:
-    """'' once the master lists this very worker as alive; a killed one may stay listed for a moment."""
+def problem_of(cluster: Cluster, worker: ServerProcess) -> str | None:
+    """None once the master lists this very worker as alive; a killed one may stay listed for a moment."""
     alive = alive_ports(cluster)
     own = {listener.port for listener in listeners_of(worker.pids())}
-    return "" if own & alive else f"the master at {cluster.url} counts {len(alive)} workers, not yet this one"
+    return None if own & alive else f"the master at {cluster.url} counts {len(alive)} workers, not yet this one"
 
 
 def alive_ports(cluster: Cluster) -> set[int]:
     """The ports of the workers that the master lists as alive; empty if it does not respond."""
-    page, _ = get(f"{cluster.ui}/json/")
+    page = get(f"{cluster.ui}/json/").body
     workers = json.loads(page)["workers"] if page else []
     return {int(worker["port"]) for worker in workers if worker["state"] == "ALIVE"}

@@ -128,8 +128,8 @@ def environment_for(process: ServerProcess) -> dict[str, str]:
     return clean_environment(**{**passed, **own})
 
 
-def problem_of(server: ThriftServer) -> str:
-    """'' once an authenticated client gets a query result."""
+def problem_of(server: ThriftServer) -> str | None:
+    """None once an authenticated client gets a query result."""
     command = server.beeline("--silent=true", "-e", "SELECT 'it ' || 'answers'")
     try:
         result = subprocess.run(
@@ -138,5 +138,5 @@ def problem_of(server: ThriftServer) -> str:
     except subprocess.TimeoutExpired:
         return f"beeline had no answer within {ANSWER_SECONDS:g} s"
     if "it answers" in result.stdout:
-        return ""
+        return None
     return f"beeline: {(result.stderr.strip() or 'no answer').splitlines()[-1]}"

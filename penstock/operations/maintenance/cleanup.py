@@ -38,10 +38,10 @@ def last_finished(storage: Storage, config: PipelineConfig, done: dict[str, int]
     return done.get(query_id, -1) if query_id else -1
 
 
-def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> str:
+def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> str | None:
     """Why `lags` must not be maintained: an old unfinished batch, whose replay reads `lags` at its pinned version.
 
-    Empty if there is no such batch.
+    None if there is no such batch.
     """
     last = last_finished(storage, config, done)
     for batch_id in planned_batches(storage, config.checkpoint):
@@ -56,7 +56,7 @@ def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
                 f"batch {batch_id} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; its replay reads "
                 "lags as they were: start the stream or a backfill first"
             )
-    return ""
+    return None
 
 
 def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:

@@ -133,7 +133,7 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
         plans, dead = trim_plans(storage, config, done), remove_dead_files(storage, config)
         log.info("plans of finished batches: %d removed; files left by dead processes: %d removed", plans, dead)
         for table in most_fragmented_first(spark, config, tables):
-            stuck = stuck_plan(storage, config, done) if table == "lags" else ""
+            stuck = stuck_plan(storage, config, done) if table == "lags" else None
             if stuck or run.is_over:
                 run.left.append(f"{table} ({stuck})" if stuck else table)
             else:

@@ -25,10 +25,6 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
-#: States that are reported as differences.
-BAD = (State.CHANGED, State.LOST, State.VANISHED, State.TOO_OLD)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Stream:
     """The checkpoint's state. query_id: null if it is new. log: all files seen.
