@@ -47,6 +47,7 @@ def measure(folder: Path, *, files: int) -> dict[str, object]:
     spark.streams.addListener(listener)
     plain_copy(spark, folder / "inbox", folder / "plain")
     plain = listener.take(files)
+    # Of many batches the last ones are kept.
     records = run_pipeline(config, job="bench", once=True, resume=False)
     ours = listener.take(files)
     plain_copy(spark, folder / "inbox", folder / "plain-again")

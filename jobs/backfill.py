@@ -20,9 +20,9 @@ def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledg
     begin_jvm(settings_of(config), jit_of(config, once=True))
     from penstock.operations.run_stream import run_pipeline  # imports MLflow, while the JVM starts
 
-    records = run_pipeline(config, job="backfill", once=True, resume=resume_from_ledger)
-    rows = sum(record.rows_in for record in records)
-    say(f"done: {len(records)} micro-batches, {rows:,} rows" if records else "done: no new files")
+    totals = run_pipeline(config, job="backfill", once=True, resume=resume_from_ledger).totals
+    found = f"{totals.batches} micro-batches, {totals.rows_in:,} rows"
+    say(f"done: {found}" if totals.batches else "done: no new files")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,8 +11,8 @@ from penstock.operations.doctor.checks import check_at_start
 from penstock.operations.doctor.executors import check_executors
 from penstock.operations.monitoring.metrics_server import served_metrics
 from penstock.operations.monitoring.observer import watched
-from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.opening import opened
+from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
 from penstock.pipeline.stream import StreamRunner
 from penstock.spark.pipeline_settings import jit_of, settings_of
@@ -22,8 +22,11 @@ from penstock.storage.routing import storage_of
 log = logging.getLogger(__name__)
 
 
-def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) -> list[BatchRecord]:
-    """Check, take the lease, run the stream. Returns the finished batches (StreamRunner.run). Raises PenstockError."""
+def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) -> RunRecords:
+    """Check, take the lease, run the stream. Returns the last finished batches, with `totals` over all of them.
+
+    Raises PenstockError.
+    """
     load_contract(config)
     with served_metrics(config) as metrics:
         model = ModelAtStart.of(config)

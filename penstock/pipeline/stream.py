@@ -4,7 +4,6 @@ import logging
 import signal
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import FrameType
@@ -19,13 +18,13 @@ from penstock.models.prefetch import Preparation
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.microbatch import run_microbatch
+from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
 from penstock.sources.checkpoint import query_id_of
 from penstock.sources.file_stream import file_stream
 from penstock.spark.errors import SPARK_ERRORS
 
 POLL_SECONDS = 1
-KEPT_RECORDS = 100
 log = logging.getLogger(__name__)
 
 
@@ -41,19 +40,19 @@ class StreamRunner:
     stop_file: StopFile
     #: Called with each finished micro-batch; what it raises would end the stream.
     on_record: Callable[[BatchRecord], None] = lambda record: None  # noqa: ARG005
-    records: deque[BatchRecord] = field(default_factory=deque)
+    records: RunRecords = field(default_factory=RunRecords)
     _stop: threading.Event = field(default_factory=threading.Event)
     _batch_error: Exception | None = None
     _is_storage_away: bool = False
 
-    def run(self, *, once: bool) -> list[BatchRecord]:
-        """Run until stopped, or (once) until all files that are there are done. Returns the finished batches; of a
-        stream, which may run for months, the last KEPT_RECORDS.
+    def run(self, *, once: bool) -> RunRecords:
+        """Run until stopped, or (once) until all files that are there are done. Returns the last finished batches, and
+        totals over all of them.
 
         Raises the PenstockError that ended a batch, LeaseError, or Spark's StreamingQueryException; whatever it raises,
         the query has ended.
         """
-        self.records = deque(maxlen=None if once else KEPT_RECORDS)
+        self.records = RunRecords()
         self.stop_file.clear()
         self._install_signal_handlers()
         query = self._start(once)
@@ -61,7 +60,7 @@ class StreamRunner:
             self._wait(query, preparation=None if once else Preparation(champion=self.pipeline.selector))
         except StreamingQueryException:
             if isinstance(self._batch_error, StopRequested):
-                return list(self.records)
+                return self.records
             if self._batch_error is not None:
                 raise self._batch_error from None
             # Spark finds another process in its checkpoint; the lease says which one.
@@ -71,7 +70,7 @@ class StreamRunner:
             # The lease is released next, and another process may acquire it.
             self._end(query)
             raise
-        return list(self.records)
+        return self.records
 
     def _start(self, once: bool) -> StreamingQuery:
         config = self.pipeline.config
@@ -140,7 +139,7 @@ class StreamRunner:
             self._batch_error = error
             raise
         if record is not None:
-            self.records.append(record)
+            self.records.add(record)
             self.on_record(record)
             rows_did = "scored" if pipeline.config.workload == "rows" else "accepted, forecast"
             log.info("%s", progress_line(record, time.monotonic() - started, rows_did=rows_did))
