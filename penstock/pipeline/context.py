@@ -16,8 +16,8 @@ from penstock.storage.files import Storage
 class Pipeline:
     """What every micro-batch needs.
 
-    done: the last batch with a marker by query id, as it was at the start; a batch that Spark runs again can only be
-    the first of a process. old_queries: earlier query ids whose files the ledger counts as done.
+    done: the last batch of the checkpoint's query with a marker, by its id, as it was at the start; a batch that Spark
+    runs again can only be the first of a process. old_queries: earlier query ids whose files the ledger counts as done.
     """
 
     spark: SparkSession

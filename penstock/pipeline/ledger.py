@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
+from penstock.pipeline.last_batch import has_batches, last_batch
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.schemas.catalog import table_names
 from penstock.series.lags import rebuild_lags
@@ -28,15 +29,17 @@ log = logging.getLogger(__name__)
 class LedgerState:
     """What checkpoint and tables say of each other. query_id: the checkpoint's, None if it has not begun.
 
-    planned: the highest batch in the checkpoint's offset log. done: the highest finished batch by query id. begun: the
-    queries that have written to the tables, or were about to. closed: another checkpoint was resumed from the ledger,
-    and what this one's query writes is dropped.
+    planned: the highest batch in the checkpoint's offset log. done: the highest finished batch of the checkpoint's query,
+    by its id; empty if there is none. has_batches: whether any query has finished one. begun: the queries that have
+    written to the tables, or were about to. closed: another checkpoint was resumed from the ledger, and what this one's
+    query writes is dropped.
     """
 
     query_id: str | None
     planned: int | None
     committed: bool
     done: dict[str, int]
+    has_batches: bool
     begun: frozenset[str] = frozenset()
     closed: bool = False
 
@@ -51,27 +54,26 @@ def read_state(config: PipelineConfig, storage: Storage) -> LedgerState:
             query_id=query_id,
             planned=planned,
             committed=committed,
-            done=last_batches(batches),
+            done=last_by_query(batches, query_id),
+            has_batches=has_batches(batches),
             begun=frozenset(storage.names(queries_folder(config))),
             closed=query_id is not None and is_closed(batches, pipeline=config.pipeline, query_id=query_id),
         )
 
 
-def finished_batches(config: PipelineConfig) -> dict[str, int]:
-    """The last finished batch by query id. Without Spark: its first look at a Delta table would take half of a start.
+def finished_batches(config: PipelineConfig, storage: Storage) -> dict[str, int]:
+    """The last finished batch of the checkpoint's query, by its id; empty if there is none. Without Spark: its first
+    look at a Delta table would take half of a start.
 
     Raises LedgerError.
     """
     with opened_table(config, "batches") as batches:
-        return last_batches(batches)
+        return last_by_query(batches, query_id_of(storage, config.checkpoint))
 
 
-def last_batches(batches: deltalake.DeltaTable | None) -> dict[str, int]:
-    if batches is None:
-        return {}
-    finished = batches.to_pyarrow_dataset().to_table(["query_id", "batch_id"])
-    last = finished.group_by("query_id").aggregate([("batch_id", "max")])
-    return dict(zip(last["query_id"].to_pylist(), last["batch_id_max"].to_pylist(), strict=True))
+def last_by_query(batches: deltalake.DeltaTable | None, query_id: str | None) -> dict[str, int]:
+    last = last_batch(batches, query_id)
+    return {} if query_id is None or last is None else {query_id: last}
 
 
 def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:
@@ -84,7 +86,7 @@ def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -
     """Raises LedgerError where to continue would skip or double rows; the message says what to do."""
     check_owner(config, storage)
     if state.query_id is None:
-        if (state.done or state.begun) and not old_queries(config, storage):
+        if (state.has_batches or state.begun) and not old_queries(config, storage):
             raise LedgerError(
                 f"the checkpoint {config.checkpoint} is new, but the tables in {config.tables.root} hold finished or "
                 "begun batches of another one: every file would be scored twice. Point to the old checkpoint, or start "

@@ -22,7 +22,8 @@ DEAD_NAMES = re.compile(r"\..+\.[0-9a-f]{32}")
 def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> int:
     """Remove the plans of batches with a commit marker, except the newest ones; returns how many.
 
-    done: the last batch with a marker, by query id. The next batch reads the model from the plan of the one before.
+    done: the last batch of the checkpoint's query with a marker, by its id. The next batch reads the model from the
+    plan of the one before.
     """
     last = last_finished(storage, config, done)
     finished = [batch_id for batch_id in planned_batches(storage, config.checkpoint) if batch_id <= last]

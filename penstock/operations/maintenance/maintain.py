@@ -127,7 +127,7 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
         conflict="the tables are being maintained by {other}; one run at a time: wait for its end",
     ) as lease:
         run = MaintenanceRun(spark=spark, config=config, lease=lease, deadline=deadline)
-        done = finished_batches(config)
+        done = finished_batches(config, storage)
         if run.is_over:
             return tables
         plans, dead = trim_plans(storage, config, done), remove_dead_files(storage, config)

@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 class Backlog:
     """Polls the inbox every `every_seconds` in its own thread for files that are in no finished micro-batch.
 
-    done: the last batch with a marker by query id, at the start. show: called with each new count, None while the inbox
-    or the file log can't be read.
+    done: the last batch of the checkpoint's query with a marker, by its id, at the start. show: called with each new
+    count, None while the inbox or the file log can't be read.
     """
 
     config: PipelineConfig
