@@ -2,11 +2,13 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.selection import ModelSelector
+from penstock.pipeline.done_files import DoneFiles, read_done_files
 from penstock.pipeline.lease import Lease
 from penstock.schemas.contract import Contract
 from penstock.storage.files import Storage
@@ -33,3 +35,8 @@ class Pipeline:
     def contract_hash(self) -> str:
         """SHA-256 of the contract's content: dataclasses of plain values print the same everywhere."""
         return hashlib.sha256(repr(self.contract).encode()).hexdigest()
+
+    @cached_property
+    def done_files(self) -> DoneFiles:
+        """The files that `old_queries` and replays have finished; read when a batch first asks. Raises LedgerError."""
+        return read_done_files(self.config, self.old_queries)

@@ -15,7 +15,10 @@ QUERY, BATCH = "query_id", "batch_id"
 
 
 def last_batch(batches: DeltaTable | None, query_id: str | None) -> int | None:
-    """The highest batch_id of the query in `batches`; None if it has none. Raises OSError, DeltaError, ArrowException."""
+    """The highest batch_id of the query in `batches`; None if it has none.
+
+    Raises OSError, deltalake's DeltaError, pyarrow's ArrowException.
+    """
     if batches is None or query_id is None:
         return None
     candidates = [file for file in data_files(batches, (QUERY, BATCH)) if file.may_have(QUERY, query_id)]

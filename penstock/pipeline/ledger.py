@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 class LedgerState:
     """What checkpoint and tables say of each other. query_id: the checkpoint's, None if it has not begun.
 
-    planned: the highest batch in the checkpoint's offset log. done: the highest finished batch of the checkpoint's query,
-    by its id; empty if there is none. has_batches: whether any query has finished one. begun: the queries that have
-    written to the tables, or were about to. closed: another checkpoint was resumed from the ledger, and what this one's
-    query writes is dropped.
+    planned: the highest batch in the checkpoint's offset log. done: the highest finished batch of the checkpoint's
+    query, by its id; empty if there is none. has_batches: whether any query has finished one. begun: the queries that
+    have written to the tables, or were about to. closed: another checkpoint was resumed from the ledger, and what this
+    one's query writes is dropped.
     """
 
     query_id: str | None

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from penstock.config.pipeline import MAX_FILE_AGE_SECONDS
 from penstock.errors import PlanError
 from penstock.models.selection import Selection
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, fix_plan, plan_path, read_plan
-from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
+from penstock.pipeline.replay.plans import replay_numbers
 from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival, arrivals
@@ -109,15 +107,7 @@ def others_may_have(pipeline: Pipeline) -> bool:
 
 def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival, bool]:
     """The arrivals that an earlier query, or a replay, has in `batches.files` with the same modification time."""
-    earlier = F.col("query_id").isin(*pipeline.old_queries, REPLAY_QUERY)
-    file = ledger_files(pipeline.spark, pipeline.config).where(earlier)
-    known = {
-        (row["path"], row["milliseconds"])
-        for row in file.select("path", F.unix_millis("modification_time").alias("milliseconds"))
-        .where(F.col("path").isin([arrival.path for arrival in arrived]))
-        .collect()
-    }
-    return {arrival: True for arrival in arrived if (arrival.path, arrival.modified_milliseconds) in known}
+    return dict.fromkeys(pipeline.done_files.among(arrived), True)
 
 
 def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int) -> Selection:

@@ -1,0 +1,83 @@
+"""The files of earlier queries and of replays, found again by path and modification time."""
+
+import pytest
+from batch_records import CONFIG
+from ledger_tables import commit_batches, edit_bounds, ledger_file
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.errors import LedgerError
+from penstock.pipeline.done_files import DoneFiles, read_done_files
+from penstock.sources.checkpoint import Arrival
+
+OLD, OLDER, OWN = "11111111-aaaa", "22222222-bbbb", "33333333-cccc"
+
+
+@pytest.fixture
+def config(tmp_path):
+    return PipelineConfig.model_validate(CONFIG | {"tables": {"root": str(tmp_path / "tables")}})
+
+
+@pytest.fixture
+def ledger(config, tmp_path):
+    """Three queries and a replay, some in one file."""
+    table = tmp_path / "tables" / "batches"
+    commit_batches(
+        table,
+        (OLD, 0, [ledger_file("/in/a.csv", 1_700_000_000_123), ledger_file("/in/refused.csv", 5, rows=None)]),
+        (OWN, 0, [ledger_file("/in/own.csv", 7)]),
+    )
+    commit_batches(table, (OLDER, 3, [ledger_file("/in/b.csv", 2), ledger_file("/in/unknown.csv", None)]))
+    commit_batches(table, (OLD, 1, [ledger_file("/in/a.csv", 1_700_000_000_123), ledger_file("/in/a.csv", 9)]))
+    commit_batches(table, ("replay", 0, [ledger_file("/in/replayed.csv", 11)]))
+    commit_batches(table, (OLD, 2, []))
+    return table
+
+
+def arrivals(*files):
+    return [Arrival(path=path, modified_milliseconds=milliseconds) for path, milliseconds in files]
+
+
+ASKED = arrivals(
+    ("/in/own.csv", 7),
+    ("/in/replayed.csv", 11),
+    ("/in/a.csv", 1_700_000_000_124),
+    ("/in/a.csv", 1_700_000_000_123),
+    ("/in/a.csv", 9),
+    ("/in/b.csv", 2),
+    ("/in/refused.csv", 5),
+    ("/in/unknown.csv", 0),
+    ("2 /in/b.csv", 2),
+)
+
+
+@pytest.mark.parametrize("bounds", [None, {}, {"stats": None}], ids=["whole", "cut", "no statistics"])
+@pytest.mark.parametrize(
+    ("queries", "done"),
+    [
+        ((OLD, OLDER), ["/in/replayed.csv", "/in/a.csv", "/in/a.csv", "/in/b.csv", "/in/refused.csv"]),
+        ((OLDER,), ["/in/replayed.csv", "/in/b.csv"]),
+        ((), ["/in/replayed.csv"]),
+    ],
+)
+def test_the_done_ones_of_the_arrivals(config, ledger, bounds, queries, done):
+    if bounds is not None:
+        edit_bounds(ledger, **bounds)
+    found = read_done_files(config, queries).among(ASKED)
+    assert [arrival.path for arrival in found] == done
+    assert all(arrival in ASKED for arrival in found)
+
+
+def test_a_file_that_two_batches_have_counts_once(config, ledger):
+    assert len(read_done_files(config, (OLD,))) == 4
+
+
+def test_without_a_ledger_nothing_is_done(config):
+    assert read_done_files(config, (OLD,)).among(ASKED) == []
+    assert DoneFiles(()).among([]) == []
+
+
+def test_a_ledger_with_a_missing_file_is_an_error(config, ledger):
+    for file in ledger.glob("*.parquet"):
+        file.unlink()
+    with pytest.raises((LedgerError, OSError)):
+        read_done_files(config, (OLD,))
