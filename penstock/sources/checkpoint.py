@@ -5,14 +5,21 @@ zero bytes, and files that vanished before a replay, without a word.
 """
 
 import json
+import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import BinaryIO, NamedTuple
 
 from penstock.errors import PlanError
 from penstock.storage.files import Storage
 from penstock.storage.paths import normal_path
 
 LOG_VERSION = "v1"
+#: How much of a compaction is read at a time, from its end; some hundred entries.
+TAIL_BYTES = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +34,14 @@ class Arrival:
 class Logged:
     """A file in Spark's file log: its modification time when it was first seen, and the log's entry that has it."""
 
+    modified_milliseconds: int
+    offset: int
+
+
+class LogEntry(NamedTuple):
+    """A line of Spark's file log. offset: the entry of the log that had the file first."""
+
+    path: str
     modified_milliseconds: int
     offset: int
 
@@ -70,39 +85,113 @@ def log_offset(storage: Storage, checkpoint: str, batch_id: int) -> int | None:
 
 def log_entries(storage: Storage, checkpoint: str, offset: int) -> list[Arrival]:
     """One entry of the file log. Every tenth is a compaction that repeats all earlier ones; they are left out."""
-    ours = f'"batchId":{offset}' + "}"
-    entries = [json.loads(line) for line in log_lines(storage, checkpoint, offset) if line.endswith(ours)]
-    return [
-        Arrival(path=normal_path(entry["path"]), modified_milliseconds=int(entry["timestamp"])) for entry in entries
+    path = log_path(checkpoint, offset)
+    content = storage.read(path)
+    if content:
+        lines = content.splitlines()
+        check_version([line.decode() for line in lines[:1]], path)
+        entries = [entry_of(line, path) for line in lines[1:]]
+    else:
+        entries = compacted_entries(storage, checkpoint, offset)
+    own = [
+        Arrival(path=entry.path, modified_milliseconds=entry.modified_milliseconds)
+        for entry in entries
+        if entry.offset == offset
     ]
+    if not own:
+        # Spark makes an entry where there are new files only.
+        raise PlanError(
+            f"{path}: has no files of its own, so it was cut off; restore the checkpoint, or start a new one from the "
+            "ledger"
+        )
+    return own
 
 
-def log_lines(storage: Storage, checkpoint: str, offset: int) -> list[str]:
-    folder = f"{checkpoint}/sources/0"
-    content = storage.read(f"{folder}/{offset}") or storage.read(f"{folder}/{offset}.compact")
-    if content is None:
-        raise PlanError(f"{folder}/{offset}: is missing; restore the checkpoint, or start a new one from the ledger")
-    lines = content.decode().splitlines()
-    check_version(lines, f"{folder}/{offset}")
-    return lines[1:]
+def compacted_entries(storage: Storage, checkpoint: str, offset: int) -> list[LogEntry]:
+    """A compaction's own entries. Spark writes them after all earlier ones, so that the file is read from its end."""
+    path, ours = f"{log_path(checkpoint, offset)}.compact", b'"batchId":%d}' % offset
+    with opened_log(storage, checkpoint, offset) as content:
+        own: list[bytes] = []
+        for line in lines_from_the_end(content):
+            if not line.endswith(ours):
+                break
+            own.append(line)
+        if own:
+            return [entry_of(line, path) for line in reversed(own)]
+    # None at the end: cut off, or in an order that is not Spark's.
+    with opened_log(storage, checkpoint, offset) as content:
+        return [entry for entry in map(partial(entry_of, path=path), content) if entry.offset == offset]
 
 
-def whole_log(storage: Storage, checkpoint: str) -> dict[str, Logged]:
-    """Every file that the stream has ever seen, by path: the last compaction and what came after it.
+def lines_from_the_end(content: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file, the last one first; a line break at the very end adds none."""
+    place, rest = content.seek(0, os.SEEK_END), b""
+    is_end = True
+    while place:
+        length = min(TAIL_BYTES, place)
+        place = content.seek(place - length)
+        rest = content.read(length) + rest
+        if is_end:
+            rest, is_end = rest.removesuffix(b"\n"), False
+        rest, *lines = rest.split(b"\n")
+        yield from reversed(lines)
+    yield rest
 
-    A file may stand there twice, if the stream forgot it (source.max_file_age); the later entry counts. Raises
-    PlanError.
+
+@contextmanager
+def opened_log(storage: Storage, checkpoint: str, offset: int) -> Iterator[BinaryIO]:
+    """One entry of the file log, at its second line. Raises PlanError if it is missing or of another version."""
+    path = log_path(checkpoint, offset)
+    for name in (path, f"{path}.compact"):
+        try:
+            content = storage.open(name)
+        except FileNotFoundError:
+            continue
+        with content:
+            first = content.readline()
+            if first or name != path:
+                check_version(first.decode().splitlines(), name)
+                yield content
+                return
+    raise PlanError(f"{path}: is missing; restore the checkpoint, or start a new one from the ledger")
+
+
+def log_path(checkpoint: str, offset: int) -> str:
+    return f"{checkpoint}/sources/0/{offset}"
+
+
+def entry_of(line: bytes, path: str) -> LogEntry:
+    try:
+        entry = json.loads(line)
+        return LogEntry(normal_path(entry["path"]), int(entry["timestamp"]), int(entry["batchId"]))
+    except (ValueError, KeyError, TypeError):
+        raise PlanError(
+            f"{path}: is not a whole file log, it has the line {line[:80]!r}; was the disk full? Restore the "
+            "checkpoint, or start a new one from the ledger"
+        ) from None
+
+
+def logged_files(storage: Storage, checkpoint: str) -> Iterator[LogEntry]:
+    """Every file that the stream has ever seen: the last compaction and what came after it, line by line.
+
+    A file may come twice, if the stream forgot it (source.max_file_age); the later entry counts. Raises PlanError.
     """
     names = storage.names(f"{checkpoint}/sources/0")
     offsets = sorted({int(name.removesuffix(".compact")) for name in names if re.fullmatch(r"\d+(\.compact)?", name)})
     compactions = [offset for offset in offsets if f"{offset}.compact" in names]
-    seen = {}
     for offset in range(compactions[-1] if compactions else 0, offsets[-1] + 1 if offsets else 0):
-        for line in log_lines(storage, checkpoint, offset):
-            entry = json.loads(line)
-            logged = Logged(modified_milliseconds=int(entry["timestamp"]), offset=int(entry["batchId"]))
-            seen[normal_path(entry["path"])] = logged
-    return seen
+        path = log_path(checkpoint, offset)
+        with opened_log(storage, checkpoint, offset) as content:
+            for line in content:
+                yield entry_of(line, path)
+
+
+def whole_log(storage: Storage, checkpoint: str) -> dict[str, Logged]:
+    """`logged_files` by path, all in memory. Raises PlanError."""
+    return {
+        entry.path: Logged(modified_milliseconds=entry.modified_milliseconds, offset=entry.offset)
+        for entry in logged_files(storage, checkpoint)
+    }
 
 
 def check_version(lines: list[str], path: str) -> None:

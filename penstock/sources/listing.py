@@ -1,7 +1,7 @@
 """The inbox as the stream lists it: which files are there, and which of them it would take."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import EnvironmentCheckError
@@ -13,8 +13,13 @@ def list_inbox(storage: Storage, source: SourceConfig) -> dict[str, FileStatus]:
 
     Raises EnvironmentCheckError: an inbox that is not mounted is not an empty one.
     """
+    return dict(walk_inbox(storage, source))
+
+
+def walk_inbox(storage: Storage, source: SourceConfig) -> Iterator[tuple[str, FileStatus]]:
+    """`list_inbox`, one file at a time. Raises EnvironmentCheckError at the first one."""
     try:
-        return list_files(storage, source.path, glob=source.path_glob_filter)
+        yield from walk_files(storage, source.path, glob=source.path_glob_filter)
     except (FileNotFoundError, NotADirectoryError):
         raise EnvironmentCheckError(
             f"the inbox {source.path} is not a folder; mount it, or correct source.path: nothing was compared"
@@ -26,11 +31,15 @@ def list_files(storage: Storage, folder: str, *, glob: str | None) -> dict[str, 
 
     Raises FileNotFoundError or NotADirectoryError where there is no such folder.
     """
-    found = storage.files(folder, is_overlooked=is_overlooked)
-    if glob is None:
-        return found
-    is_named_so = name_filter(glob)
-    return {path: status for path, status in found.items() if is_named_so(path.rsplit("/", 1)[-1])}
+    return dict(walk_files(storage, folder, glob=glob))
+
+
+def walk_files(storage: Storage, folder: str, *, glob: str | None) -> Iterator[tuple[str, FileStatus]]:
+    """`list_files`, one file at a time."""
+    is_named_so = name_filter(glob) if glob is not None else None
+    for path, status in storage.walk(folder, is_overlooked=is_overlooked):
+        if is_named_so is None or is_named_so(path.rsplit("/", 1)[-1]):
+            yield path, status
 
 
 def is_overlooked(name: str) -> bool:

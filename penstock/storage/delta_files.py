@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaProtocolError
 from deltalake.fs import DeltaStorageHandler
+from pyarrow.dataset import ParquetFileFormat
 from pyarrow.fs import FileSystem, LocalFileSystem, PyFileSystem, SubTreeFileSystem
 
 #: Readers that go wrong without these features of a table; deletion vectors are penstock.storage.deletion_vectors'.
@@ -24,6 +24,7 @@ READERS = 8
 #: A larger file is streamed, a smaller one read whole, several at a time.
 SMALL_FILE_BYTES = 1 << 20
 BATCH_ROWS = 500
+PARQUET = ParquetFileFormat()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,14 +72,16 @@ def read_files(
     unreadable = [name for name in table.protocol().reader_features or () if name in UNREADABLE_FEATURES]
     if unreadable:
         raise DeltaProtocolError(f"the table has {unreadable[0]}, and its files can't be read without them")
-    files_of_table = file_system(table)
+    folder, schema = file_system(table), pa.schema(table.schema().to_arrow())
+    options = {"schema": schema, "columns": list(columns), "batch_size": batch_rows, "use_threads": False}
 
-    def opened(file: DataFile) -> pq.ParquetFile:
-        return pq.ParquetFile(files_of_table.open_input_file(file.path))
+    def batches_of(file: DataFile) -> Iterator[pa.RecordBatch]:
+        # As deltalake's dataset reads it: types as in the table's schema, and nulls where the file lacks a column.
+        fragment = PARQUET.make_fragment(file.path, folder)
+        yield from fragment.to_batches(**options, batch_readahead=1, fragment_readahead=1)
 
     def whole(file: DataFile) -> list[pa.RecordBatch]:
-        with opened(file) as content:
-            return list(content.iter_batches(batch_rows, columns=list(columns), use_threads=False))
+        return list(batches_of(file))
 
     waiting: deque[tuple[DataFile, Future[list[pa.RecordBatch]] | None]] = deque()
 
@@ -87,8 +90,7 @@ def read_files(
         if reading is not None:
             yield from reading.result()
             return
-        with opened(file) as content:
-            yield from content.iter_batches(batch_rows, columns=list(columns), use_threads=False)
+        yield from batches_of(file)
 
     with ThreadPoolExecutor(max_workers=READERS) as pool:
         try:

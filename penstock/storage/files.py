@@ -5,7 +5,7 @@ LocalStorage implements them for local folders, penstock.storage.s3 for S3; pens
 
 import os
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -57,11 +57,14 @@ class Storage(Protocol):
     def make_folder(self, folder: str) -> None:
         """No error if it exists already."""
 
-    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
-        """All files below a folder by path, without files and folders whose name is ignored.
+    def walk(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> Iterator[tuple[str, FileStatus]]:
+        """All files below a folder, one by one, without files and folders whose name is ignored.
 
-        Raises FileNotFoundError or NotADirectoryError if there is no such folder.
+        Raises FileNotFoundError or NotADirectoryError, at the first one, if there is no such folder.
         """
+
+    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
+        """`walk` by path, all in memory."""
 
 
 def is_of_content(error: OSError) -> bool:
@@ -122,25 +125,27 @@ class LocalStorage:
     def make_folder(self, folder: str) -> None:
         Path(folder).mkdir(parents=True, exist_ok=True)
 
-    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
-        found: dict[str, FileStatus] = {}
+    def walk(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> Iterator[tuple[str, FileStatus]]:
         folders = [folder]
         while folders:
             current = folders.pop()
             try:
-                entries = list(os.scandir(current))
+                entries = os.scandir(current)
             except FileNotFoundError:
                 if current == folder:
                     raise
                 continue
-            for entry in entries:
-                if is_overlooked(entry.name):
-                    continue
-                if entry.is_dir():
-                    folders.append(entry.path)
-                elif status := self.status(entry.path):
-                    found[entry.path] = status
-        return found
+            with entries:
+                for entry in entries:
+                    if is_overlooked(entry.name):
+                        continue
+                    if entry.is_dir():
+                        folders.append(entry.path)
+                    elif status := self.status(entry.path):
+                        yield entry.path, status
+
+    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
+        return dict(self.walk(folder, is_overlooked=is_overlooked))
 
     def _write_beside(self, path: str, content: bytes) -> Path:
         target = Path(path)

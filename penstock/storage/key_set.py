@@ -60,6 +60,17 @@ class KeySet:
         gone = unique(keys_of(texts))
         self._sorted = self._sorted[~are_among(self._sorted, gone)] if len(gone) else self._sorted
 
+    def merge(self, other: "KeySet") -> None:
+        """Add all texts of another set."""
+        self._sort()
+        other._sort()
+        self._sorted = unique(np.concatenate([self._sorted, other._sorted])) if len(self) else other._sorted
+
+    def subtract(self, other: "KeySet") -> None:
+        """Remove all texts of another set."""
+        self._sort()
+        self._sorted = self._sorted[~other._have(self._sorted)]
+
     def _have(self, keys: Keys) -> NDArray[np.bool_]:
         found = are_among(keys, self._sorted)
         if self._added:

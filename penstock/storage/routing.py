@@ -1,6 +1,6 @@
 """Dispatches each path to its store: S3 if it begins with s3a://, else local folders."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import BinaryIO
 
@@ -56,6 +56,9 @@ class LocatedStorage:
 
     def make_folder(self, folder: str) -> None:
         self.at(folder).make_folder(folder)
+
+    def walk(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> Iterator[tuple[str, FileStatus]]:
+        return self.at(folder).walk(folder, is_overlooked=is_overlooked)
 
     def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
         return self.at(folder).files(folder, is_overlooked=is_overlooked)

@@ -3,7 +3,7 @@
 import errno
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -162,20 +162,25 @@ class S3Storage:
             if not self.client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("KeyCount"):
                 self.client.put_object(Bucket=bucket, Key=key, Body=b"")
 
-    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
+    def walk(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> Iterator[tuple[str, FileStatus]]:
         bucket, prefix = split(f"{folder}/")
-        found: dict[str, FileStatus] = {}
         is_there = False
-        with as_os_errors(folder):
-            for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
-                for entry in page.get("Contents", []):
-                    is_there = True
-                    name = entry["Key"].removeprefix(prefix)
-                    if name and not name.endswith("/") and not any(map(is_overlooked, name.split("/"))):
-                        found[f"{folder}/{name}"] = as_status(entry["Size"], entry["LastModified"])
+        pages = iter(self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix))
+        while True:
+            with as_os_errors(folder):
+                page = next(pages, None)
+            if page is None:
+                break
+            for entry in page.get("Contents", []):
+                is_there = True
+                name = entry["Key"].removeprefix(prefix)
+                if name and not name.endswith("/") and not any(map(is_overlooked, name.split("/"))):
+                    yield f"{folder}/{name}", as_status(entry["Size"], entry["LastModified"])
         if not is_there:
             raise FileNotFoundError(errno.ENOENT, "there is no such folder", folder)
-        return found
+
+    def files(self, folder: str, *, is_overlooked: Callable[[str], bool]) -> dict[str, FileStatus]:
+        return dict(self.walk(folder, is_overlooked=is_overlooked))
 
 
 def split(path: str) -> tuple[str, str]:

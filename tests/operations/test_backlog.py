@@ -76,6 +76,18 @@ def test_files_of_finished_batches_do_not_wait_and_those_of_a_begun_one_do(backl
     assert shown == [2]
 
 
+def test_a_file_that_the_stream_forgot_and_listed_again_waits_until_its_new_batch_is_finished(
+    backlog, inbox, checkpoint, shown
+):
+    drop(inbox, "a.csv", "b.csv")
+    logged(inbox, checkpoint, 0, "a.csv", "b.csv")
+    checkpoint.write("commits/0", ["v1", "{}"])
+    logged(inbox, checkpoint, 1, "a.csv")
+    backlog.look()
+    backlog.on_record(batch_record({f"{inbox}/a.csv": FileCount(accepted=1)}))
+    assert shown == [1, 0]
+
+
 def test_a_batch_with_its_marker_is_finished_before_spark_says_so(backlog, inbox, checkpoint, shown):
     drop(inbox, "a.csv", "b.csv")
     logged(inbox, checkpoint, 0, "a.csv")

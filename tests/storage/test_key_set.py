@@ -31,12 +31,18 @@ def test_a_random_history_is_that_of_a_set(monkeypatch, unsorted):
     keys, expected = KeySet(texts[:5]), set(texts[:5])
     for _ in range(300):
         some = chance.sample(texts, chance.randint(0, 6))
-        if chance.random() < 0.6:
-            keys.add(some)
-            expected.update(some)
-        else:
-            keys.remove(some)
-            expected.difference_update(some)
+        other = KeySet(some[:3])
+        other.add(some[3:])
+        change, adds = chance.choice(
+            [
+                (lambda: keys.add(some), True),  # noqa: B023 - called before the next loop
+                (lambda: keys.merge(other), True),  # noqa: B023
+                (lambda: keys.remove(some), False),  # noqa: B023
+                (lambda: keys.subtract(other), False),  # noqa: B023
+            ]
+        )
+        change()
+        expected = expected.union(some) if adds else expected.difference(some)
         assert len(keys) == len(expected)
         assert list(keys.are_in(texts)) == [text in expected for text in texts]
 

@@ -3,16 +3,17 @@ independently of the stream, which also counts files that arrive while a micro-b
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.pipeline.batch_record import BatchRecord
-from penstock.sources.checkpoint import batch_numbers, log_offset, query_id_of, whole_log
-from penstock.sources.listing import list_inbox
+from penstock.sources.checkpoint import batch_numbers, log_offset, logged_files, query_id_of
+from penstock.sources.listing import walk_inbox
 from penstock.storage.files import Storage
+from penstock.storage.key_set import KeySet
 
 #: How long to wait for the thread at the end of a job; a listing of S3 that hangs longer is abandoned.
 JOIN_SECONDS = 5.0
@@ -32,8 +33,8 @@ class Backlog:
     done: Mapping[str, int]
     every_seconds: float
     show: Callable[[int | None], None]
-    _done: set[str] = field(default_factory=set)
-    _waiting: set[str] | None = None
+    _done: KeySet = field(default_factory=KeySet)
+    _waiting: KeySet | None = None
     _is_log_read: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -53,23 +54,26 @@ class Backlog:
 
     def on_record(self, record: BatchRecord) -> None:
         """Remove the files of a finished micro-batch from the backlog."""
-        self._finish(file.path for file in record.plan.files)
+        self._finish([file.path for file in record.plan.files])
 
     def look(self) -> None:
         """Raises PenstockError, OSError."""
         if not self._is_log_read:
-            self._finish(finished_files(self.storage, self.config.checkpoint, self.done))
+            finished = finished_files(self.storage, self.config.checkpoint, self.done)
+            with self._lock:
+                self._done.merge(finished)
             self._is_log_read = True
-        found = list_inbox(self.storage, self.config.source).keys()
+        found = KeySet(path for path, _ in walk_inbox(self.storage, self.config.source))
         with self._lock:
-            self._waiting = found - self._done
-            self.show(len(self._waiting))
+            found.subtract(self._done)
+            self._waiting = found
+            self.show(len(found))
 
-    def _finish(self, paths: Iterable[str]) -> None:
+    def _finish(self, paths: Collection[str]) -> None:
         with self._lock:
-            self._done.update(paths)
+            self._done.add(paths)
             if self._waiting is not None:
-                self._waiting -= self._done
+                self._waiting.remove(paths)
                 self.show(len(self._waiting))
 
     def _keep_looking(self) -> None:
@@ -84,11 +88,25 @@ class Backlog:
             self._stop.wait(self.every_seconds)
 
 
-def finished_files(storage: Storage, checkpoint: str, done: Mapping[str, int]) -> set[str]:
+def finished_files(storage: Storage, checkpoint: str, done: Mapping[str, int]) -> KeySet:
     """The files of the checkpoint's finished micro-batches, from Spark's file log. Raises PlanError, OSError."""
     # A batch may have its marker and not Spark's commit yet.
     marked = done.get(query_id_of(storage, checkpoint) or "", -1)
     end = log_offset(storage, checkpoint, max([marked, *batch_numbers(storage, f"{checkpoint}/commits")]))
     if end is None:
-        return set()
-    return {path for path, logged in whole_log(storage, checkpoint).items() if logged.offset <= end}
+        return KeySet()
+    is_ahead = False
+
+    def finished_paths() -> Iterator[str]:
+        nonlocal is_ahead
+        for path, _, offset in logged_files(storage, checkpoint):
+            if offset <= end:
+                yield path
+            else:
+                is_ahead = True
+
+    finished = KeySet(finished_paths())
+    if is_ahead:
+        # A batch is under way. Files that the stream forgot, and listed again for it, wait again.
+        finished.subtract(KeySet(entry.path for entry in logged_files(storage, checkpoint) if entry.offset > end))
+    return finished
