@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaProtocolError
 from deltalake.fs import DeltaStorageHandler
-from pyarrow.dataset import ParquetFileFormat
 from pyarrow.fs import FileSystem, LocalFileSystem, PyFileSystem, SubTreeFileSystem
 
 #: Readers that go wrong without these features of a table; deletion vectors are penstock.storage.deletion_vectors'.
@@ -24,7 +24,6 @@ READERS = 8
 #: A larger file is streamed, a smaller one read whole, several at a time.
 SMALL_FILE_BYTES = 1 << 20
 BATCH_ROWS = 500
-PARQUET = ParquetFileFormat()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,13 +71,14 @@ def read_files(
     unreadable = [name for name in table.protocol().reader_features or () if name in UNREADABLE_FEATURES]
     if unreadable:
         raise DeltaProtocolError(f"the table has {unreadable[0]}, and its files can't be read without them")
-    folder, schema = file_system(table), pa.schema(table.schema().to_arrow())
-    options = {"schema": schema, "columns": list(columns), "batch_size": batch_rows, "use_threads": False}
+    folder, of_table = file_system(table), pa.schema(table.schema().to_arrow())
+    schema = pa.schema([of_table.field(name) for name in columns])
 
     def batches_of(file: DataFile) -> Iterator[pa.RecordBatch]:
-        # As deltalake's dataset reads it: types as in the table's schema, and nulls where the file lacks a column.
-        fragment = PARQUET.make_fragment(file.path, folder)
-        yield from fragment.to_batches(**options, batch_readahead=1, fragment_readahead=1)
+        with pq.ParquetFile(folder.open_input_file(file.path)) as content:
+            known = [name for name in columns if name in content.schema_arrow.names]
+            for rows in content.iter_batches(batch_rows, columns=known, use_threads=False):
+                yield fitted(rows, schema)
 
     def whole(file: DataFile) -> list[pa.RecordBatch]:
         return list(batches_of(file))
@@ -102,6 +102,15 @@ def read_files(
                 yield from first()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def fitted(rows: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """With the table's columns and types: nulls for a column that is younger than the file."""
+    columns = [
+        rows[field.name].cast(field.type) if field.name in rows.schema.names else pa.nulls(len(rows), field.type)
+        for field in schema
+    ]
+    return pa.record_batch(columns, schema=schema)
 
 
 def file_system(table: DeltaTable) -> FileSystem:

@@ -9,11 +9,13 @@ from pydantic import BaseModel, ConfigDict
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
+from penstock.operations.monitoring.ledger_summary import read_summary
 from penstock.pipeline.stop_file import running_writer
-from penstock.sources.listing import list_inbox
+from penstock.sources.listing import walk_inbox
 from penstock.storage.delta_reader import reason_of
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 from penstock.storage.files import Storage
+from penstock.storage.key_set import KeySet
 from penstock.storage.routing import storage_of
 
 QUARANTINE_WINDOW = timedelta(hours=24)
@@ -35,7 +37,6 @@ SELECT stage, regexp_replace(reason, '''.*''', '''...''') AS reason, count(*) AS
 FROM (SELECT stage, unnest(reasons) AS reason FROM quarantine WHERE quarantined_at >= $since AND replayed_in IS NULL)
 GROUP BY ALL ORDER BY entries DESC, reason
 """
-DONE_FILES = "SELECT DISTINCT unnest(files).path FROM batches"
 
 
 class Part(BaseModel):
@@ -102,18 +103,20 @@ def read_status(config: PipelineConfig) -> Status:
 def status_now(config: PipelineConfig) -> Status:
     storage = storage_of(config)
     holder = running_writer(config, storage)
-    tables = connect_tables(config, ("batches", "quarantine"))
-    names = registered(tables)
+    tables = connect_tables(config, ("quarantine",))
+    is_quarantine_there = "quarantine" in registered(tables)
     now = datetime.fromtimestamp(time.time(), tz=UTC)
-    row = first(tables, LAST_BATCH) if "batches" in names else None
-    done = {path for (path,) in tables.execute(DONE_FILES).fetchall()} if row else set()
+    ledger = read_summary(config)
+    if ledger is not None:
+        tables.register("batches", ledger.batches)
+    row = first(tables, LAST_BATCH) if ledger is not None else None
     return Status(
         pipeline=config.pipeline,
         running=str(holder) if holder else None,
         last_batch=last_batch(row, now=now) if row else None,
-        backlog_files=backlog(storage, config, done),
+        backlog_files=backlog(storage, config, ledger.paths if ledger else KeySet()),
         model=model_in_use(tables, config, row) if row else None,
-        quarantine=quarantine(tables, since=now - QUARANTINE_WINDOW) if "quarantine" in names else (),
+        quarantine=quarantine(tables, since=now - QUARANTINE_WINDOW) if is_quarantine_there else (),
     )
 
 
@@ -143,14 +146,15 @@ def model_in_use(tables: duckdb.DuckDBPyConnection, config: PipelineConfig, row:
     return ModelInUse(name=config.model.name, version=row["version"], since=since, refused=refused)
 
 
-def backlog(storage: Storage, config: PipelineConfig, done: set[str]) -> int:
+def backlog(storage: Storage, config: PipelineConfig, done: KeySet) -> int:
     try:
-        found = list_inbox(storage, config.source)
+        waiting = KeySet(path for path, _ in walk_inbox(storage, config.source))
     except EnvironmentCheckError:
-        if done:
+        if len(done):
             raise
         return 0  # the pipeline never ran, and its inbox does not exist yet
-    return len(found.keys() - done)
+    waiting.subtract(done)
+    return len(waiting)
 
 
 def quarantine(tables: duckdb.DuckDBPyConnection, *, since: datetime) -> tuple[Reason, ...]:
