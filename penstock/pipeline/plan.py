@@ -14,6 +14,7 @@ from penstock.models.pinned import PinnedModel
 from penstock.sources.files import PlannedFile, Verdict
 from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import Storage
+from penstock.storage.statuses import statuses
 
 
 class QuarantineReplay(FrozenModel):
@@ -136,8 +137,9 @@ def check_plan_fits(plan: Plan, *, contract_hash: str, config_hash: str) -> None
 
 def check_files_unchanged(plan: Plan, storage: Storage) -> None:
     """The accepted files must be as they were planned: a loss or a change fails loudly. Raises PlanError."""
-    for file in plan.files_with("accepted"):
-        status = storage.status(file.path)
+    accepted = plan.files_with("accepted")
+    found = statuses(storage, [file.path for file in accepted])
+    for file, status in zip(accepted, found, strict=True):
         if status is None:
             raise PlanError(
                 f"{plan.described}: {file.path} was planned and is gone before its rows were committed; "

@@ -6,15 +6,14 @@ counts as the beginning of that quiet, so a file that arrived a while ago is tak
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from penstock.sources.checkpoint import Arrival
 from penstock.storage.files import FileStatus, Storage
+from penstock.storage.statuses import statuses
 
 QUIET_SECONDS = 2.0
 POLL_SECONDS = 0.25
-WORKERS = 16
 VANISHED = "file: vanished between listing and reading"
 
 
@@ -44,10 +43,8 @@ def settle(
     """The settled state by path. All files are watched together, for `settle_seconds` at most."""
     quiet_seconds = min(QUIET_SECONDS, settle_seconds)
     settled: dict[str, Settled] = {}
-    # On S3 each look is a request.
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        looks = pool.map(lambda arrival: first_look(arrival, storage), arrived)
-        watched = {arrival.path: look for arrival, look in zip(arrived, looks, strict=True)}
+    found = statuses(storage, [arrival.path for arrival in arrived])
+    watched = {arrival.path: first_look(status) for arrival, status in zip(arrived, found, strict=True)}
     started = time.monotonic()
     while watched:
         now = time.monotonic()
@@ -62,12 +59,14 @@ def settle(
         watched = {path: watch for path, watch in watched.items() if path not in settled}
         if watched:
             sleep(POLL_SECONDS)
-            watched = {path: look_again(path, watch, storage) for path, watch in watched.items()}
+            looks_again = statuses(storage, list(watched))
+            watched = {
+                path: after(watch, status) for (path, watch), status in zip(watched.items(), looks_again, strict=True)
+            }
     return settled
 
 
-def first_look(arrival: Arrival, storage: Storage) -> Watch | None:
-    status = storage.status(arrival.path)
+def first_look(status: FileStatus | None) -> Watch | None:
     if status is None:
         return None
     age_seconds = time.time() - status.modified_milliseconds / 1000
@@ -76,8 +75,8 @@ def first_look(arrival: Arrival, storage: Storage) -> Watch | None:
     return Watch(status=status, quiet_since=time.monotonic() - quiet_seconds)
 
 
-def look_again(path: str, watch: Watch | None, storage: Storage) -> Watch | None:
-    status = storage.status(path)
+def after(watch: Watch | None, status: FileStatus | None) -> Watch | None:
+    """What is known of a file that now has this status."""
     if status is None or watch is None:
         return None
     return watch if status == watch.status else Watch(status=status, quiet_since=time.monotonic())

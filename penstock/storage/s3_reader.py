@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
     from mypy_boto3_s3 import S3Client
 
-BUFFER_BYTES = 128 * 1024
+#: No more is read ahead: of most files admission wants the header, or the footer, alone.
+BUFFER_BYTES = 64 * 1024
 
 
 class S3Reading(io.RawIOBase):

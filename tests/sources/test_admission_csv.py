@@ -1,4 +1,5 @@
 import gzip
+import io
 import os
 
 import pytest
@@ -128,6 +129,42 @@ def test_only_blank_lines_are_refused(admit, content):
 def test_a_header_longer_than_the_limit_is_refused(admit):
     file = admit(b"x," * (csv_header.HEADER_BYTES // 2 + 10) + HEADER)
     assert file.reasons == ("file: has no line within its first 1048576 bytes; expected a header",)
+
+
+@pytest.mark.parametrize("blanks", [0, 70_000, 300_000, 1_000_000])
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_no_more_of_a_file_is_read_than_its_header_takes(tmp_path, blanks, name):
+    """64 KiB at first, twice as much each time; the rest of a file of 3 MB is left where it is."""
+    content = b" " * blanks + b"\n" + HEADER + ROW * 300_000
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(content, 1) if name.endswith(".gz") else content)
+    read = []
+
+    class Counting(io.BufferedReader):
+        def read(self, size=-1):
+            read.append(size)
+            return super().read(size)
+
+    class Storage(LocalStorage):
+        def open(self, path):
+            return Counting(io.FileIO(path))
+
+    status = STORAGE.status(str(path))
+    file = Csv().admit(
+        str(path), status, storage=Storage(), source=SourceConfig(path="in"), contract=Contract(fields=FIELDS)
+    )
+    assert file.layout.header == HEADER.decode().strip()
+    if name == "a.csv":
+        assert sum(read) == {0: 1 << 16, 70_000: 1 << 17, 300_000: 1 << 19, 1_000_000: 1 << 20}[blanks]
+
+
+@pytest.mark.parametrize("cut", range(1, len(HEADER) + 3))
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_header_is_read_whole_wherever_the_first_read_ends(admit, monkeypatch, cut, end):
+    monkeypatch.setattr(compression, "FIRST_BYTES", cut)
+    file = admit(HEADER.replace(b"\n", end) + ROW.replace(b"\n", end))
+    assert (file.verdict, file.layout.header) == ("accepted", "alcohol,pH,free so2")
+    assert admit(HEADER.rstrip()).layout.header == "alcohol,pH,free so2"
 
 
 def test_a_name_of_200000_characters_is_refused(admit):

@@ -66,6 +66,5 @@ def test_a_table_with_deletion_vectors_is_refused(tmp_path):
     path = str(tmp_path / "t")
     write_deltalake(path, pa.table({"id": [1]}), configuration={"delta.enableDeletionVectors": "true"})
     table = DeltaTable(path)
-    if "deletionVectors" in (table.protocol().reader_features or ()):
-        with pytest.raises(DeltaProtocolError, match="deletionVectors"):
-            next(read_files(table, data_files(table), ["id"]))
+    with pytest.raises(DeltaProtocolError, match="deletionVectors"):
+        next(read_files(table, data_files(table), ["id"]))

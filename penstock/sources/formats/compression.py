@@ -4,15 +4,17 @@ import gzip
 import posixpath
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from penstock.storage.files import Storage
 
 CHUNK_BYTES = 1 << 20
-#: Admission looks at this much of a text file.
+#: Admission looks at this much of a text file, if it must.
 HEADER_BYTES = 1 << 20
+#: Most headers are whole within this; on S3 every byte is sent.
+FIRST_BYTES = 1 << 16
 UTF8_MARK = b"\xef\xbb\xbf"
 GZIP = ".gz"
 #: Spark unpacks what has one of these endings, or fails with the whole batch where a library for it is missing.
@@ -47,6 +49,17 @@ def name_reasons(path: str) -> list[str]:
         f"file: its name ends in {ending!r}, a compression that is not read; deliver it as plain text, or as gzip "
         f"under {GZIP!r}"
     ]
+
+
+def read_head(content: BinaryIO, limit: int, *, is_enough: Callable[[bytes], bool]) -> bytes:
+    """The beginning of a text file: FIRST_BYTES, then twice as much each time, until `is_enough`, at most `limit`."""
+    head = content.read(min(FIRST_BYTES, limit))
+    while head and len(head) < limit and not is_enough(head):
+        more = content.read(min(len(head), limit - len(head)))
+        if not more:
+            break
+        head += more
+    return head
 
 
 def chunks(head: bytes, rest: BinaryIO) -> Iterator[bytes]:

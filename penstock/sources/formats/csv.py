@@ -17,8 +17,9 @@ from penstock.sources.formats.compression import (
     gzip_reason,
     name_reasons,
     opened_text,
+    read_head,
 )
-from penstock.sources.formats.csv_header import check_whole, header_reasons, read_header, split_header
+from penstock.sources.formats.csv_header import check_whole, has_header, header_reasons, read_header, split_header
 from penstock.sources.formats.csv_rows import LINE, parse_lines, parser_options, read_csv
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.text_lines import count_lines
@@ -43,7 +44,7 @@ class Csv:
         dialect = source.csv
         with opened_text(storage, path) as content:
             try:
-                head = content.read(HEADER_BYTES)
+                head = read_head(content, HEADER_BYTES, is_enough=has_header)
                 reasons, layout = read_header(head, dialect=dialect, contract=contract)
                 if path.endswith(GZIP) or dialect.multi_line:
                     reasons += check_whole(head, content, dialect=dialect)

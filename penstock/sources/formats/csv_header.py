@@ -34,6 +34,12 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tupl
     return header_reasons(columns, contract), Layout(format="csv", header=text, columns=tuple(columns))
 
 
+def has_header(head: bytes) -> bool:
+    """Whether the first line with something in it is whole."""
+    *whole, _ = LINE_END.split(head.removeprefix(UTF8_MARK))
+    return any(line.strip(b" \t") for line in whole)
+
+
 def first_line(head: bytes) -> bytes | None:
     """The first line with something in it; b'' if all are blank; None if it is longer than `head`."""
     lines = LINE_END.split(head)

@@ -20,6 +20,7 @@ from penstock.sources.formats.compression import (
     gzip_reason,
     name_reasons,
     opened_text,
+    read_head,
 )
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.text_lines import count_lines
@@ -50,7 +51,7 @@ class JsonLines:
             return refused_file(path=path, status=status, reasons=against_name)
         with opened_text(storage, path) as content:
             try:
-                head = content.read(HEADER_BYTES)
+                head = read_head(content, HEADER_BYTES, is_enough=has_second_line)
                 if path.endswith(GZIP):
                     for _ in chunks(head, content):
                         pass
@@ -95,6 +96,11 @@ class JsonLines:
 
     def stream_reader(self, source: SourceConfig, contract: Contract) -> StreamReader:
         return StreamReader(schema=", ".join(f"{quoted(name)} string" for name in contract.sources), options={})
+
+
+def has_second_line(head: bytes) -> bool:
+    """Whether `shape_reason` would say the same of more of the file."""
+    return len(head.removeprefix(UTF8_MARK).lstrip().splitlines()) > 1
 
 
 def shape_reason(head: bytes) -> str | None:
