@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.pipeline.replay.plans import REPLAY_QUERY
+from penstock.pipeline.table_age import LastWrite, check_batches_are_current, check_tables_agree, last_writes
 from penstock.schemas.catalog import table_names
 from penstock.series.lags import rebuild_lags
 from penstock.sources.checkpoint import batch_numbers, query_id_of
@@ -28,15 +29,17 @@ log = logging.getLogger(__name__)
 class LedgerState:
     """What checkpoint and tables say of each other. query_id: the checkpoint's, None if it has not begun.
 
-    planned: the highest batch in the checkpoint's offset log. done: the highest finished batch by query id. begun: the
-    queries that have written to the tables, or were about to. closed: another checkpoint was resumed from the ledger,
-    and what this one's query writes is dropped.
+    planned, committed: the highest batch in the checkpoint's offset and commit logs. done: the highest finished batch
+    by query id. writes: what the last of them wrote, by the ledger. begun: the queries that have written to the tables,
+    or were about to. closed: another checkpoint was resumed from the ledger, and what this one's query writes is
+    dropped.
     """
 
     query_id: str | None
     planned: int | None
-    committed: bool
+    committed: int | None
     done: dict[str, int]
+    writes: tuple[LastWrite, ...] = ()
     begun: frozenset[str] = frozenset()
     closed: bool = False
 
@@ -45,13 +48,15 @@ def read_state(config: PipelineConfig, storage: Storage) -> LedgerState:
     """Raises LedgerError."""
     query_id = query_id_of(storage, config.checkpoint)
     planned = max(batch_numbers(storage, f"{config.checkpoint}/offsets"), default=None)
-    committed = bool(batch_numbers(storage, f"{config.checkpoint}/commits"))
+    committed = max(batch_numbers(storage, f"{config.checkpoint}/commits"), default=None)
     with opened_table(config, "batches") as batches:
+        done = last_batches(batches)
         return LedgerState(
             query_id=query_id,
             planned=planned,
             committed=committed,
-            done=last_batches(batches),
+            done=done,
+            writes=tuple(last_writes(batches, config, done)),
             begun=frozenset(storage.names(queries_folder(config))),
             closed=query_id is not None and is_closed(batches, pipeline=config.pipeline, query_id=query_id),
         )
@@ -83,6 +88,7 @@ def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:
 def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -> None:
     """Raises LedgerError where to continue would skip or double rows; the message says what to do."""
     check_owner(config, storage)
+    check_tables_agree(config, state.writes)
     if state.query_id is None:
         if (state.done or state.begun) and not old_queries(config, storage):
             raise LedgerError(
@@ -98,7 +104,7 @@ def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -
             "or to a new one with --resume-from-ledger"
         )
     done = state.done.get(state.query_id)
-    if done is None and state.committed:
+    if done is None and state.committed is not None:
         raise LedgerError(
             f"the checkpoint {config.checkpoint} has finished batches, but the tables in {config.tables.root} hold "
             "none of them: their rows would be missing for ever. Restore the tables, or use a new checkpoint to score "
@@ -110,6 +116,8 @@ def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -
             f"{config.checkpoint} knows batches up to {state.planned} only: was it restored from an older copy? Use a "
             "new checkpoint with --resume-from-ledger"
         )
+    if done is not None and state.committed is not None:
+        check_batches_are_current(config, storage, done=done, committed=state.committed)
 
 
 def check_owner(config: PipelineConfig, storage: Storage) -> None:
@@ -135,6 +143,7 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
             f"--resume-from-ledger is for a new checkpoint; {config.checkpoint} has begun (query {state.query_id}): "
             "start without it, or name a folder that does not exist"
         )
+    check_tables_agree(config, state.writes)
     names = table_names(config.workload)
     paths = {name: config.table_path(name) for name in names if table_exists(spark, config.table_path(name))}
     # Replays belong to the tables, not to a checkpoint: they are not closed.

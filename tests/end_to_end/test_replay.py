@@ -386,3 +386,53 @@ def test_a_new_nullable_column_is_merged_and_another_change_refused(sandbox: San
     sandbox.changes = {"contract": "sample_contracts:SMALL_CHANGED", "model": model}
     with pytest.raises(EnvironmentCheckError, match="note is string, expected int"):
         sandbox.run()
+
+
+def older(folder: Path, newer: Path, *tables: str) -> None:
+    """Put tables of an older copy in place of what is there."""
+    for table in tables:
+        shutil.rmtree(newer / table)
+        shutil.copytree(folder / table, newer / table)
+
+
+@pytest.fixture(scope="module")
+def two_batches(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """a.csv and b.csv are scored, each with a rejected row; `backup` has the tables with a.csv only."""
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("two"), spark=spark, registry=registry)
+    sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
+    sandbox.run()
+    shutil.copytree(sandbox.root / "tables", sandbox.root / "backup")
+    sandbox.drop("b.csv", csv_file(WINE, wine(alcohol="abc")), age_seconds=50)
+    sandbox.run()
+    return Snapshot.of(sandbox)
+
+
+def test_tables_older_than_the_checkpoint_are_refused_and_caught_up_from_the_ledger(two_batches: Snapshot) -> None:
+    """Restored from a backup: b.csv would never be scored, for the checkpoint has it as done."""
+    sandbox = two_batches.restored()
+    older(sandbox.root / "backup", sandbox.root / "tables", *os.listdir(sandbox.root / "backup"))
+    sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
+    message = r"are older than the checkpoint.*up to 1, they hold batches up to 0.*\(b\.csv\).*--resume-from-ledger"
+    with pytest.raises(LedgerError, match=message):
+        sandbox.run()
+    with pytest.raises(LedgerError, match="are older than the checkpoint"):
+        sandbox.replay()
+    assert scored_files(sandbox) == ["a.csv"]
+    shutil.rmtree(sandbox.root / "checkpoint")
+    sandbox.run(resume=True)
+    assert scored_files(sandbox) == ["a.csv", "b.csv", "c.csv"]
+
+
+@pytest.mark.parametrize("table", ["predictions", "quarantine"])
+def test_a_table_older_than_the_ledger_is_refused_also_with_a_new_checkpoint(two_batches: Snapshot, table: str) -> None:
+    sandbox = two_batches.restored()
+    older(sandbox.root / "backup", sandbox.root / "tables", table)
+    message = rf"{table} is older than the table batches: it has no write of batch 1 .* \(its last one .* is 0\)"
+    with pytest.raises(LedgerError, match=message):
+        sandbox.run()
+    shutil.rmtree(sandbox.root / "checkpoint")
+    with pytest.raises(LedgerError, match="is older than the table batches"):
+        sandbox.run(resume=True)
+    shutil.rmtree(sandbox.root / "tables" / table)
+    with pytest.raises(LedgerError, match=r"is older than the table batches.* is none\)"):
+        sandbox.run(resume=True)
