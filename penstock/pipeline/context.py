@@ -17,7 +17,8 @@ class Pipeline:
     """What every micro-batch needs.
 
     done: the last batch with a marker by query id, as it was at the start; a batch that Spark runs again can only be
-    the first of a process. old_queries: earlier query ids whose files the ledger counts as done.
+    the first of a process. old_queries: earlier query ids whose files the ledger counts as done. former_inboxes:
+    earlier paths of the inbox.
     """
 
     spark: SparkSession
@@ -28,6 +29,7 @@ class Pipeline:
     lease: Lease
     done: dict[str, int]
     old_queries: tuple[str, ...]
+    former_inboxes: tuple[str, ...] = ()
 
     @property
     def contract_hash(self) -> str:

@@ -74,11 +74,11 @@ def check_batches_are_current(config: PipelineConfig, storage: Storage, *, done:
     if committed <= done:
         return
     raise LedgerError(
-        f"the tables in {config.tables.root} are older than the checkpoint {config.checkpoint}: it has finished batches "
-        f"up to {committed}, they hold batches up to {done} of this query; were they restored from an older copy, or "
-        f"did they lose their last writes? {files_between(config, storage, done=done, committed=committed)} would never "
-        "be scored. Restore the newer tables, or name a new checkpoint and start with --resume-from-ledger, which "
-        "scores the files that the ledger does not have"
+        f"the tables in {config.tables.root} are older than the checkpoint {config.checkpoint}: it has finished "
+        f"batches up to {committed}, they hold batches up to {done} of this query; were they restored from an older "
+        f"copy, or did they lose their last writes? {files_between(config, storage, done=done, committed=committed)} "
+        "would never be scored. Restore the newer tables, or name a new checkpoint and start with "
+        "--resume-from-ledger, which scores the files that the ledger does not have"
     )
 
 

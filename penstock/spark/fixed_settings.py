@@ -50,7 +50,7 @@ DEFAULTS: dict[str, str] = {
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
-    "spark.sql.execution.pandas.convertToArrowArraySafely": "false",
+    "spark.sql.execution.pandas.convertToArrowArraySafely": "true",
     # Files that a replay reads, and rows of a batch, would be removed or added beside the plan.
     "spark.databricks.delta.retentionDurationCheck.enabled": "true",
     "spark.databricks.delta.schema.autoMerge.enabled": "false",
@@ -63,9 +63,13 @@ UNSET = (
     "spark.databricks.delta.write.txnVersion",
     "spark.databricks.delta.write.txnVersion.autoReset.enabled",
 )
-#: Whatever Spark still does in its old way; each of them changes results.
+#: Whatever Spark still does in its old way: each of them changes results.
 LEGACY = "spark.sql.legacy."
-FIXED: Mapping[str, str] = {key: SETTINGS[key] for key in OF_OURS} | DEFAULTS
+FIXED: Mapping[str, str] = (
+    DEFAULTS
+    | {key: SETTINGS[key] for key in OF_OURS}
+    | {key: value for key, value in SETTINGS.items() if key.startswith(LEGACY)}
+)
 UTC_NAMES = {"utc", "etc/utc", "z", "utc+0", "+00:00"}
 
 

@@ -66,7 +66,9 @@ def check_given(given: Mapping[str, str], settings: Mapping[str, str]) -> None:
     file, site = site_defaults_file(), site_defaults()
     of_config = SettingsSource(place="the config, section spark", remedy="remove it there", settings=settings)
     of_site = SettingsSource(
-        place=str(file), remedy="remove it there, or give the expected value in the config, section spark", settings=site
+        place=str(file),
+        remedy="remove it there, or give the expected value in the config, section spark",
+        settings=site,
     )
     if not given:
         check_fixed_settings(of_config, of_site)

@@ -35,7 +35,7 @@ def test_content_and_names_are_on_the_disk_when_a_write_is_done(storage, tmp_pat
 
     def note(handle):
         is_named = (tmp_path / "plan" / "0.json").exists()
-        synced.append((Path(os.readlink(f"/proc/self/fd/{handle}")), is_named))
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink(), is_named))
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", note)

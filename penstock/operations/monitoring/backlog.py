@@ -11,8 +11,9 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.sources.checkpoint import batch_numbers, log_offset, query_id_of, whole_log
+from penstock.sources.file_times import has_age_limit, newest_seen, overlooked
 from penstock.sources.listing import list_inbox
-from penstock.storage.files import Storage
+from penstock.storage.files import FileStatus, Storage
 
 #: How long to wait for the thread at the end of a job; a listing of S3 that hangs longer is abandoned.
 JOIN_SECONDS = 5.0
@@ -24,7 +25,7 @@ class Backlog:
     """Polls the inbox every `every_seconds` in its own thread for files that are in no finished micro-batch.
 
     done: the last batch with a marker by query id, at the start. show: called with each new count, None while the inbox
-    or the file log can't be read.
+    or the file log can't be read; show_overlooked: the same of those among them that are too old for the stream.
     """
 
     config: PipelineConfig
@@ -32,8 +33,10 @@ class Backlog:
     done: Mapping[str, int]
     every_seconds: float
     show: Callable[[int | None], None]
+    show_overlooked: Callable[[int | None], None] = lambda files: None  # noqa: ARG005
     _done: set[str] = field(default_factory=set)
     _waiting: set[str] | None = None
+    _newest_milliseconds: int = 0
     _is_log_read: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -53,17 +56,28 @@ class Backlog:
 
     def on_record(self, record: BatchRecord) -> None:
         """Remove the files of a finished micro-batch from the backlog."""
+        times = (file.modified_milliseconds or 0 for file in record.plan.files)
+        self._newest_milliseconds = max(self._newest_milliseconds, *times, 0)
         self._finish(file.path for file in record.plan.files)
 
     def look(self) -> None:
         """Raises PenstockError, OSError."""
         if not self._is_log_read:
             self._finish(finished_files(self.storage, self.config.checkpoint, self.done))
+            if has_age_limit(self.config.source):
+                self._newest_milliseconds = newest_seen(whole_log(self.storage, self.config.checkpoint))
             self._is_log_read = True
-        found = list_inbox(self.storage, self.config.source).keys()
+        found = list_inbox(self.storage, self.config.source)
         with self._lock:
-            self._waiting = found - self._done
+            self._waiting = found.keys() - self._done
             self.show(len(self._waiting))
+            self.show_overlooked(self._count_overlooked({path: found[path] for path in self._waiting}))
+
+    def _count_overlooked(self, waiting: Mapping[str, FileStatus]) -> int:
+        if not has_age_limit(self.config.source):
+            return 0
+        newest, source = self._newest_milliseconds, self.config.source
+        return len(overlooked(waiting, newest_milliseconds=newest, source=source))
 
     def _finish(self, paths: Iterable[str]) -> None:
         with self._lock:
@@ -81,6 +95,7 @@ class Backlog:
                 with self._lock:
                     self._waiting = None
                     self.show(None)
+                    self.show_overlooked(None)
             self._stop.wait(self.every_seconds)
 
 
