@@ -26,16 +26,19 @@ def moved_files(storage: Storage, config: PipelineConfig, row_counts: RowCounts)
 def at_todays_paths(
     known: Mapping[str, list[Delivery]], moved: Mapping[str, str], inbox: Mapping[str, FileStatus]
 ) -> dict[str, list[Delivery]]:
-    """The deliveries by path, those of a moved file under its path of today. A copy has a time of its own: the last
-    delivery is taken to be of what lies there."""
+    """The deliveries by path, those of a moved file under its path of today. A copy has a time of its own: a delivery
+    of the same length is taken to be of what lies there."""
     found = dict(known)
     for earlier, path in moved.items():
-        *before, last = found.pop(earlier, []) or [None]
-        if last is None:
-            continue
-        status = inbox.get(path, last.status) if last.status else None
-        found[path] = [*[one for one in before if one], replace(last, status=status), *found.get(path, [])]
+        delivered = [as_delivered_at(inbox.get(path), delivery) for delivery in found.pop(earlier, [])]
+        if delivered:
+            found[path] = [*delivered, *found.get(path, [])]
     return found
+
+
+def as_delivered_at(now: FileStatus | None, delivery: Delivery) -> Delivery:
+    is_copy = now is not None and delivery.status is not None and delivery.status.length == now.length
+    return replace(delivery, status=now) if is_copy else delivery
 
 
 def without_earlier_paths(stream: Stream, moved: Mapping[str, str]) -> Stream:
