@@ -19,7 +19,7 @@ from rows_setup import commits, register_wine_model, rows_config, run_benchmark,
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline.batch_record import BatchRecord
-from penstock.pipeline.stop_file import StopFile
+from penstock.pipeline.stop_file import StopFile, running_writer
 from penstock.storage.routing import storage_of
 
 ROWS = 2_000
@@ -51,7 +51,9 @@ def stream_with_swaps(config: PipelineConfig, client: mlflow.MlflowClient, *, sw
             time.sleep(0.2)
             if not stream.is_alive():
                 raise SystemExit("the stream ended by itself")
-    StopFile.of(config, storage_of(config)).write()
+    holder = running_writer(config, storage_of(config))
+    if holder is not None:
+        StopFile.of(config, storage_of(config)).write(holder)
     stream.join()
     return records
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from penstock.interfaces.cli.options import config_options, read_config, run_job
+from penstock.interfaces.cli.options import config_options, read_config, run_job, start_options
 from penstock.logs import say
 from penstock.spark.pipeline_settings import jit_of, settings_of
 from penstock.spark.session import begin_jvm
@@ -14,13 +14,14 @@ from penstock.spark.session import begin_jvm
 
 @click.command(help=__doc__)
 @config_options
-@click.option("--resume-from-ledger", is_flag=True, help="Resume with a new checkpoint from the tables' ledger.")
-def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool) -> None:
+@start_options
+def command(conf: tuple[Path, ...], overrides: tuple[str, ...], resume_from_ledger: bool, inbox_moved: bool) -> None:
     config = read_config(conf, overrides)
     begin_jvm(settings_of(config), jit_of(config, once=True))
     from penstock.operations.run_stream import run_pipeline  # imports MLflow, while the JVM starts
 
-    totals = run_pipeline(config, job="backfill", once=True, resume=resume_from_ledger).totals
+    records = run_pipeline(config, job="backfill", once=True, resume=resume_from_ledger, inbox_moved=inbox_moved)
+    totals = records.totals
     found = f"{totals.batches} micro-batches, {totals.rows_in:,} rows"
     say(f"done: {found}" if totals.batches else "done: no new files")
 

@@ -20,7 +20,7 @@ def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     if holder is None:
         click.echo(f"nothing to stop: no stream or backfill of {config.pipeline} is running")
         return
-    StopFile.of(config, storage).write()
+    StopFile.of(config, storage).write(holder)
     click.echo(f"asked to stop: {holder}; it ends after its micro-batch")
 
 

@@ -161,8 +161,8 @@ class Sandbox:
         then = time.time() - seconds
         os.utime(path, (then, then))
 
-    def run(self, *, resume: bool = False) -> list[BatchRecord]:
-        return run_pipeline(self.config(), job="test", once=True, resume=resume)
+    def run(self, *, resume: bool = False, inbox_moved: bool = False) -> list[BatchRecord]:
+        return run_pipeline(self.config(), job="test", once=True, resume=resume, inbox_moved=inbox_moved)
 
     def replay(self, *, reason: str = "", late: bool = False, aborts: bool = False) -> list[BatchRecord]:
         return run_replay(self.config(), reason=reason, late=late, aborts=aborts)

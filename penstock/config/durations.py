@@ -53,7 +53,7 @@ def written(seconds: float) -> str:
         count = seconds / SECONDS[unit]
         if count >= 1 and count == int(count):
             return f"{int(count)} {unit}{'s' if count > 1 else ''}"
-    return f"{seconds:g} s"
+    return f"{seconds:f}".rstrip("0").rstrip(".") + " s"
 
 
 Seconds = Annotated[float, BeforeValidator(parse_seconds)]

@@ -23,8 +23,8 @@ def ascii_character(character: str) -> str:
 AsciiCharacter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(ascii_character)]
 Location = Annotated[str, AfterValidator(absolute_location)]
 
-#: The default of `source.max_file_age`: about ten years, so that no stream drops a file from its log.
-MAX_FILE_AGE_SECONDS = 3650 * 86400.0
+#: The default of `source.max_file_age`: more than any two modification times differ, so that no file is overlooked.
+MAX_FILE_AGE_SECONDS = 100_000 * 365 * 86400.0
 
 
 class Section(BaseModel):

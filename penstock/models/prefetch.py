@@ -42,4 +42,11 @@ class Preparation:
         except (PenstockError, OSError, *SPARK_ERRORS) as error:
             log.debug("a new model could not be made ready: %s", error)
             pause_seconds = POLL_AFTER_ERROR_SECONDS
+        except Exception as error:  # noqa: BLE001 - whatever a model's files and packages raise: no batch is at stake
+            log.warning(
+                "a new model could not be made ready beside the stream (%s: %s); the next batch looks at it itself",
+                type(error).__name__,
+                error,
+            )
+            pause_seconds = POLL_AFTER_ERROR_SECONDS
         self._next_look = time.monotonic() + pause_seconds

@@ -15,8 +15,10 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.microbatch import run_planned
 from penstock.pipeline.opening import opened
-from penstock.pipeline.plan import Plan, fix_plan
+from penstock.pipeline.plan import LateReplay, Plan, fix_plan
 from penstock.pipeline.replay.abort import abort, fence_off, is_given_up
+from penstock.pipeline.replay.expired import can_be_repeated, discard_late_replay
+from penstock.pipeline.replay.lost_plans import roll_back_lost_replay
 from penstock.pipeline.replay.planning import plan_late_replay, plan_quarantine_replay
 from penstock.pipeline.replay.plans import done_path, replay_path, unfinished_replay
 from penstock.spark.pipeline_settings import settings_of
@@ -44,6 +46,7 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
         if aborts:
             return records
         check_stream_is_finished(pipeline)
+        roll_back_lost_replay(pipeline)
         plan = plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason)
         if plan is not None:
             plan = fix_plan(pipeline.storage, replay_path(config, plan.batch_id), plan)
@@ -53,16 +56,31 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
 
 def settle(pipeline: Pipeline, cut_off: Plan, *, aborts: bool) -> list[BatchRecord]:
     """Complete an interrupted replay: finish it, roll it back, or discard it if it had written nothing."""
+    is_late = isinstance(cut_off.replay, LateReplay)
+    if is_late and not can_be_repeated(pipeline, cut_off):
+        return plan_late_again(pipeline, cut_off)
     if aborts or is_given_up(pipeline, cut_off):
         abort(pipeline, cut_off)
     elif fence_off(pipeline, cut_off):
         # Discarded, for its cause may be permanent, such as an unreadable file or a changed contract.
         log.info("replay %d was interrupted before it wrote anything: planning it again", cut_off.batch_id)
+    elif not is_late and not can_be_repeated(pipeline, cut_off):
+        abort(pipeline, cut_off)
     else:
         log.info("replay %d was interrupted: finishing it", cut_off.batch_id)
         return [carry_out(pipeline, cut_off)]
     finish(pipeline, cut_off)
     return []
+
+
+def plan_late_again(pipeline: Pipeline, cut_off: Plan) -> list[BatchRecord]:
+    """In place of one whose versions are gone. The old plan counts as unfinished until the new one is there."""
+    discard_late_replay(pipeline, cut_off)
+    plan = plan_late_replay(pipeline)
+    if plan is not None:
+        plan = fix_plan(pipeline.storage, replay_path(pipeline.config, plan.batch_id), plan)
+    finish(pipeline, cut_off)
+    return [carry_out(pipeline, plan)] if plan is not None else []
 
 
 def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:

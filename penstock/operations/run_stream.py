@@ -15,6 +15,9 @@ from penstock.pipeline.opening import opened
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
 from penstock.pipeline.stream import StreamRunner
+from penstock.sources.checkpoint import whole_log
+from penstock.sources.file_times import has_age_limit, warn_of_overlooked
+from penstock.sources.listing import list_inbox
 from penstock.spark.pipeline_settings import jit_of, settings_of
 from penstock.spark.session import build_session
 from penstock.storage.routing import storage_of
@@ -22,7 +25,9 @@ from penstock.storage.routing import storage_of
 log = logging.getLogger(__name__)
 
 
-def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) -> RunRecords:
+def run_pipeline(
+    config: PipelineConfig, *, job: str, once: bool, resume: bool, inbox_moved: bool = False
+) -> RunRecords:
     """Check, take the lease, run the stream. Returns the last finished batches, with `totals` over all of them.
 
     Raises PenstockError.
@@ -40,10 +45,15 @@ def run_pipeline(config: PipelineConfig, *, job: str, once: bool, resume: bool) 
         begin_workers(spark)
         check = partial(check_executors, spark, config, model)
         with (
-            opened(spark, config, model=model, job=job, before_tables=check, resume=resume) as pipeline,
+            opened(
+                spark, config, model=model, job=job, before_tables=check, resume=resume, inbox_moved=inbox_moved
+            ) as pipeline,
             watched(pipeline, metrics) as on_record,
         ):
             # Each look at it holds up the answer to a signal for as long as the storage is asked again.
             stop_file = StopFile.of(config, storage_of(config))
             log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
+            if has_age_limit(config.source):
+                seen = whole_log(pipeline.storage, config.checkpoint)
+                warn_of_overlooked(list_inbox(pipeline.storage, config.source), seen, config.source)
             return StreamRunner(pipeline=pipeline, stop_file=stop_file, on_record=on_record).run(once=once)

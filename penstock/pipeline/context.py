@@ -20,6 +20,7 @@ class Pipeline:
 
     done: the last batch of the checkpoint's query with a marker, by its id, as it was at the start; a batch that Spark
     runs again can only be the first of a process. old_queries: earlier query ids whose files the ledger counts as done.
+    former_inboxes: earlier paths of the inbox.
     """
 
     spark: SparkSession
@@ -30,6 +31,7 @@ class Pipeline:
     lease: Lease
     done: dict[str, int]
     old_queries: tuple[str, ...]
+    former_inboxes: tuple[str, ...] = ()
 
     @property
     def contract_hash(self) -> str:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from penstock.pipeline.batch import MicroBatch, RejectedRows, StagedWrites
+from penstock.pipeline.delivered_files import delete_accepted_files
 from penstock.pipeline.workload import workload_of
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.sources.rejections import CheckedRows, counted_apart, counted_while_read, persisted_and_counted
@@ -30,7 +31,8 @@ class FileInput:
         counts = self.rows.count(staged.rows)
         return RejectedRows(rows=self.rows.rejected(counts), expected=counts.rejected)
 
-    def after_marker(self) -> None: ...
+    def after_marker(self) -> None:
+        delete_accepted_files(self.batch.pipeline, self.batch.plan)
 
 
 @contextmanager

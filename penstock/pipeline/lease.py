@@ -107,6 +107,12 @@ class Lease:
             self._thread.join()
         if self._holder and not self._lost:
             self._release(self._holder)
+            self._lost = "this process has released it"
+
+    @property
+    def token(self) -> str:
+        """Of this holding of the lease, and of no other; empty before it."""
+        return self._holder.token if self._holder else ""
 
     def check(self) -> None:
         """To be called before each write. Raises LeaseError if the lease is lost or was not renewed in time."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import deltalake
@@ -13,6 +14,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.pipeline.last_batch import has_batches, last_batch
 from penstock.pipeline.replay.plans import REPLAY_QUERY
+from penstock.pipeline.table_age import LastWrite, check_batches_are_current, check_tables_agree, last_writes
 from penstock.schemas.catalog import table_names
 from penstock.series.lags import rebuild_lags
 from penstock.sources.checkpoint import batch_numbers, query_id_of
@@ -29,17 +31,19 @@ log = logging.getLogger(__name__)
 class LedgerState:
     """What checkpoint and tables say of each other. query_id: the checkpoint's, None if it has not begun.
 
-    planned: the highest batch in the checkpoint's offset log. done: the highest finished batch of the checkpoint's
-    query, by its id; empty if there is none. has_batches: whether any query has finished one. begun: the queries that
-    have written to the tables, or were about to. closed: another checkpoint was resumed from the ledger, and what this
-    one's query writes is dropped.
+    planned, committed: the highest batch in the checkpoint's offset and commit logs. done: the highest finished batch
+    of the checkpoint's query and of the replays, by query id; without those that have none. has_batches: whether any
+    query has finished one. writes: what the last batches wrote, by the ledger: of the queries in `done`, and of all
+    that have begun where the checkpoint is new. begun: the queries that have written to the tables, or were about to.
+    closed: another checkpoint was resumed from the ledger, and what this one's query writes is dropped.
     """
 
     query_id: str | None
     planned: int | None
-    committed: bool
+    committed: int | None
     done: dict[str, int]
     has_batches: bool
+    writes: tuple[LastWrite, ...] = ()
     begun: frozenset[str] = frozenset()
     closed: bool = False
 
@@ -48,15 +52,19 @@ def read_state(config: PipelineConfig, storage: Storage) -> LedgerState:
     """Raises LedgerError."""
     query_id = query_id_of(storage, config.checkpoint)
     planned = max(batch_numbers(storage, f"{config.checkpoint}/offsets"), default=None)
-    committed = bool(batch_numbers(storage, f"{config.checkpoint}/commits"))
+    committed = max(batch_numbers(storage, f"{config.checkpoint}/commits"), default=None)
     with opened_table(config, "batches") as batches:
+        done = last_by_query(batches, [REPLAY_QUERY, *([query_id] if query_id else [])])
+        begun = storage.names(queries_folder(config))
+        writers = done if query_id else done | last_by_query(batches, begun)
         return LedgerState(
             query_id=query_id,
             planned=planned,
             committed=committed,
-            done=last_by_query(batches, query_id),
+            done=done,
             has_batches=has_batches(batches),
-            begun=frozenset(storage.names(queries_folder(config))),
+            writes=tuple(last_writes(batches, config, writers)),
+            begun=frozenset(begun),
             closed=query_id is not None and is_closed(batches, pipeline=config.pipeline, query_id=query_id),
         )
 
@@ -67,13 +75,14 @@ def finished_batches(config: PipelineConfig, storage: Storage) -> dict[str, int]
 
     Raises LedgerError.
     """
+    query_id = query_id_of(storage, config.checkpoint)
     with opened_table(config, "batches") as batches:
-        return last_by_query(batches, query_id_of(storage, config.checkpoint))
+        return last_by_query(batches, [query_id] if query_id else [])
 
 
-def last_by_query(batches: deltalake.DeltaTable | None, query_id: str | None) -> dict[str, int]:
-    last = last_batch(batches, query_id)
-    return {} if query_id is None or last is None else {query_id: last}
+def last_by_query(batches: deltalake.DeltaTable | None, queries: Iterable[str]) -> dict[str, int]:
+    found = {query_id: last_batch(batches, query_id) for query_id in queries}
+    return {query_id: last for query_id, last in found.items() if last is not None}
 
 
 def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:
@@ -85,6 +94,7 @@ def ledger_files(spark: SparkSession, config: PipelineConfig) -> DataFrame:
 def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -> None:
     """Raises LedgerError where to continue would skip or double rows; the message says what to do."""
     check_owner(config, storage)
+    check_tables_agree(config, state.writes)
     if state.query_id is None:
         if (state.has_batches or state.begun) and not old_queries(config, storage):
             raise LedgerError(
@@ -100,7 +110,7 @@ def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -
             "or to a new one with --resume-from-ledger"
         )
     done = state.done.get(state.query_id)
-    if done is None and state.committed:
+    if done is None and state.committed is not None:
         raise LedgerError(
             f"the checkpoint {config.checkpoint} has finished batches, but the tables in {config.tables.root} hold "
             "none of them: their rows would be missing for ever. Restore the tables, or use a new checkpoint to score "
@@ -112,6 +122,8 @@ def check_ledger(state: LedgerState, config: PipelineConfig, storage: Storage) -
             f"{config.checkpoint} knows batches up to {state.planned} only: was it restored from an older copy? Use a "
             "new checkpoint with --resume-from-ledger"
         )
+    if done is not None and state.committed is not None:
+        check_batches_are_current(config, storage, done=done, committed=state.committed)
 
 
 def check_owner(config: PipelineConfig, storage: Storage) -> None:
@@ -137,6 +149,7 @@ def resume_from_ledger(spark: SparkSession, config: PipelineConfig, storage: Sto
             f"--resume-from-ledger is for a new checkpoint; {config.checkpoint} has begun (query {state.query_id}): "
             "start without it, or name a folder that does not exist"
         )
+    check_tables_agree(config, state.writes)
     names = table_names(config.workload)
     paths = {name: config.table_path(name) for name in names if table_exists(spark, config.table_path(name))}
     # Replays belong to the tables, not to a checkpoint: they are not closed.

@@ -15,7 +15,9 @@ from pyspark.errors import PythonException
 from penstock.errors import AccountingError
 from penstock.pipeline.batch import BatchInput, MicroBatch, RejectedRows
 from penstock.pipeline.batch_record import BatchRecord, count_rows
+from penstock.pipeline.code_version import check_code
 from penstock.pipeline.context import Pipeline
+from penstock.pipeline.delivered_files import delete_accepted_files
 from penstock.pipeline.file_input import file_input
 from penstock.pipeline.ledger import announce_query
 from penstock.pipeline.plan import (
@@ -24,6 +26,7 @@ from penstock.pipeline.plan import (
     check_files_unchanged,
     check_plan_fits,
     plan_path,
+    read_plan,
     replace_plan,
 )
 from penstock.pipeline.planning import obtain_plan
@@ -54,6 +57,9 @@ def run_microbatch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Batch
     """
     if batch_id <= pipeline.done.get(query_id, -1):
         log.info("batch %d: is done already, skipped", batch_id)
+        plan = read_plan(pipeline.storage, plan_path(pipeline.config.checkpoint, batch_id))
+        if plan is not None:
+            delete_accepted_files(pipeline, plan)  # it may have been cut off there
         return None
     timings, started_at = Timings(), datetime.now(UTC)
     with timings.measure("plan"):
@@ -97,6 +103,7 @@ def begin(batch: MicroBatch) -> None:
     A query that may write from now on leaves its id beside the tables.
     """
     plan, pipeline = batch.plan, batch.pipeline
+    check_code(pipeline, plan)
     check_plan_fits(plan, contract_hash=pipeline.contract_hash, config_hash=pipeline.config.meaning_hash)
     check_files_unchanged(plan, pipeline.storage)
     if plan.replay is None:

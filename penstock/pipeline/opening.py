@@ -14,6 +14,7 @@ from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import checked_columns
 from penstock.models.selection import ModelSelector
 from penstock.pipeline.context import Pipeline
+from penstock.pipeline.inbox_place import keep_place
 from penstock.pipeline.lease import Lease, lease_path
 from penstock.pipeline.ledger import check_ledger, old_queries, read_state, resume_from_ledger
 from penstock.pipeline.replay.plans import refuse_unfinished_replay
@@ -39,11 +40,13 @@ def opened(
     job: str,
     before_tables: Callable[[], None],
     resume: bool = False,
+    inbox_moved: bool = False,
     is_replay: bool = False,
 ) -> Iterator[Pipeline]:
     """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError.
 
-    before_tables: checks that need the ledger to be fine, and no table to be made. is_replay: the ledger is left to the
+    before_tables: checks that need the ledger to be fine, and no table to be made. inbox_moved: a changed source.path
+    is confirmed to be the same inbox. is_replay: the ledger is left to the
     replay, which may first have to finish an interrupted one.
     """
     contract = load_contract(config)
@@ -57,6 +60,7 @@ def opened(
             if resume:
                 resume_from_ledger(spark, config, storage, state)
             check_ledger(state, config, storage)
+        former_inboxes = keep_place(config, storage, is_moved=inbox_moved)
         before_tables()
         workload = workload_of(config)
         prepare_tables(spark, config, contract, model)
@@ -76,6 +80,7 @@ def opened(
             lease=lease,
             done=state.done,
             old_queries=old_queries(config, storage),
+            former_inboxes=former_inboxes,
         )
 
 

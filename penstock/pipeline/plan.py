@@ -16,6 +16,11 @@ from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import Storage
 from penstock.storage.statuses import statuses
 
+#: What files mean to this code. To be raised only with a change after which a file, under the same contract and
+#: dialect, gives other rows, values or verdicts: a batch that was begun before it is then not finished after it. Plans
+#: without it are of version 1.
+SCORING_VERSION = 2
+
 
 class QuarantineReplay(FrozenModel):
     """The rows that a replay takes from the quarantine: as of a version, by a part of one of their reasons."""
@@ -34,7 +39,7 @@ class Plan(FrozenModel):
     """refused_versions: model versions that failed their probe and that the alias still points to, with the reason.
 
     resolved_at: when the registry last said what the alias means; earlier than planned_at where it did not answer.
-    probed: whether the model version has met rows before, or in this batch's probe.
+    probed: whether the model version has met rows before, or in this batch's probe. penstock: the version that made it.
     """
 
     query_id: str
@@ -50,6 +55,8 @@ class Plan(FrozenModel):
     resolved_at: datetime
     probed: bool = True
     replay: QuarantineReplay | LateReplay | None = None
+    penstock: str = ""
+    scoring_version: int = 1
 
     def files_with(self, *verdicts: Verdict) -> tuple[PlannedFile, ...]:
         return tuple(file for file in self.files if file.verdict in verdicts)

@@ -6,15 +6,16 @@ from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame
 
-from penstock.config.pipeline import MAX_FILE_AGE_SECONDS
 from penstock.errors import PlanError
 from penstock.models.selection import Selection
+from penstock.pipeline.code_version import discard_plan_of_other_code, own_version
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, fix_plan, plan_path, read_plan
-from penstock.pipeline.replay.plans import replay_numbers
+from penstock.pipeline.inbox_place import scored_at_former_places
+from penstock.pipeline.plan import SCORING_VERSION, LateReplay, Plan, QuarantineReplay, fix_plan, plan_path, read_plan
 from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival, arrivals
+from penstock.sources.file_times import has_age_limit, warn_of_future_times
 from penstock.sources.files import PlannedFile
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.sources.verification import without_damage
@@ -28,7 +29,7 @@ def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
     config, storage = pipeline.config, pipeline.storage
     path = plan_path(config.checkpoint, batch_id)
     plan = read_plan(storage, path)
-    if plan is None:
+    if plan is None or discard_plan_of_other_code(pipeline, plan, path):
         plan = fix_plan(storage, path, make_plan(pipeline, query_id=query_id, batch_id=batch_id))
     else:
         log.info(
@@ -82,12 +83,16 @@ def new_plan(
         resolved_at=choice.resolved_at,
         probed=choice.probed,
         replay=replay,
+        penstock=own_version(),
+        scoring_version=SCORING_VERSION,
     )
 
 
 def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFile]:
     """A verdict for each file; those that the ledger has from an earlier query, or a replay, are done."""
+    warn_of_future_times(arrived, pipeline.config.source)
     done = files_in_ledger(pipeline, arrived) if others_may_have(pipeline) else {}
+    done |= dict.fromkeys(scored_at_former_places(pipeline, arrived), True)
     fresh = [arrival for arrival in arrived if arrival not in done]
     admitted = admit_files(fresh, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
     already = [
@@ -99,10 +104,8 @@ def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFi
 
 def others_may_have(pipeline: Pipeline) -> bool:
     """Whether a file that is new to the stream may be done: after a resume, or where the stream forgets files, one of
-    which a replay has taken."""
-    config = pipeline.config
-    forgets = config.source.max_file_age < MAX_FILE_AGE_SECONDS
-    return bool(pipeline.old_queries) or (forgets and bool(replay_numbers(config, pipeline.storage)))
+    which a replay may have taken."""
+    return bool(pipeline.old_queries) or has_age_limit(pipeline.config.source)
 
 
 def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival, bool]:

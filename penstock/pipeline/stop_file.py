@@ -17,15 +17,18 @@ class StopFile:
     def of(cls, config: PipelineConfig, storage: Storage) -> "StopFile":
         return cls(storage=storage, path=f"{config.checkpoint}/stop")
 
-    def write(self) -> None:
-        self.storage.create(self.path, b"stop\n")
+    def write(self, holder: Holder) -> None:
+        """Ask the process that holds the lease to stop; it may still be starting."""
+        self.storage.replace(self.path, f"{holder.token}\n".encode())
 
     def is_there(self) -> bool:
         return self.storage.status(self.path) is not None
 
-    def clear(self) -> None:
-        """A stop that was asked of an earlier run does not count for this one."""
-        self.storage.delete(self.path)
+    def clear(self, *, token: str) -> None:
+        """A stop that was asked of an earlier run does not count for this one, whose lease has the token."""
+        content = self.storage.read(self.path)
+        if content is not None and content.decode(errors="replace").strip() != token:
+            self.storage.delete(self.path)
 
 
 def running_writer(config: PipelineConfig, storage: Storage) -> Holder | None:

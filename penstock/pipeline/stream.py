@@ -53,7 +53,7 @@ class StreamRunner:
         the query has ended.
         """
         self.records = RunRecords()
-        self.stop_file.clear()
+        self.stop_file.clear(token=self.pipeline.lease.token)
         self._install_signal_handlers()
         query = self._start(once)
         try:
@@ -83,7 +83,7 @@ class StreamRunner:
         )
         if once:
             return writer.trigger(availableNow=True).start()
-        return writer.trigger(processingTime=f"{config.trigger.every:g} seconds").start()
+        return writer.trigger(processingTime=f"{round(1000 * config.trigger.every)} milliseconds").start()
 
     def _wait(self, query: StreamingQuery, *, preparation: Preparation | None) -> None:
         """Wait for the end; after a stop was asked for, stop the query as soon as no batch is running.

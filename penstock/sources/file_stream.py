@@ -22,7 +22,8 @@ def file_stream(spark: SparkSession, source: SourceConfig, *, all_at_once: bool 
         # Without it sub-folders are overlooked, and folders named like d=1, e=2 kill the stream.
         .option("recursiveFileLookup", "true")
         .option("maxFileAge", f"{int(source.max_file_age)}s")
-        .option("cleanSource", source.clean_source)
+        # Spark would delete refused files, too, whose rows are nowhere else (penstock.pipeline.delivered_files).
+        .option("cleanSource", "off" if source.clean_source == "delete" else source.clean_source)
     )
     if not all_at_once:
         reader = reader.option("maxFilesPerTrigger", source.max_files_per_trigger)

@@ -5,6 +5,7 @@ planner, Delta's log. A setting `spark.driver.extraJavaOptions` comes after thes
 """
 
 import os
+import re
 from enum import Enum
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pyspark
 
 from penstock.spark.class_archive import archive_settings, this_archive
 
+#: A line of a properties file: a key, and its value after `=`, `:` or blanks.
+PROPERTY = re.compile(r"\s*([^\s#!=:][^\s=:]*)(?:\s*[=:]\s*|\s+)(\S.*)")
 DRIVER_OPTIONS = "spark.driver.defaultJavaOptions"
 #: C1 alone, and the simplest collector, which is not named: a JVM with two collectors does not start, and the user's
 #: own options may name one.
@@ -51,15 +54,18 @@ def jvm_settings(jit: Jit) -> dict[str, str]:
 
 
 def site_defaults() -> dict[str, str]:
-    """The spark-defaults.conf of the Spark that would be started here."""
-    home = os.environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
-    file = Path(os.environ.get("SPARK_CONF_DIR") or f"{home}/conf") / "spark-defaults.conf"
+    """What site_defaults_file() says; empty where it can't be read."""
     try:
-        lines = file.read_text().splitlines()
+        lines = site_defaults_file().read_text().splitlines()
     except OSError:
         return {}
-    pairs = (line.split(maxsplit=1) for line in lines if line.strip() and not line.lstrip().startswith("#"))
-    return {pair[0]: pair[1].strip() for pair in pairs if len(pair) == 2}
+    return {pair[1]: pair[2].strip() for pair in map(PROPERTY.match, lines) if pair}
+
+
+def site_defaults_file() -> Path:
+    """The spark-defaults.conf of the Spark that would be started here."""
+    home = os.environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
+    return Path(os.environ.get("SPARK_CONF_DIR") or f"{home}/conf") / "spark-defaults.conf"
 
 
 def submitted_settings(jit: Jit) -> dict[str, str]:

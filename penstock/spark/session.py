@@ -5,7 +5,8 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import penstock.udfs.scoring.daemon
 from penstock.errors import EnvironmentCheckError
 from penstock.spark.class_archive import make_in_background
 from penstock.spark.environment import java_command
-from penstock.spark.jvm_options import C1_ONLY, Jit, jvm_settings
+from penstock.spark.fixed_settings import FIXED, SettingsSource, check_fixed_settings
+from penstock.spark.jvm_options import C1_ONLY, Jit, jvm_settings, site_defaults, site_defaults_file
 from penstock.spark.settings import APPENDER, FILE_MANAGER, LINE_SPLITTER, OWN_JAR, SETTINGS
+from penstock.tcp_ports import LOOPBACK
 from penstock.udfs.scoring.pickled import VARIABLE
 
 LOCAL_MASTER = re.compile(r"local(\[.*\])?")
@@ -31,27 +34,61 @@ def build_session(name: str, *, settings: dict[str, str] | None = None, jit: Jit
     Under spark-submit the JVM runs already: what was given there (`--conf`, a spark-defaults.conf of one's own) is
     kept, and only what it leaves open is filled in.
 
-    Raises EnvironmentCheckError where it was given another master than `settings`.
+    Raises EnvironmentCheckError where it was given another master than `settings`, or one of the settings that decide
+    what values mean (penstock.spark.fixed_settings) has another value, wherever that comes from.
     """
     # Without it the workers start the system's python3, which lacks pandas.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     # Whatever the shell says: only the config may let a model be unpickled, and it says so of one model.
     os.environ[VARIABLE] = "false"
     builder = SparkSession.builder.appName(name)
+    settings = settings or {}
     start_jvm(settings, jit)
     given = submitted_settings()
-    check_master(given, settings or {})
+    check_master(given, settings)
+    check_given(given, settings)
     # On a terminal the progress of long steps is shown.
     shown = {"spark.ui.showConsoleProgress": str(sys.stderr.isatty()).lower()}
-    wanted = {**SETTINGS, **shown, **worker_settings(settings or {}), **(settings or {})}
+    wanted = {**SETTINGS, **shown, **local_settings(settings), **settings}
     for key, value in wanted.items():
         # The project's own default is there too, by conf/spark-defaults.conf: nobody asked for it.
         if given.get(key) in (None, SETTINGS.get(key)):
             builder = builder.config(key, value)
     session = builder.getOrCreate()
+    check_session(session)
     for name in (FILE_MANAGER, APPENDER, LINE_SPLITTER):
         require_class(session, name)
     return session
+
+
+def check_given(given: Mapping[str, str], settings: Mapping[str, str]) -> None:
+    """Raises EnvironmentCheckError. given: by spark-submit, with the site's defaults; empty without it."""
+    file, site = site_defaults_file(), site_defaults()
+    of_config = SettingsSource(place="the config, section spark", remedy="remove it there", settings=settings)
+    of_site = SettingsSource(
+        place=str(file),
+        remedy="remove it there, or give the expected value in the config, section spark",
+        settings=site,
+    )
+    if not given:
+        check_fixed_settings(of_config, of_site)
+        return
+    # Of these one does not replace the other: each is applied where the one before has left our value.
+    check_fixed_settings(of_config)
+    by_site = {key: value for key, value in given.items() if site.get(key) == value}
+    by_command = {key: value for key, value in given.items() if key not in by_site}
+    check_fixed_settings(
+        SettingsSource(place="--conf or --properties-file of spark-submit", remedy="leave it out", settings=by_command),
+        SettingsSource(place=str(file), remedy="remove it there, or submit with --conf and this", settings=by_site),
+    )
+
+
+def check_session(session: SparkSession) -> None:
+    """What the session has in the end: it may be older than this, as in a notebook. Raises EnvironmentCheckError."""
+    found = {key: session.conf.get(key, None) for key in FIXED}
+    known = {key: value for key, value in found.items() if value is not None}
+    remedy = "end that session, or leave this setting to penstock"
+    check_fixed_settings(SettingsSource(place="the Spark session that runs here", remedy=remedy, settings=known))
 
 
 def require_class(session: SparkSession, name: str) -> None:
@@ -65,15 +102,38 @@ def require_class(session: SparkSession, name: str) -> None:
         )
 
 
-def worker_settings(settings: Mapping[str, str]) -> dict[str, str]:
+def local_settings(settings: Mapping[str, str]) -> dict[str, str]:
     """With a local master: Python workers are forked from a process that has MLflow imported. The executors of a
-    cluster get this code with each task, too late for that."""
+    cluster get this code with each task, too late for that.
+
+    Nobody else needs to reach this driver, and Spark's page could end its jobs.
+    """
     master = settings.get("spark.master") or SparkConf().get("spark.master", "local[*]")
     if not is_local(str(master)):
         return {}
     # The folder of this package, or the zip that it came in.
     home = str(Path(penstock.udfs.scoring.daemon.__file__).parents[3])
-    return {"spark.python.daemon.module": penstock.udfs.scoring.daemon.__name__, "spark.executorEnv.PYTHONPATH": home}
+    return {
+        "spark.python.daemon.module": penstock.udfs.scoring.daemon.__name__,
+        "spark.executorEnv.PYTHONPATH": home,
+        "spark.driver.bindAddress": os.environ.get("SPARK_LOCAL_IP", LOOPBACK),
+        "spark.ui.killEnabled": "false",
+    }
+
+
+@contextmanager
+def local_address(settings: Mapping[str, str]) -> Iterator[None]:
+    """Meanwhile, a JVM that is started for a local master takes its address from the settings, or is 127.0.0.1. Spark
+    has no setting for the address of its page, only this variable; one that the user has set is kept."""
+    master = settings.get("spark.master") or site_defaults().get("spark.master", "local[*]")
+    if not is_local(master) or "SPARK_LOCAL_IP" in os.environ:
+        yield
+        return
+    os.environ["SPARK_LOCAL_IP"] = settings.get("spark.driver.bindAddress", LOOPBACK)
+    try:
+        yield
+    finally:
+        del os.environ["SPARK_LOCAL_IP"]
 
 
 def is_local(master: str) -> bool:
@@ -98,7 +158,8 @@ def start_jvm(settings: Mapping[str, str] | None, jit: Jit = Jit.BATCHES) -> Non
             public.set(key, value)
     # The JVM that only puts the command together, of half a second.
     os.environ.setdefault("SPARK_LAUNCHER_OPTS", C1_ONLY)
-    SparkContext._ensure_initialized(conf=public)
+    with local_address(settings or {}):
+        SparkContext._ensure_initialized(conf=public)
 
 
 def submitted_settings() -> dict[str, str]:

@@ -37,6 +37,14 @@ def has_written(config: PipelineConfig, transaction: Transaction) -> bool:
 
 
 def is_there(config: PipelineConfig, name: str, transaction: Transaction) -> bool:
-    with opened_table(config, name) as table:
-        version = table.transaction_version(transaction.application) if table else None
+    version = last_transaction(config, name, transaction.application)
     return version is not None and version >= transaction.batch_id
+
+
+def last_transaction(config: PipelineConfig, name: str, application: str) -> int | None:
+    """The highest version that an application has committed to a table; None if there is none, or no table.
+
+    Raises LedgerError if it can't be read.
+    """
+    with opened_table(config, name) as table:
+        return table.transaction_version(application) if table else None

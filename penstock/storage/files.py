@@ -3,6 +3,7 @@
 LocalStorage implements them for local folders, penstock.storage.s3 for S3; penstock.storage.routing dispatches.
 """
 
+import errno
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -108,10 +109,12 @@ class LocalStorage:
             return False
         finally:
             written.unlink()
+        sync_folder(written.parent)
         return True
 
     def replace(self, path: str, content: bytes) -> None:
         self._write_beside(path, content).rename(path)
+        sync_folder(Path(path).parent)
 
     def delete(self, path: str) -> None:
         Path(path).unlink(missing_ok=True)
@@ -149,7 +152,7 @@ class LocalStorage:
 
     def _write_beside(self, path: str, content: bytes) -> Path:
         target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_durable_folder(target.parent)
         # Spark's file source and Delta ignore names that begin with a dot.
         written = target.parent / f".{target.name}.{uuid.uuid4().hex}"
         with written.open("xb") as file:
@@ -157,3 +160,24 @@ class LocalStorage:
             file.flush()
             os.fsync(file.fileno())
         return written
+
+
+def make_durable_folder(folder: Path) -> None:
+    """The folder and those above it, whose names outlast a power cut."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(missing):
+        sync_folder(made.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """After a file's own fsync: without it its name may be lost in a power cut."""
+    entries = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(entries)
+    except OSError as error:
+        # Some mounts can't sync a folder; they write names when they are made.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(entries)

@@ -42,3 +42,9 @@ def test_what_is_no_duration_is_refused(text):
 @pytest.mark.parametrize("text", ["7 days", "1 day", "36 hours", "90 minutes", "1.5 s", "90 s", "0 s"])
 def test_a_duration_is_written_as_it_is_read(text):
     assert written(parse_seconds(text)) == text
+
+
+@pytest.mark.parametrize("seconds", [1_209_600, 1_209_601, 1_209_600.5, 12_345_678.25, 0.001])
+def test_a_long_or_uneven_duration_keeps_its_digits(seconds):
+    assert "e" not in written(seconds).split()[0]
+    assert parse_seconds(written(seconds)) == seconds

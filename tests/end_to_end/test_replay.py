@@ -1,5 +1,6 @@
 """A micro-batch may run again at any point of its way, and checkpoint and tables must belong together."""
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from snapshots import Snapshot
 import penstock.pipeline.workload
 from penstock.errors import AccountingError, EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.pipeline.lease import Lease
+from penstock.pipeline.plan import SCORING_VERSION
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.tables import PreparedAppend, commit_nothing
 from penstock.storage.files import LocalStorage
@@ -386,3 +388,81 @@ def test_a_new_nullable_column_is_merged_and_another_change_refused(sandbox: San
     sandbox.changes = {"contract": "sample_contracts:SMALL_CHANGED", "model": model}
     with pytest.raises(EnvironmentCheckError, match="note is string, expected int"):
         sandbox.run()
+
+
+def older(folder: Path, newer: Path, *tables: str) -> None:
+    """Put tables of an older copy in place of what is there."""
+    for table in tables:
+        shutil.rmtree(newer / table)
+        shutil.copytree(folder / table, newer / table)
+
+
+@pytest.fixture(scope="module")
+def two_batches(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
+    """a.csv and b.csv are scored, each with a rejected row; `backup` has the tables with a.csv only."""
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("two"), spark=spark, registry=registry)
+    sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
+    sandbox.run()
+    shutil.copytree(sandbox.root / "tables", sandbox.root / "backup")
+    sandbox.drop("b.csv", csv_file(WINE, wine(alcohol="abc")), age_seconds=50)
+    sandbox.run()
+    return Snapshot.of(sandbox)
+
+
+def test_tables_older_than_the_checkpoint_are_refused_and_caught_up_from_the_ledger(two_batches: Snapshot) -> None:
+    """Restored from a backup: b.csv would never be scored, for the checkpoint has it as done."""
+    sandbox = two_batches.restored()
+    older(sandbox.root / "backup", sandbox.root / "tables", *LocalStorage().names(f"{sandbox.root}/backup"))
+    sandbox.drop("c.csv", csv_file(WINE), age_seconds=40)
+    message = r"are older than the checkpoint.*up to 1, they hold batches up to 0.*\(b\.csv\).*--resume-from-ledger"
+    with pytest.raises(LedgerError, match=message):
+        sandbox.run()
+    with pytest.raises(LedgerError, match="are older than the checkpoint"):
+        sandbox.replay()
+    assert scored_files(sandbox) == ["a.csv"]
+    shutil.rmtree(sandbox.root / "checkpoint")
+    sandbox.run(resume=True)
+    assert scored_files(sandbox) == ["a.csv", "b.csv", "c.csv"]
+
+
+@pytest.mark.parametrize("table", ["predictions", "quarantine"])
+def test_a_table_older_than_the_ledger_is_refused_also_with_a_new_checkpoint(two_batches: Snapshot, table: str) -> None:
+    sandbox = two_batches.restored()
+    older(sandbox.root / "backup", sandbox.root / "tables", table)
+    message = rf"{table} is older than the table batches: it has no write of batch 1 .* \(its last one .* is 0\)"
+    with pytest.raises(LedgerError, match=message):
+        sandbox.run()
+    shutil.rmtree(sandbox.root / "checkpoint")
+    with pytest.raises(LedgerError, match="is older than the table batches"):
+        sandbox.run(resume=True)
+    shutil.rmtree(sandbox.root / "tables" / table)
+    with pytest.raises(LedgerError, match=r"is older than the table batches.* is none\)"):
+        sandbox.run(resume=True)
+
+
+def made_by_other_code(sandbox: Sandbox) -> Path:
+    """The plan of batch 0 as 0.2.0 wrote it."""
+    path = sandbox.root / "checkpoint" / "plan" / "0.json"
+    plan = json.loads(path.read_text())
+    del plan["penstock"], plan["scoring_version"]
+    path.write_text(json.dumps(plan))
+    return path
+
+
+def test_a_plan_of_other_code_is_made_anew_where_nothing_is_written(cut_batch: Snapshot) -> None:
+    sandbox = cut_batch.restored()
+    path = made_by_other_code(sandbox)
+    [record] = sandbox.run()
+    assert record.plan.scoring_version == SCORING_VERSION
+    assert json.loads(path.read_text())["scoring_version"] == SCORING_VERSION
+    assert scored_files(sandbox) == ["a.csv"]
+
+
+def test_a_batch_that_other_code_has_begun_is_not_finished(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
+    run_cut_off(sandbox, monkeypatch, before="predictions")
+    assert sandbox.count("quarantine") == 1
+    made_by_other_code(sandbox)
+    with pytest.raises(PlanError, match=r"batch 0 was begun by penstock 0\.2\.0 or earlier.*run its backfill once"):
+        sandbox.run()
+    assert sandbox.count("predictions") == 0

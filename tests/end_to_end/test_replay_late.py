@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from chispa import assert_df_equality
+from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sandbox import Sandbox, TestRegistry
@@ -22,6 +23,7 @@ from series_sandbox import (
     two_series_model,
 )
 
+from penstock.errors import LedgerError
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.series.forecasts import BOUNDS, output
 
@@ -173,3 +175,44 @@ def test_a_recomputation_cut_off_before_each_of_its_writes(
                 series.sandbox.replay(late=True)
     assert [record.plan.batch_id for record in series.sandbox.replay(late=True)] == [1]
     assert_in_order(series, in_order)
+
+
+@pytest.mark.parametrize("writes_done", [1, 2], ids=["forecasts", "observations"])
+def test_a_recomputation_whose_versions_are_gone_is_planned_again(
+    spark: SparkSession,
+    registry: TestRegistry,
+    tmp_path: Path,
+    in_order: SeriesSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    writes_done: int,
+) -> None:
+    """It was cut off, and maintenance has removed the files that its plan names."""
+    from penstock.pipeline.replay import late_observations
+
+    series = new_series(spark, registry, tmp_path)
+    disordered(series)
+    replace_once, writes = late_observations.replace_once, list[None]()
+
+    def cut(*arguments: Any) -> Any:
+        if len(writes) == writes_done:
+            raise PowerCutError
+        writes.append(None)
+        return replace_once(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(late_observations, "replace_once", cut)
+        with pytest.raises(PowerCutError):
+            series.sandbox.replay(late=True)
+    table = DeltaTable.forPath(spark, f"{tmp_path}/tables/observations")
+    key = "spark.databricks.delta.retentionDurationCheck.enabled"
+    spark.conf.set(key, "false")
+    if writes_done == 1:
+        table.optimize().executeCompaction()
+    table.vacuum(0)
+    spark.conf.unset(key)
+    with pytest.raises(LedgerError, match="was cut off"):
+        series.sandbox.run()
+    series.sandbox.replay(late=True)
+    assert_in_order(series, in_order)
+    assert reconcile(spark, series.sandbox.config()).differences == ()
+    assert series.sandbox.replay(late=True) == []

@@ -1,6 +1,7 @@
 """Quarantined rows and files, put through again after a fix."""
 
 import math
+import shutil
 from decimal import Decimal
 from typing import Any
 
@@ -354,3 +355,30 @@ def stored(sandbox: Sandbox, file: str) -> DataFrame:
 def test_late_is_for_series(sandbox: Sandbox) -> None:
     with pytest.raises(ConfigError, match="--late is for series"):
         sandbox.replay(late=True)
+
+
+def test_a_replay_does_not_take_a_number_that_the_tables_have(finished: Snapshot) -> None:
+    """The plans are lost: Delta would drop the rows of another replay 0, and they would count as replayed."""
+    sandbox = finished.restored()
+    shutil.rmtree(sandbox.root / "tables" / "_replays")
+    sandbox.drop("more.csv", b"x\n7\n")
+    sandbox.run()
+    sandbox.drop("more.csv", b"x,note\n7,more\n")
+    [record] = sandbox.replay()
+    assert (record.plan.batch_id, record.accepted) == (1, 1)
+    assert scored(sandbox) == sorted([*FIXED, ("more.csv", 7.0, "more")])
+    assert waiting(sandbox) == STILL_WAITING
+
+
+def test_a_replay_that_was_cut_off_and_whose_plan_is_lost_leaves_no_rows(
+    filled: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox = filled.restored()
+    fix(sandbox)
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.microbatch.commit_marker")
+    shutil.rmtree(sandbox.root / "tables" / "_replays")
+    [record] = sandbox.replay()
+    assert (record.plan.batch_id, record.accepted) == (1, 6)
+    assert scored(sandbox) == FIXED
+    assert waiting(sandbox) == STILL_WAITING
+    assert reconcile(sandbox.spark, sandbox.config()).differences == ()

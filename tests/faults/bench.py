@@ -20,7 +20,7 @@ from sandbox import Sandbox, TestRegistry
 from faults.killing import kill_session, signal_all
 from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline.batch_record import BatchRecord
-from penstock.pipeline.stop_file import StopFile
+from penstock.pipeline.stop_file import StopFile, running_writer
 from penstock.sources.checkpoint import batch_numbers
 
 PROJECT = Path(__file__).parents[2]
@@ -154,9 +154,11 @@ def streaming(sandbox: Sandbox) -> Iterator[Callable[[], None]]:
         try:
             yield check
         finally:
-            # A stream that only begins clears what was asked of an earlier one.
+            # It has no lease yet while Spark starts, and can't be asked then.
             while not running.done():
-                StopFile.of(sandbox.config(), sandbox.storage).write()
+                holder = running_writer(sandbox.config(), sandbox.storage)
+                if holder is not None:
+                    StopFile.of(sandbox.config(), sandbox.storage).write(holder)
                 time.sleep(0.2)
             running.result()
 

@@ -1,11 +1,12 @@
 import logging
+import os
 import time
 
 import pytest
 from batch_records import batch_record
 from spark_checkpoint import Checkpoint
 
-from penstock.config.pipeline import PipelineConfig
+from penstock.config.pipeline import MAX_FILE_AGE_SECONDS, PipelineConfig
 from penstock.operations.monitoring.backlog import Backlog
 from penstock.pipeline.batch_record import FileCount
 from penstock.storage.files import LocalStorage
@@ -136,3 +137,23 @@ def test_it_looks_again_and_again_and_an_inbox_that_is_away_has_no_number(backlo
     looks = len(shown)
     time.sleep(0.1)
     assert len(shown) == looks
+
+
+def test_files_that_are_too_old_for_the_stream_are_counted_apart(backlog, inbox, checkpoint, shown):
+    """With source.max_file_age; the newest file seen is of the year 2100."""
+    overlooked = []
+    week = backlog.config.source.model_copy(update={"max_file_age": 7 * 86400.0})
+    backlog.config = backlog.config.model_copy(update={"source": week})
+    backlog.show_overlooked = overlooked.append
+    drop(inbox, "now.csv", "future.csv", "also-future.csv")
+    checkpoint.offset(0, 0)
+    checkpoint.log(0, (f"file://{inbox}/future.csv", 4_102_444_800_000, 0))
+    checkpoint.write("commits/0", ["v1", "{}"])
+    os.utime(inbox / "also-future.csv", (4_102_444_000, 4_102_444_000))
+    backlog.look()
+    assert (shown, overlooked) == ([2], [1])
+    backlog.config = backlog.config.model_copy(
+        update={"source": week.model_copy(update={"max_file_age": MAX_FILE_AGE_SECONDS})}
+    )
+    backlog.look()
+    assert overlooked == [1, 0]

@@ -7,8 +7,9 @@ import pytest
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.pinned import PinnedModel
-from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, trim_plans
-from penstock.pipeline.plan import Plan, plan_path, planned_batches
+from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, stuck_replay, trim_plans
+from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, plan_path, planned_batches
+from penstock.pipeline.replay.plans import done_path, replay_path
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
@@ -35,9 +36,10 @@ def config(tmp_path):
     )
 
 
-def plan(config, batch_id, *, age=timedelta(0)):
+def plan(config, batch_id, *, age=timedelta(0), replay=None):
     moment = datetime.now(UTC) - age
     made = Plan(
+        replay=replay,
         query_id=QUERY,
         batch_id=batch_id,
         planned_at=moment,
@@ -48,7 +50,8 @@ def plan(config, batch_id, *, age=timedelta(0)):
         models=(PinnedModel(name="m", version="1", role="champion", source="s", created_milliseconds=1),),
         lags_version=3,
     )
-    STORAGE.create(plan_path(config.checkpoint, batch_id), made.model_dump_json().encode())
+    path = replay_path(config, batch_id) if replay else plan_path(config.checkpoint, batch_id)
+    STORAGE.create(path, made.model_dump_json().encode())
 
 
 @pytest.mark.parametrize(
@@ -110,3 +113,20 @@ def test_only_what_dead_processes_left_aside_is_removed(tmp_path, config, folder
     os.utime(file, (then, then))
     assert remove_dead_files(STORAGE, config) == goes
     assert file.exists() != goes
+
+
+@pytest.mark.parametrize(
+    ("replay", "pinned"),
+    [
+        (LateReplay(observations_version=4), {"observations"}),
+        (QuarantineReplay(quarantine_version=4), {"quarantine", "lags"}),
+    ],
+)
+def test_tables_that_an_old_unfinished_replay_reads_are_left_alone(config, replay, pinned):
+    tables = ("quarantine", "predictions", "forecasts", "observations", "lags", "batches")
+    plan(config, 0, age=timedelta(hours=1), replay=replay)
+    assert not any(stuck_replay(STORAGE, config, table) for table in tables)
+    plan(config, 1, age=timedelta(days=2), replay=replay)
+    assert {table for table in tables if stuck_replay(STORAGE, config, table)} == pinned
+    STORAGE.create(done_path(config, 1), b"")
+    assert not any(stuck_replay(STORAGE, config, table) for table in tables)

@@ -365,3 +365,12 @@ def test_a_thread_that_has_the_number_now_is_not_the_process():
     assert not replace(mine, pid=thread.native_id).is_alive(now=mine.renewed, seen_from=mine)
     end.set()
     thread.join()
+
+
+def test_a_lease_that_was_released_is_not_held(path):
+    """Its last renewal is younger than its time to live."""
+    with make_lease(path) as lease:
+        lease.check()
+        assert lease.token
+    with pytest.raises(LeaseError, match="this process has released it"):
+        lease.check()

@@ -27,22 +27,41 @@ def config(tmp_path):
     )
 
 
+ME = Holder.this_process("score_stream")
+
+
 def test_the_stop_file_is_there_from_write_to_clear(config):
     stop = StopFile.of(config, STORAGE)
     assert not stop.is_there()
-    stop.write()
+    stop.write(ME)
     assert stop.is_there()
     assert STORAGE.names(config.checkpoint) == ["stop"]
-    stop.clear()
+    stop.clear(token="of a later run")
     assert not stop.is_there()
 
 
 def test_to_ask_twice_and_to_clear_twice_is_no_error(config):
     stop = StopFile.of(config, STORAGE)
-    stop.write()
-    stop.write()
-    stop.clear()
-    stop.clear()
+    stop.write(ME)
+    stop.write(ME)
+    stop.clear(token="another")
+    stop.clear(token="another")
+    assert not stop.is_there()
+
+
+def test_a_stop_that_is_asked_for_before_the_first_batch_counts(config):
+    """The run has its lease, and clears what was asked of an earlier one; that file may be there still."""
+    stop = StopFile.of(config, STORAGE)
+    stop.write(replace(ME, token="of an earlier run"))
+    stop.write(ME)
+    stop.clear(token=ME.token)
+    assert stop.is_there()
+
+
+def test_a_stop_file_of_an_earlier_version_is_of_an_earlier_run(config):
+    stop = StopFile.of(config, STORAGE)
+    STORAGE.create(stop.path, b"stop\n")
+    stop.clear(token=ME.token)
     assert not stop.is_there()
 
 

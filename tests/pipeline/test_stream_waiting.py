@@ -76,14 +76,29 @@ def test_a_lease_that_was_not_renewed_in_time_ends_the_stream_all_the_same():
         wait(AWAY, check=lost)
 
 
-def test_a_model_that_can_not_be_made_ready_for_the_disk_is_left_to_the_batch():
-    def full(version):
-        raise OSError(28, "No space left on device")
+@pytest.mark.parametrize(
+    ("error", "warned"),
+    [
+        (OSError(28, "No space left on device"), []),
+        (
+            KeyError("constraints.txt"),
+            [
+                "a new model could not be made ready beside the stream (KeyError: 'constraints.txt'); the next batch "
+                "looks at it itself"
+            ],
+        ),
+    ],
+    ids=["disk", "surprise"],
+)
+def test_a_model_that_can_not_be_made_ready_is_left_to_the_batch(caplog, error, warned):
+    def fail(version):
+        raise error
 
     version = ModelVersion(name="wine", version="2", source="s", created_milliseconds=0)
     registry = SimpleNamespace(version_of_alias=lambda name, alias: version)
     model = SimpleNamespace(name="wine", alias="champion", version=None)
-    champion = SimpleNamespace(registry=registry, model=model, has_scorer=lambda version: False, warm_up=full)
+    champion = SimpleNamespace(registry=registry, model=model, has_scorer=lambda version: False, warm_up=fail)
     preparation = Preparation(champion=champion)
     preparation.look()
     assert preparation._next_look > 0
+    assert warnings(caplog) == warned

@@ -2,6 +2,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,24 @@ def test_create_leaves_an_existing_file_as_it_is(storage, tmp_path):
     assert storage.create(path, b"two") is False
     assert storage.read(path) == b"one"
     assert storage.names(str(tmp_path)) == ["0.json"]
+
+
+@pytest.mark.parametrize("write", ["create", "replace"])
+def test_content_and_names_are_on_the_disk_when_a_write_is_done(storage, tmp_path, monkeypatch, write):
+    """The file is synced before it has its name, its folder after that; a new folder's name, too."""
+    synced, fsync = [], os.fsync
+
+    def note(handle):
+        is_named = (tmp_path / "plan" / "0.json").exists()
+        synced.append((Path(f"/proc/self/fd/{handle}").readlink(), is_named))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", note)
+    getattr(storage, write)(str(tmp_path / "plan" / "0.json"), b"one")
+    [above, (file, is_named), folder] = synced
+    assert above == (tmp_path, False)
+    assert (file.parent, file.name.startswith(".0.json."), is_named) == (tmp_path / "plan", True, False)
+    assert folder == (tmp_path / "plan", True)
 
 
 def test_of_eight_that_create_at_once_one_wins_with_whole_content(storage, tmp_path):

@@ -36,6 +36,17 @@ def config_options(command: Command) -> Command:
     return conf(override(command))
 
 
+def start_options(command: Command) -> Command:
+    """Adds --resume-from-ledger and --inbox-moved, of jobs that run the stream."""
+    resume = click.option(
+        "--resume-from-ledger", is_flag=True, help="Resume with a new checkpoint from the tables' ledger."
+    )
+    moved = click.option(
+        "--inbox-moved", is_flag=True, help="The inbox, or a copy of it, is now where source.path says; once."
+    )
+    return resume(moved(command))
+
+
 def read_config(conf: Sequence[Path], overrides: Sequence[str]) -> PipelineConfig:
     config = load_config(list(conf), overrides=overrides)
     logs.name_pipeline(config.pipeline)

@@ -8,6 +8,8 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
 from penstock.pipeline.lease import lease_path, maintenance_lease_path
 from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read_plan
+from penstock.pipeline.replay.expired import pinned_versions
+from penstock.pipeline.replay.plans import unfinished_replay
 from penstock.sources.checkpoint import query_id_of
 from penstock.storage.files import Storage
 
@@ -58,6 +60,24 @@ def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
                 "lags as they were: start the stream or a backfill first"
             )
     return None
+
+
+def stuck_replay(storage: Storage, config: PipelineConfig, table: str) -> str:
+    """Why a table must not be maintained: an old unfinished replay, which reads it at the version in its plan.
+
+    Empty if there is no such replay.
+    """
+    try:
+        plan = unfinished_replay(config, storage)
+    except PlanError as error:
+        return str(error)
+    is_old = plan is not None and plan.planned_at < datetime.now(UTC) - timedelta(seconds=STUCK_AFTER_SECONDS)
+    if plan is None or not is_old or table not in dict(pinned_versions(plan)):
+        return ""
+    return (
+        f"{plan.described} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; it reads {table} as it was: "
+        "run jobs/replay_quarantine.py first"
+    )
 
 
 def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:

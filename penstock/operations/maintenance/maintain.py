@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 from penstock.config.durations import written
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import TableConflictError
-from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, trim_plans
+from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, stuck_replay, trim_plans
 from penstock.operations.maintenance.retention import delete_expired
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.ledger import finished_batches
@@ -134,6 +134,7 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
         log.info("plans of finished batches: %d removed; files left by dead processes: %d removed", plans, dead)
         for table in most_fragmented_first(spark, config, tables):
             stuck = stuck_plan(storage, config, done) if table == "lags" else None
+            stuck = stuck or stuck_replay(storage, config, table)
             if stuck or run.is_over:
                 run.left.append(f"{table} ({stuck})" if stuck else table)
             else:

@@ -11,6 +11,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.sources.checkpoint import batch_numbers, log_offset, logged_files, query_id_of
+from penstock.sources.file_times import has_age_limit, oldest_milliseconds
 from penstock.sources.listing import walk_inbox
 from penstock.storage.files import Storage
 from penstock.storage.key_set import KeySet
@@ -25,7 +26,8 @@ class Backlog:
     """Polls the inbox every `every_seconds` in its own thread for files that are in no finished micro-batch.
 
     done: the last batch of the checkpoint's query with a marker, by its id, at the start. show: called with each new
-    count, None while the inbox or the file log can't be read.
+    count, None while the inbox or the file log can't be read; show_overlooked: the same of those among them that are
+    too old for the stream.
     """
 
     config: PipelineConfig
@@ -33,8 +35,10 @@ class Backlog:
     done: Mapping[str, int]
     every_seconds: float
     show: Callable[[int | None], None]
+    show_overlooked: Callable[[int | None], None] = lambda files: None  # noqa: ARG005
     _done: KeySet = field(default_factory=KeySet)
     _waiting: KeySet | None = None
+    _newest_milliseconds: int = 0
     _is_log_read: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -54,6 +58,8 @@ class Backlog:
 
     def on_record(self, record: BatchRecord) -> None:
         """Remove the files of a finished micro-batch from the backlog."""
+        times = (file.modified_milliseconds or 0 for file in record.plan.files)
+        self._newest_milliseconds = max(self._newest_milliseconds, *times, 0)
         self._finish([file.path for file in record.plan.files])
 
     def look(self) -> None:
@@ -62,12 +68,25 @@ class Backlog:
             finished = finished_files(self.storage, self.config.checkpoint, self.done)
             with self._lock:
                 self._done.merge(finished)
+            if has_age_limit(self.config.source):
+                logged = logged_files(self.storage, self.config.checkpoint)
+                self._newest_milliseconds = max((entry.modified_milliseconds for entry in logged), default=0)
             self._is_log_read = True
-        found = KeySet(path for path, _ in walk_inbox(self.storage, self.config.source))
+        too_old: list[str] = []
+        found = KeySet(self._inbox_paths(too_old))
         with self._lock:
             found.subtract(self._done)
             self._waiting = found
             self.show(len(found))
+            self.show_overlooked(int((~self._done.are_in(too_old)).sum()))
+
+    def _inbox_paths(self, too_old: list[str]) -> Iterator[str]:
+        """The paths in the inbox; those that the stream will not take any more are added to `too_old` meanwhile."""
+        oldest = oldest_milliseconds(self.config.source, newest_milliseconds=self._newest_milliseconds)
+        for path, status in walk_inbox(self.storage, self.config.source):
+            if status.modified_milliseconds < oldest:
+                too_old.append(path)
+            yield path
 
     def _finish(self, paths: Collection[str]) -> None:
         with self._lock:
@@ -85,6 +104,7 @@ class Backlog:
                 with self._lock:
                     self._waiting = None
                     self.show(None)
+                    self.show_overlooked(None)
             self._stop.wait(self.every_seconds)
 
 

@@ -58,6 +58,9 @@ class PipelineMetrics:
         )
         # Created without a value: 0 would be wrong before they are known.
         self._backlog = self._gauge("backlog_files", "Files in the inbox that are in no finished micro-batch")
+        self._overlooked = self._gauge(
+            "overlooked_files", "Files in the inbox that the stream will never take, by source.max_file_age"
+        )
         self._last_batch = self._gauge(
             "last_batch_finished_timestamp_seconds", "When this process last finished a micro-batch, Unix time"
         )
@@ -109,12 +112,20 @@ class PipelineMetrics:
 
     def on_backlog(self, files: int | None) -> None:
         """None if unknown: the series is then removed rather than left at a stale number."""
-        if files is None:
-            self._backlog.clear()
-        else:
-            self._backlog.labels(self.pipeline).set(files)
+        show(self._backlog, self.pipeline, files)
+
+    def on_overlooked(self, files: int | None) -> None:
+        """None if unknown, as for the backlog."""
+        show(self._overlooked, self.pipeline, files)
 
     def on_query(self, *, running: bool) -> None:
         """Spark started, ended or ran a trigger of the query, with files or without."""
         self._running.set(running)
         self._last_event.labels(self.pipeline).set_to_current_time()
+
+
+def show(gauge: Gauge, pipeline: str, number: int | None) -> None:
+    if number is None:
+        gauge.clear()
+    else:
+        gauge.labels(pipeline).set(number)

@@ -27,6 +27,7 @@ def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Cal
         done=pipeline.done,
         every_seconds=section.backlog_every,
         show=metrics.on_backlog,
+        show_overlooked=metrics.on_overlooked,
     ) as backlog:
 
         def on_record(record: BatchRecord) -> None:

@@ -28,6 +28,7 @@ from penstock.operations.reconcile.files import (
 from penstock.operations.reconcile.forecasts import compare_forecasts
 from penstock.operations.reconcile.inbox import count_rows
 from penstock.operations.reconcile.ledger_rows import RowCounts, pinned_tables, read_row_counts
+from penstock.operations.reconcile.moved_inbox import at_todays_paths, moved_files, without_earlier_paths
 from penstock.operations.reconcile.tables import Difference, compare_with_tables
 from penstock.pipeline.lease import Holder, lease_path, read_holder
 from penstock.pipeline.workload import workload_of
@@ -68,8 +69,10 @@ def reconcile(
     row_counts = read_row_counts(tables, config, unfinished_replays=unfinished)
     progress = read_progress(storage, config, stream, row_counts, unfinished_replays=unfinished)
 
+    moved = moved_files(storage, config, row_counts)
+    stream, known = without_earlier_paths(stream, moved), at_todays_paths(deliveries(row_counts), moved, inbox)
     classifier = FileClassifier(stream=stream, progress=progress, expired_milliseconds=since_milliseconds)
-    files = classify_files(classifier, inbox, deliveries(row_counts), storage)
+    files = classify_files(classifier, inbox, known, storage)
     if count:
         wanted = {path: status for path, status in inbox.items() if files[path].state is not State.REFUSED}
         for path, rows in count_rows(spark, storage, config.source, wanted).items():

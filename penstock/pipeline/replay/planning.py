@@ -11,7 +11,8 @@ from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, newest_plan
 from penstock.pipeline.planning import new_plan, selection_of
 from penstock.pipeline.replay.late_observations import unused_observations, windows_again
-from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
+from penstock.pipeline.replay.lost_plans import next_replay_number
+from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.pipeline.replay.quarantine import replayed_rows
 from penstock.pipeline.replay.quarantine_rows import waiting_rows
 from penstock.pipeline.workload import workload_of
@@ -51,7 +52,7 @@ def plan_late_replay(pipeline: Pipeline) -> Plan | None:
 def next_replay(
     pipeline: Pipeline, files: Sequence[PlannedFile], choice: Selection, replay: QuarantineReplay | LateReplay
 ) -> Plan:
-    number = max(replay_numbers(pipeline.config, pipeline.storage), default=-1) + 1
+    number = next_replay_number(pipeline)
     return new_plan(pipeline, query_id=REPLAY_QUERY, batch_id=number, files=files, choice=choice, replay=replay)
 
 

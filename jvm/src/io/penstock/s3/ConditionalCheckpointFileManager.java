@@ -1,5 +1,6 @@
 package io.penstock.s3;
 
+import io.penstock.local.DurableStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import org.apache.hadoop.conf.Configuration;
@@ -12,7 +13,8 @@ import org.apache.spark.sql.execution.streaming.checkpointing.CheckpointFileMana
 import org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager;
 
 /**
- * Commits each file of a stream's checkpoint on S3 by one PUT; other file systems are left to Spark.
+ * Commits each file of a stream's checkpoint on S3 by one PUT, and syncs it in a local folder; other file systems are left
+ * to Spark.
  *
  * <p>Spark writes a temporary file and renames it. A rename on S3 is a check and then a copy: slow, and two streams on
  * one checkpoint may both believe that they committed the batch.
@@ -25,11 +27,13 @@ public class ConditionalCheckpointFileManager implements CheckpointFileManager {
 
     private final FileSystem fs;
     private final boolean onS3;
+    private final boolean onDisk;
     private final CheckpointFileManager sparks;
 
     public ConditionalCheckpointFileManager(Path path, Configuration hadoopConf) throws IOException {
         fs = path.getFileSystem(hadoopConf);
         onS3 = "s3a".equals(fs.getUri().getScheme());
+        onDisk = "file".equals(fs.getUri().getScheme());
         sparks = onS3 ? new FileSystemBasedCheckpointFileManager(path, hadoopConf) : sparksOwnChoice(path, hadoopConf);
     }
 
@@ -41,10 +45,13 @@ public class ConditionalCheckpointFileManager implements CheckpointFileManager {
 
     @Override
     public CancellableFSDataOutputStream createAtomic(Path path, boolean overwriteIfPossible) {
-        if (!onS3) {
+        if (!onS3 && !onDisk) {
             return sparks.createAtomic(path, overwriteIfPossible);
         }
         try {
+            if (onDisk) {
+                return DurableStream.at(path, overwriteIfPossible);
+            }
             return overwriteIfPossible ? new ReplacingStream(fs, path) : new CreatingStream(fs, path);
         } catch (IOException failure) {
             // Spark's interface, in Scala, declares no exceptions.

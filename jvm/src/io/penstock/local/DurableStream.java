@@ -1,0 +1,76 @@
+package io.penstock.local;
+
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.util.UUID;
+import org.apache.hadoop.fs.FileAlreadyExistsException;
+import org.apache.hadoop.fs.Path;
+import org.apache.spark.sql.execution.streaming.checkpointing.CheckpointFileManager.CancellableFSDataOutputStream;
+
+/**
+ * A file of a checkpoint in a local folder, which is on the disk when it is closed: Spark's own is renamed, but not
+ * synced, and after a power cut an offset log may be empty.
+ */
+public final class DurableStream extends CancellableFSDataOutputStream {
+    private final java.nio.file.Path written;
+    private final java.nio.file.Path path;
+    private final boolean overwrite;
+    private boolean ended;
+
+    private DurableStream(java.nio.file.Path written, java.nio.file.Path path, boolean overwrite) throws IOException {
+        super(new FileOutputStream(written.toFile()));
+        this.written = written;
+        this.path = path;
+        this.overwrite = overwrite;
+    }
+
+    /** @param overwrite whether the file may exist */
+    public static DurableStream at(Path path, boolean overwrite) throws IOException {
+        java.nio.file.Path target = java.nio.file.Path.of(path.toUri().getPath());
+        Files.createDirectories(target.getParent());
+        return new DurableStream(
+                target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp"), target, overwrite);
+    }
+
+    @Override
+    public synchronized void close() throws IOException {
+        if (ended) {
+            return;
+        }
+        ended = true;
+        FileOutputStream file = (FileOutputStream) underlyingStream();
+        try {
+            flush();
+            file.getFD().sync();
+            file.close();
+            // One of Hadoop's would be about the content before.
+            Files.deleteIfExists(path.resolveSibling("." + path.getFileName() + ".crc"));
+            if (overwrite) {
+                DurableFiles.replace(written, path);
+            } else {
+                DurableFiles.create(written, path);
+            }
+        } catch (java.nio.file.FileAlreadyExistsException other) {
+            throw new FileAlreadyExistsException(path.toString());
+        } finally {
+            file.close();
+            Files.deleteIfExists(written);
+        }
+    }
+
+    @Override
+    public synchronized void cancel() {
+        if (ended) {
+            return;
+        }
+        ended = true;
+        try {
+            underlyingStream().close();
+            Files.deleteIfExists(written);
+        } catch (IOException left) {
+            // A temporary file, which nobody reads.
+            return;
+        }
+    }
+}

@@ -1,0 +1,61 @@
+"""A replay that was cut off so long ago that the versions its plan names can't be read any more.
+
+Nothing of it can be repeated. What it has written is rolled back, or, of late observations, recomputed from the tables
+as they are: their replacement gives the same, however much of it is there already.
+"""
+
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay
+from penstock.schemas.catalog import table_names
+from penstock.series.lags import rebuild_lags
+from penstock.spark.errors import SPARK_ERRORS
+from penstock.spark.tables import commit_nothing, table_at
+from penstock.storage.paths import normal_path
+
+WORKERS = 16
+log = logging.getLogger(__name__)
+
+
+def pinned_versions(plan: Plan) -> Iterator[tuple[str, int]]:
+    """The tables that a replay reads as they were, and at which version."""
+    match plan.replay:
+        case QuarantineReplay(quarantine_version=version):
+            yield "quarantine", version
+            if plan.lags_version is not None:
+                yield "lags", plan.lags_version
+        case LateReplay(observations_version=version):
+            yield "observations", version
+
+
+def can_be_repeated(pipeline: Pipeline, plan: Plan) -> bool:
+    """Whether every version that the plan names is there with all its files."""
+    return all(is_readable(pipeline, table, version) for table, version in pinned_versions(plan))
+
+
+def is_readable(pipeline: Pipeline, table: str, version: int) -> bool:
+    try:
+        files = table_at(pipeline.spark, pipeline.config.table_path(table), version).inputFiles()
+    except SPARK_ERRORS:
+        return False  # the log does not go back to it
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        return all(pool.map(lambda file: pipeline.storage.status(normal_path(file)) is not None, files))
+
+
+def discard_late_replay(pipeline: Pipeline, plan: Plan) -> None:
+    """Drop what a paused process of it still sends, and make `lags` what the observations say. May be run again.
+
+    Its forecasts may be replaced and its observations not: it has to be planned anew before the stream goes on.
+    """
+    transaction = plan.transaction(pipeline.config.pipeline)
+    for name in reversed(table_names(pipeline.config.workload)):
+        pipeline.lease.check()
+        commit_nothing(pipeline.spark, pipeline.config.table_path(name), transaction)
+    rebuild_lags(pipeline.spark, pipeline.config)
+    log.warning(
+        "%s can't be finished, as versions that its plan names can't be read any more; it is planned again",
+        plan.described,
+    )
