@@ -9,7 +9,7 @@ from datetime import datetime
 from pydantic import Field, ValidationError
 
 from penstock.config.sections import FrozenModel
-from penstock.errors import PlanError
+from penstock.errors import FilesChangedError, PlanError
 from penstock.models.pinned import PinnedModel
 from penstock.sources.files import PlannedFile, Verdict
 from penstock.storage.delta_transactions import Transaction
@@ -135,17 +135,22 @@ def check_plan_fits(plan: Plan, *, contract_hash: str, config_hash: str) -> None
 
 
 def check_files_unchanged(plan: Plan, storage: Storage) -> None:
-    """The accepted files must be as they were planned: a loss or a change fails loudly. Raises PlanError."""
+    """The accepted files must be as they were planned: a loss or a change fails loudly. Raises FilesChangedError."""
     for file in plan.files_with("accepted"):
         status = storage.status(file.path)
         if status is None:
-            raise PlanError(
+            raise FilesChangedError(
                 f"{plan.described}: {file.path} was planned and is gone before its rows were committed; "
                 "put it back and start again"
             )
         if status != file.status:
-            raise PlanError(
+            raise FilesChangedError(
                 f"{plan.described}: {file.path} changed after it was planned ({file.length} bytes then, "
                 f"{status.length} now); put the planned content back under the same modification time, and deliver "
                 "the change under a new name"
             )
+
+
+def changed_files(plan: Plan, storage: Storage) -> list[str]:
+    """The paths of accepted files that are gone, or not as they were planned."""
+    return [file.path for file in plan.files_with("accepted") if storage.status(file.path) != file.status]
