@@ -14,6 +14,8 @@ from penstock.sources.files import Layout
 from penstock.sources.formats.compression import HEADER_BYTES, UTF8_MARK, chunks
 from penstock.sources.formats.line_lengths import LineLengths
 
+#: A header of more columns refuses its file: Spark's parser has room for 20,480, one of which tells where a line ends.
+MAX_COLUMNS = 20_000
 LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -32,6 +34,10 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tupl
         columns = split_header(text, dialect)
     except csv.Error as error:
         return [f"header: can't be cut into fields: {error}"], None
+    if len(columns) > MAX_COLUMNS:
+        return [
+            f"header: has {len(columns):,} columns, and {MAX_COLUMNS:,} are read at most; is the separator right?"
+        ], None
     return header_reasons(columns, contract), Layout(format="csv", header=text, columns=tuple(columns))
 
 
