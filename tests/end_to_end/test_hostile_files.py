@@ -1,4 +1,4 @@
-"""Files that Spark can't take, each of which once ended the stream for good; all in one inbox, through the whole job."""
+"""Files that Spark can't take, any of which would end the stream for good; all in one inbox, through the whole job."""
 
 import gzip
 import io
@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import Row, SparkSession
 from sandbox import Sandbox, TestRegistry
+from series_sandbox import FITTED, VARIABLES, SeriesSandbox, quarters
+from service import predict, service
 
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.pipeline.attempts import attempts_path
@@ -238,18 +240,53 @@ def test_a_replay_of_what_is_unchanged_changes_nothing(done: Sandbox) -> None:
 
 def test_a_file_that_ends_the_process_is_refused_at_last(sandbox: Sandbox) -> None:
     """As two runs leave it that ended while they read the file, after two that ended in the batch."""
-    sandbox.drop("good.csv", b"")
     for name in ("deadly.csv", "fine.csv"):
         sandbox.drop(name, lines(GOOD))
-    sandbox.changes = {"contract": "sample_contracts:SMALL", "model": {"name": sandbox.registry.wine_model("echo")}}
+    sandbox.registry.register("small-echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([1.5]))
+    sandbox.changes = {"contract": "sample_contracts:SMALL", "model": {"name": "small-echo"}}
     deadly = str(sandbox.inbox / "deadly.csv")
     record = {"batch_id": 0, "began": 4, "trying": deadly, "deaths": {deadly: 1}}
     sandbox.storage.create(attempts_path(f"{sandbox.root}/checkpoint"), json.dumps(record).encode())
     [done] = sandbox.run()
-    assert (done.accepted, done.files_refused) == (1, 2)
+    assert (done.accepted, done.files_refused) == (1, 1)
     [[reason]] = sandbox.reasons("deadly.csv")
     assert reason.startswith("file: Spark ended 2 times while it read this file alone (")
     assert sandbox.replay() == []
     sandbox.drop("deadly.csv", lines(GOOD, GOOD))
     [replayed] = sandbox.replay()
     assert replayed.accepted == 2
+
+
+def test_the_service_fails_the_same_rows_alone(done: Sandbox) -> None:
+    rows = [
+        {"x": 1.5, "at": "9999-12-31"},
+        {"x": 2.5, "at": "2024-02-29", "day": "2024-02-29"},
+        {"x": 1.5, "day": "0001-01-01"},
+    ]
+    with service(done.spark, done.config()) as client:
+        found = predict(client, "timed", *[{"at": None, "day": None, "note": None} | row for row in rows])
+    beyond = " is no time that a model can be given; expected 1677-09-21 to 2262-04-11"
+    assert found == [
+        {"error": f"at: 9999-12-31 00:00:00{beyond}"},
+        {"prediction": 5.0},
+        {"error": f"day: 0001-01-01{beyond}"},
+    ]
+
+
+def test_an_observation_at_the_end_of_time_costs_itself(series: SeriesSandbox) -> None:
+    """As the newest one of its series it would make all others late."""
+    known = quarters(FITTED, FITTED + 4)
+    ends = pd.concat([known.head(1).assign(ds=text) for text in ("9999-12-31", "0001-01-01", "2262-04-12")])
+    series.drop("a.csv", pd.concat([known.assign(ds=known["ds"].dt.strftime("%Y-%m-%d")), ends]))
+    [record] = series.sandbox.run()
+    assert (record.accepted, record.quarantined) == (4, 3)
+    reasons = {reason for row in series.sandbox.rows("quarantine") for reason in row.reasons}
+    [reason] = reasons
+    assert reason.startswith("rule ds_in_time_range: not true: ds BETWEEN DATE'1677-09-22' AND DATE'2262-04-11'")
+    assert set(series.errors().values()) == {"warming_up", None}
+    rows = [
+        {"series_id": "US", "ds": ds, **known.iloc[0][list(VARIABLES)].to_dict()} for ds in ("9999-12-31", "2000-01-01")
+    ]
+    with service(series.sandbox.spark, series.sandbox.config()) as client:
+        found = predict(client, series.sandbox.config().model.name, *rows)
+    assert found == [{"reasons": [reason]}, {"error": "warming_up"}]

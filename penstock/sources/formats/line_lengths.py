@@ -8,6 +8,8 @@ from penstock.sources.formats.compression import CHUNK_BYTES
 
 #: A longer line refuses its file.
 MAX_LINE_BYTES = 32 << 20
+#: Most lines end within this.
+FIRST_BYTES = 1 << 16
 
 
 @dataclass
@@ -33,7 +35,7 @@ class LineLengths:
         return [TOO_LONG] if self.is_too_long else []
 
 
-TOO_LONG = f"file: has a line of more than {MAX_LINE_BYTES >> 20} MiB, which is not read; are its line ends \\n, \\r\\n or \\r?"
+TOO_LONG = f"file: has a line of more than {MAX_LINE_BYTES >> 20} MiB, which is not read; has it line ends?"
 
 
 def long_line_reasons(content: BinaryIO, length: int) -> list[str]:
@@ -56,7 +58,7 @@ def long_line_reasons(content: BinaryIO, length: int) -> list[str]:
 
 def has_no_end(content: BinaryIO, place: int, most: int) -> bool:
     content.seek(place)
-    read, chunk_bytes = 0, 1 << 16
+    read, chunk_bytes = 0, FIRST_BYTES
     while read < most and (chunk := content.read(min(chunk_bytes, most - read))):
         if b"\n" in chunk or b"\r" in chunk:
             return False
