@@ -74,9 +74,13 @@ def test_a_file_is_held_responsible_for_the_process_that_ended_in_its_trial(path
 
 
 def test_an_error_while_a_file_is_tried_is_not_held_against_it(path):
-    with pytest.raises(RuntimeError), counted_attempt(STORAGE, path, 7) as attempt:
-        attempt.mark("/in/a.csv")
-        raise RuntimeError
+    def run():
+        with counted_attempt(STORAGE, path, 7) as attempt:
+            attempt.mark("/in/a.csv")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        run()
     assert begin(path).deaths == {}
 
 

@@ -81,7 +81,7 @@ def test_nothing_is_refused_while_the_storage_is_in_trouble(files):
         def open(self, path):
             raise OSError(5, "Input/output error")
 
-    with pytest.raises(StorageError, match="05.csv: can't be read: Input/output error"):
+    with pytest.raises(StorageError, match=r"05\.csv: can't be read: Input/output error"):
         culprits(trial("05.csv", storage=Away()), files)
 
 
