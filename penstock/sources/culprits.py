@@ -7,7 +7,7 @@ Spark says, and the others go on.
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
@@ -17,7 +17,7 @@ from penstock.schemas.contract import Contract
 from penstock.sources.files import PlannedFile, refused_file
 from penstock.sources.reading import checked_rows
 from penstock.sources.verification import without_damage
-from penstock.spark.causes import causes_of, has_ended, require_alive
+from penstock.spark.causes import causes_of, has_ended, require_alive, require_working
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.storage.files import Storage, trouble_with
 
@@ -35,8 +35,6 @@ class Trial:
     storage: Storage
     contract: Contract
     source: SourceConfig
-    #: Files that were read without an error: the storage answers, and Spark works.
-    passed: set[str] = field(default_factory=set)
 
     def error_of(self, files: Sequence[PlannedFile]) -> Exception | None:
         """What Spark raises; None if every value and reason can be computed.
@@ -54,7 +52,6 @@ class Trial:
             if any(cause.is_trouble for cause in causes_of(error)):
                 raise
             return error
-        self.passed.update(file.path for file in files)
         return None
 
     def reason_against(self, file: PlannedFile) -> str | None:
@@ -66,6 +63,7 @@ class Trial:
         if error is None:
             return None
         self.require_storage(file)
+        require_working(self.spark)
         return f"file: Spark can't read it: {causes_of(error)[-1].described}"
 
     def require_storage(self, file: PlannedFile) -> None:

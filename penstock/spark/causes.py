@@ -23,7 +23,10 @@ TROUBLE = re.compile(
     r"|org\.apache\.spark\.(TaskKilledException|shuffle\.|rpc\.|network\.)"
 )
 ERRNOS = (errno.EIO, errno.ENOSPC, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EDQUOT, errno.EACCES)
-TROUBLE_TEXTS = (*map(os.strerror, (*ERRNOS, errno.EPERM, errno.ETIMEDOUT)), "ExecutorLostFailure", "slave lost")
+TROUBLE_TEXTS = tuple(map(os.strerror, (*ERRNOS, errno.EPERM, errno.ETIMEDOUT)))
+#: What the driver says where it was not sent the exception itself. Its numbers are others in each run.
+STAGE_FAILURE = re.compile(r"Job aborted due to stage failure: [^\n]*?\(TID \d+\) \([^)\n]*\): ([^\n]*)")
+LOST = "ExecutorLostFailure"
 OUT_OF_MEMORY = "java.lang.OutOfMemoryError"
 
 
@@ -41,8 +44,12 @@ class Thrown:
     @property
     def described(self) -> str:
         """One line, without stack, credentials and what differs from run to run."""
-        text = " ".join(IDENTITY.sub("", without_credentials(self.message)).split())
-        name = self.name.rsplit(".", 1)[-1]
+        name, text = self.name.rsplit(".", 1)[-1], self.message
+        if LOST in text:
+            return "its executor ended each time, for want of memory in most cases"
+        if match := STAGE_FAILURE.match(text):
+            text = match[1]
+        text = " ".join(IDENTITY.sub("", without_credentials(text)).split())
         line = f"{name}: {text}" if text else name
         return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "..."
 
@@ -60,6 +67,12 @@ def causes_of(error: Exception) -> list[Thrown]:
 def has_ended(error: BaseException) -> bool:
     """Whether the JVM is gone, or is about to: out of memory, it ends itself."""
     return isinstance(error, Py4JNetworkError | ConnectionError) or OUT_OF_MEMORY in str(error)
+
+
+def require_working(spark: SparkSession) -> None:
+    """Raises what Spark raises where it can't run a job that reads nothing."""
+    workers = spark.sparkContext.defaultParallelism
+    spark.range(0, workers, 1, workers).write.format("noop").mode("overwrite").save()
 
 
 def require_alive(spark: SparkSession) -> None:

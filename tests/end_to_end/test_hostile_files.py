@@ -41,7 +41,7 @@ def parquet(columns: dict[str, list[Any]] | None = None, **options: Any) -> byte
 NAMES = (
     "2026-11-21T10:00:00.csv",
     "a:b[1].csv",
-    "://x.csv",
+    ":/x.csv",
     "s3a:x.csv",
     "c:/drive.csv",
     "day=10:00/part.csv",

@@ -56,6 +56,26 @@ def test_what_is_shown_is_one_bounded_line_without_secrets_and_addresses():
 
 
 @pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (
+            "java.lang.IllegalStateException: bad\n\tat a.b.C(D.java:1)\n",
+            "SparkException: java.lang.IllegalStateException: bad",
+        ),
+        ("ExecutorLostFailure (executor 3 exited)", "its executor ended each time, for want of memory in most cases"),
+    ],
+)
+def test_an_exception_that_was_not_sent_is_found_in_the_driver_s_words(message, shown):
+    failure = (
+        "Job aborted due to stage failure: Task 0 in stage 16.0 failed 4 times, most recent failure: Lost task 0.3 "
+    )
+    thrown = Thrown(
+        name="org.apache.spark.SparkException", message=f"{failure}in stage 16.0 (TID 16) (h executor 3): {message}"
+    )
+    assert thrown.described == shown
+
+
+@pytest.mark.parametrize(
     ("name", "message"),
     [
         ("java.net.ConnectException", "Connection refused"),
@@ -68,7 +88,6 @@ def test_what_is_shown_is_one_bounded_line_without_secrets_and_addresses():
         ("java.io.IOException", os.strerror(errno.EIO)),
         ("java.io.IOException", os.strerror(errno.ENOSPC)),
         ("java.io.FileNotFoundException", "/in/a.csv (Too many open files)"),
-        ("org.apache.spark.SparkException", "Job aborted: ExecutorLostFailure (executor 1 exited)"),
     ],
 )
 def test_trouble_of_the_surroundings(name, message):
