@@ -76,6 +76,7 @@ FILES: dict[str, bytes] = {
     "many_columns.csv": lines(header=HEADER + "".join(f",c{number}" for number in range(MAX_COLUMNS))),
     "unclosed.csv": lines('"' + "," * 25_000, GOOD),
     "giant.csv.gz": gzip.compress(lines(GOOD, "1" * (MAX_LINE_BYTES + 1)), compresslevel=1),
+    "damaged_giant.csv": lines(GOOD) + b"\xff\\" + b"1" * (MAX_LINE_BYTES - 2) + b"\n",
     "giant.csv": lines(GOOD, "1" * (MAX_LINE_BYTES + 1), GOOD),
     "giant.json.gz": gzip.compress(b'{"x": 1.5, "note": "' + b"x" * MAX_LINE_BYTES + b'"}', compresslevel=1),
     "deep.json": b'{"x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n" + b'{"x": 1.5, "at": null, "day": null}\n',
@@ -107,9 +108,9 @@ FILES: dict[str, bytes] = {
 }
 REFUSED = {
     "many_columns.csv": f"header: has {MAX_COLUMNS + 4:,} columns",
-    "giant.csv.gz": "file: has a line of more than 32 MiB",
-    "giant.csv": "file: has a line of more than 32 MiB",
-    "giant.json.gz": "file: has a line of more than 32 MiB",
+    "giant.csv.gz": "file: has a line of more than 16 MiB",
+    "giant.csv": "file: has a line of more than 16 MiB",
+    "giant.json.gz": "file: has a line of more than 16 MiB",
     "utf16.csv": "header: ",
     "utf32.csv": "header: ",
 }

@@ -66,4 +66,4 @@ def test_little_of_a_file_with_short_lines_is_read():
 
 
 def test_the_limit_is_above_what_is_read_at_once():
-    assert compression.CHUNK_BYTES < 32 << 20
+    assert compression.CHUNK_BYTES < 16 << 20

@@ -7,7 +7,7 @@ from typing import BinaryIO
 from penstock.sources.formats.compression import CHUNK_BYTES
 
 #: A longer line refuses its file.
-MAX_LINE_BYTES = 32 << 20
+MAX_LINE_BYTES = 16 << 20
 #: Most lines end within this.
 FIRST_BYTES = 1 << 16
 
