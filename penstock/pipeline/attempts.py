@@ -74,7 +74,7 @@ def counted_attempt(storage: Storage, path: str, batch_id: int) -> Iterator[Atte
         yield attempt
     except Exception as error:
         if not has_ended(error):
-            # The error that ends the batch is told; that of a storage which is away now adds nothing to it.
+            # The error that ends the batch is reported; that of a storage which is away now adds nothing to it.
             with suppress(OSError):
                 attempt.keep(attempt.record.model_copy(update={"began": attempt.record.began - 1, "trying": None}))
         raise

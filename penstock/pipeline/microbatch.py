@@ -68,7 +68,7 @@ def run_microbatch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Batch
             return run_planned(planned())
         except FilesChangedError as error:
             log.warning("%s", error)
-        # Planned anew, if nothing is written; else it fails again.
+        # Planned again, if nothing is written; else it fails again.
         return run_planned(planned())
 
 

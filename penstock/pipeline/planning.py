@@ -60,7 +60,7 @@ def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int, attempt: At
 
 
 def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
-    """The plan of an earlier run. As long as nothing is written by it, it is made anew where its files are others now,
+    """The plan of an earlier run. As long as nothing is written by it, it is made again where its files are others now,
     and amended where one of them ends the process that reads it."""
     config, storage = pipeline.config, pipeline.storage
     changed = changed_files(plan, storage)
@@ -68,7 +68,7 @@ def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
         return plan
     if changed:
         log.warning(
-            "%s: files changed or vanished before anything of it was written, and it is planned anew: %s",
+            "%s: files changed or vanished before anything of it was written, and it is planned again: %s",
             plan.described,
             ", ".join(changed),
         )

@@ -128,8 +128,8 @@ def deadly_reason(file: PlannedFile) -> str:
     """With the file's size and time: as long as they are these, it is not tried again."""
     modified = file.status.modification_time.isoformat() if file.status else "?"
     return (
-        f"file: Spark ended {MAX_DEATHS} times while it read this file alone ({file.length} bytes of {modified}), for "
-        "want of memory in most cases: deliver it in smaller parts"
+        f"file: Spark ended {MAX_DEATHS} times while it read this file alone ({file.length} bytes of {modified}), in "
+        "most cases because memory ran out: deliver it in smaller parts"
     )
 
 

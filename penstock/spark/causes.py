@@ -46,7 +46,7 @@ class Thrown:
         """One line, without stack, credentials and what differs from run to run."""
         name, text = self.name.rsplit(".", 1)[-1], self.message
         if LOST in text:
-            return "its executor ended each time, for want of memory in most cases"
+            return "its executor ended each time, in most cases because memory ran out"
         if match := STAGE_FAILURE.match(text):
             text = match[1]
         text = " ".join(IDENTITY.sub("", without_credentials(text)).split())

@@ -206,8 +206,8 @@ def test_a_time_beyond_the_model_s_costs_its_row(predictions: Rows, quarantine: 
     assert quarantine["sentinels.csv"] == []
     errors = [row.error for row in predictions["sentinels.csv"]]
     assert errors.count(None) == 3
-    told = sorted(error.split(" is no time")[0] for error in errors if error)
-    assert told == [
+    found = sorted(error.split(" is no time")[0] for error in errors if error)
+    assert found == [
         "at: 0001-01-01 00:00:00",
         "at: 1677-09-21 00:00:00",
         "at: 2262-04-11 23:47:16.854776",

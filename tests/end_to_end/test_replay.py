@@ -171,10 +171,10 @@ def test_a_file_that_vanished_before_anything_was_written_is_refused(
     [record] = sandbox.run()
     assert (record.accepted, record.files_refused) == (0, 1)
     assert sandbox.reasons("a.csv") == [["file: vanished between listing and reading"]]
-    assert f"it is planned anew: {sandbox.inbox / 'a.csv'}" in caplog.text
+    assert f"it is planned again: {sandbox.inbox / 'a.csv'}" in caplog.text
 
 
-def test_a_file_delivered_again_before_anything_was_written_is_planned_anew(cut_batch: Snapshot) -> None:
+def test_a_file_delivered_again_before_anything_was_written_is_planned_again(cut_batch: Snapshot) -> None:
     """Once with the same bytes and another time, once with others."""
     for rows in (1, 2):
         sandbox = cut_batch.restored()
@@ -186,7 +186,7 @@ def test_a_file_delivered_again_before_anything_was_written_is_planned_anew(cut_
         assert sandbox.count("predictions") == rows
 
 
-def test_a_file_that_changes_between_its_plan_and_its_reading_is_planned_anew(
+def test_a_file_that_changes_between_its_plan_and_its_reading_is_planned_again(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sandbox.drop("a.csv", csv_file(WINE))

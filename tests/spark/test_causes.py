@@ -62,7 +62,10 @@ def test_what_is_shown_is_one_bounded_line_without_secrets_and_addresses():
             "java.lang.IllegalStateException: bad\n\tat a.b.C(D.java:1)\n",
             "SparkException: java.lang.IllegalStateException: bad",
         ),
-        ("ExecutorLostFailure (executor 3 exited)", "its executor ended each time, for want of memory in most cases"),
+        (
+            "ExecutorLostFailure (executor 3 exited)",
+            "its executor ended each time, in most cases because memory ran out",
+        ),
     ],
 )
 def test_an_exception_that_was_not_sent_is_found_in_the_driver_s_words(message, shown):
