@@ -25,6 +25,10 @@ class PlanError(PenstockError):
     """A micro-batch can't be run as it was planned: a file is gone or changed, or the contract is another."""
 
 
+class FilesChangedError(PlanError):
+    """Files of a plan are gone, or are not as they were planned."""
+
+
 class AccountingError(PenstockError):
     """Row counts of a batch's output do not match its input; no commit marker is written."""
 

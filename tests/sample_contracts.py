@@ -72,3 +72,13 @@ FUZZ = Contract(
         Field(name="note", type="string", nullable=True),
     )
 )
+
+#: With times that its model takes.
+TIMED = Contract(
+    fields=(
+        Field(name="x", type="double"),
+        Field(name="at", type="timestamp", nullable=True),
+        Field(name="day", type="date", nullable=True),
+        Field(name="note", type="string", nullable=True),
+    )
+)

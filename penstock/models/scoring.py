@@ -17,7 +17,7 @@ from mlflow.types import DataType as MlflowType
 from mlflow.types.schema import AnyType
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StringType, StructField, StructType
+from pyspark.sql.types import DataType, StringType, StructField, StructType, TimestampType
 
 from penstock.config.pipeline import ModelConfig
 from penstock.errors import ModelRefusedError
@@ -40,6 +40,10 @@ from penstock.udfs.scoring.outputs import (
     output_columns,
     prediction_type,
 )
+
+#: The least and the most of a pandas timestamp, in microseconds.
+MAX_DATETIME_MICROS = (2**63 - 1) // 1000
+DATETIME_RANGE = " is no time that a model can be given; expected 1677-09-21 to 2262-04-11"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +73,12 @@ class Scorer:
     def answer(self, rows: DataFrame, contract: Contract) -> DataFrame:
         """`rows` with the struct `_scored`: the raw model outputs, and `error` ('' if it did not fail)."""
         arguments = [model_argument(column, contract) for column in self.inputs]
-        return rows.select("*", self.udf(*arguments).alias(SCORED))
+        answered = rows.select("*", self.udf(*arguments).alias(SCORED))
+        problem = beyond_datetime(self.inputs, contract)
+        if problem is None:
+            return answered
+        error = F.coalesce(problem, F.col(f"{SCORED}.{ERROR}"))
+        return answered.withColumn(SCORED, F.col(SCORED).withField(ERROR, error))
 
     def of_nothing(self) -> Column:
         """The model's output for a row of nulls."""
@@ -130,7 +139,35 @@ def model_argument(column: ModelColumn, contract: Contract) -> Column:
     """The column for one input, in the signature's type; null for an optional input without a field."""
     field = contract.field_for_model_input(column.name)
     value = F.col(field.name) if field else F.lit(None)
+    if column.type == MlflowType.datetime:
+        # A date may be further away than a timestamp goes.
+        time = value.try_cast(INPUT_TYPES[column.type])
+        return F.when(is_datetime(time), time)
     return value.cast(INPUT_TYPES[column.type])
+
+
+def is_datetime(time: Column) -> Column:
+    """Whether a timestamp has its place in pandas' 64 bits of nanoseconds."""
+    return F.unix_micros(time).between(-MAX_DATETIME_MICROS, MAX_DATETIME_MICROS)
+
+
+def beyond_datetime(inputs: tuple[ModelColumn, ...], contract: Contract) -> Column | None:
+    """Why a row can't be given to the model (string, null if it can): a time that pandas has no place for, on which
+    the conversion of its whole Arrow batch would fail. None for a model without times."""
+    names = [column.name for column in inputs if column.type == MlflowType.datetime]
+    fields = [field for name in names if (field := contract.field_for_model_input(name)) is not None]
+    if not fields:
+        return None
+    return F.coalesce(
+        *[
+            F.when(
+                F.col(field.name).isNotNull()
+                & ~F.coalesce(is_datetime(F.col(field.name).try_cast(TimestampType())), F.lit(False)),
+                F.concat(F.lit(f"{field.name}: "), F.col(field.name).cast("string"), F.lit(DATETIME_RANGE)),
+            )
+            for field in fields
+        ]
+    )
 
 
 def prediction_column(outputs: tuple[ModelColumn, ...]) -> Column:

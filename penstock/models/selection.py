@@ -15,7 +15,7 @@ from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.models.pinned import PinnedModel
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import named_version
-from penstock.models.scoring import Scorer, build_scorer
+from penstock.models.scoring import Scorer, beyond_datetime, build_scorer
 from penstock.models.trust import load_failure
 from penstock.schemas.contract import Contract
 from penstock.spark.errors import SPARK_ERRORS
@@ -181,6 +181,9 @@ class ModelSelector:
     def probe(self, scorer: Scorer, rows: DataFrame) -> ProbeResult:
         """Score up to PROBE_ROWS rows; with too many failures the version is refused."""
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
+        problem = beyond_datetime(scorer.inputs, self.contract)
+        # These rows fail whatever the model is.
+        rows = rows if problem is None else rows.where(problem.isNull())
         errors = scorer.answer(rows.limit(PROBE_ROWS), self.contract).select(error.alias("error"))
         try:
             answer = errors.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()

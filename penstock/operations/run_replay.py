@@ -9,6 +9,7 @@ from penstock.errors import ConfigError, LedgerError
 from penstock.models.resolved import ModelAtStart
 from penstock.operations.doctor.checks import check_at_start
 from penstock.operations.doctor.executors import check_executors
+from penstock.pipeline.attempts import attempts_path, counted_attempt
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
@@ -20,7 +21,7 @@ from penstock.pipeline.replay.abort import abort, fence_off, is_given_up
 from penstock.pipeline.replay.expired import can_be_repeated, discard_late_replay
 from penstock.pipeline.replay.lost_plans import roll_back_lost_replay
 from penstock.pipeline.replay.planning import plan_late_replay, plan_quarantine_replay
-from penstock.pipeline.replay.plans import done_path, replay_path, unfinished_replay
+from penstock.pipeline.replay.plans import REPLAY_ATTEMPTS, done_path, replay_folder, replay_path, unfinished_replay
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 
@@ -47,10 +48,15 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
             return records
         check_stream_is_finished(pipeline)
         roll_back_lost_replay(pipeline)
-        plan = plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason)
-        if plan is not None:
-            plan = fix_plan(pipeline.storage, replay_path(config, plan.batch_id), plan)
-            records.append(carry_out(pipeline, plan))
+        # Whatever its number: a replay that ends its process before it has written anything is planned under another.
+        with counted_attempt(pipeline.storage, attempts_path(replay_folder(config)), REPLAY_ATTEMPTS) as attempt:
+            plan = (
+                plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason, attempt=attempt)
+            )
+            if plan is not None:
+                plan = fix_plan(pipeline.storage, replay_path(config, plan.batch_id), plan)
+                records.append(carry_out(pipeline, plan))
+        attempt.forget()
         return records
 
 

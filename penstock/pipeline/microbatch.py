@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 
 from pyspark.errors import PythonException
 
-from penstock.errors import AccountingError
+from penstock.errors import AccountingError, FilesChangedError
+from penstock.pipeline.attempts import attempts_path, counted_attempt
 from penstock.pipeline.batch import BatchInput, MicroBatch, RejectedRows
 from penstock.pipeline.batch_record import BatchRecord, count_rows
 from penstock.pipeline.code_version import check_code
@@ -29,11 +30,10 @@ from penstock.pipeline.plan import (
     read_plan,
     replace_plan,
 )
-from penstock.pipeline.planning import obtain_plan
+from penstock.pipeline.planning import obtain_plan, readable_files
 from penstock.pipeline.quarantine import quarantine_rows
 from penstock.pipeline.replay.late_observations import late_input
 from penstock.pipeline.replay.quarantine import quarantine_input
-from penstock.sources.verification import without_damage
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.tables import prepare_append
 from penstock.storage.delta_transactions import has_written
@@ -62,18 +62,29 @@ def run_microbatch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Batch
             delete_accepted_files(pipeline, plan)  # it may have been cut off there
         return None
     timings, started_at = Timings(), datetime.now(UTC)
-    with timings.measure("plan"):
-        plan = obtain_plan(pipeline, query_id=query_id, batch_id=batch_id)
     path = plan_path(pipeline.config.checkpoint, batch_id)
-    return run_planned(MicroBatch(pipeline=pipeline, plan=plan, plan_path=path, timings=timings, started_at=started_at))
+    with counted_attempt(pipeline.storage, attempts_path(pipeline.config.checkpoint), batch_id) as attempt:
+
+        def planned() -> MicroBatch:
+            with timings.measure("plan"):
+                plan = obtain_plan(pipeline, query_id=query_id, batch_id=batch_id, attempt=attempt)
+            return MicroBatch(pipeline=pipeline, plan=plan, plan_path=path, timings=timings, started_at=started_at)
+
+        try:
+            return run_planned(planned())
+        except FilesChangedError as error:
+            log.warning("%s", error)
+        # Planned again, if nothing is written; else it fails again.
+        return run_planned(planned())
 
 
 def run_planned(batch: MicroBatch) -> BatchRecord:
-    """Run a planned batch to its marker. Damage that is met before the first commit costs the damaged files alone."""
+    """Run a planned batch to its marker. What can't be read, and is met before the first commit, costs those files
+    alone."""
     try:
         return run_steps(batch)
     except UnreadableInputError as failure:
-        batch = without_damaged_files(batch, failure)
+        batch = without_unreadable_files(batch, failure)
     try:
         return run_steps(batch)
     except UnreadableInputError as again:
@@ -154,16 +165,20 @@ def commit_marker(batch: MicroBatch) -> BatchRecord:
     return record
 
 
-def without_damaged_files(batch: MicroBatch, failure: UnreadableInputError) -> MicroBatch:
-    """The batch with its plan amended: damaged files refused. Raises the cause if there are none, or if an earlier run
-    has written by the plan as it is: rows of a file that is refused now may be among it.
+def without_unreadable_files(batch: MicroBatch, failure: UnreadableInputError) -> MicroBatch:
+    """The batch with its plan amended: files refused that are damaged, or that Spark can't read. Raises the cause if
+    there are none, or if an earlier run has written by the plan as it is: rows of a file that is refused now may be
+    among it.
 
-    Raises PlanError for a file that is gone or changed, StorageError: neither is damage, and the plan stays.
+    Raises FilesChangedError for a file that is gone or changed, StorageError: neither is damage, and the plan stays.
     """
     pipeline, plan = batch.pipeline, batch.plan
-    files = without_damage(plan.files, storage=pipeline.storage, contract=pipeline.contract)
     check_files_unchanged(plan, pipeline.storage)
-    if files is None or has_written(pipeline.config, batch.transaction):
+    if has_written(pipeline.config, batch.transaction):
+        raise failure.cause
+    files = readable_files(pipeline, plan.files)
+    check_files_unchanged(plan, pipeline.storage)
+    if files is None:
         raise failure.cause
     amended = plan.model_copy(update={"files": tuple(files)})
     replace_plan(pipeline.storage, batch.plan_path, amended)

@@ -10,6 +10,7 @@ from pyspark.sql.types import DataType
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
+from penstock.config.series_contract import with_time_range
 from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import checked_columns
 from penstock.models.selection import ModelSelector
@@ -49,7 +50,7 @@ def opened(
     is confirmed to be the same inbox. is_replay: the ledger is left to the
     replay, which may first have to finish an interrupted one.
     """
-    contract = load_contract(config)
+    contract = with_time_range(load_contract(config), config)
     check_rules(spark, contract)
     storage = storage_of(config, retry_seconds=BATCH_RETRY_SECONDS)
     # A renewal has the time at which it began, so a new one soon is worth more than a long attempt.

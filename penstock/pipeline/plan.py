@@ -4,16 +4,17 @@ A replay obeys the plan: the same files, the same verdicts, the same model versi
 """
 
 import re
+from collections.abc import Iterator
 from datetime import datetime
 
 from pydantic import Field, ValidationError
 
 from penstock.config.sections import FrozenModel
-from penstock.errors import PlanError
+from penstock.errors import FilesChangedError, PlanError
 from penstock.models.pinned import PinnedModel
 from penstock.sources.files import PlannedFile, Verdict
 from penstock.storage.delta_transactions import Transaction
-from penstock.storage.files import Storage
+from penstock.storage.files import FileStatus, Storage
 from penstock.storage.statuses import statuses
 
 #: What files mean to this code. To be raised only with a change after which a file, under the same contract and
@@ -143,18 +144,27 @@ def check_plan_fits(plan: Plan, *, contract_hash: str, config_hash: str) -> None
 
 
 def check_files_unchanged(plan: Plan, storage: Storage) -> None:
-    """The accepted files must be as they were planned: a loss or a change fails loudly. Raises PlanError."""
-    accepted = plan.files_with("accepted")
-    found = statuses(storage, [file.path for file in accepted])
-    for file, status in zip(accepted, found, strict=True):
+    """The accepted files must be as they were planned: a loss or a change fails loudly. Raises FilesChangedError."""
+    for file, status in accepted_now(plan, storage):
         if status is None:
-            raise PlanError(
+            raise FilesChangedError(
                 f"{plan.described}: {file.path} was planned and is gone before its rows were committed; "
                 "put it back and start again"
             )
         if status != file.status:
-            raise PlanError(
+            raise FilesChangedError(
                 f"{plan.described}: {file.path} changed after it was planned ({file.length} bytes then, "
                 f"{status.length} now); put the planned content back under the same modification time, and deliver "
                 "the change under a new name"
             )
+
+
+def changed_files(plan: Plan, storage: Storage) -> list[str]:
+    """The paths of accepted files that are gone, or not as they were planned."""
+    return [file.path for file, status in accepted_now(plan, storage) if status != file.status]
+
+
+def accepted_now(plan: Plan, storage: Storage) -> Iterator[tuple[PlannedFile, FileStatus | None]]:
+    """The accepted files, each with what it is now."""
+    accepted = plan.files_with("accepted")
+    return zip(accepted, statuses(storage, [file.path for file in accepted]), strict=True)

@@ -8,53 +8,89 @@ from pyspark.sql import DataFrame
 
 from penstock.errors import PlanError
 from penstock.models.selection import Selection
+from penstock.pipeline.attempts import Attempt
 from penstock.pipeline.code_version import discard_plan_of_other_code, own_version
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.inbox_place import scored_at_former_places
-from penstock.pipeline.plan import SCORING_VERSION, LateReplay, Plan, QuarantineReplay, fix_plan, plan_path, read_plan
+from penstock.pipeline.plan import (
+    SCORING_VERSION,
+    LateReplay,
+    Plan,
+    QuarantineReplay,
+    changed_files,
+    fix_plan,
+    plan_path,
+    read_plan,
+    replace_plan,
+)
 from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival, arrivals
+from penstock.sources.culprits import Trial, tried_alone, without_unreadable
 from penstock.sources.file_times import has_age_limit, warn_of_future_times
 from penstock.sources.files import PlannedFile
 from penstock.sources.reading import accepted_rows, checked_rows
-from penstock.sources.verification import without_damage
 from penstock.spark.errors import SPARK_ERRORS
+from penstock.storage.delta_transactions import has_written
 
 log = logging.getLogger(__name__)
 
 
-def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
-    """The batch's plan. Raises PlanError, ModelRefusedError, RegistryUnavailableError."""
+def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int, attempt: Attempt) -> Plan:
+    """The batch's plan. Raises PlanError, ModelRefusedError, RegistryUnavailableError, StorageError."""
     config, storage = pipeline.config, pipeline.storage
     path = plan_path(config.checkpoint, batch_id)
     plan = read_plan(storage, path)
     if plan is None or discard_plan_of_other_code(pipeline, plan, path):
-        plan = fix_plan(storage, path, make_plan(pipeline, query_id=query_id, batch_id=batch_id))
+        plan = fix_plan(storage, path, make_plan(pipeline, query_id=query_id, batch_id=batch_id, attempt=attempt))
+        is_new = True
     else:
         log.info(
             "batch %d: runs again from its plan of %s",
             batch_id,
             plan.planned_at.isoformat(timespec="seconds"),
         )
+        is_new = False
     if plan.query_id != query_id:
         raise PlanError(
             f"{path}: is a plan of query {plan.query_id}, and the checkpoint is of query {query_id}: was it emptied in "
             "part only? Start with --resume-from-ledger and a checkpoint folder that does not exist"
         )
+    return plan if is_new else revised(pipeline, plan, attempt)
+
+
+def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
+    """The plan of an earlier run. As long as nothing is written by it, it is made again where its files are others now,
+    and amended where one of them ends the process that reads it."""
+    config, storage = pipeline.config, pipeline.storage
+    changed = changed_files(plan, storage)
+    if not (changed or attempt.is_suspicious) or has_written(config, plan.transaction(config.pipeline)):
+        return plan
+    if changed:
+        log.warning(
+            "%s: files changed or vanished before anything of it was written, and it is planned again: %s",
+            plan.described,
+            ", ".join(changed),
+        )
+        plan = make_plan(pipeline, query_id=plan.query_id, batch_id=plan.batch_id, attempt=attempt)
+    else:
+        plan = plan.model_copy(update={"files": tuple(tried_files(pipeline, plan.files, attempt))})
+    replace_plan(storage, plan_path(config.checkpoint, plan.batch_id), plan)
     return plan
 
 
-def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
+def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int, attempt: Attempt) -> Plan:
     config = pipeline.config
     files = admit_arrivals(pipeline, arrivals(pipeline.storage, config.checkpoint, batch_id))
+    if attempt.is_suspicious:
+        files = tried_files(pipeline, files, attempt)
     try:
         choice = choose_model(pipeline, files, batch_id=batch_id)
     except SPARK_ERRORS:
-        undamaged = without_damage(files, storage=pipeline.storage, contract=pipeline.contract)
-        if undamaged is None:
+        readable = readable_files(pipeline, files)
+        if readable is None:
             raise
-        files = undamaged
+        files = readable
         choice = choose_model(pipeline, files, batch_id=batch_id)
     return new_plan(pipeline, query_id=query_id, batch_id=batch_id, files=files, choice=choice)
 
@@ -106,6 +142,30 @@ def others_may_have(pipeline: Pipeline) -> bool:
     """Whether a file that is new to the stream may be done: after a resume, or where the stream forgets files, one of
     which a replay may have taken."""
     return bool(pipeline.old_queries) or has_age_limit(pipeline.config.source)
+
+
+def readable_files(pipeline: Pipeline, files: Sequence[PlannedFile]) -> list[PlannedFile] | None:
+    """See `without_unreadable`."""
+    return without_unreadable(
+        files,
+        spark=pipeline.spark,
+        storage=pipeline.storage,
+        contract=pipeline.contract,
+        source=pipeline.config.source,
+    )
+
+
+def tried_files(pipeline: Pipeline, files: Sequence[PlannedFile], attempt: Attempt) -> list[PlannedFile]:
+    """The files after each was read alone; see `tried_alone`."""
+    trial = Trial(
+        spark=pipeline.spark,
+        storage=pipeline.storage,
+        contract=pipeline.contract,
+        source=pipeline.config.source,
+    )
+    tried = tried_alone(files, trial, deaths=attempt.deaths, mark=attempt.mark)
+    attempt.mark(None)
+    return tried
 
 
 def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival, bool]:

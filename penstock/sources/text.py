@@ -8,6 +8,8 @@ DAMAGED_TEXT = "row: text that is not valid UTF-8"
 DAMAGED_BYTES = "row: bytes that are not valid "
 MAX_CHARACTERS = 2**31 - 1
 REPLACEMENT_CHARACTER = "\ufffd"
+#: What `printable` escapes, the backslash first: it stands before each of the others then.
+ESCAPED = "\\" + "".join(map(chr, range(128, 256)))
 
 
 def has_text(line: Column) -> Column:
@@ -31,13 +33,13 @@ def has_damaged_text(text: Column) -> Column:
 def printable(text: Column) -> Column:
     """Damaged text with every byte above 127, and the backslash, as \\xNN: nothing is lost, and it is valid UTF-8."""
 
-    def escaped(character: Column) -> Column:
-        code = F.ascii(character)
-        hexadecimal = F.concat(F.lit("\\x"), F.lower(F.lpad(F.hex(code), 2, "0")))
-        return F.when((code > 127) | (character == "\\"), hexadecimal).otherwise(character)
+    def escape(so_far: Column, character: Column) -> Column:
+        hexadecimal = F.concat(F.lit("\\x"), F.lower(F.hex(F.ascii(character))))
+        return F.when(so_far.contains(character), F.replace(so_far, character, hexadecimal)).otherwise(so_far)
 
     one_character_a_byte = F.decode(text.cast("binary"), "ISO-8859-1")
-    return F.array_join(F.transform(F.split(one_character_a_byte, ""), escaped), "")
+    # Cut into characters, a long line would take a hundred times its size.
+    return F.aggregate(F.array(*map(F.lit, ESCAPED)), one_character_a_byte, escape)
 
 
 def unprintable(text: Column) -> Column:

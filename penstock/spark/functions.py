@@ -44,11 +44,23 @@ def parse_number(text: Column, number_type: str) -> Column:
     return column(rows_package().NumberText.parse(text._jc, number_type))
 
 
+def null_if_failing(value: Column) -> Column:
+    """`value`, or null where Spark can't compute it. For functions that promise a null for bad input, and yet fail the
+    query for some."""
+    catalyst = java_packages().org.apache.spark.sql
+    expression = catalyst.classic.ExpressionUtils.expression(value._jc)
+    return column(catalyst.classic.ExpressionUtils.column(catalyst.catalyst.expressions.TryEval(expression)))
+
+
 def rows_package() -> Any:
+    return java_packages().io.penstock.rows
+
+
+def java_packages() -> Any:
     context = SparkContext._active_spark_context
     if context is None or context._jvm is None:
         raise RuntimeError("there is no Spark session; build one before its columns")
-    return context._jvm.io.penstock.rows
+    return context._jvm
 
 
 def column(java_column: Any) -> Column:

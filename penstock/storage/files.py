@@ -29,7 +29,12 @@ class FileStatus:
 
     @property
     def modification_time(self) -> datetime:
-        return datetime.fromtimestamp(self.modified_milliseconds / 1000, tz=UTC)
+        """The first or last moment that Python has, for one beyond: a file system may have any time."""
+        try:
+            return datetime.fromtimestamp(self.modified_milliseconds / 1000, tz=UTC)
+        except (ValueError, OverflowError, OSError):
+            end = datetime.min if self.modified_milliseconds < 0 else datetime.max
+            return end.replace(tzinfo=UTC)
 
 
 class Storage(Protocol):

@@ -16,7 +16,7 @@ from snapshots import Snapshot
 import penstock.pipeline.workload
 from penstock.errors import AccountingError, EnvironmentCheckError, LeaseError, LedgerError, PlanError
 from penstock.pipeline.lease import Lease
-from penstock.pipeline.plan import SCORING_VERSION
+from penstock.pipeline.plan import SCORING_VERSION, fix_plan
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.spark.tables import PreparedAppend, commit_nothing
 from penstock.storage.files import LocalStorage
@@ -164,9 +164,50 @@ def cut_batch(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pyt
     return Snapshot.of(sandbox)
 
 
-def test_a_planned_file_that_vanished_fails_loudly(cut_batch: Snapshot) -> None:
+def test_a_file_that_vanished_before_anything_was_written_is_refused(
+    cut_batch: Snapshot, caplog: pytest.LogCaptureFixture
+) -> None:
     sandbox = cut_batch.restored()
-    file = sandbox.inbox / "a.csv"
+    (sandbox.inbox / "a.csv").unlink()
+    [record] = sandbox.run()
+    assert (record.accepted, record.files_refused) == (0, 1)
+    assert sandbox.reasons("a.csv") == [["file: vanished between listing and reading"]]
+    assert f"it is planned again: {sandbox.inbox / 'a.csv'}" in caplog.text
+
+
+def test_a_file_delivered_again_before_anything_was_written_is_planned_again(cut_batch: Snapshot) -> None:
+    """Once with the same bytes and another time, once with others."""
+    for rows in (1, 2):
+        sandbox = cut_batch.restored()
+        sandbox.drop("a.csv", csv_file(*[WINE] * rows), age_seconds=30)
+        [record] = sandbox.run()
+        assert (record.accepted, record.files_refused) == (rows, 0)
+        [batch] = sandbox.rows("batches")
+        assert batch.files[0].length == (sandbox.inbox / "a.csv").stat().st_size
+        assert sandbox.count("predictions") == rows
+
+
+def test_a_file_that_changes_between_its_plan_and_its_reading_is_planned_again(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox.drop("a.csv", csv_file(WINE))
+
+    def fix_then_change(*arguments: Any) -> Any:
+        plan = fix_plan(*arguments)
+        sandbox.drop("a.csv", csv_file(WINE, WINE))
+        return plan
+
+    monkeypatch.setattr("penstock.pipeline.planning.fix_plan", fix_then_change)
+    [record] = sandbox.run()
+    assert (record.accepted, sandbox.count("predictions")) == (2, 2)
+
+
+def test_a_file_that_vanished_after_a_part_was_written_fails_loudly(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
+    run_cut_off(sandbox, monkeypatch, before="predictions")
+    assert sandbox.count("quarantine") == 1
     content, times = file.read_bytes(), file.stat()
     file.unlink()
     with pytest.raises(PlanError, match=r"a\.csv was planned and is gone"):

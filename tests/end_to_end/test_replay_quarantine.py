@@ -170,7 +170,7 @@ def test_a_replay_that_was_cut_off_is_finished_by_the_next(filled: Snapshot, mon
     assert sandbox.run() == []
 
 
-def test_a_replay_that_wrote_nothing_is_planned_anew(filled: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_replay_that_wrote_nothing_is_planned_again(filled: Snapshot, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it planned may never go through: here a file is gone since."""
     sandbox = filled.restored()
     fix(sandbox)

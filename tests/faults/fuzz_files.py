@@ -20,6 +20,11 @@ from faults.result import Fault, Progress, Seen
 
 FILES, ROWS = 15, 200
 KINDS = (".csv", ".csv.gz", ".parquet")
+#: Before a file's number: what has a meaning in a path, a URI or a glob.
+PREFIXES = ("", "", "10:30 ", "s3a:", "%41", "[x]", "{a,b}", "*?", "a#b;c=d&", "back\\slash", "line\nbreak", "é中")
+#: Spark has no codec for the first, and no vectorised reader for the encoding.
+CODECS = ("brotli", "snappy", "none", "gzip", "zstd", "lz4")
+ENCODINGS = ({}, {"x": "BYTE_STREAM_SPLIT"}, {"x": "PLAIN", "name": "DELTA_BYTE_ARRAY"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,13 +38,13 @@ def fuzzed_file(number: int) -> FuzzedFile:
     chance, first = random.Random(number), (number + 1) * 10_000
     kind = KINDS[number % len(KINDS)]
     if kind == ".parquet":
-        whole = parquet(first, compression=chance.choice(("snappy", "none", "gzip", "zstd")))
+        whole = parquet(first, compression=chance.choice(CODECS), encodings=chance.choice(ENCODINGS))
     else:
         columns = chance.sample(COLUMNS, len(COLUMNS)) if number % 2 else list(COLUMNS)
         whole = csv_text(first, columns)
     if kind == ".csv.gz":
         whole = gzip.compress(whole, mtime=0)
-    return FuzzedFile(name=f"{number}{kind}", content=damaged_file(whole, chance), first=first)
+    return FuzzedFile(name=f"{chance.choice(PREFIXES)}{number}{kind}", content=damaged_file(whole, chance), first=first)
 
 
 def csv_text(first: int, columns: list[str]) -> bytes:
@@ -61,9 +66,14 @@ def frame(first: int) -> pd.DataFrame:
     )
 
 
-def parquet(first: int, *, compression: str) -> bytes:
+def parquet(first: int, *, compression: str, encodings: dict[str, str]) -> bytes:
     file = io.BytesIO()
-    pq.write_table(pa.Table.from_pandas(frame(first), preserve_index=False), file, compression=compression)
+    table = pa.Table.from_pandas(frame(first), preserve_index=False)
+    if encodings:
+        # An encoding stands in place of the dictionary.
+        pq.write_table(table, file, compression=compression, use_dictionary=False, column_encoding=encodings)
+    else:
+        pq.write_table(table, file, compression=compression)
     return file.getvalue()
 
 

@@ -12,6 +12,7 @@ NASTY = [
     b",", b'"', b'""', b"'", b"\\", b"\n", b"\r", b"\r\n", b"\t", b" ", b";", b"#", b"\x00", b"\x1a", b"\x85", b"\xff",
     b"\xc3", b"\xe2\x80\xa8", b"\xef\xbb\xbf", b"\xef\xbf\xbd", b"-", b"+", b"e", b".", b"NaN", b"null", b"1e400",
     b"0x1p3", b"9223372036854775808", "é".encode(), "٣".encode(), "１".encode(), b"row_id,name,x,n,note",
+    b"," * 21_000, b"9999-12-31", b"0001-01-01",
 ]  # fmt: skip
 
 

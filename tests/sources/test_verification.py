@@ -13,7 +13,7 @@ from penstock.config.pipeline import SourceConfig
 from penstock.errors import PlanError, StorageError
 from penstock.pipeline import microbatch
 from penstock.pipeline.batch import MicroBatch
-from penstock.pipeline.microbatch import UnreadableInputError, without_damaged_files
+from penstock.pipeline.microbatch import UnreadableInputError, without_unreadable_files
 from penstock.pipeline.plan import Plan, plan_path, read_plan
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.admission import admit_files
@@ -117,9 +117,10 @@ def pipeline(tmp_path, storage):
         checkpoint=str(tmp_path / "checkpoint"),
         pipeline="p",
         workload="rows",
+        source=SourceConfig(path=str(tmp_path), settle=0),
         table_path=lambda name: str(tmp_path / "tables" / name),
     )
-    return SimpleNamespace(storage=storage, contract=CONTRACT, config=config)
+    return SimpleNamespace(storage=storage, contract=CONTRACT, config=config, spark=None)
 
 
 def batch_of(pipeline, files):
@@ -138,14 +139,14 @@ def failure():
 def test_a_planned_file_that_vanished_fails_the_batch_and_leaves_its_plan(files, pipeline):
     Path(files[2].path).unlink()
     with pytest.raises(PlanError, match=r"z\.parquet was planned and is gone before its rows were committed; put it"):
-        without_damaged_files(batch_of(pipeline, files), failure())
+        without_unreadable_files(batch_of(pipeline, files), failure())
     assert read_plan(pipeline.storage, plan_path(pipeline.config.checkpoint, 4)) is None
 
 
 def test_a_storage_in_trouble_leaves_the_plan(files, pipeline, storage):
     storage.error = OSError(5, os.strerror(5))
     with pytest.raises(StorageError):
-        without_damaged_files(batch_of(pipeline, files), failure())
+        without_unreadable_files(batch_of(pipeline, files), failure())
     assert read_plan(storage, plan_path(pipeline.config.checkpoint, 4)) is None
 
 
@@ -156,8 +157,9 @@ def test_a_file_that_vanishes_before_its_batch_has_a_plan_is_refused(files, stor
     assert found[1].reasons == ("file: vanished between listing and reading",)
 
 
-def test_a_batch_that_fails_again_without_its_damaged_files_ends_with_the_cause(monkeypatch, pipeline, files):
+def test_a_batch_that_fails_again_without_its_damaged_files_ends_with_the_cause(monkeypatch, pipeline, files, spark):
     """Spark's own error is reported in one line, without its wrappers."""
+    pipeline.spark = spark
     cause = RuntimeError("Spark could not read")
 
     def fail(*_):

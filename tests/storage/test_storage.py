@@ -149,3 +149,17 @@ def test_files_below_what_is_no_folder_are_an_error(storage, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(NotADirectoryError):
         storage.files(str(tmp_path / "file"), is_overlooked=str.isspace)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "expected"),
+    [
+        (1_500, datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)),
+        (-1_000, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+        (2**62, datetime.max.replace(tzinfo=UTC)),
+        (400_000_000_000_000, datetime.max.replace(tzinfo=UTC)),
+        (-(2**62), datetime.min.replace(tzinfo=UTC)),
+    ],
+)
+def test_a_file_of_any_time_has_one(milliseconds, expected):
+    assert FileStatus(length=1, modified_milliseconds=milliseconds).modification_time == expected

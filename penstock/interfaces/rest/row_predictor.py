@@ -13,7 +13,7 @@ from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_batching import RequestBatcher
 from penstock.interfaces.rest.request_rows import Row, checked_request
 from penstock.interfaces.rest.row_results import RowResult, predictions
-from penstock.models.scoring import model_argument
+from penstock.models.scoring import beyond_datetime, model_argument
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.udfs.scoring.outputs import ModelColumn
@@ -30,10 +30,17 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class CheckedRow:
-    """The result of the contract's checks. arguments: the model's inputs, of an accepted row."""
+    """The result of the contract's checks. arguments: the model's inputs, of an accepted row. error: why that row can't
+    be given to the model all the same."""
 
-    arguments: tuple[Any, ...] | None
-    reasons: tuple[str, ...] | None
+    arguments: tuple[Any, ...] | None = None
+    reasons: tuple[str, ...] | None = None
+    error: str | None = None
+
+    @property
+    def result(self) -> RowResult:
+        """Of a row that the model is not asked about."""
+        return RowResult(error=self.error, reasons=self.reasons)
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class RowPredictor:
         checked = self.checked_rows(rows)
         accepted = [row.arguments for row in checked if row.arguments is not None]
         results = iter(predictions(self.loaded.model.score(accepted), self.loaded.outputs))
-        return [RowResult(reasons=row.reasons) if row.arguments is None else next(results) for row in checked]
+        return [row.result if row.arguments is None else next(results) for row in checked]
 
     @cached_property
     def checked_rows(self) -> RequestBatcher[Row, CheckedRow]:
@@ -56,13 +63,16 @@ class RowPredictor:
     def check(self, rows: Sequence[Row]) -> list[CheckedRow]:
         """By the stream's expressions. Planning the Spark query takes longer than checking some hundred rows."""
         arguments = [argument(column, self.contract) for column in self.loaded.inputs]
-        checked = checked_request(self.spark, rows, self.contract).select(ACCEPTED, REASONS, *arguments)
-        return [
-            CheckedRow(arguments=tuple(values), reasons=None)
-            if is_accepted
-            else CheckedRow(arguments=None, reasons=tuple(reasons))
-            for is_accepted, reasons, *values in checked.collect()
-        ]
+        problem = beyond_datetime(self.loaded.inputs, self.contract)
+        error = (F.lit(None).cast("string") if problem is None else problem).alias("_error")
+        checked = checked_request(self.spark, rows, self.contract).select(ACCEPTED, REASONS, error, *arguments)
+        return [checked_row(*row) for row in checked.collect()]
+
+
+def checked_row(is_accepted: bool, reasons: Sequence[str] | None, error: str | None, *arguments: Any) -> CheckedRow:
+    if not is_accepted:
+        return CheckedRow(reasons=tuple(reasons or ()))
+    return CheckedRow(error=error) if error else CheckedRow(arguments=arguments)
 
 
 def argument(column: ModelColumn, contract: Contract) -> Column:

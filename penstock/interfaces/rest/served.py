@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.series_contract import check_series_contract
+from penstock.config.series_contract import check_series_contract, with_time_range
 from penstock.errors import ConfigError
 from penstock.interfaces.rest.loading import LoadedModel, Loader
 from penstock.interfaces.rest.request_rows import Row
@@ -33,7 +33,7 @@ class Served:
     @classmethod
     def of(cls, spark: SparkSession, config: PipelineConfig) -> "Served":
         """Raises ConfigError for a contract that can't be used."""
-        contract = load_contract(config)
+        contract = with_time_range(load_contract(config), config)
         check_rules(spark, contract)
         if config.workload == "series":
             check_series_contract(contract, config)

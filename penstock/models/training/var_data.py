@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from penstock.config.loading import load_contract
 from penstock.config.locations import absolute_location
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.series_contract import check_series_contract, ids_are_integers
+from penstock.config.series_contract import check_series_contract, ids_are_integers, with_time_range
 from penstock.errors import FitError
 from penstock.schemas.contract import Contract
 from penstock.series.forecasts import SUPERSEDED
@@ -73,7 +73,7 @@ def read_fit_data(
 ) -> FitData:
     """data: files and folders, default the config's source. from_table: the observations table, at its newest version
     or `table_version`. Raises ConfigError, and FitError if there is nothing to read."""
-    contract = load_contract(config)
+    contract = with_time_range(load_contract(config), config)
     check_series_contract(contract, config)
     if from_table:
         return data_of_table(spark, config, contract, version=table_version)

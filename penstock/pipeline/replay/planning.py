@@ -6,10 +6,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.models.selection import Selection
+from penstock.pipeline.attempts import Attempt
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, newest_plan
-from penstock.pipeline.planning import new_plan, selection_of
+from penstock.pipeline.planning import new_plan, readable_files, selection_of, tried_files
 from penstock.pipeline.replay.late_observations import unused_observations, windows_again
 from penstock.pipeline.replay.lost_plans import next_replay_number
 from penstock.pipeline.replay.plans import REPLAY_QUERY
@@ -18,16 +19,16 @@ from penstock.pipeline.replay.quarantine_rows import waiting_rows
 from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
-from penstock.sources.files import PlannedFile
-from penstock.sources.verification import without_damage
+from penstock.sources.culprits import deadly_reason
+from penstock.sources.files import PlannedFile, refused_file
 from penstock.spark.tables import lasting_version
 
 
-def plan_quarantine_replay(pipeline: Pipeline, *, reason: str) -> Plan | None:
+def plan_quarantine_replay(pipeline: Pipeline, *, reason: str, attempt: Attempt) -> Plan | None:
     """The plan of a replay of all that waits in the quarantine; None if nothing of it would be judged otherwise."""
     version = lasting_version(pipeline.spark, pipeline.config.table_path("quarantine"))
     replay = QuarantineReplay(quarantine_version=version, reason=reason)
-    files = files_again(pipeline, waiting_rows(pipeline.spark, pipeline.config, replay))
+    files = files_again(pipeline, waiting_rows(pipeline.spark, pipeline.config, replay), attempt)
     read = [file for file in files if file.verdict == "accepted"]
     with replayed_rows(pipeline, read, replay) as rows:
         sources = rows.settled.select("source_file").distinct().collect()
@@ -56,7 +57,7 @@ def next_replay(
     return new_plan(pipeline, query_id=REPLAY_QUERY, batch_id=number, files=files, choice=choice, replay=replay)
 
 
-def files_again(pipeline: Pipeline, waiting: DataFrame) -> list[PlannedFile]:
+def files_again(pipeline: Pipeline, waiting: DataFrame, attempt: Attempt) -> list[PlannedFile]:
     """The refused files that are judged otherwise now: accepted, or refused for other reasons.
 
     One that was scored meanwhile, under the same path, is left alone.
@@ -66,8 +67,19 @@ def files_again(pipeline: Pipeline, waiting: DataFrame) -> list[PlannedFile]:
     paths = sorted({path for path, _ in reasons} - scored_files(pipeline))
     arrived = [Arrival(path=path, modified_milliseconds=0) for path in paths]
     admitted = admit_files(arrived, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
-    admitted = without_damage(admitted, storage=pipeline.storage, contract=pipeline.contract) or admitted
+    admitted = [known_to_be_deadly(file, reasons) for file in admitted]
+    if attempt.is_suspicious:
+        admitted = tried_files(pipeline, admitted, attempt)
+    admitted = readable_files(pipeline, admitted) or admitted
     return [file for file in admitted if file.verdict == "accepted" or (file.path, file.reasons) not in reasons]
+
+
+def known_to_be_deadly(file: PlannedFile, reasons: set[tuple[str, tuple[str, ...]]]) -> PlannedFile:
+    """The file refused again, unread, if it is the one that Spark ended in."""
+    reason = deadly_reason(file)
+    if file.verdict != "accepted" or (file.path, (reason,)) not in reasons:
+        return file
+    return refused_file(path=file.path, status=file.status, reasons=[reason])
 
 
 def scored_files(pipeline: Pipeline) -> set[str]:

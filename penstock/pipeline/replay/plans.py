@@ -11,6 +11,8 @@ from penstock.pipeline.plan import Plan, plan_numbers, read_plan
 from penstock.storage.files import Storage
 
 REPLAY_QUERY = "replay"
+#: In place of a batch's number, where attempts are counted.
+REPLAY_ATTEMPTS = -1
 
 
 def replay_folder(config: PipelineConfig) -> str:

@@ -21,6 +21,7 @@ from penstock.sources.formats.compression import (
 )
 from penstock.sources.formats.csv_header import check_whole, has_header, header_reasons, read_header, split_header
 from penstock.sources.formats.csv_rows import LINE, parse_lines, parser_options, read_csv
+from penstock.sources.formats.line_lengths import long_line_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import SOURCE_FILE
@@ -48,6 +49,8 @@ class Csv:
                 reasons, layout = read_header(head, dialect=dialect, contract=contract)
                 if path.endswith(GZIP) or dialect.multi_line:
                     reasons += check_whole(head, content, dialect=dialect)
+                else:
+                    reasons += long_line_reasons(content, status.length)
             except DAMAGED_GZIP as error:
                 return refused_file(path=path, status=status, reasons=[gzip_reason(error)])
         if reasons or layout is None:

@@ -12,7 +12,10 @@ from penstock.config.pipeline import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.files import Layout
 from penstock.sources.formats.compression import HEADER_BYTES, UTF8_MARK, chunks
+from penstock.sources.formats.line_lengths import LineLengths
 
+#: A header of more columns refuses its file: Spark's parser has room for 20,480, one of which tells where a line ends.
+MAX_COLUMNS = 20_000
 LINE_END = re.compile(rb"\r\n|\n|\r")
 
 
@@ -31,6 +34,10 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tupl
         columns = split_header(text, dialect)
     except csv.Error as error:
         return [f"header: can't be cut into fields: {error}"], None
+    if len(columns) > MAX_COLUMNS:
+        return [
+            f"header: has {len(columns):,} columns, and {MAX_COLUMNS:,} are read at most; is the separator right?"
+        ], None
     return header_reasons(columns, contract), Layout(format="csv", header=text, columns=tuple(columns))
 
 
@@ -82,15 +89,17 @@ def header_reasons(columns: Sequence[str], contract: Contract) -> list[str]:
 
 
 def check_whole(head: bytes, rest: BinaryIO, *, dialect: CsvDialect) -> list[str]:
-    """Read the file to its end: a broken gzip raises here, on the driver, and an unclosed quote is seen.
+    """Read the file to its end: a broken gzip raises here, on the driver, and an unclosed quote or a line that is too
+    long is seen.
 
     With multiLine a quote that is never closed swallows the rest of the file, so it costs the file.
     """
-    quotes = QuoteCounter(dialect)
+    quotes, lengths = QuoteCounter(dialect), LineLengths()
     for chunk in chunks(head, rest):
+        lengths.add(chunk)
         if dialect.multi_line:
             quotes.add(chunk)
-    return ["file: a quote is opened and never closed"] if quotes.is_open else []
+    return [*lengths.reasons, *(["file: a quote is opened and never closed"] if quotes.is_open else [])]
 
 
 @dataclass

@@ -12,9 +12,9 @@ from penstock.schemas.contract import Contract
 from penstock.sources.files import Layout
 from penstock.sources.row_columns import HEADER, IS_HEADER, PARSED, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable
-from penstock.spark.functions import split_plain_line
+from penstock.spark.file_reader import file_reader
+from penstock.spark.functions import null_if_failing, split_plain_line
 from penstock.spark.paths import normal_path_column
-from penstock.storage.paths import literal_glob
 
 LINE = "_line"
 PLAIN = "_plain"
@@ -36,10 +36,13 @@ def read_csv_lines(
     spark: SparkSession, paths: Sequence[str], *, layout: Layout, contract: Contract, dialect: CsvDialect
 ) -> DataFrame:
     """One line, one row. The lines are read as text and parsed here, so that a rejected row keeps its exact text."""
-    reader = spark.read.option("recursiveFileLookup", "true")
-    lines = reader.text(list(map(literal_glob, paths))).select(
-        decoded(F.col("value"), dialect.encoding).alias(LINE),
-        normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
+    lines = (
+        file_reader(spark)
+        .text(list(paths))
+        .select(
+            decoded(F.col("value"), dialect.encoding).alias(LINE),
+            normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
+        )
     )
     return parse_lines(lines, layout=layout, contract=contract, dialect=dialect)
 
@@ -73,7 +76,8 @@ def line_expressions(
     sentinel = sentinel_of(dialect)
     with_sentinel = F.concat(line, F.lit(dialect.separator + sentinel))
     is_other = F.col(PLAIN).isNull()
-    record = F.when(is_other, F.from_csv(with_sentinel, schema, parser_options(dialect)))
+    # The parser fails the query for a line of more fields than it has room for, whatever its mode.
+    record = F.when(is_other, null_if_failing(F.from_csv(with_sentinel, schema, parser_options(dialect))))
     is_damaged = is_other & has_damaged_text(line)
     # Within quotes the CSV parser drops it, and "1<NUL>2" would be 12.
     has_nul = is_other & line.contains("\0")
@@ -104,11 +108,11 @@ def read_csv_records(
     """A row may span lines inside quotes. Spark's reader drops the header and cuts the records."""
     columns = [f"c{number}" for number in range(len(layout.columns))]
     frame = (
-        spark.read.schema(", ".join(f"{name} string" for name in [*columns, CORRUPT]))
+        file_reader(spark)
+        .schema(", ".join(f"{name} string" for name in [*columns, CORRUPT]))
         # ISO-8859-1 keeps every byte; the declared encoding is applied, and checked, below.
         .options(**parser_options(dialect), header="true", multiLine="true", encoding="ISO-8859-1")
-        .option("recursiveFileLookup", "true")
-        .csv(list(map(literal_glob, paths)))
+        .csv(list(paths))
     )
     record = F.coalesce(CORRUPT, F.to_csv(F.struct(*columns), parser_options(dialect)))
     texts = {**{name: F.col(name) for name in [*columns, CORRUPT]}, RAW: record}

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import BinaryIO
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -22,14 +23,15 @@ from penstock.sources.formats.compression import (
     opened_text,
     read_head,
 )
+from penstock.sources.formats.line_lengths import LineLengths, long_line_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable, restored_line
+from penstock.spark.file_reader import file_reader
 from penstock.spark.functions import quoted, split_json_line
 from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage
-from penstock.storage.paths import literal_glob
 
 ENCODING = "UTF-8"
 LINE = "_line"
@@ -52,23 +54,28 @@ class JsonLines:
         with opened_text(storage, path) as content:
             try:
                 head = read_head(content, HEADER_BYTES, is_enough=has_second_line)
-                if path.endswith(GZIP):
-                    for _ in chunks(head, content):
-                        pass
+                reasons = (
+                    whole_reasons(head, content) if path.endswith(GZIP) else long_line_reasons(content, status.length)
+                )
             except DAMAGED_GZIP as error:
                 return refused_file(path=path, status=status, reasons=[gzip_reason(error)])
         if reason := shape_reason(head):
-            return refused_file(path=path, status=status, reasons=[reason])
+            reasons.insert(0, reason)
+        if reasons:
+            return refused_file(path=path, status=status, reasons=reasons)
         return accepted_file(path=path, status=status, layout=Layout(format=self.name))
 
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
         """One line, one row. Blank lines are no rows."""
-        reader = spark.read.option("recursiveFileLookup", "true")
-        lines = reader.text([literal_glob(file.path) for file in files]).select(
-            decoded(F.col("value"), ENCODING).alias(LINE),
-            normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
+        lines = (
+            file_reader(spark)
+            .text([file.path for file in files])
+            .select(
+                decoded(F.col("value"), ENCODING).alias(LINE),
+                normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
+            )
         )
         return parse_lines(lines, contract)
 
@@ -101,6 +108,14 @@ class JsonLines:
 def has_second_line(head: bytes) -> bool:
     """Whether `shape_reason` would say the same of more of the file."""
     return len(head.removeprefix(UTF8_MARK).lstrip().splitlines()) > 1
+
+
+def whole_reasons(head: bytes, rest: BinaryIO) -> list[str]:
+    """Read the file to its end: a broken gzip raises here, on the driver, and a line that is too long is seen."""
+    lengths = LineLengths()
+    for chunk in chunks(head, rest):
+        lengths.add(chunk)
+    return lengths.reasons
 
 
 def shape_reason(head: bytes) -> str | None:

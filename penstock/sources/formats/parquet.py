@@ -20,10 +20,10 @@ from penstock.sources.formats.parquet_types import schema_reasons, spark_type_of
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
+from penstock.spark.file_reader import file_reader
 from penstock.spark.functions import any_of, quoted
 from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage, is_of_content
-from penstock.storage.paths import literal_glob
 
 WORKERS = 16
 #: How a row is kept as JSON. Spark's own formats end with the milliseconds.
@@ -65,8 +65,8 @@ class Parquet:
         """A column keeps its file's type until the contract casts it."""
         of_file = dict(files[0].the_layout.types)
         types = {source: of_file[source] for source in contract.sources}
-        reader = spark.read.schema(", ".join(f"{quoted(source)} {kind}" for source, kind in types.items()))
-        frame = reader.option("recursiveFileLookup", "true").parquet(*[literal_glob(file.path) for file in files])
+        reader = file_reader(spark).schema(", ".join(f"{quoted(source)} {kind}" for source, kind in types.items()))
+        frame = reader.parquet(*[file.path for file in files])
         damaged = [has_damaged_text(F.col(quoted(source))) for source, kind in types.items() if kind == "string"]
         reason = F.when(any_of(damaged), F.lit(DAMAGED_TEXT)) if damaged else F.lit(None)
         raw = as_json(types)

@@ -1,0 +1,18 @@
+"""Reads files by their paths, whatever characters these have."""
+
+from pyspark.sql import DataFrameReader, SparkSession
+
+#: Hadoop's usual local file system looks for a checksum beside each file, `.<name>.crc`. It can't express that path for
+#: a name with a colon, and it believes what lies there: a leftover of another program ends a batch, or the JVM. The one
+#: below reads the same files without. Without the cache's key it would be given the usual one, which is cached.
+LOCAL_FILES = {
+    "fs.file.impl": "org.apache.hadoop.fs.RawLocalFileSystem",
+    "fs.file.impl.disable.cache": "true",
+}
+#: Paths are no patterns: Hadoop's has no way to escape a colon beside a bracket.
+LITERAL_PATHS = {"__globPaths__": "false"}
+
+
+def file_reader(spark: SparkSession) -> DataFrameReader:
+    """A reader for paths in normal form; of a folder, all files below it."""
+    return spark.read.options(**LOCAL_FILES, **LITERAL_PATHS).option("recursiveFileLookup", "true")
