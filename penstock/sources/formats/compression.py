@@ -81,7 +81,7 @@ class GzipMembers(io.RawIOBase):
         unpacker = self.unpacker
         self.packed = self.packed or self.file.read(PACKED_BYTES)
         is_at_end = not self.packed
-        content = unpacker.decompress(self.packed, most)
+        content: bytes = unpacker.decompress(self.packed, most)
         self.packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
         if unpacker.eof:
             self.unpacker, self.members = None, self.members + 1
@@ -94,7 +94,7 @@ class GzipMembers(io.RawIOBase):
             kind = any_kind(self.packed)
             return f"it is {kind.name}; {kind.remedy}" if kind else "it does not begin as one"
         found = "zero bytes" if not self.packed.strip(b"\x00") else "bytes that are no gzip"
-        return f"{found} stand behind its end, where Spark's reader fails; write it anew: gzip -dc OLD | gzip > NEW"
+        return f"{found} stand behind its end, where Spark's reader fails; pack it again: gzip -dc OLD | gzip > NEW"
 
 
 #: What reading `opened_text` raises where the file is no whole gzip file.

@@ -12,7 +12,7 @@ from penstock.spark.functions import quoted
 
 
 def read_type(kind: str) -> str:
-    """The type (DDL) that Spark is told to read a column as. kind: as a layout has it."""
+    """The type (DDL) in the read schema. kind: the column's in the layout."""
     return "bigint" if kind in NANOSECONDS else "int" if kind == NOTHING else kind
 
 
