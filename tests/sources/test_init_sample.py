@@ -1,10 +1,12 @@
 import datetime
 import decimal
 import gzip
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from file_kinds import BINARY, JSON, MARKUP
 
 from penstock.errors import ConfigError
 from penstock.interfaces.scaffold.contract import fields_of
@@ -215,3 +217,26 @@ def test_a_parquet_file_without_rows(parquet):
 
 def test_the_content_tells_parquet_where_the_name_does_not(parquet):
     assert read_sample(parquet({"x": [1.5]}, "sample.data")).format == "parquet"
+
+
+@pytest.mark.parametrize("name", ["xlsx", "zip", "utf_16", "utf_16_le", "avro", "orc", "html", "json_lines"])
+def test_files_that_are_no_parquet_are_named(tmp_path, name):
+    content, expected = {**BINARY, **MARKUP, **JSON}[name]
+    path = tmp_path / "sample.parquet"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(f"is not a readable Parquet file: it is {expected}; ")):
+        read_sample(path)
+
+
+@pytest.mark.parametrize("name", ["avro", "orc", "utf_16_le", "pickle", "bzip2", "xls"])
+def test_files_that_are_no_text_are_named(tmp_path, name):
+    content, expected = BINARY[name]
+    path = tmp_path / "sample.csv"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(f"is {expected}; ")):
+        read_sample(path)
+
+
+def test_zeros_behind_a_gzip_file_are_told(read):
+    with pytest.raises(ConfigError, match="zero bytes stand behind its end"):
+        read(gzip.compress(b"a,b\n1,x\n" * 1000) + bytes(512), "sample.csv.gz")
