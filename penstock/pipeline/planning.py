@@ -29,6 +29,7 @@ from penstock.sources.checkpoint import Arrival, arrivals
 from penstock.sources.culprits import Trial, tried_alone, without_unreadable
 from penstock.sources.file_times import has_age_limit, warn_of_future_times
 from penstock.sources.files import PlannedFile
+from penstock.sources.listing import is_input
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.storage.delta_transactions import has_written
@@ -81,7 +82,8 @@ def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
 
 def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int, attempt: Attempt) -> Plan:
     config = pipeline.config
-    files = admit_arrivals(pipeline, arrivals(pipeline.storage, config.checkpoint, batch_id))
+    listed = arrivals(pipeline.storage, config.checkpoint, batch_id)
+    files = admit_arrivals(pipeline, [arrival for arrival in listed if is_input(arrival.path, config.source.path)])
     if attempt.is_suspicious:
         files = tried_files(pipeline, files, attempt)
     try:

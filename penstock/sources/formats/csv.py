@@ -23,6 +23,7 @@ from penstock.sources.formats.csv_header import check_whole, has_header, header_
 from penstock.sources.formats.csv_rows import LINE, parse_lines, parser_options, read_csv
 from penstock.sources.formats.line_lengths import long_line_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.signatures import binary_kind, json_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import SOURCE_FILE
 from penstock.sources.text import restored_line
@@ -46,6 +47,8 @@ class Csv:
         with opened_text(storage, path) as content:
             try:
                 head = read_head(content, HEADER_BYTES, is_enough=has_header)
+                if kind := binary_kind(head):
+                    return refused_file(path=path, status=status, reasons=[kind.reason("CSV")])
                 reasons, layout = read_header(head, dialect=dialect, contract=contract)
                 if path.endswith(GZIP) or dialect.multi_line:
                     reasons += check_whole(head, content, dialect=dialect)
@@ -53,6 +56,8 @@ class Csv:
                     reasons += long_line_reasons(content, status.length)
             except DAMAGED_GZIP as error:
                 return refused_file(path=path, status=status, reasons=[gzip_reason(error)])
+        if reasons and (kind := markup_kind(head) or json_kind(head)):
+            reasons = [kind.reason("CSV")]
         if reasons or layout is None:
             return refused_file(path=path, status=status, reasons=reasons)
         return accepted_file(path=path, status=status, layout=layout)

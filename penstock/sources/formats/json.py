@@ -25,6 +25,7 @@ from penstock.sources.formats.compression import (
 )
 from penstock.sources.formats.line_lengths import LineLengths, long_line_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.signatures import binary_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable, restored_line
@@ -54,6 +55,8 @@ class JsonLines:
         with opened_text(storage, path) as content:
             try:
                 head = read_head(content, HEADER_BYTES, is_enough=has_second_line)
+                if kind := binary_kind(head) or markup_kind(head):
+                    return refused_file(path=path, status=status, reasons=[kind.reason("JSON lines")])
                 reasons = (
                     whole_reasons(head, content) if path.endswith(GZIP) else long_line_reasons(content, status.length)
                 )
