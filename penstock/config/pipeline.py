@@ -32,7 +32,7 @@ class Section(BaseModel):
 
 
 class CsvDialect(Section):
-    """The dialect of CSV files; the defaults are RFC 4180 with a header line."""
+    """The dialect of CSV files; the defaults are RFC 4180 with a header line. skip_lines: lines above the header."""
 
     separator: AsciiCharacter = ","
     quote: AsciiCharacter = '"'
@@ -41,6 +41,18 @@ class CsvDialect(Section):
     null_marker: str = ""
     multi_line: bool = False
     trim: bool = False
+    skip_lines: int = Field(default=0, ge=0, le=1000)
+
+    @model_validator(mode="after")
+    def skipped_lines_are_records(self) -> Self:
+        if self.skip_lines and self.multi_line:
+            raise ValueError("skip_lines and multi_line: Spark reads one of them; give one, or remove the lines")
+        return self
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What is hashed: a setting that came later counts only where it is set, so that older plans stay valid."""
+        return self.model_dump(exclude=None if self.skip_lines else {"skip_lines"})
 
 
 class SourceConfig(Section):
@@ -290,7 +302,7 @@ class PipelineConfig(Section):
         meaning = {
             "workload": self.workload,
             "format": self.source.format,
-            "csv": self.source.csv.model_dump(),
+            "csv": self.source.csv.meaning,
             "contract": self.contract,
             "model": self.model.name,
             "series": self.series.model_dump() if self.series else None,

@@ -137,7 +137,8 @@ def footer_rows(storage: Storage, path: str) -> int | None:
 def check_json(rows: DataFrame, contract: Contract) -> DataFrame:
     """Rows from Parquet files: the values of their JSON as text, which has ISO dates whatever the CSV's format."""
     schema = ", ".join(f"{quoted(source)} string" for source in contract.sources)
-    plain = replace(contract, fields=tuple(replace(field, format=None) for field in contract.fields))
+    fields = contract.with_decimal_points.fields
+    plain = replace(contract, fields=tuple(replace(field, format=None) for field in fields))
     frame = rows.withColumn("_json", F.from_json("raw", schema)).select(
         *[json_text(field).alias(field.name) for field in contract.fields],
         F.col("raw").alias(RAW),

@@ -6,6 +6,7 @@ import pyarrow as pa
 
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.types import EXACT_BITS, INTEGER_BITS
+from penstock.sources.column_names import column_hint
 
 #: The most digits of a decimal in Spark.
 MAX_DIGITS = 38
@@ -17,7 +18,8 @@ def schema_reasons(schema: Any, contract: Contract) -> list[str]:
     for field in contract.fields:
         count = names.count(field.source)
         if count == 0:
-            reasons.append(f"schema: column {field.source!r} is missing")
+            others = [name for name in names if name not in contract.sources]
+            reasons.append(f"schema: column {field.source!r} is missing{column_hint(field.source, others)}")
         elif same_name(names, field.source) > 1:
             reasons.append(f"schema: column {field.source!r} stands {same_name(names, field.source)} times")
         elif not is_castable(schema.field(field.source).type, field):
