@@ -77,6 +77,6 @@ def times_in_head(files: Iterable[PlannedFile]) -> Column:
         for line, times in Counter(file.head).items():
             if times > 1:
                 by_times[times].append(line_of_file(file.path, line))
-    line = F.concat_ws("\n", SOURCE_FILE, "raw")
-    known = [F.when(line.isin(lines), F.lit(times)) for times, lines in by_times.items()]
+    place = F.concat_ws("\n", SOURCE_FILE, "raw")
+    known = [F.when(place.isin(lines), F.lit(times)) for times, lines in by_times.items()]
     return F.coalesce(*known, F.lit(1))

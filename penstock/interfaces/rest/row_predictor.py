@@ -9,6 +9,7 @@ from mlflow.types import DataType as MlflowType
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from penstock.config.pipeline import SourceConfig
 from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_batching import RequestBatcher
 from penstock.interfaces.rest.request_rows import Row, checked_request
@@ -39,6 +40,7 @@ class CheckedRow:
 @dataclass(frozen=True)
 class RowPredictor:
     spark: SparkSession
+    source: SourceConfig
     contract: Contract
     loaded: LoadedModel
 
@@ -56,7 +58,7 @@ class RowPredictor:
     def check(self, rows: Sequence[Row]) -> list[CheckedRow]:
         """By the stream's expressions. Planning the Spark query takes longer than checking some hundred rows."""
         arguments = [argument(column, self.contract) for column in self.loaded.inputs]
-        checked = checked_request(self.spark, rows, self.contract).select(ACCEPTED, REASONS, *arguments)
+        checked = checked_request(self.spark, rows, self.contract, self.source).select(ACCEPTED, REASONS, *arguments)
         return [
             CheckedRow(arguments=tuple(values), reasons=None)
             if is_accepted

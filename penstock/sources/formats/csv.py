@@ -29,7 +29,6 @@ from penstock.sources.text import restored_line
 from penstock.spark.functions import quoted
 from penstock.storage.files import FileStatus, Storage
 
-
 WORKERS = 16
 
 
@@ -78,7 +77,7 @@ class Csv:
         *,
         is_named: Column,
     ) -> dict[str, int]:
-        """Lines that are not blank, less the header and the lines above it; none where rows may span lines (source.csv.multi_line)."""
+        """Lines that are not blank, less the header and those above it; none where rows may span lines (multi_line)."""
         if source.csv.multi_line:
             return {}
         counted = count_lines(spark, source, files, is_named=is_named)

@@ -12,7 +12,7 @@ from penstock.schemas.contract import Contract
 from penstock.sources.blanks import BLANKS
 from penstock.sources.files import Layout, PlannedFile, line_of_file
 from penstock.sources.row_columns import HEADER, IS_HEADER, PARSED, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable
+from penstock.sources.text import DAMAGED_BYTES, NUL_BYTE, decoded, has_damaged_text, has_text, printable
 from penstock.spark.functions import split_plain_line
 from penstock.spark.paths import normal_path_column
 from penstock.storage.paths import literal_glob
@@ -22,7 +22,6 @@ PLAIN = "_plain"
 RECORD = "_record"
 CORRUPT = "_corrupt"
 SENTINEL = "_end"
-NUL_BYTE = "row: a NUL byte, which no text has"
 
 
 def read_csv(

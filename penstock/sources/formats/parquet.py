@@ -19,7 +19,7 @@ from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_f
 from penstock.sources.formats.parquet_types import schema_reasons, spark_type_of
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
+from penstock.sources.text import DAMAGED_TEXT, NUL_BYTE, has_damaged_text, printable
 from penstock.spark.functions import any_of, quoted
 from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage, is_of_content
@@ -67,8 +67,9 @@ class Parquet:
         types = {source: of_file[source] for source in contract.sources}
         reader = spark.read.schema(", ".join(f"{quoted(source)} {kind}" for source, kind in types.items()))
         frame = reader.option("recursiveFileLookup", "true").parquet(*[literal_glob(file.path) for file in files])
-        damaged = [has_damaged_text(F.col(quoted(source))) for source, kind in types.items() if kind == "string"]
-        reason = F.when(any_of(damaged), F.lit(DAMAGED_TEXT)) if damaged else F.lit(None)
+        texts = [F.col(quoted(source)) for source, kind in types.items() if kind == "string"]
+        damaged = list(map(has_damaged_text, texts))
+        reason = F.when(any_of(damaged), F.lit(DAMAGED_TEXT)).otherwise(nul_reason(texts)) if texts else F.lit(None)
         raw = as_json(types)
         return frame.select(
             *[F.col(quoted(field.source)).alias(field.name) for field in contract.fields],
@@ -116,6 +117,11 @@ class Parquet:
         return StreamReader(schema=", ".join(columns), options={})
 
 
+def nul_reason(texts: Sequence[Column]) -> Column:
+    """As for a row of CSV or JSON; null where there is none."""
+    return F.when(any_of([text.contains("\0") for text in texts]), F.lit(NUL_BYTE))
+
+
 def as_json(types: Mapping[str, str]) -> Column:
     """The columns as JSON, from which a replay gets the same values. types: their Spark types, by name."""
     # A float is written with the digits that tell it from other floats, which as a double are another number.
@@ -139,11 +145,12 @@ def check_json(rows: DataFrame, contract: Contract) -> DataFrame:
     schema = ", ".join(f"{quoted(source)} string" for source in contract.sources)
     fields = contract.with_decimal_points.fields
     plain = replace(contract, fields=tuple(replace(field, format=None) for field in fields))
+    texts = [F.col(f"_json.{quoted(field.source)}") for field in contract.fields if field.type == "string"]
     frame = rows.withColumn("_json", F.from_json("raw", schema)).select(
         *[json_text(field).alias(field.name) for field in contract.fields],
         F.col("raw").alias(RAW),
         F.lit(None).cast("string").alias(HEADER),
-        F.lit(None).cast("string").alias(ROW_REASON),
+        nul_reason(texts).alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),
         SOURCE_FILE,
     )
