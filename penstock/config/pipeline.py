@@ -6,53 +6,19 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
 from penstock.config.locations import absolute_location, is_on_s3
 from penstock.config.metrics import MetricsConfig
 from penstock.config.retention import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
+from penstock.config.sections import Section
 
-
-def ascii_character(character: str) -> str:
-    if not character.isascii():
-        raise ValueError("expected an ASCII character")
-    return character
-
-
-AsciiCharacter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(ascii_character)]
 Location = Annotated[str, AfterValidator(absolute_location)]
 
 #: The default of `source.max_file_age`: about ten years, so that no stream drops a file from its log.
 MAX_FILE_AGE_SECONDS = 3650 * 86400.0
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True)
-
-
-class CsvDialect(Section):
-    """The dialect of CSV files; the defaults are RFC 4180 with a header line. skip_lines: lines above the header."""
-
-    separator: AsciiCharacter = ","
-    quote: AsciiCharacter = '"'
-    escape: AsciiCharacter = '"'
-    encoding: Literal["UTF-8", "ISO-8859-1", "US-ASCII"] = "UTF-8"
-    null_marker: str = ""
-    multi_line: bool = False
-    trim: bool = False
-    skip_lines: int = Field(default=0, ge=0, le=1000)
-
-    @model_validator(mode="after")
-    def skipped_lines_are_records(self) -> Self:
-        if self.skip_lines and self.multi_line:
-            raise ValueError("skip_lines and multi_line: Spark reads one of them; give one, or remove the lines")
-        return self
-
-    @property
-    def meaning(self) -> dict[str, Any]:
-        """What is hashed: a setting that came later counts only where it is set, so that older plans stay valid."""
-        return self.model_dump(exclude=None if self.skip_lines else {"skip_lines"})
 
 
 class SourceConfig(Section):

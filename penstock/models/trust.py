@@ -37,9 +37,7 @@ def check_trust(found: ResolvedModel, model: ModelConfig) -> None:
 def check_format(found: ResolvedModel, model: ModelConfig) -> None:
     reason = pickle_reason(found.flavors)
     if reason and not model.allow_pickle:
-        raise ModelRefusedError(
-            f"{found.version.uri} would run code from its files when loaded: {reason}. {WAY_OUT}"
-        )
+        raise ModelRefusedError(f"{found.version.uri} would run code from its files when loaded: {reason}. {WAY_OUT}")
 
 
 def check_digest(folder: Path, version: ModelVersion, model: ModelConfig) -> None:

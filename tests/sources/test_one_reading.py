@@ -205,7 +205,7 @@ def contract_of_sample(sample: Sample) -> Contract:
     return Contract(fields=fields_of(sample.kinds, column_names(list(sample.kinds))))
 
 
-def as_told(text: str | None, field: Field) -> Any:
+def by_python(text: str | None, field: Field) -> Any:
     """A value of the sample, read by Python under the type that `init` gave the column."""
     if text is None or field.type == "string":
         return text
@@ -261,11 +261,11 @@ def test_a_sample_is_read_row_for_row_by_what_init_wrote(spark: SparkSession, tm
     for row in reduce(DataFrame.unionByName, parts).collect():
         found[row["sample"]].append(row)
     for number, (sample, contract) in enumerate(samples):
-        told = [
-            tuple(as_told(sample.frame[field.source][row], field) for field in contract.fields)
+        by_init = [
+            tuple(by_python(sample.frame[field.source][row], field) for field in contract.fields)
             for row in range(len(sample.frame))
         ]
         read = [tuple(map(as_read, row["values"], contract.fields)) for row in found[number] if row[ACCEPTED]]
         context = (seed, number, sample.dialect, contract, sample.path.read_bytes())
-        assert not [one for one in told if one not in read], (context, [row[REASONS] for row in found[number]])
-        assert len(read) - len(told) <= sum("do not have" in note for note in sample.notes) * 2, context
+        assert not [one for one in by_init if one not in read], (context, [row[REASONS] for row in found[number]])
+        assert len(read) - len(by_init) <= sum("do not have" in note for note in sample.notes) * 2, context

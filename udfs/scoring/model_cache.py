@@ -43,7 +43,7 @@ def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
     except ModelLoadError:
         raise
     except Exception as error:  # the model is foreign code, and may raise anything
-        told = refused_as_pickle(error, allowed=allow_pickle) or " ".join(f"{type(error).__name__}: {error}".split())
-        raise ModelLoadError(told) from error
+        reason = refused_as_pickle(error, allowed=allow_pickle)
+        raise ModelLoadError(reason or " ".join(f"{type(error).__name__}: {error}".split())) from error
     signature = model.metadata.signature
     return GuardedModel(predict=model.predict, inputs=input_columns(signature), outputs=output_columns(signature))

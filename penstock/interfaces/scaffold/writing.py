@@ -11,7 +11,7 @@ from typing import TextIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.formats.compression import UTF8_MARK
 from penstock.sources.inference.dialect import cut_records, reader_options

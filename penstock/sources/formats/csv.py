@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import CsvDialect, SourceConfig
+from penstock.config.csv_dialect import CsvDialect
+from penstock.config.pipeline import SourceConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import check_rows

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, NamedTuple
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.blanks import BLANKS
 from penstock.sources.column_names import column_hint
@@ -45,13 +45,12 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> Head
     if number == len(lines) - 1 and not is_whole:
         return Head(reasons=[f"file: has no line within its first {HEADER_BYTES} bytes; expected a header"])
     last = end_of_header(lines, number, dialect)
-    where = "header"
     try:
+        # The header, and those lines above it that are skipped.
         text = b"\n".join(lines[number : last + 1]).decode(dialect.encoding)
-        where = "lines above the header"
         above = [line.decode(dialect.encoding) for line in lines[:number] if not is_blank(line)]
     except UnicodeDecodeError as error:
-        return Head(reasons=[f"{where}: byte {error.object[error.start]:#04x} is not {dialect.encoding}"])
+        return Head(reasons=[f"header: byte {error.object[error.start]:#04x} is not {dialect.encoding}"])
     try:
         columns = split_header(text, dialect)
     except csv.Error as error:

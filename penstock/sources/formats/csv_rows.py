@@ -7,7 +7,7 @@ from functools import lru_cache
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.blanks import BLANKS
 from penstock.sources.files import Layout, PlannedFile, line_of_file

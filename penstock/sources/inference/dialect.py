@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice, product
 from typing import Any
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.blanks import BLANKS
 from penstock.sources.formats.compression import UTF8_MARK
@@ -88,7 +88,9 @@ def all_attempts(lines: Sequence[str], *, encoding: str) -> "list[Attempt]":
         for (quote, escape), separator in product(QUOTES, SEPARATORS)
     ]
     spanning = [dialect.model_copy(update={"multi_line": True}) for dialect in plain]
-    return [attempt(lines[:LINES_LOOKED_AT], dialect) for dialect in (*plain, *spanning)]
+    # Where a blank stands before a quote, the quote is one only if blanks are trimmed.
+    trimming = [dialect.model_copy(update={"trim": True}) for dialect in (*plain, *spanning)]
+    return [attempt(lines[:LINES_LOOKED_AT], dialect) for dialect in (*plain, *spanning, *trimming)]
 
 
 def below_other_lines(lines: Sequence[str], *, encoding: str) -> CsvDialect | None:

@@ -13,7 +13,7 @@ from typing import BinaryIO, Literal, cast
 
 import pandas as pd
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.formats import format_of
 from penstock.sources.formats.compression import HEADER_BYTES
