@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 from penstock.schemas.catalog import PREDICTIONS
@@ -26,6 +26,7 @@ class Field:
     model: its name in the model's signature (default: name); a field that is not a model input is
     kept in the tables. type: double, float, integer, long, string, boolean, timestamp, date, decimal(p,s).
     format: Spark datetime pattern for timestamp and date in CSV; default ISO 8601.
+    decimal: the decimal mark of a number in CSV: "." or ","; with a comma no point is taken, nor a thousands separator.
     nan: how to treat a NaN in a double or float: reject the row, convert it to null, or keep it.
     """
 
@@ -36,6 +37,7 @@ class Field:
     nullable: bool = False
     format: str | None = None
     nan: Literal["reject", "null", "keep"] = "reject"
+    decimal: Literal[".", ","] = "."
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "source", self.source or self.name)
@@ -60,6 +62,17 @@ class Field:
             raise ContractDefinitionError(f"field {self.name!r}: nan={self.nan!r}; expected reject, null or keep")
         if self.format and self.facts.kind != "time":
             raise ContractDefinitionError(f"field {self.name!r}: format is for timestamp and date only")
+        if self.decimal not in (".", ","):
+            raise ContractDefinitionError(f"field {self.name!r}: decimal={self.decimal!r}; expected '.' or ','")
+        if self.decimal == "," and self.facts.kind != "number":
+            raise ContractDefinitionError(f"field {self.name!r}: decimal is for numbers only")
+
+    def __repr__(self) -> str:
+        """The hash of a contract is that of its text, which is as it was before there was a decimal mark."""
+        shown = {each.name: getattr(self, each.name) for each in fields(self)}
+        if self.decimal == ".":
+            del shown["decimal"]
+        return f"Field({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
     @property
     def facts(self) -> FieldType:
@@ -113,6 +126,13 @@ class Contract:
     @property
     def sources(self) -> tuple[str, ...]:
         return tuple(field.source for field in self.fields)
+
+    @property
+    def with_decimal_points(self) -> "Contract":
+        """The contract for formats other than CSV, whose numbers have a decimal point."""
+        if all(field.decimal == "." for field in self.fields):
+            return self
+        return replace(self, fields=tuple(replace(field, decimal=".") for field in self.fields))
 
     def field_for_model_input(self, model_input: str) -> Field | None:
         return next((field for field in self.fields if field.model == model_input), None)

@@ -67,6 +67,17 @@ PARQUET = Contract(
     )
 )
 
+#: Numbers with a decimal comma.
+COMMAS = Contract(
+    fields=(
+        Field(name="x", type="double", decimal=","),
+        Field(name="n", type="integer", decimal=","),
+        Field(name="note", type="string", nullable=True),
+    ),
+    rules=(Rule(name="small", sql="x < 100"),),
+)
+COMMAS_OF_ANY_SIZE = Contract(fields=COMMAS.fields)
+
 SMALL_AND_MORE = Contract(fields=(*SMALL.fields, Field(name="more", type="integer", nullable=True)))
 SMALL_CHANGED = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="integer", nullable=True)))
 

@@ -15,7 +15,8 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from sample_contracts import SMALL
 from table_rows import read_rows
 
-from penstock.config.pipeline import CsvDialect, PipelineConfig, S3Config, SourceConfig
+from penstock.config.csv_dialect import CsvDialect
+from penstock.config.pipeline import PipelineConfig, S3Config, SourceConfig
 from penstock.operations.run_replay import run_replay
 from penstock.operations.run_stream import run_pipeline
 from penstock.pipeline.batch_record import BatchRecord

@@ -6,41 +6,19 @@ import os
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
 from penstock.config.locations import absolute_location, is_on_s3
 from penstock.config.metrics import MetricsConfig
 from penstock.config.retention import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
+from penstock.config.sections import Section
 
-
-def ascii_character(character: str) -> str:
-    if not character.isascii():
-        raise ValueError("expected an ASCII character")
-    return character
-
-
-AsciiCharacter = Annotated[str, Field(min_length=1, max_length=1), AfterValidator(ascii_character)]
 Location = Annotated[str, AfterValidator(absolute_location)]
 
 #: The default of `source.max_file_age`: more than any two modification times differ, so that no file is overlooked.
 MAX_FILE_AGE_SECONDS = 100_000 * 365 * 86400.0
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True)
-
-
-class CsvDialect(Section):
-    """The dialect of CSV files; the defaults are RFC 4180 with a header line."""
-
-    separator: AsciiCharacter = ","
-    quote: AsciiCharacter = '"'
-    escape: AsciiCharacter = '"'
-    encoding: Literal["UTF-8", "ISO-8859-1", "US-ASCII"] = "UTF-8"
-    null_marker: str = ""
-    multi_line: bool = False
-    trim: bool = False
 
 
 class SourceConfig(Section):
@@ -290,7 +268,7 @@ class PipelineConfig(Section):
         meaning = {
             "workload": self.workload,
             "format": self.source.format,
-            "csv": self.source.csv.model_dump(),
+            "csv": self.source.csv.meaning,
             "contract": self.contract,
             "model": self.model.name,
             "series": self.series.model_dump() if self.series else None,

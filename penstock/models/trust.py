@@ -9,7 +9,7 @@ from penstock.errors import ModelRefusedError
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import ResolvedModel, resolve
 from penstock.udfs.scoring.model_cache import ModelLoadError
-from penstock.udfs.scoring.pickled import pickle_reason
+from penstock.udfs.scoring.pickled import WAY_OUT, pickle_reason
 
 #: Written by MLflow beside downloaded files, with the name they were downloaded under; not part of the digest.
 FETCH_NOTE = "registered_model_meta"
@@ -37,10 +37,7 @@ def check_trust(found: ResolvedModel, model: ModelConfig) -> None:
 def check_format(found: ResolvedModel, model: ModelConfig) -> None:
     reason = pickle_reason(found.flavors)
     if reason and not model.allow_pickle:
-        raise ModelRefusedError(
-            f"{found.version.uri} would run code from its files when loaded: {reason}. "
-            "If you trust everyone who can register it, set model.allow_pickle: true"
-        )
+        raise ModelRefusedError(f"{found.version.uri} would run code from its files when loaded: {reason}. {WAY_OUT}")
 
 
 def check_digest(folder: Path, version: ModelVersion, model: ModelConfig) -> None:

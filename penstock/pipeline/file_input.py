@@ -29,7 +29,8 @@ class FileInput:
         if self.rows is None:
             return RejectedRows(rows=None, expected=0)
         counts = self.rows.count(staged.rows)
-        return RejectedRows(rows=self.rows.rejected(counts), expected=counts.rejected)
+        files = self.batch.plan.files_with("accepted")
+        return RejectedRows(rows=self.rows.rejected(counts, files), expected=counts.rejected)
 
     def after_marker(self) -> None:
         delete_accepted_files(self.batch.pipeline, self.batch.plan)
@@ -38,7 +39,7 @@ class FileInput:
 @contextmanager
 def file_input(batch: MicroBatch) -> Iterator[FileInput]:
     pipeline, files = batch.pipeline, batch.plan.files_with("accepted")
-    headers = sum(file.the_layout.header is not None for file in files)
+    headers = sum(len(file.head) for file in files)
     rows = checked_rows(pipeline.spark, files, contract=pipeline.contract, source=pipeline.config.source)
     if rows is None:
         yield FileInput(batch, None)

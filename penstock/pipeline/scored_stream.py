@@ -11,6 +11,7 @@ from penstock.models.scoring import build_scorer
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
 from penstock.sources.formats import FORMATS
+from penstock.sources.reading import contract_of
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.rules import check_rules
 from penstock.spark.functions import quoted
@@ -40,7 +41,7 @@ def scored_stream(spark: SparkSession, config: PipelineConfig) -> DataFrame:
     registry = Registry.of(config)
     version = named_version(registry, config.model)
     scorer = build_scorer(spark, registry, version, contract, config.model)
-    checked = check_rows(raw_stream(spark, config, contract), contract)
+    checked = check_rows(raw_stream(spark, config, contract), contract_of(config.source.format, contract))
     # The UDF sees every row here; rejected ones reach it with nulls, and their answer is dropped.
     scored = scorer.score(checked, contract)
     return scored.select(

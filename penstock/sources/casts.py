@@ -1,6 +1,5 @@
 """The contract as native Spark expressions: cast every field, apply every rule, collect every reason."""
 
-from collections.abc import Callable
 from functools import lru_cache
 
 from pyspark.sql import Column, DataFrame
@@ -9,26 +8,16 @@ from pyspark.sql import functions as F
 from penstock.schemas.contract import Contract, Field, Rule
 from penstock.schemas.tables import spark_type
 from penstock.sources.row_columns import HEADER, IS_HEADER, PARSED, RAW, ROW_REASON, SOURCE_FILE
-from penstock.spark.functions import all_of, parse_number
+from penstock.sources.text_casts import NOT_A_NUMBER, cast_json_text, cast_text
+from penstock.spark.functions import all_of
 
 ACCEPTED = "_accepted"
 REASONS = "reasons"
 TEXT = "_text_"
 SHOWN_CHARACTERS = 60
 
-NOT_A_NUMBER = r"^[nN][aA][nN]$"
-BOOLEAN = r"^(?i)(true|false)$"
-YEAR = "[0-9]{4}"
-#: As Java writes it: with a sign before the year 0 and after 9999.
-ANY_YEAR = r"([0-9]{4}|\+[0-9]{5,7}|-[0-9]{4,7})"
-MONTH_AND_DAY = "-[0-9]{2}-[0-9]{2}"
-TIME_OF_DAY = r"([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?)?"
-ISO_DATE = f"^{YEAR}{MONTH_AND_DAY}$"
-ISO_TIMESTAMP = f"^{YEAR}{MONTH_AND_DAY}{TIME_OF_DAY}$"
-JSON_DATE = f"^{ANY_YEAR}{MONTH_AND_DAY}$"
-JSON_TIMESTAMP = f"^{ANY_YEAR}{MONTH_AND_DAY}{TIME_OF_DAY}$"
-#: A decimal below a millionth as Java writes it: 1.2E-7.
-SMALL_DECIMAL = r"^(-?)([0-9])\.?([0-9]*)E-([0-9]{1,2})$"
+#: A number whose thousands are set apart.
+THOUSANDS = r"^[+-]?[0-9]{1,3}([,' \u00a0\u202f][0-9]{3})+(\.[0-9]*)?$"
 #: In place of a type: a text that the JSON of a Parquet row has for a value.
 JSON_TEXT = "json"
 
@@ -128,14 +117,22 @@ def reason_against(field: Field) -> Column:
     text = F.col(TEXT + field.name).cast("string")
     article = "an" if field.type[0] in "aeiou" else "a"
     in_format = f" (format {field.format})" if field.format else ""
+    if field.decimal == ",":
+        in_format = " (with a decimal comma, and without thousands separators)"
     return F.when(text.isNull(), F.lit(f"{field.name}: is null, and the contract wants a value")).otherwise(
         F.concat(
             F.lit(f"{field.name}: '"),
             F.substring(text, 1, SHOWN_CHARACTERS),
             F.when(F.length(text) > SHOWN_CHARACTERS, F.lit("...")).otherwise(F.lit("")),
             F.lit(f"' is not {article} {field.type}{in_format}"),
+            *([separators_hint(text)] if field.facts.kind == "number" and field.decimal == "." else []),
         )
     )
+
+
+def separators_hint(text: Column) -> Column:
+    """What to write in place of 1,234.5."""
+    return F.when(text.rlike(THOUSANDS), F.lit("; write it without thousands separators")).otherwise(F.lit(""))
 
 
 def typed(field: Field, given: dict[str, str]) -> Column:
@@ -160,76 +157,3 @@ def without_infinity(field: Field) -> Column:
     if field.nan == "keep":
         return F.when(F.abs(value) != float("inf"), value)  # Spark: NaN = NaN, and NaN is greater than any number
     return F.when(F.abs(value) < float("inf"), value)
-
-
-def cast_text(text: Column, field: Field) -> Column:
-    if field.decimal_precision_scale:
-        return cast_decimal(text, field)
-    return TEXT_CASTS[field.type](text, field)
-
-
-def cast_json_text(text: Column, field: Field) -> Column:
-    """As `cast_text`, and whatever else Java writes for a value of the type: years of any length, small decimals."""
-    if field.decimal_precision_scale:
-        return cast_decimal(F.when(text.rlike(SMALL_DECIMAL), without_exponent(text)).otherwise(text), field)
-    if field.type == "date":
-        return F.when(text.rlike(JSON_DATE), text.try_cast("date"))
-    if field.type == "timestamp":
-        return F.when(text.rlike(JSON_TIMESTAMP), text.try_cast("timestamp"))
-    return cast_text(text, field)
-
-
-def without_exponent(text: Column) -> Column:
-    """0.00000012 for the SMALL_DECIMAL 1.2E-7."""
-    sign, first, others, exponent = (F.regexp_extract(text, SMALL_DECIMAL, group) for group in range(1, 5))
-    zeros = F.repeat(F.lit("0"), exponent.cast("int") - 1)
-    return F.concat(sign, F.lit("0."), zeros, first, others)
-
-
-def cast_number(text: Column, field: Field) -> Column:
-    """Digits, in floating numbers a point and an exponent, signs. Spark's cast takes `7.4f` and `Infinity` too."""
-    number = parse_number(text, spark_type(field).simpleString())
-    if field.nan == "keep" and field.is_floating:
-        no_number = F.lit(float("nan")).cast(spark_type(field))
-        return F.coalesce(number, F.when(text.rlike(NOT_A_NUMBER), no_number))
-    return number
-
-
-def cast_decimal(text: Column, field: Field) -> Column:
-    """Only texts whose digits all have their place: Spark's own cast would round."""
-    _, scale = field.decimal_precision_scale or (0, 0)
-    pattern = rf"^[+-]?(?=\.?[0-9])[0-9]*(\.[0-9]{{0,{scale}}}0*)?$"
-    return F.when(text.rlike(pattern), text.try_cast(spark_type(field)))
-
-
-def cast_boolean(text: Column, field: Field) -> Column:
-    return F.when(text.rlike(BOOLEAN), text.try_cast("boolean"))
-
-
-def cast_date(text: Column, field: Field) -> Column:
-    if field.format:
-        return F.to_date(F.try_to_timestamp(text, F.lit(field.format)))
-    return F.when(text.rlike(ISO_DATE), text.try_cast("date"))
-
-
-def cast_timestamp(text: Column, field: Field) -> Column:
-    """A time without a date is none: Spark's cast would put it on today."""
-    if field.format:
-        return F.try_to_timestamp(text, F.lit(field.format))
-    return F.when(text.rlike(ISO_TIMESTAMP), text.try_cast("timestamp"))
-
-
-def as_is(text: Column, field: Field) -> Column:
-    return text
-
-
-TEXT_CASTS: dict[str, Callable[[Column, Field], Column]] = {
-    "double": cast_number,
-    "float": cast_number,
-    "integer": cast_number,
-    "long": cast_number,
-    "boolean": cast_boolean,
-    "date": cast_date,
-    "timestamp": cast_timestamp,
-    "string": as_is,
-}

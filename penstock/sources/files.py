@@ -27,7 +27,8 @@ class Layout(FrozenModel):
 
 
 class PlannedFile(FrozenModel):
-    """rows is known where counting is cheap: from a Parquet footer."""
+    """rows is known where counting is cheap: from a Parquet footer. lines_above_header: those that the CSV dialect
+    skips, without blank ones."""
 
     path: str
     verdict: Verdict
@@ -36,6 +37,7 @@ class PlannedFile(FrozenModel):
     modified_milliseconds: int | None = None
     rows: int | None = None
     layout: Layout | None = None
+    lines_above_header: tuple[str, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -58,13 +60,31 @@ class PlannedFile(FrozenModel):
         return self.layout
 
     @property
+    def head(self) -> tuple[str, ...]:
+        """The lines that are no rows: those above the header, and the header."""
+        header = self.layout.header if self.layout else None
+        return (*self.lines_above_header, *([] if header is None else [header]))
+
+    @property
     def status(self) -> FileStatus | None:
         if self.length is None or self.modified_milliseconds is None:
             return None
         return FileStatus(length=self.length, modified_milliseconds=self.modified_milliseconds)
 
 
-def accepted_file(*, path: str, status: FileStatus, layout: Layout, rows: int | None = None) -> PlannedFile:
+def line_of_file(path: str, line: str) -> str:
+    """As Spark's `concat_ws("\\n", path, line)`: what tells a line of one file from that of another."""
+    return f"{path}\n{line}"
+
+
+def accepted_file(
+    *,
+    path: str,
+    status: FileStatus,
+    layout: Layout,
+    rows: int | None = None,
+    lines_above_header: Sequence[str] = (),
+) -> PlannedFile:
     return PlannedFile(
         path=path,
         verdict="accepted",
@@ -72,6 +92,7 @@ def accepted_file(*, path: str, status: FileStatus, layout: Layout, rows: int | 
         modified_milliseconds=status.modified_milliseconds,
         rows=rows,
         layout=layout,
+        lines_above_header=tuple(lines_above_header),
     )
 
 

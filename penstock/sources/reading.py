@@ -1,16 +1,17 @@
 """From planned files to checked rows: the accepted ones, and those for the quarantine."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import reduce
 from itertools import groupby
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS, check_rows
-from penstock.sources.files import PlannedFile
+from penstock.sources.files import PlannedFile, line_of_file
 from penstock.sources.formats import FORMATS
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, SOURCE_FILE
 
@@ -25,10 +26,17 @@ def checked_rows(
     One read for each distinct layout: CSV files with the same header line, JSON lines, Parquet files of the same types.
     """
     groups = [list(group) for _, group in groupby(sorted(files, key=layout_key), key=layout_key)]
-    read = [
-        FORMATS[group[0].the_layout.format].read(spark, group, source=source, contract=contract) for group in groups
-    ]
-    return reduce(DataFrame.unionByName, [check_rows(rows, contract) for rows in read]) if read else None
+    checked = []
+    for group in groups:
+        name = group[0].the_layout.format
+        rows = FORMATS[name].read(spark, group, source=source, contract=contract)
+        checked.append(check_rows(rows, contract_of(name, contract)))
+    return reduce(DataFrame.unionByName, checked) if checked else None
+
+
+def contract_of(format_name: str, contract: Contract) -> Contract:
+    """The contract for the files of a format: only CSV has numbers with a decimal comma."""
+    return contract if format_name == "csv" else contract.with_decimal_points
 
 
 def layout_key(file: PlannedFile) -> str:
@@ -40,11 +48,14 @@ def accepted_rows(checked: DataFrame, contract: Contract) -> DataFrame:
     return checked.where(ACCEPTED).select(*[field.name for field in contract.fields], SOURCE_FILE)
 
 
-def rejected_rows(checked: DataFrame, *, has_repeated_headers: bool = True) -> DataFrame:
+def rejected_rows(
+    checked: DataFrame, *, files: Iterable[PlannedFile] = (), has_repeated_headers: bool = True
+) -> DataFrame:
     """`reasons`, `raw`, `header`, `source_file` of the rows that did not pass.
 
-    One line equal to the header text is each file's header. Any further one is a row, and rejected: which of the
-    equal lines is the header makes no difference. has_repeated_headers: whether to look for them.
+    One line equal to the header text is each file's header, as is each line above it. Any further one is a row, and
+    rejected: which of the equal lines is the header makes no difference. has_repeated_headers: whether to look for
+    them. files: where the rows come from, for those that begin with the same line several times.
     """
     rejected = checked.where(~F.col(ACCEPTED)).select(
         REASONS, F.col(RAW).alias("raw"), F.col(HEADER).alias("header"), SOURCE_FILE, IS_HEADER
@@ -53,5 +64,19 @@ def rejected_rows(checked: DataFrame, *, has_repeated_headers: bool = True) -> D
     if not has_repeated_headers:
         return others
     headers = rejected.where(IS_HEADER)
-    numbered = headers.withColumn(OCCURRENCE, F.row_number().over(Window.partitionBy(SOURCE_FILE).orderBy(SOURCE_FILE)))
-    return others.unionByName(numbered.where(F.col(OCCURRENCE) > 1).drop(OCCURRENCE, IS_HEADER))
+    equal_lines = Window.partitionBy(SOURCE_FILE, "raw").orderBy(SOURCE_FILE)
+    numbered = headers.withColumn(OCCURRENCE, F.row_number().over(equal_lines))
+    rows = numbered.where(F.col(OCCURRENCE) > times_in_head(files)).drop(OCCURRENCE, IS_HEADER)
+    return others.unionByName(rows)
+
+
+def times_in_head(files: Iterable[PlannedFile]) -> Column:
+    """How often the line `raw` of a file stands above its header or is its header, of those lines that do."""
+    by_times: dict[int, list[str]] = defaultdict(list)
+    for file in files:
+        for line, times in Counter(file.head).items():
+            if times > 1:
+                by_times[times].append(line_of_file(file.path, line))
+    place = F.concat_ws("\n", SOURCE_FILE, "raw")
+    known = [F.when(place.isin(lines), F.lit(times)) for times, lines in by_times.items()]
+    return F.coalesce(*known, F.lit(1))

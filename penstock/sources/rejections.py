@@ -1,6 +1,6 @@
 """How many rows of a batch are rejected, counted in the pass over its files that scores the accepted ones."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from penstock.sources.casts import ACCEPTED
+from penstock.sources.files import PlannedFile
 from penstock.sources.reading import rejected_rows
 from penstock.sources.row_columns import IS_HEADER
 
@@ -36,15 +37,15 @@ class CheckedRows:
     observed_rows: DataFrame
     count: Callable[[int | None], RowCounts]
 
-    def rejected(self, counts: RowCounts) -> DataFrame | None:
-        """The rejected rows; None where there are none, as in most batches."""
+    def rejected(self, counts: RowCounts, files: Sequence[PlannedFile] = ()) -> DataFrame | None:
+        """The rejected rows of the files; None where there are none, as in most batches."""
         if not counts.rejected:
             return None
-        return rejected_rows(self.rows, has_repeated_headers=counts.repeated_headers > 0)
+        return rejected_rows(self.rows, files=files, has_repeated_headers=counts.repeated_headers > 0)
 
 
 def counted_while_read(checked: DataFrame, *, headers: int) -> CheckedRows:
-    """For rows that are read once. headers: how many of the files have a header line among their rows.
+    """For rows that are read once. headers: how many lines of the files are header lines or above one.
 
     Spark observes the first pass that it makes. Its counts are used only if it saw every accepted row, and there were
     some.

@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 #: The reason against a row in a binary format with such text: its bytes can't be restored from what is kept.
 DAMAGED_TEXT = "row: text that is not valid UTF-8"
+NUL_BYTE = "row: a NUL byte, which no text has"
 DAMAGED_BYTES = "row: bytes that are not valid "
 MAX_CHARACTERS = 2**31 - 1
 REPLACEMENT_CHARACTER = "\ufffd"

@@ -3,7 +3,8 @@ import re
 import pytest
 from pydantic import ValidationError
 
-from penstock.config.pipeline import CsvDialect, MlflowConfig, PipelineConfig, S3Config, SourceConfig
+from penstock.config.csv_dialect import CsvDialect
+from penstock.config.pipeline import MlflowConfig, PipelineConfig, S3Config, SourceConfig
 
 BASE = {
     "pipeline": "wine",

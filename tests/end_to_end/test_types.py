@@ -26,6 +26,7 @@ GOOD: list[tuple[str, str, Any]] = [
     ("x", "", None),
     ("whole", "-2147483648", -(2**31)),
     ("whole", "", None),
+    ("whole", "1.0", 1),
     ("big", "9223372036854775807", 2**63 - 1),
     ("money", "1234.5", Decimal("1234.50")),
     ("money", "0.120", Decimal("0.12")),
@@ -38,6 +39,11 @@ GOOD: list[tuple[str, str, Any]] = [
     ("day", "2024-02-29", date(2024, 2, 29)),
     ("flag", "true", True),
     ("flag", "FALSE", False),
+    ("flag", "1", True),
+    ("flag", "No", False),
+    ("money", "12e-2", Decimal("0.12")),
+    ("at", "2024-02-29 13:00:00+01", UTC_NOON),
+    ("at", "2024-02-29 12:00:00 UTC", UTC_NOON),
     ("emptied", "NaN", None),
 ]
 #: (column, text in the CSV, type in the reason)
@@ -46,7 +52,9 @@ BAD: list[tuple[str, str, str]] = [
     ("x", "-Infinity", "a double"),
     ("x", "1,5", "a double"),
     ("whole", "2147483648", "an integer"),
-    ("whole", "1.0", "an integer"),
+    ("whole", "1.5", "an integer"),
+    ("whole", "1e3", "an integer"),
+    ("x", "1,234.5", "a double"),
     ("big", "9223372036854775808", "a long"),
     ("money", "12345.67", "a decimal(6,2)"),
     ("money", "1.234", "a decimal(6,2)"),
@@ -58,8 +66,9 @@ BAD: list[tuple[str, str, str]] = [
     ("german_day", "30.02.2024", "a date (format dd.MM.yyyy)"),
     ("day", "29.02.2024", "a date"),
     ("day", "2024-02-30", "a date"),
-    ("flag", "1", "a boolean"),
-    ("flag", "yes", "a boolean"),
+    ("flag", "2", "a boolean"),
+    ("flag", "ja", "a boolean"),
+    ("money", "1e-3", "a decimal(6,2)"),
     ("kept", "inf", "a double"),
 ]
 
@@ -123,7 +132,8 @@ def test_good_value(scored: dict[str, Any], number: int) -> None:
 def test_bad_value(rejected: list[list[str]], scored: dict[str, Any], number: int) -> None:
     column, text, kind = BAD[number]
     assert f"bad{number}" not in scored
-    assert [f"{column}: '{text}' is not {kind}"] in rejected
+    hint = "; write it without thousands separators" if text == "1,234.5" else ""
+    assert [f"{column}: '{text}' is not {kind}{hint}"] in rejected
 
 
 def test_a_kept_nan_is_nan_and_not_null(scored: dict[str, Any]) -> None:

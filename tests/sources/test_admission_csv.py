@@ -4,7 +4,8 @@ import os
 
 import pytest
 
-from penstock.config.pipeline import CsvDialect, SourceConfig
+from penstock.config.csv_dialect import CsvDialect
+from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.formats import compression, csv, csv_header
 from penstock.sources.formats.csv import Csv

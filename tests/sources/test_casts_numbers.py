@@ -16,7 +16,7 @@ from penstock.sources.casts import ACCEPTED, check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-INTEGER = re.compile(r"[+-]?[0-9]+")
+INTEGER = re.compile(r"([+-]?[0-9]+)(\.0*)?")
 ODD = [
     "1.",
     ".5",
@@ -105,8 +105,11 @@ def is_finite(text: str) -> bool:
     return NUMBER.fullmatch(text) is not None and abs(float(text)) < float("inf")
 
 
-def fits(text: str, bits: int) -> bool:
-    return INTEGER.fullmatch(text) is not None and -(2 ** (bits - 1)) <= int(text) < 2 ** (bits - 1)
+def whole(texts: list[str], bits: int) -> dict[str, int]:
+    """Those that are integers, a fraction of zeros among them, and fit."""
+    limit = 2 ** (bits - 1)
+    found = {text: int(match[1]) for text in texts if (match := INTEGER.fullmatch(text))}
+    return {text: number for text, number in found.items() if -limit <= number < limit}
 
 
 def test_odd_texts(either_session: SparkSession) -> None:
@@ -123,8 +126,8 @@ def check(spark: SparkSession, texts: list[str]) -> None:
     assert {text: repr(value) for text, value in doubles.items()} == {
         text: repr(float(text)) for text in texts if is_finite(text)
     }
-    assert accepted(spark, texts, "integer") == {text: int(text) for text in texts if fits(text, 32)}
-    assert accepted(spark, texts, "long") == {text: int(text) for text in texts if fits(text, 64)}
+    assert accepted(spark, texts, "integer") == whole(texts, 32)
+    assert accepted(spark, texts, "long") == whole(texts, 64)
 
 
 def test_the_nearest_double(either_session: SparkSession) -> None:

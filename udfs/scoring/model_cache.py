@@ -12,7 +12,7 @@ from mlflow.models import Model
 
 from penstock.udfs.scoring.installed import model_problems
 from penstock.udfs.scoring.outputs import ModelColumn, input_columns, output_columns
-from penstock.udfs.scoring.pickled import is_safe_skops, pickle_allowed
+from penstock.udfs.scoring.pickled import is_safe_skops, pickle_allowed, refused_as_pickle
 
 #: The guard's only setting, in its MLflow model_config.
 ALLOW_PICKLE = "allow_pickle"
@@ -43,6 +43,7 @@ def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
     except ModelLoadError:
         raise
     except Exception as error:  # the model is foreign code, and may raise anything
-        raise ModelLoadError(" ".join(f"{type(error).__name__}: {error}".split())) from error
+        reason = refused_as_pickle(error, allowed=allow_pickle)
+        raise ModelLoadError(reason or " ".join(f"{type(error).__name__}: {error}".split())) from error
     signature = model.metadata.signature
     return GuardedModel(predict=model.predict, inputs=input_columns(signature), outputs=output_columns(signature))

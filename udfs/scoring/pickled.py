@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from typing import Any
 
 VARIABLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
+ALWAYS_PICKLED = ("statsmodels", "pmdarima", "paddle", "shap")
+#: The class of LightGBM's own models, which are saved as text.
+BOOSTER = "lightgbm.basic.Booster"
+#: How a user lets a model be loaded all the same; MLflow's own message names a variable that has no effect here.
+WAY_OUT = "If you trust everyone who can register it, set model.allow_pickle: true"
 
 
 def pickle_reason(flavors: Mapping[str, Any]) -> str:
@@ -26,7 +31,29 @@ def pickle_reason(flavors: Mapping[str, Any]) -> str:
             return f"it is a scikit-learn model saved by {saved_as}; log it with serialization_format='skops'"
         if sklearn.get("skops_trusted_types"):
             return "its own MLmodel file says which types skops is to trust (skops_trusted_types)"
+    if loader == "mlflow.lightgbm":
+        return lightgbm_reason(flavors.get("lightgbm", {}))
+    name = str(loader).removeprefix("mlflow.")
+    if name in ALWAYS_PICKLED:
+        return f"it is a {name} model, which MLflow saves by pickle"
+    if name == "pytorch" and flavors.get("pytorch", {}).get("serialization_format", "pickle") != "pt2":
+        return "it is a PyTorch model saved by pickle; log it with serialization_format='pt2'"
     return ""
+
+
+def lightgbm_reason(flavor: Mapping[str, Any]) -> str:
+    if flavor.get("model_class", BOOSTER) == BOOSTER:
+        return ""
+    saved_as = flavor.get("serialization_format", "cloudpickle")
+    how = "its own MLmodel file says which types skops is to trust" if saved_as == "skops" else f"saved by {saved_as}"
+    return f"it is a LightGBM model of scikit-learn's kind, {how}; log its booster (model.booster_), which is text"
+
+
+def refused_as_pickle(error: Exception, *, allowed: bool) -> str | None:
+    """The message for a model of another flavor, whose loading MLflow's switch has stopped; None for other errors."""
+    if allowed or VARIABLE not in str(error):
+        return None
+    return f"it would run code from its files when loaded, by pickle or the like. {WAY_OUT}"
 
 
 def is_safe_skops(flavors: dict[str, Any]) -> bool:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from penstock.interfaces.rest.alias_watcher import RENEW_SECONDS, AliasWatcher
 from penstock.interfaces.rest.body_limit import LimitedBody
 from penstock.interfaces.rest.error_responses import add_error_handlers
+from penstock.interfaces.rest.exact_numbers import ExactRoute
 from penstock.interfaces.rest.metrics import MeasuredApp, Metrics
 from penstock.interfaces.rest.routes import add_health, add_models, add_predict
 from penstock.interfaces.rest.served import Served
@@ -35,6 +36,7 @@ def create_app(models: dict[str, Served], *, renew_seconds: float = RENEW_SECOND
         description="Predictions of registered models, with the same contract and results as the stream.",
         lifespan=lifespan,
     )
+    app.router.route_class = ExactRoute
     app.add_middleware(LimitedBody)
     app.add_middleware(MeasuredApp, metrics=metrics)
     add_error_handlers(app, models)

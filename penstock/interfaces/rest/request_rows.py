@@ -1,4 +1,4 @@
-"""Checks the rows of a request as the stream checks rows of a CSV file: each value as text, by the contract."""
+"""Checks the rows of a request as the stream checks those of a file in the pipeline's format: each value as text."""
 
 import re
 from collections.abc import Sequence
@@ -7,11 +7,14 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.schemas.contract import Contract
+from penstock.config.pipeline import SourceConfig
+from penstock.interfaces.rest.exact_numbers import WrittenFloat, WrittenInt
+from penstock.schemas.contract import Contract, Field
+from penstock.sources.blanks import BLANKS
 from penstock.sources.casts import check_rows
+from penstock.sources.reading import contract_of
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.text import DAMAGED_TEXT, REPLACEMENT_CHARACTER, has_damaged_text
-from penstock.spark.functions import any_of
+from penstock.sources.text import DAMAGED_TEXT, NUL_BYTE, REPLACEMENT_CHARACTER
 
 #: A value of a JSON row: one for each field of the contract, in its order.
 Value = str | int | float | bool | None
@@ -21,36 +24,58 @@ SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 def as_text(value: Value) -> str | None:
-    """A value as in a CSV file: numbers in their shortest exact form, true, false."""
+    """A value as in a file: numbers as they are written, else in their shortest exact form; true, false."""
     if value is None:
         return None
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, WrittenFloat | WrittenInt):
+        return value.text
     return SURROGATE.sub(REPLACEMENT_CHARACTER, value) if isinstance(value, str) else str(value)
 
 
-def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> DataFrame:
+def file_text(value: Value, field: Field, source: SourceConfig) -> str | None:
+    """A value as a file of the pipeline's format has it: in CSV, trimmed and missing as the dialect says."""
+    text = as_text(value)
+    if text is None or source.format != "csv":
+        return text
+    if isinstance(value, str):
+        text = text.strip(BLANKS) if source.csv.trim else text
+    elif field.decimal == ",":
+        text = text.replace(".", ",")
+    return None if text in ("", source.csv.null_marker) else text
+
+
+def row_reason(texts: Sequence[str | None]) -> str | None:
+    """Why a row can't be used as a whole; None where it can."""
+    if any(text and REPLACEMENT_CHARACTER in text for text in texts):
+        return DAMAGED_TEXT
+    return NUL_BYTE if any(text and "\0" in text for text in texts) else None
+
+
+def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract, source: SourceConfig) -> DataFrame:
     """The columns of `row_columns`; `source_file` is the row's number in the request.
 
     An Arrow table of this size becomes a local relation, and a projection of it needs no Spark job.
     """
     names = [field.name for field in contract.fields]
-    columns = {
-        name: pa.array([as_text(row[place]) for row in rows], pa.string()) for place, name in enumerate(names)
-    } | {SOURCE_FILE: pa.array([str(number) for number in range(len(rows))], pa.string())}
-    frame = spark.createDataFrame(pa.table(columns))
-    is_damaged = any_of([has_damaged_text(F.col(name)) for name in names])
+    texts = [
+        [file_text(value, field, source) for value, field in zip(row, contract.fields, strict=True)] for row in rows
+    ]
+    columns = {name: pa.array([row[place] for row in texts], pa.string()) for place, name in enumerate(names)}
+    columns[ROW_REASON] = pa.array(list(map(row_reason, texts)), pa.string())
+    columns[SOURCE_FILE] = pa.array([str(number) for number in range(len(rows))], pa.string())
     nothing = F.lit(None).cast("string")
-    return frame.select(
+    return spark.createDataFrame(pa.table(columns)).select(
         *names,
         nothing.alias(RAW),
         nothing.alias(HEADER),
-        F.when(is_damaged, F.lit(DAMAGED_TEXT)).alias(ROW_REASON),
+        ROW_REASON,
         F.lit(False).alias(IS_HEADER),
         SOURCE_FILE,
     )
 
 
-def checked_request(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> DataFrame:
+def checked_request(spark: SparkSession, rows: Sequence[Row], contract: Contract, source: SourceConfig) -> DataFrame:
     """The result of the contract's checks for each row, in order; see `check_rows`."""
-    return check_rows(text_rows(spark, rows, contract), contract)
+    return check_rows(text_rows(spark, rows, contract, source), contract_of(source.format, contract))

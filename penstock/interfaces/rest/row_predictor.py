@@ -9,6 +9,7 @@ from mlflow.types import DataType as MlflowType
 from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
+from penstock.config.pipeline import SourceConfig
 from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_batching import RequestBatcher
 from penstock.interfaces.rest.request_rows import Row, checked_request
@@ -46,6 +47,7 @@ class CheckedRow:
 @dataclass(frozen=True)
 class RowPredictor:
     spark: SparkSession
+    source: SourceConfig
     contract: Contract
     loaded: LoadedModel
 
@@ -65,8 +67,8 @@ class RowPredictor:
         arguments = [argument(column, self.contract) for column in self.loaded.inputs]
         problem = beyond_datetime(self.loaded.inputs, self.contract)
         error = (F.lit(None).cast("string") if problem is None else problem).alias("_error")
-        checked = checked_request(self.spark, rows, self.contract).select(ACCEPTED, REASONS, error, *arguments)
-        return [checked_row(*row) for row in checked.collect()]
+        checked = checked_request(self.spark, rows, self.contract, self.source)
+        return [checked_row(*row) for row in checked.select(ACCEPTED, REASONS, error, *arguments).collect()]
 
 
 def checked_row(is_accepted: bool, reasons: Sequence[str] | None, error: str | None, *arguments: Any) -> CheckedRow:

@@ -5,8 +5,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, create_model
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    WrapValidator,
+    create_model,
+)
 
+from penstock.interfaces.rest.exact_numbers import as_written
 from penstock.interfaces.rest.request_rows import Row
 from penstock.interfaces.rest.served import Served
 from penstock.schemas.contract import Contract
@@ -16,8 +27,8 @@ from penstock.udfs.scoring.outputs import ModelColumn, is_single
 MAX_ROWS = 10_000
 #: What JSON may have for a field of a kind. A text is always taken, and read as in a CSV file.
 JSON_TYPES: dict[str, Any] = {
-    "number": StrictFloat | StrictInt | StrictStr | None,
-    "boolean": StrictBool | StrictStr | None,
+    "number": Annotated[StrictFloat | StrictInt | StrictStr | None, WrapValidator(as_written)],
+    "boolean": Annotated[StrictBool | StrictInt | StrictStr | None, WrapValidator(as_written)],
     "text": StrictStr | None,
     "time": StrictStr | None,
 }

@@ -42,7 +42,7 @@ class SeriesPredictor:
         """In the order of the rows. rows: JSON values in the order of the contract's fields."""
         with self._alone:
             # `source_file` is the row's number, which the windows keep with the observation.
-            checked = checked_request(self.spark, rows, self.contract)
+            checked = checked_request(self.spark, rows, self.contract, self.config.source)
             verdicts = checked.select(ACCEPTED, REASONS).collect()
             results = [RowResult(reasons=tuple(reasons) if reasons else None) for _, reasons in verdicts]
             if not any(is_accepted for is_accepted, _ in verdicts):

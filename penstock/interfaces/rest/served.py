@@ -70,7 +70,7 @@ class Served:
     def new_predictor(self, loaded: LoadedModel) -> Predictor:
         if self.config.workload == "series":
             return SeriesPredictor(self.spark, self.config, self.contract, loaded)
-        return RowPredictor(self.spark, self.contract, loaded)
+        return RowPredictor(self.spark, self.config.source, self.contract, loaded)
 
 
 def served_models(spark: SparkSession, configs: Sequence[PipelineConfig]) -> dict[str, Served]:

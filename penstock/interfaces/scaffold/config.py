@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 
 HOLDOUT = 8
 MIN_PERIODS_FOR_HOLDOUT = 40

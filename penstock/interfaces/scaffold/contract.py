@@ -12,7 +12,15 @@ INDENT = "    "
 def fields_of(kinds: Mapping[str, Kind], names: Sequence[str]) -> tuple[Field, ...]:
     """A field for each header; names: what the columns are called in the tables."""
     return tuple(
-        Field(name=name, type=kind.type, source=source, nullable=kind.nullable, format=kind.format, nan=kind.nan)
+        Field(
+            name=name,
+            type=kind.type,
+            source=source,
+            nullable=kind.nullable,
+            format=kind.format,
+            nan=kind.nan,
+            decimal=kind.decimal,
+        )
         for name, (source, kind) in zip(names, kinds.items(), strict=True)
     )
 
@@ -65,6 +73,8 @@ def field_arguments(field: Field) -> list[str]:
         arguments.append(f"format={python_text(field.format)}")
     if field.nan != "reject":
         arguments.append(f"nan={python_text(field.nan)}")
+    if field.decimal != ".":
+        arguments.append(f"decimal={python_text(field.decimal)}")
     return arguments
 
 

@@ -10,7 +10,7 @@ from penstock.errors import ConfigError
 from penstock.schemas.types import NUMBERS, TIMES
 from penstock.series.calendar import Calendar
 from penstock.sources.inference.sample import Sample
-from penstock.sources.inference.types import Kind, python_format
+from penstock.sources.inference.types import Kind, python_format, read_iso
 
 #: Columns that the tables of series have themselves; a variable must not have one of these names.
 TABLE_COLUMNS = frozenset({"series_id", "ds", "slot", "number", "observed_at"})
@@ -46,7 +46,7 @@ def series_kinds(sample: Sample, columns: SeriesColumns) -> dict[str, Kind]:
         raise ConfigError("--series-id, --time and --variables name a column twice; each is another one")
     kinds = {name: sample.kinds[name] for name in columns.all}
     if kinds[columns.id].type not in IDS and sample.format != "parquet":
-        kinds[columns.id] = replace(kinds[columns.id], type="string", format=None, nan="reject")
+        kinds[columns.id] = replace(kinds[columns.id], type="string", format=None, nan="reject", decimal=".")
     wanted = {columns.id: ("--series-id", IDS), columns.time: ("--time", TIMES)}
     wanted |= dict.fromkeys(columns.variables, ("--variables", NUMBERS))
     for name, (option, types) in wanted.items():
@@ -86,8 +86,10 @@ def times_by_series(sample: Sample, columns: SeriesColumns) -> list[pd.DatetimeI
     """The distinct times of the longest series, sorted."""
     frame = sample.frame[[columns.id, columns.time]].dropna()
     form = sample.kinds[columns.time].format
-    text_format = python_format(form) if form else "ISO8601"
-    read = pd.to_datetime(frame[columns.time], format=text_format if sample.format != "parquet" else None, utc=True)
+    texts = frame[columns.time]
+    if sample.format != "parquet" and form is None:
+        texts = texts.map(read_iso)
+    read = pd.to_datetime(texts, format=python_format(form) if form else None, utc=True)
     times = read.dt.tz_localize(None).groupby(frame[columns.id].to_numpy())
     different = [pd.DatetimeIndex(one.unique()).sort_values() for _, one in times]
     return sorted(different, key=len, reverse=True)[:SERIES_LOOKED_AT]

@@ -4,13 +4,14 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.formats.compression import UTF8_MARK
 from penstock.sources.inference.dialect import cut_records, reader_options
@@ -91,11 +92,13 @@ def copy_csv(source: Path, place: Path, target: str | None, dialect: CsvDialect)
 
 
 def write_without(target: str, lines: TextIO, out: TextIO, dialect: CsvDialect) -> None:
-    """Rows with malformed quotes are skipped, since their target field can't be located."""
+    """Lines above the header stay. Rows with malformed quotes are left out: their target field can't be located."""
     options = reader_options(dialect) | {"lineterminator": "\n"}
     writer = csv.writer(out, **options)
     position: int | None = None
-    for fields in cut_records(without_mark(lines), dialect):
+    unmarked = without_mark(lines)
+    out.writelines(islice(unmarked, dialect.skip_lines))
+    for fields in cut_records(unmarked, dialect.model_copy(update={"skip_lines": 0})):
         if fields is None:
             continue
         if position is None:

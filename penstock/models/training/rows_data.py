@@ -1,6 +1,8 @@
 """Reads training rows: a file in the pipeline's dialect, with columns as in the contract and the model."""
 
+import logging
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,17 +15,29 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.types import field_type
+from penstock.sources.column_names import column_hint
 from penstock.sources.formats import format_of
 from penstock.sources.inference.json_lines import read_json_texts
 from penstock.sources.inference.parquet import columns_of, contract_type, first_rows_of
 from penstock.sources.inference.sample import opened_bytes, read_texts, refuse_no_file
-from penstock.sources.inference.types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
+from penstock.sources.inference.types import (
+    NOT_A_NUMBER,
+    NUMBER,
+    NUMBER_NOTES,
+    WHOLE,
+    Kind,
+    kind_of,
+    read_boolean,
+)
+from penstock.sources.reading import contract_of
 
 Task = Literal["regression", "classification"]
 #: An integer target with more distinct values is a regression target, with fewer a class.
 MAX_INTEGER_CLASSES = 10
 MAX_CLASSES = 100
 MIN_ROWS = 8
+AS_COMMAS = "for CSV give the field type='double' and decimal=','; it is learnt as texts"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,11 +58,18 @@ def read_row_data(config: PipelineConfig, contract: Contract, *, data: Path, tar
     Numbers, booleans and strings are inputs, dates are not. Rules are not applied, since they are Spark SQL.
     Raises ConfigError.
     """
-    frame, kind = read_frame(config, data, target)
-    fields = tuple(field for field in contract.fields if is_input(field) and field.source != target)
+    read = read_frame(config, data, target)
+    frame = read.frame
+    in_format = contract_of(read.format, contract)
+    fields = tuple(field for field in in_format.fields if is_input(field) and field.source != target)
     missing = [field.source for field in fields if field.source not in frame.columns]
     if missing:
-        raise ConfigError(f"{data}: lacks the columns {missing} of the contract; it has {list(frame.columns)}")
+        others = [name for name in frame.columns if name not in contract.sources]
+        raise ConfigError(
+            f"{data}: lacks the columns {missing} of the contract; it has {list(frame.columns)}"
+            f"{column_hint(missing[0], others)}"
+        )
+    warn_of_numbers_as_texts(frame, fields)
     if not fields:
         raise ConfigError(f"contract {config.contract}: has no number, boolean or text to learn from")
     inputs = pd.DataFrame({field.model: input_column(frame[field.source], field) for field in fields})
@@ -62,7 +83,9 @@ def read_row_data(config: PipelineConfig, contract: Contract, *, data: Path, tar
             f"{data}: {usable.sum()} of {len(frame)} rows have a target and fit the contract; "
             f"at least {MIN_ROWS} are needed"
         )
-    values, chosen = target_values(frame.loc[usable, target], kind, task=task, where=f"--target: {target!r}")
+    values, chosen = target_values(
+        frame.loc[usable, target], read.target_type, task=task, where=f"--target: {target!r}"
+    )
     return RowData(
         fields=fields,
         inputs=inputs[usable].reset_index(drop=True),
@@ -76,8 +99,18 @@ def is_input(field: Field) -> bool:
     return field.facts.kind != "time"
 
 
-def read_frame(config: PipelineConfig, data: Path, target: str) -> tuple[pd.DataFrame, str]:
-    """The file's columns (strings, or Parquet's types) and the target's contract type. Raises ConfigError."""
+@dataclass(frozen=True, kw_only=True)
+class ReadFile:
+    """frame: the file's columns (strings, or Parquet's types). format: its name in FORMATS. target_type: its contract
+    type, or what it is in place of one."""
+
+    frame: pd.DataFrame
+    format: str
+    target_type: str
+
+
+def read_frame(config: PipelineConfig, data: Path, target: str) -> ReadFile:
+    """Raises ConfigError where the file can't be read or lacks the target, or that is numbers in no known form."""
     refuse_no_file(data)
     try:
         name = format_of(data.name, default=config.source.format).name
@@ -85,16 +118,38 @@ def read_frame(config: PipelineConfig, data: Path, target: str) -> tuple[pd.Data
             table = first_rows_of(data, rows=None)
             refuse_no_target(list(table.schema.names), target)
             kind = contract_type(columns_of(data)[target]) or "of a type that can't be predicted"
-            return table.to_pandas(), kind
+            return ReadFile(frame=table.to_pandas(), format=name, target_type=kind)
         if name == "json":
             with opened_bytes(data) as file:
                 frame, _ = read_json_texts(file)
         else:
             frame = read_texts(data, config.source.csv).frame
         refuse_no_target(list(frame.columns), target)
-        return frame, kind_of(frame[target]).type
+        found = kind_of(frame[target], commas=name == "csv")
+        if found.type == "string" and found.note in NUMBER_NOTES:
+            raise ConfigError(f"the target {target!r} {found.note}")
+        if found.decimal == ",":
+            frame[target] = frame[target].str.replace(",", ".")
+        return ReadFile(frame=frame, format=name, target_type=target_type(found, frame[target]))
     except ConfigError as error:
         raise ConfigError(f"{data}: {error}") from None
+
+
+def target_type(found: Kind, texts: pd.Series) -> str:
+    """Words other than true and false stay what they are: classes."""
+    is_word = found.type == "boolean" and not texts.dropna().str.lower().isin(["true", "false"]).all()
+    return "string" if is_word else found.type
+
+
+def warn_of_numbers_as_texts(frame: pd.DataFrame, fields: tuple[Field, ...]) -> None:
+    """Numbers in another form than the contract's would be learnt as so many words."""
+    for field in fields:
+        if field.type == "string" and frame[field.source].dtype == "object":
+            found = kind_of(frame[field.source], commas=True)
+            if found.decimal == ",":
+                log.warning("column %r has numbers with a decimal comma: %s", field.source, AS_COMMAS)
+            elif found.note in NUMBER_NOTES:
+                log.warning("column %r %s; it is learnt as texts", field.source, found.note)
 
 
 def refuse_no_target(columns: list[str], target: str) -> None:
@@ -108,10 +163,14 @@ def input_column(values: pd.Series, field: Field) -> pd.Series:
         texts = [None if is_missing else value for value, is_missing in zip(values, values.isna(), strict=True)]
         return pd.Series(texts, index=values.index, dtype="object")
     if field.type == "boolean":
-        return values.map(read_boolean).astype("float64")
+        return values.map(boolean_number).astype("float64")
     if values.dtype != "object":
         return finite(values.astype("float64"))
-    read = read_whole if field.facts.is_whole else read_number
+    pattern = WHOLE if field.facts.is_whole else NUMBER
+
+    def read(value: object) -> float:
+        return read_number(str(value), pattern, decimal=field.decimal)
+
     return values.map(read, na_action="ignore").astype("float64")
 
 
@@ -123,18 +182,16 @@ def bad_values(given: pd.Series, read: pd.Series, field: Field) -> pd.Series:
     return bad
 
 
-def read_boolean(value: object) -> float:
-    return {"true": 1.0, "false": 0.0}.get(str(value).lower(), math.nan)
+def boolean_number(value: object) -> float:
+    found = read_boolean(str(value))
+    return math.nan if found is None else float(found)
 
 
-def read_number(value: object) -> float:
-    text = str(value)
-    return finite_or_nan(float(text)) if NUMBER.fullmatch(text) else math.nan
-
-
-def read_whole(value: object) -> float:
-    text = str(value)
-    return finite_or_nan(float(text)) if INTEGER.fullmatch(text) else math.nan
+def read_number(text: str, pattern: re.Pattern[str], *, decimal: str) -> float:
+    """NaN for a text that the contract does not take."""
+    if decimal == ",":
+        text = "" if "." in text else text.replace(",", ".")
+    return finite_or_nan(float(text)) if pattern.fullmatch(text) else math.nan
 
 
 def finite_or_nan(number: float) -> float:

@@ -94,7 +94,7 @@ def data_of_files(spark: SparkSession, config: PipelineConfig, contract: Contrac
     checked = checked_rows(spark, accepted, contract=contract, source=config.source)
     if checked is None:
         raise FitError(f"{files[0].path}: {files[0].reasons[0]}; all {len(files)} files were refused")
-    refused = rejected_rows(checked)
+    refused = rejected_rows(checked, files=accepted)
     n_rejected = refused.count()
     shown = refused.withColumn("reasons", F.array_join("reasons", "; ")).limit(SHOWN_REJECTED if n_rejected else 0)
     rows = with_recency(accepted_rows(checked, contract), accepted)

@@ -83,7 +83,7 @@ def replayed_rows(pipeline: Pipeline, files: Sequence[PlannedFile], replay: Quar
         from_files = checked_rows(spark, files, contract=contract, source=source)
         if from_files is not None:
             accepted = accepted.unionByName(accepted_rows(from_files, contract))
-            otherwise = otherwise.unionByName(rejected_rows(from_files))
+            otherwise = otherwise.unionByName(rejected_rows(from_files, files=files))
         yield ReplayedRows(accepted=accepted, rejected=otherwise, settled=settled)
     finally:
         checked.unpersist()

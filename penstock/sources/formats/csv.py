@@ -1,12 +1,16 @@
 """CSV: columns by the names of the header line, in whatever order; all values as text."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from penstock.config.csv_dialect import CsvDialect
 from penstock.config.pipeline import SourceConfig
+from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
@@ -19,7 +23,14 @@ from penstock.sources.formats.compression import (
     opened_text,
     read_head,
 )
-from penstock.sources.formats.csv_header import check_whole, has_header, header_reasons, read_header, split_header
+from penstock.sources.formats.csv_header import (
+    check_whole,
+    has_header,
+    header_reasons,
+    lines_above,
+    read_header,
+    split_header,
+)
 from penstock.sources.formats.csv_rows import LINE, parse_lines, parser_options, read_csv
 from penstock.sources.formats.line_lengths import long_line_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader
@@ -29,6 +40,8 @@ from penstock.sources.row_columns import SOURCE_FILE
 from penstock.sources.text import restored_line
 from penstock.spark.functions import quoted
 from penstock.storage.files import FileStatus, Storage
+
+WORKERS = 16
 
 
 @dataclass(frozen=True)
@@ -46,10 +59,11 @@ class Csv:
         dialect = source.csv
         with opened_text(storage, path) as content:
             try:
-                head = read_head(content, HEADER_BYTES, is_enough=has_header)
+                head = read_head(content, HEADER_BYTES, is_enough=partial(has_header, dialect=dialect))
                 if kind := binary_kind(head):
                     return refused_file(path=path, status=status, reasons=[kind.reason("CSV")])
-                reasons, layout = read_header(head, dialect=dialect, contract=contract)
+                found = read_header(head, dialect=dialect, contract=contract)
+                reasons, layout = found.reasons, found.layout
                 if path.endswith(GZIP) or dialect.multi_line:
                     reasons += check_whole(head, content, dialect=dialect)
                 else:
@@ -60,15 +74,13 @@ class Csv:
             reasons = [kind.reason("CSV")]
         if reasons or layout is None:
             return refused_file(path=path, status=status, reasons=reasons)
-        return accepted_file(path=path, status=status, layout=layout)
+        return accepted_file(path=path, status=status, layout=layout, lines_above_header=found.above)
 
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
         """Rows of CSV files that have the same header line. Blank lines are no rows."""
-        return read_csv(
-            spark, [file.path for file in files], layout=files[0].the_layout, contract=contract, dialect=source.csv
-        )
+        return read_csv(spark, files, contract=contract, dialect=source.csv)
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:
         """Text has no damage that Spark fails on: every line is a row, or rejected."""
@@ -83,10 +95,12 @@ class Csv:
         *,
         is_named: Column,
     ) -> dict[str, int]:
-        """Lines that are not blank, less the header; none where rows may span lines (source.csv.multi_line)."""
+        """Lines that are not blank, less the header and those above it; none where rows may span lines (multi_line)."""
         if source.csv.multi_line:
             return {}
-        return {path: max(0, lines - 1) for path, lines in count_lines(spark, source, files, is_named=is_named).items()}
+        counted = count_lines(spark, source, files, is_named=is_named)
+        above = lines_above_headers(storage, counted, source.csv)
+        return {path: max(0, lines - 1 - above[path]) for path, lines in counted.items()}
 
     def restore(self, waiting: DataFrame, *, source: SourceConfig, contract: Contract) -> list[Restored]:
         """By the text that is kept, under its header; not where the header lacks a column of today's contract."""
@@ -106,6 +120,10 @@ class Csv:
 
     def stream_reader(self, source: SourceConfig, contract: Contract) -> StreamReader:
         dialect = source.csv
+        if dialect.skip_lines:
+            raise ConfigError(
+                "source.csv.skip_lines: Spark's stream of rows can't skip lines; run the job (score_stream), which can"
+            )
         options = parser_options(dialect) | {
             "header": "true",
             "enforceSchema": "false",
@@ -115,3 +133,19 @@ class Csv:
         del options["columnNameOfCorruptRecord"]
         schema = ", ".join(f"{quoted(source)} string" for source in contract.sources)
         return StreamReader(schema=schema, options=options)
+
+
+def lines_above_headers(storage: Storage, paths: Iterable[str], dialect: CsvDialect) -> dict[str, int]:
+    """How many of the lines that the dialect skips are not blank, by path; 0 for a file that can't be read any more."""
+
+    def count(path: str) -> int:
+        try:
+            with opened_text(storage, path) as content:
+                return lines_above(content.read(HEADER_BYTES), dialect)
+        except (OSError, *DAMAGED_GZIP):
+            return 0
+
+    if not dialect.skip_lines:
+        return dict.fromkeys(paths, 0)
+    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+        return dict(zip(paths, pool.map(count, paths), strict=True))

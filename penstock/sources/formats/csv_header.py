@@ -5,11 +5,12 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.schemas.contract import Contract
+from penstock.sources.blanks import BLANKS
+from penstock.sources.column_names import column_hint
 from penstock.sources.files import Layout
 from penstock.sources.formats.compression import HEADER_BYTES, UTF8_MARK, chunks
 from penstock.sources.formats.line_lengths import LineLengths
@@ -17,74 +18,159 @@ from penstock.sources.formats.line_lengths import LineLengths
 #: A header of more columns refuses its file: Spark's parser has room for 20,480, one of which tells where a line ends.
 MAX_COLUMNS = 20_000
 LINE_END = re.compile(rb"\r\n|\n|\r")
+#: How far down the header is looked for, where it is not in its place.
+LINES_SEARCHED = 50
+#: What Excel writes and reads above a header.
+SEPARATOR_LINE = re.compile(rb'"?sep=.?"?[,;\t|]*', re.IGNORECASE)
+OPEN_QUOTE = (
+    "header: a quote is opened and not closed on its line; for names over lines set source.csv.multi_line: true"
+)
+REPLACEMENT_CHARACTER = "\ufffd"
 
 
-def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> tuple[list[str], Layout | None]:
-    """The reasons against the header, and its layout. The header is the first line that is not blank."""
-    line = first_line(head.removeprefix(UTF8_MARK))
-    if line is None:
-        return [f"file: has no line within its first {HEADER_BYTES} bytes; expected a header"], None
-    if not line:
-        return ["file: has only blank lines; expected a header"], None
+class Head(NamedTuple):
+    """How a CSV file begins. reasons: against its header. above: the lines above it that are not blank, if skipped."""
+
+    reasons: list[str]
+    layout: Layout | None = None
+    above: tuple[str, ...] = ()
+
+
+def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> Head:
+    """The header is the first line that is not blank below those that the dialect skips; with multi_line it ends where
+    its quotes are closed."""
+    content = head.removeprefix(UTF8_MARK)
+    lines = LINE_END.split(content)
+    is_whole = len(head) < HEADER_BYTES
+    number = header_line(lines, dialect)
+    if number is None:
+        return Head(reasons=[no_header_reason(lines, dialect, is_whole=is_whole)])
+    if number == len(lines) - 1 and not is_whole:
+        return Head(reasons=[f"file: has no line within its first {HEADER_BYTES} bytes; expected a header"])
+    last = end_of_header(lines, number, dialect)
     try:
-        text = line.decode(dialect.encoding)
+        # The header, and those lines above it that are skipped.
+        text = b"\n".join(lines[number : last + 1]).decode(dialect.encoding)
+        above = [line.decode(dialect.encoding) for line in lines[:number] if not is_blank(line)]
     except UnicodeDecodeError as error:
-        return [f"header: byte {line[error.start]:#04x} is not {dialect.encoding}"], None
+        return Head(reasons=[f"header: byte {error.object[error.start]:#04x} is not {dialect.encoding}"])
     try:
         columns = split_header(text, dialect)
     except csv.Error as error:
-        return [f"header: can't be cut into fields: {error}"], None
+        return Head(reasons=[f"header: can't be cut into fields: {error}"])
     if len(columns) > MAX_COLUMNS:
-        return [
-            f"header: has {len(columns):,} columns, and {MAX_COLUMNS:,} are read at most; is the separator right?"
-        ], None
-    return header_reasons(columns, contract), Layout(format="csv", header=text, columns=tuple(columns))
+        found = f"header: has {len(columns):,} columns, and {MAX_COLUMNS:,} are read at most; is the separator right?"
+        return Head(reasons=[found])
+    reasons = header_reasons(columns, contract)
+    if reasons:
+        reasons += header_elsewhere(lines, number, dialect, contract)
+    if reasons and QuoteCounter.is_odd(lines[number], dialect) and not dialect.multi_line:
+        reasons.append(OPEN_QUOTE)
+    return Head(
+        reasons=reasons,
+        layout=Layout(format="csv", header=text, columns=tuple(columns)),
+        # A damaged line is kept escaped, and so is a row of the quarantine.
+        above=tuple(line for line in above if REPLACEMENT_CHARACTER not in line),
+    )
 
 
-def has_header(head: bytes) -> bool:
-    """Whether the first line with something in it is whole."""
+def has_header(head: bytes, *, dialect: CsvDialect) -> bool:
+    """Whether the header is whole in this beginning of a file."""
     *whole, _ = LINE_END.split(head.removeprefix(UTF8_MARK))
-    return any(line.strip(b" \t") for line in whole)
+    first = header_line(whole, dialect)
+    if first is None:
+        return False
+    is_open = dialect.multi_line and QuoteCounter.is_odd(whole[first], dialect)
+    return not is_open or end_of_header(whole, first, dialect) > first
 
 
-def first_line(head: bytes) -> bytes | None:
-    """The first line with something in it; b'' if all are blank; None if it is longer than `head`."""
-    lines = LINE_END.split(head)
-    found = next((number for number, line in enumerate(lines) if line.strip(b" \t")), None)
-    if found is None:
-        return b""
-    cut_off = found == len(lines) - 1 and len(head) >= HEADER_BYTES - len(UTF8_MARK)
-    return None if cut_off else lines[found]
+def lines_above(head: bytes, dialect: CsvDialect) -> int:
+    """How many of the lines that the dialect skips are not blank."""
+    skipped = LINE_END.split(head.removeprefix(UTF8_MARK))[: dialect.skip_lines]
+    return sum(not is_blank(line) for line in skipped)
 
 
-def split_header(line: str, dialect: CsvDialect) -> list[str]:
+def is_blank(line: bytes) -> bool:
+    return not line.strip(b" \t")
+
+
+def header_line(lines: Sequence[bytes], dialect: CsvDialect) -> int | None:
+    """The number of the header's first line, from 0; None if all are blank."""
+    numbers = range(dialect.skip_lines, len(lines))
+    return next((number for number in numbers if not is_blank(lines[number])), None)
+
+
+def no_header_reason(lines: Sequence[bytes], dialect: CsvDialect, *, is_whole: bool) -> str:
+    if not is_whole:
+        return f"file: has no line within its first {HEADER_BYTES} bytes; expected a header"
+    if dialect.skip_lines and not all(map(is_blank, lines)):
+        return f"file: has no line below the {dialect.skip_lines} that source.csv.skip_lines skips; expected a header"
+    return "file: has only blank lines; expected a header"
+
+
+def end_of_header(lines: Sequence[bytes], first: int, dialect: CsvDialect) -> int:
+    """The number of the header's last line: where rows may span lines, the one that closes its quotes."""
+    if not dialect.multi_line:
+        return first
+    quotes = QuoteCounter(dialect)
+    for number in range(first, len(lines)):
+        quotes.add(lines[number] + b"\n")
+        if not quotes.is_open:
+            return number
+    return first
+
+
+def header_elsewhere(lines: Sequence[bytes], looked_at: int, dialect: CsvDialect, contract: Contract) -> list[str]:
+    """Where the header stands if not in the line that was looked at, and what to set."""
+    for number, line in enumerate(lines[:LINES_SEARCHED]):
+        if number == looked_at:
+            continue
+        text = line.decode(dialect.encoding, errors="replace")
+        try:
+            found = set(split_header(text, dialect)) if text.strip() else set()
+        except csv.Error:
+            continue
+        if found.issuperset(contract.sources):
+            return [
+                f"file: line {number + 1} has the contract's columns; for such files set "
+                f"source.csv.skip_lines: {number} (now {dialect.skip_lines})"
+            ]
+    for number, line in enumerate(lines[:LINES_SEARCHED]):
+        if SEPARATOR_LINE.fullmatch(line):
+            return [
+                f"file: line {number + 1} is {line.decode('ascii', errors='replace')!r}, which names the separator; "
+                f"set source.csv.skip_lines: {number + 1} and the separator (now {dialect.separator!r})"
+            ]
+    return []
+
+
+def split_header(text: str, dialect: CsvDialect) -> list[str]:
     doubled = dialect.escape == dialect.quote
     reader = csv.reader(
-        [line],
+        [text],
         delimiter=dialect.separator,
         quotechar=dialect.quote,
         doublequote=doubled,
         escapechar=None if doubled else dialect.escape,
+        skipinitialspace=dialect.trim,
     )
     names = next(reader)
-    return [name.strip() for name in names] if dialect.trim else names
+    return [name.strip(BLANKS) for name in names] if dialect.trim else names
 
 
 def header_reasons(columns: Sequence[str], contract: Contract) -> list[str]:
     """Every way in which a header does not give the contract's columns, each exactly once."""
     counts = Counter(columns)
     known = set(contract.sources)
+    others = [name for name in counts if name not in known]
     reasons = []
     for source in contract.sources:
         if counts[source] == 0:
-            near = get_close_matches(source, [name for name in counts if name not in known], n=1, cutoff=0.8)
-            hint = f"; is {near[0]!r} meant?" if near else ""
-            reasons.append(f"header: column {source!r} is missing{hint}")
+            reasons.append(f"header: column {source!r} is missing{column_hint(source, others)}")
         elif counts[source] > 1:
             reasons.append(f"header: column {source!r} stands {counts[source]} times")
     if contract.extra_columns == "refuse":
-        extra = [name for name in counts if name not in known]
-        reasons += [f"header: column {name!r} is not in the contract" for name in extra]
+        reasons += [f"header: column {name!r} is not in the contract" for name in others]
     return reasons
 
 
@@ -124,6 +210,12 @@ class QuoteCounter:
         # An escape at the very end belongs to the first byte of the next chunk.
         self.held_back = escape if plain.endswith(escape) else b""
         self.quotes += plain.count(quote)
+
+    @classmethod
+    def is_odd(cls, line: bytes, dialect: CsvDialect) -> bool:
+        counter = cls(dialect)
+        counter.add(line)
+        return counter.is_open
 
     @property
     def is_open(self) -> bool:

@@ -102,7 +102,8 @@ class JsonLines:
         """By the line that is kept."""
         line = restored_line(F.col("raw"), F.col("reasons"), ENCODING)
         lines = waiting.select(line.alias(LINE), SOURCE_FILE)
-        return [Restored(waiting=waiting, checked=check_rows(parse_lines(lines, contract), contract))]
+        checked = check_rows(parse_lines(lines, contract), contract.with_decimal_points)
+        return [Restored(waiting=waiting, checked=checked)]
 
     def stream_reader(self, source: SourceConfig, contract: Contract) -> StreamReader:
         return StreamReader(schema=", ".join(f"{quoted(name)} string" for name in contract.sources), options={})

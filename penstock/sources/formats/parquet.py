@@ -22,7 +22,7 @@ from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING, parquet
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.signatures import ENCRYPTED, PARQUET_FILE, Kind, any_kind
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
+from penstock.sources.text import DAMAGED_TEXT, NUL_BYTE, has_damaged_text, printable
 from penstock.spark.file_reader import file_reader
 from penstock.spark.functions import any_of, quoted
 from penstock.spark.paths import normal_path_column
@@ -83,13 +83,14 @@ class Parquet:
         types = {source: of_file[source] for source in contract.sources}
         columns = ", ".join(f"{quoted(source)} {read_type(kind)}" for source, kind in types.items())
         frame = file_reader(spark).schema(columns).options(**READ_OPTIONS).parquet(*[file.path for file in files])
-        damaged = [has_damaged_text(F.col(quoted(source))) for source, kind in types.items() if kind == "string"]
+        texts = [F.col(quoted(source)) for source, kind in types.items() if kind == "string"]
+        damaged = list(map(has_damaged_text, texts))
         raw = as_json(types)
         return frame.select(
             *[value_of(field, types[field.source]).alias(field.name) for field in contract.fields],
             (F.when(any_of(damaged), printable(raw)).otherwise(raw) if damaged else raw).alias(RAW),
             F.lit(None).cast("string").alias(HEADER),
-            row_reason(damaged, types).alias(ROW_REASON),
+            row_reason(damaged, texts, types).alias(ROW_REASON),
             F.lit(False).alias(IS_HEADER),
             normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
         )
@@ -154,11 +155,18 @@ def value_of(field: Field, kind: str) -> Column:
     return microseconds(field.source, kind) if kind in NANOSECONDS else F.col(quoted(field.source))
 
 
-def row_reason(damaged: Sequence[Column], types: Mapping[str, str]) -> Column:
-    """Why a row as a whole can't be used: damaged text, or times that would lose nanoseconds."""
+def row_reason(damaged: Sequence[Column], texts: Sequence[Column], types: Mapping[str, str]) -> Column:
+    """Why a row as a whole can't be used: damaged text, a NUL byte, times that would lose nanoseconds."""
     finer = [(is_finer(name), too_fine(name, kind)) for name, kind in types.items() if kind in NANOSECONDS]
     reasons = [(any_of(damaged), F.lit(DAMAGED_TEXT))] if damaged else []
-    return F.coalesce(F.lit(None).cast("string"), *[F.when(is_so, reason) for is_so, reason in [*reasons, *finer]])
+    found = [F.when(is_so, reason) for is_so, reason in reasons]
+    return F.coalesce(*found, nul_reason(texts), *[F.when(is_so, reason) for is_so, reason in finer])
+
+
+def nul_reason(texts: Sequence[Column]) -> Column:
+    """As for a row of CSV or JSON; null where there is none."""
+    nothing = F.lit(None).cast("string")
+    return F.when(any_of([text.contains("\0") for text in texts]), F.lit(NUL_BYTE)) if texts else nothing
 
 
 def as_json(types: Mapping[str, str]) -> Column:
@@ -184,12 +192,14 @@ def footer_rows(storage: Storage, path: str) -> int | None:
 def check_json(rows: DataFrame, contract: Contract) -> DataFrame:
     """Rows from Parquet files: the values of their JSON as text, which has ISO dates whatever the CSV's format."""
     schema = ", ".join(f"{quoted(source)} string" for source in contract.sources)
-    plain = replace(contract, fields=tuple(replace(field, format=None) for field in contract.fields))
+    fields = contract.with_decimal_points.fields
+    plain = replace(contract, fields=tuple(replace(field, format=None) for field in fields))
+    texts = [F.col(f"_json.{quoted(field.source)}") for field in contract.fields if field.type == "string"]
     frame = rows.withColumn("_json", F.from_json("raw", schema)).select(
         *[json_text(field).alias(field.name) for field in contract.fields],
         F.col("raw").alias(RAW),
         F.lit(None).cast("string").alias(HEADER),
-        F.lit(None).cast("string").alias(ROW_REASON),
+        nul_reason(texts).alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),
         SOURCE_FILE,
     )

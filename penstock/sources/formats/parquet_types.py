@@ -11,6 +11,7 @@ from typing import Any
 
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.types import EXACT_BITS, INTEGER_BITS, decimal_precision_scale
+from penstock.sources.column_names import column_hint
 
 #: The most digits of a decimal in Spark.
 MAX_DIGITS = 38
@@ -128,7 +129,8 @@ def schema_reasons(
     for field in contract.fields:
         count = names.count(field.source)
         if count == 0:
-            in_folder = f"; {IN_FOLDER}" if f"/{field.source}=" in path else ""
+            others = [name for name in names if name not in contract.sources]
+            in_folder = f"; {IN_FOLDER}" if f"/{field.source}=" in path else column_hint(field.source, others)
             reasons.append(f"schema: column {field.source!r} is missing{in_folder}")
         elif same_name(names, field.source) > 1:
             reasons.append(f"schema: column {field.source!r} stands {same_name(names, field.source)} times")

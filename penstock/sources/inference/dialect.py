@@ -2,15 +2,18 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, product
+from itertools import chain, islice, product
 from typing import Any
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
+from penstock.sources.blanks import BLANKS
 from penstock.sources.formats.compression import UTF8_MARK
 from penstock.sources.formats.signatures import binary_kind
+from penstock.sources.inference.types import NUMBER
 
 #: Where several separators fit equally well: a comma is the one that stands in texts and numbers, too.
 SEPARATORS = ("\t", ";", "|", ",")
@@ -19,6 +22,8 @@ LINES_LOOKED_AT = 200
 #: Of the lines looked at, how many must have the header's number of fields.
 MIN_FITTING = 0.7
 LONGEST_SINGLE_HEADER = 100
+#: How many lines above a header are looked through.
+MAX_SKIPPED = 30
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 EXPECTED = "expected a CSV file, its columns separated by ',', ';', tab or '|'; JSON lines (.jsonl), or a Parquet file"
 
@@ -37,6 +42,18 @@ class Attempt:
         return self.is_table, self.fitting, -self.fields_in_quotes, len(self.header)
 
     @property
+    def has_names(self) -> bool:
+        """Whether the header's fields can be names: at most one is empty, as that of a data frame's index, none twice
+        and not one number among them."""
+        names = [name.strip() for name in self.header]
+        given = [name for name in names if name]
+        return (
+            len(given) >= len(names) - 1
+            and len(set(given)) == len(given)
+            and not any(NUMBER.fullmatch(name.replace(",", ".")) for name in given)
+        )
+
+    @property
     def is_table(self) -> bool:
         return len(self.header) > 1 and self.fitting >= MIN_FITTING
 
@@ -45,25 +62,61 @@ def find_dialect(head: bytes, *, encoding: str, is_whole: bool) -> CsvDialect:
     """head: the beginning of the file; is_whole: it is all of it. Raises ConfigError if it is no CSV."""
     refuse_no_text(head)
     text = head.decode(encoding, errors="replace")
-    lines = [line for line in io.StringIO(text.removeprefix("\ufeff"), newline=None) if line.strip()]
-    lines = lines[:LINES_LOOKED_AT] if is_whole else lines[:-1][:LINES_LOOKED_AT]
+    every = list(io.StringIO(text.removeprefix("\ufeff"), newline=None))
+    every = (every if is_whole else every[:-1])[: LINES_LOOKED_AT + MAX_SKIPPED]
+    lines = [line for line in every if line.strip()]
     if not lines:
         what = "has only blank lines" if is_whole else "has no line end within its first megabyte"
         raise ConfigError(f"{what}; {EXPECTED}")
     if lines[0].lstrip().startswith(("{", "[", "<")):
         raise ConfigError(f"looks like JSON or XML; {EXPECTED}")
-    plain = [
-        CsvDialect(separator=separator, quote=quote, escape=escape, encoding=encoding)
-        for (quote, escape), separator in product(QUOTES, SEPARATORS)
-    ]
-    spanning = [dialect.model_copy(update={"multi_line": True}) for dialect in plain]
-    attempts = [attempt(lines, dialect) for dialect in (*plain, *spanning)]
+    attempts = all_attempts(lines, encoding=encoding)
     best = max(attempts, key=lambda one: one.rank)
+    if best.is_table and best.has_names:
+        return best.dialect
+    if below := below_other_lines(every, encoding=encoding):
+        return below
     if best.is_table:
         return best.dialect
     if all(len(one.header) == 1 and one.fitting >= MIN_FITTING for one in attempts) and is_short(best.header[0]):
         return CsvDialect(encoding=encoding)
     raise ConfigError(f"is no CSV: with no separator do its lines have the same number of fields; {EXPECTED}")
+
+
+def all_attempts(lines: Sequence[str], *, encoding: str) -> "list[Attempt]":
+    plain = [
+        CsvDialect(separator=separator, quote=quote, escape=escape, encoding=encoding)
+        for (quote, escape), separator in product(QUOTES, SEPARATORS)
+    ]
+    spanning = [dialect.model_copy(update={"multi_line": True}) for dialect in plain]
+    # Where a blank stands before a quote, the quote is one only if blanks are trimmed.
+    trimming = [dialect.model_copy(update={"trim": True}) for dialect in (*plain, *spanning)]
+    return [attempt(lines[:LINES_LOOKED_AT], dialect) for dialect in (*plain, *spanning, *trimming)]
+
+
+def below_other_lines(lines: Sequence[str], *, encoding: str) -> CsvDialect | None:
+    """The dialect of a table that begins below some lines, such as `sep=;` or a title; None where none does."""
+    for number in range(1, min(MAX_SKIPPED + 1, len(lines))):
+        if not lines[number].strip():
+            continue
+        rest = [line for line in lines[number:] if line.strip()]
+        best = max(all_attempts(rest, encoding=encoding), key=lambda one: one.rank)
+        above = [line for line in lines[:number] if line.strip()]
+        if not (best.is_table and best.has_names and len(rest) > 1 and none_is_row(above, best)):
+            continue
+        if best.dialect.multi_line:
+            raise ConfigError(
+                f"has lines above its header, which is line {number + 1}, and fields that span lines; "
+                "remove the lines above the header, for Spark can't read both"
+            )
+        return best.dialect.model_copy(update={"skip_lines": number})
+    return None
+
+
+def none_is_row(lines: Sequence[str], table: Attempt) -> bool:
+    """Whether each of the lines has fewer values than the table has columns: a title, and no row of data."""
+    records = (cut_line(line.rstrip("\r\n"), table.dialect, reader_options(table.dialect)) for line in lines)
+    return all(sum(bool(field.strip()) for field in record or ()) < len(table.header) for record in records)
 
 
 def is_short(name: str) -> bool:
@@ -99,21 +152,44 @@ def is_in_quotes(field: str) -> bool:
 
 
 def cut_records(lines: Iterable[str], dialect: CsvDialect) -> Iterator[list[str] | None]:
-    """The fields of each record, None for one whose quotes are wrong. Blank lines are no records.
+    """The fields of each record, None for one whose quotes are wrong. Blank lines are no records, nor are those above
+    the header that the dialect skips.
 
     Without multi_line a line is a record, whatever its quotes.
     """
     options = reader_options(dialect)
     if not dialect.multi_line:
-        for line in lines:
+        for line in islice(lines, dialect.skip_lines, None):
             if line.strip(" \t\r\n"):
-                yield trimmed(cut_one([line.rstrip("\r\n")], options), dialect)
+                yield trimmed(cut_line(line.rstrip("\r\n"), dialect, options), dialect)
         return
     # One record at a time, so that wrong quotes cost that record.
     source = iter(lines)
     for line in source:
         if line.strip(" \t\r\n"):
             yield trimmed(cut_one(chain([line], source), options), dialect)
+
+
+def cut_line(line: str, dialect: CsvDialect, options: Mapping[str, Any]) -> list[str] | None:
+    """As Spark's parser does: an escape counts within quotes only, and only before a quote or itself."""
+    if dialect.quote not in line:
+        return line.split(dialect.separator)
+    if dialect.escape == dialect.quote:
+        return cut_one([line], options)
+    quote, escape, separator = map(re.escape, (dialect.quote, dialect.escape, dialect.separator))
+    field = re.compile(
+        rf"(?:{quote}(?P<quoted>(?:[^{quote}{escape}]|{escape}.)*){quote}|(?P<plain>(?!{quote})[^{separator}]*))"
+        rf"(?P<end>{separator}|$)"
+    )
+    fields, at, is_last = [], 0, False
+    while not is_last:
+        found = field.match(line, at)
+        if found is None:
+            return None
+        quoted = found["quoted"]
+        fields.append(found["plain"] if quoted is None else re.sub(rf"{escape}({escape}|{quote})", r"\1", quoted))
+        at, is_last = found.end(), not found["end"]
+    return fields
 
 
 def cut_one(lines: Iterable[str], options: Mapping[str, Any]) -> list[str] | None:
@@ -124,7 +200,7 @@ def cut_one(lines: Iterable[str], options: Mapping[str, Any]) -> list[str] | Non
 
 
 def trimmed(fields: list[str] | None, dialect: CsvDialect) -> list[str] | None:
-    return [field.strip() for field in fields] if fields is not None and dialect.trim else fields
+    return [field.strip(BLANKS) for field in fields] if fields is not None and dialect.trim else fields
 
 
 def reader_options(dialect: CsvDialect) -> dict[str, Any]:
@@ -135,6 +211,7 @@ def reader_options(dialect: CsvDialect) -> dict[str, Any]:
         "doublequote": doubled,
         "escapechar": None if doubled else dialect.escape,
         "strict": True,
+        "skipinitialspace": dialect.trim,
     }
 
 

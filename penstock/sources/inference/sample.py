@@ -1,16 +1,17 @@
 """Reads a sample: which columns it has, of which types, and in which dialect a CSV file is written."""
 
 import io
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Literal
 
 import pandas as pd
 
-from penstock.config.pipeline import CsvDialect
+from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.formats import format_of
 from penstock.sources.formats.compression import DAMAGED_GZIP, HEADER_BYTES, unpacked
@@ -21,8 +22,8 @@ from penstock.sources.inference.parquet import PARQUET_MAGIC, parquet_sample
 from penstock.sources.inference.types import Kind, kind_of, null_marker_of, wants_trim
 
 ROWS_LOOKED_AT = 100_000
-#: Types of which no column's name is.
-VALUES_ONLY = ("double", "date", "timestamp")
+#: Could have a point, or thousands set apart by one.
+POINT_OR_THOUSANDS = re.compile(r"[+-]?[1-9][0-9]{0,2}\.[0-9]{3}")
 REPLACEMENT_CHARACTER = "\ufffd"
 CONTROL_LETTERS = frozenset(map(chr, range(0x80, 0xA0)))
 
@@ -94,18 +95,19 @@ def json_sample(path: Path) -> Sample:
 def csv_sample(path: Path) -> Sample:
     dialect = dialect_of(path)
     table = read_texts(path, dialect, first_rows=ROWS_LOOKED_AT)
-    if wants_trim(table.header, (table.frame[name] for name in table.header)):
+    if wants_trim(table.header, (table.frame[name] for name in table.header), commas=True):
         dialect = dialect.model_copy(update={"trim": True})
         table = read_texts(path, dialect, first_rows=ROWS_LOOKED_AT)
-    marker = null_marker_of(table.frame[name] for name in table.header)
+    marker = null_marker_of((table.frame[name] for name in table.header), commas=True)
     if marker:
         dialect = dialect.model_copy(update={"null_marker": marker})
         table = read_texts(path, dialect, first_rows=ROWS_LOOKED_AT)
     if table.frame.empty:
         found = "none of its rows has the header's fields" if table.malformed else "has a header and no rows"
         raise ConfigError(f"{found}; expected rows to see the types by")
-    kinds = {name: kind_of(table.frame[name]) for name in table.header if name}
+    kinds = {name: kind_of(table.frame[name], commas=True) for name in table.header if name}
     refuse_data_as_header(kinds)
+    kinds |= points_among_commas(kinds, table)
     return Sample(
         path=path,
         format="csv",
@@ -116,11 +118,28 @@ def csv_sample(path: Path) -> Sample:
     )
 
 
+def points_among_commas(kinds: dict[str, Kind], table: TextTable) -> dict[str, Kind]:
+    """The numbers like 1.234 of a file with decimal commas, with a note: they may be thousands."""
+    if all(kind.decimal == "." for kind in kinds.values()):
+        return {}
+    doubtful = [name for name, kind in kinds.items() if kind.type == "double" and kind.decimal == "."]
+    return {
+        name: replace(
+            kinds[name],
+            note="is read with a decimal point, though other columns have a comma; write thousands without separators",
+        )
+        for name in doubtful
+        if all(text is None or POINT_OR_THOUSANDS.fullmatch(text) for text in table.frame[name])
+    }
+
+
 def csv_notes(table: TextTable, dialect: CsvDialect) -> Iterator[str]:
     if "" in table.header:
         yield f"column {table.header.index('') + 1}: has no name in the header, and is left out"
     if table.malformed:
         yield f"rows: {table.malformed:,} do not have the header's fields; the stream puts such into quarantine"
+    if dialect.skip_lines:
+        yield f"lines: the header is below line {dialect.skip_lines}; source.csv.skip_lines skips those above it"
     if dialect.encoding == "ISO-8859-1" and has_control_letters(table):
         yield "encoding: some letters are none in ISO-8859-1; if this is Windows-1252, save the file as UTF-8"
 
@@ -168,7 +187,7 @@ def read_texts(path: Path, dialect: CsvDialect, *, first_rows: int | None = None
         header = tuple(first)
         refuse_doubled_headers([name for name in header if name])
         for fields in islice(records, first_rows):
-            if fields is None or len(fields) != len(header) or any(REPLACEMENT_CHARACTER in text for text in fields):
+            if fields is None or len(fields) != len(header) or any(map(is_damaged, fields)):
                 malformed += 1
             else:
                 rows.append([None if text in missing else text for text in fields])
@@ -176,6 +195,11 @@ def read_texts(path: Path, dialect: CsvDialect, *, first_rows: int | None = None
     named = {name: index for index, name in enumerate(header)}
     columns = {name: [row[index] for row in rows] for name, index in named.items()}
     return TextTable(header=tuple(named), frame=pd.DataFrame(columns, dtype="object"), malformed=malformed)
+
+
+def is_damaged(text: str) -> bool:
+    """Whether the stream rejects a row with it whatever its type."""
+    return REPLACEMENT_CHARACTER in text or "\0" in text
 
 
 @contextmanager

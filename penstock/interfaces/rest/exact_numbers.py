@@ -1,0 +1,54 @@
+"""The numbers of a request as they are written there: a float would lose digits of a decimal, and 1e5 is no integer."""
+
+import json
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+
+
+class WrittenFloat(float):
+    """A float that knows its text."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "WrittenFloat":
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+
+class WrittenInt(int):
+    """An integer that knows its text: -0 is another double than 0."""
+
+    text: str
+
+    def __new__(cls, text: str) -> "WrittenInt":
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+
+class ExactRequest(Request):
+    async def json(self) -> Any:
+        """Raises ValueError where the body is no JSON."""
+        return json.loads(await self.body(), parse_float=WrittenFloat, parse_int=WrittenInt)
+
+
+class ExactRoute(APIRoute):
+    """A route whose body keeps the text of its numbers."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_exactly(request: Request) -> Response:
+            return await handle(ExactRequest(request.scope, request.receive))
+
+        return handle_exactly
+
+
+def as_written(value: Any, check: Callable[[Any], Any]) -> Any:
+    """For pydantic: the value as it came, if it is of a type that the field takes."""
+    check(value)
+    return value
