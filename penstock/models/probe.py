@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.model import ModelConfig
@@ -106,6 +106,21 @@ def judged(counts: Counts, model: ModelConfig) -> ProbeResult:
             f"(model.max_failed_fraction is {model.max_failed_fraction:g}); the first says: {counts.example}"
         )
     return FIT
+
+
+def loading_problem(scorer: Scorer, spark: SparkSession, model: ModelConfig) -> str | None:
+    """Why a Python worker can't load the model, or score a row without values; None if it can.
+
+    An error of that row is none: no such row may ever come.
+    """
+    try:
+        with time_limit(spark, model.probe_timeout) as limit:
+            spark.range(0, 1, 1, 1).select(scorer.of_nothing()).collect()
+    except SPARK_ERRORS as error:
+        if limit.is_over:
+            return f"it was not loaded within {model.probe_timeout:g} s (model.probe_timeout)"
+        return load_failure(error) or f"its Python worker failed when it was loaded: {crash_reason(error)}"
+    return None
 
 
 def can_be_read(scorer: Scorer, rows: DataFrame, *, contract: Contract, model: ModelConfig) -> bool:

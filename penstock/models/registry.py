@@ -1,5 +1,6 @@
 """The MLflow registry: resolves aliases to versions, and downloads versions."""
 
+import errno
 import hashlib
 import os
 import shutil
@@ -42,6 +43,8 @@ UNREADABLE = (
     LookupError,
     RecursionError,
 )
+#: Errors of a download that the local disk makes.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 CACHE_VARIABLE = "PENSTOCK_MODEL_CACHE"
 
 
@@ -109,7 +112,8 @@ class Registry:
     def local_copy(self, version: ModelVersion) -> Path:
         """The version's files on this machine, downloaded once.
 
-        Raises ModelRefusedError if there are none, RegistryUnavailableError if registry or artifact store is down.
+        Raises ModelRefusedError if there are none, RegistryUnavailableError if registry or artifact store is down,
+        StorageError if the disk can't take them.
         """
         folder = self.cache_folder(version) / "model"
         if folder.exists():
@@ -124,6 +128,8 @@ class Registry:
         except (MlflowException, OSError, *STORE_ERRORS) as error:
             if is_away(error):
                 raise self.unavailable(error) from None
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise trouble_with(str(folder), error) from None
             reason = without_credentials(" ".join(str(error).split())[:300])
             raise ModelRefusedError(f"the files of {version.uri} can't be fetched: {reason}") from None
         finally:

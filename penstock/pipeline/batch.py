@@ -25,6 +25,11 @@ class MicroBatch:
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @property
+    def is_planned_now(self) -> bool:
+        """Whether it runs for the first time: its plan was made by this run."""
+        return self.plan.planned_at >= self.started_at
+
+    @property
     def transaction(self) -> Transaction:
         """The key of every write of this batch, into whichever table."""
         return self.plan.transaction(self.pipeline.config.pipeline)

@@ -18,6 +18,7 @@ from penstock.pipeline.batch_record import BatchRecord, count_rows
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.file_input import file_input
 from penstock.pipeline.ledger import announce_query
+from penstock.pipeline.model_fallback import run_with_fallback
 from penstock.pipeline.plan import (
     LateReplay,
     QuarantineReplay,
@@ -59,7 +60,8 @@ def run_microbatch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Batch
     with timings.measure("plan"):
         plan = obtain_plan(pipeline, query_id=query_id, batch_id=batch_id)
     path = plan_path(pipeline.config.checkpoint, batch_id)
-    return run_planned(MicroBatch(pipeline=pipeline, plan=plan, plan_path=path, timings=timings, started_at=started_at))
+    batch = MicroBatch(pipeline=pipeline, plan=plan, plan_path=path, timings=timings, started_at=started_at)
+    return run_with_fallback(batch, run_planned)
 
 
 def run_planned(batch: MicroBatch) -> BatchRecord:

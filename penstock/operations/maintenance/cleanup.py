@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
+from penstock.pipeline.attempts import ATTEMPT_NAME
 from penstock.pipeline.lease import lease_path, maintenance_lease_path
 from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read_plan
 from penstock.sources.checkpoint import query_id_of
@@ -29,6 +30,11 @@ def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
     trimmed = finished[: -config.maintenance.keep_plans]
     for batch_id in trimmed:
         storage.delete(plan_path(config.checkpoint, batch_id))
+    folder = plan_folder(config.checkpoint)
+    for name in storage.names(folder):
+        attempt = ATTEMPT_NAME.fullmatch(name)
+        if attempt and int(attempt[1]) <= last:
+            storage.delete(f"{folder}/{name}")
     return len(trimmed)
 
 
