@@ -13,7 +13,7 @@ from penstock.schemas.contract import Contract
 
 #: The version in use, the one before it, and the one that is tried.
 KEPT = 3
-#: How many archives of earlier versions the executors are told to remove; one that misses a few keeps those.
+#: How many archives of earlier versions a new version has the executors remove; one that misses a few keeps those.
 MAX_OBSOLETE = 20
 
 

@@ -53,6 +53,9 @@ def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord
             return record
         pinned = batch.plan.champion
         log.warning("%s: run %d failed in version %s: %s", batch.plan.described, attempt, pinned.version, reason)
+        # What a run has found out about the files stands in its plan.
+        plan = read_plan(batch.pipeline.storage, batch.plan_path)
+        batch = replace(batch, plan=plan or batch.plan)
         if attempt >= FAILED_RUNS:
             batch = after_failed_runs(batch, reason, cause)
         attempt = record_again(batch)
@@ -62,8 +65,8 @@ def after_failed_runs(batch: MicroBatch, reason: str, cause: Exception) -> Micro
     pinned, before = batch.plan.champion, version_before(batch)
     if before is None:
         raise ModelRefusedError(
-            f"model {pinned.name}/{pinned.version} failed in {FAILED_RUNS} runs of {batch.plan.described}, and no other "
-            f"version was used before it: {reason}"
+            f"model {pinned.name}/{pinned.version} failed in {FAILED_RUNS} runs of {batch.plan.described}, and no "
+            f"other version was used before it: {reason}"
         ) from cause
     batch.pipeline.selector.reject(pinned)
     return with_version(batch, before, reason=f"{FAILED_RUNS} runs of a batch failed in it: {reason}")
@@ -129,7 +132,6 @@ def with_version(batch: MicroBatch, before: PinnedModel, *, reason: str) -> Micr
     refused = {**plan.refused_versions, plan.champion.version: reason}
     amended = plan.model_copy(update={"models": (before,), "refused_versions": refused, "probed": True})
     replace_plan(batch.pipeline.storage, batch.plan_path, amended)
-    log.warning(
-        "model %s/%s is refused, version %s is used: %s", before.name, plan.champion.version, before.version, reason
-    )
+    version = f"{before.name}/{plan.champion.version}"
+    log.warning("model %s is refused, version %s is used in its place: %s", version, before.version, reason)
     return replace(batch, plan=amended)
