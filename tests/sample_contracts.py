@@ -109,3 +109,12 @@ TIMED = Contract(
         Field(name="note", type="string", nullable=True),
     )
 )
+
+#: Of a model with optional inputs; one of them is in no field.
+OPTIONAL = Contract(
+    fields=(
+        Field(name="id", type="string"),
+        Field(name="n", type="long", nullable=True),
+        Field(name="flag", type="boolean", nullable=True),
+    )
+)

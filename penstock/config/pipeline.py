@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
 from penstock.config.locations import absolute_location, is_on_s3
 from penstock.config.metrics import MetricsConfig
+from penstock.config.model import ModelConfig
 from penstock.config.retention import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
 from penstock.config.sections import Section
 
@@ -35,47 +36,6 @@ class SourceConfig(Section):
     #: How long to wait for a file that is still changing before it is refused.
     settle: Seconds = 10.0
     csv: CsvDialect = CsvDialect()
-
-
-class ModelConfig(Section):
-    """The registered model: the version that `alias` points to, or always the same `version`.
-
-    A version that fails on more than `max_failed_fraction` of its probe is refused; so is one whose files have another
-    digest than those allowed (none given: any), and one that is loaded by pickle. max_staleness: how long the version
-    before stays in use while the registry is unavailable.
-    """
-
-    name: str
-    alias: str = "champion"
-    version: str | None = Field(default=None, pattern=r"^[1-9][0-9]*$")
-    max_failed_fraction: float = Field(default=0.5, ge=0, le=1)
-    max_staleness: Seconds = 3600.0
-    allowed_sha256: tuple[Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")], ...] | None = None
-    allow_pickle: bool = False
-
-    @field_validator("name")
-    @classmethod
-    def name_is_a_registered_models(cls, name: str) -> str:
-        if not name or name.startswith(".") or any(character in name for character in "/\\:@"):
-            raise ValueError(
-                "expected the name of a registered model, found a URI, a path or nothing; models come from the "
-                "registry in mlflow.tracking_uri alone: name one there, and its model.alias or model.version"
-            )
-        return name
-
-    @model_validator(mode="before")
-    @classmethod
-    def a_version_stands_in_place_of_the_alias(cls, given: Any) -> Any:
-        if not isinstance(given, dict) or "alias" not in given or given.get("version") is None:
-            return given
-        if given["alias"] is not None:
-            raise ValueError("names an alias and a version; give one of them (with an overlay or --set: alias: null)")
-        return {key: value for key, value in given.items() if key != "alias"}
-
-    @property
-    def described(self) -> str:
-        """As MLflow writes it: name@alias or name/version."""
-        return f"{self.name}/{self.version}" if self.version else f"{self.name}@{self.alias}"
 
 
 class SeriesConfig(Section):

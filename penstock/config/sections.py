@@ -1,4 +1,4 @@
-"""The base class of immutable models that are read from files."""
+"""The base classes of immutable models that are read from files."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,4 +10,6 @@ class FrozenModel(BaseModel):
 
 
 class Section(BaseModel):
+    """A section of a pipeline's YAML file, where a text may look like a number."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=(), coerce_numbers_to_str=True)

@@ -1,6 +1,7 @@
 """Prefetches a new model version between two micro-batches, so that no batch waits for it."""
 
 import logging
+import threading
 import time
 from dataclasses import dataclass
 
@@ -8,7 +9,6 @@ from penstock.errors import PenstockError
 from penstock.models.registry import ModelVersion
 from penstock.models.resolved import named_version
 from penstock.models.selection import ModelSelector
-from penstock.spark.errors import SPARK_ERRORS
 
 POLL_SECONDS = 10.0
 #: Polls less often after an error: each call to an unavailable registry blocks for seconds.
@@ -27,11 +27,17 @@ class Preparation:
     champion: ModelSelector
     _next_look: float = 0.0
     _tried: ModelVersion | None = None
+    _thread: threading.Thread | None = None
 
     def look(self) -> None:
-        """Poll the registry if it is due. Errors are only logged; the next batch reports them in its record."""
-        if time.monotonic() < self._next_look:
+        """Poll the registry if it is due, in a thread of its own: the stream is to see a stop meanwhile."""
+        if time.monotonic() < self._next_look or (self._thread is not None and self._thread.is_alive()):
             return
+        self._thread = threading.Thread(target=self.prepare, name="prefetch", daemon=True)
+        self._thread.start()
+
+    def prepare(self) -> None:
+        """Errors are only logged; the next batch reports them in its record."""
         pause_seconds = POLL_SECONDS
         try:
             version = named_version(self.champion.registry, self.champion.model)
@@ -39,7 +45,7 @@ class Preparation:
                 self._tried = version
                 self.champion.warm_up(version)
                 log.info("model %s is ready for the next batch", version.uri)
-        except (PenstockError, OSError, *SPARK_ERRORS) as error:
+        except PenstockError as error:
             log.debug("a new model could not be made ready: %s", error)
             pause_seconds = POLL_AFTER_ERROR_SECONDS
         except Exception as error:  # noqa: BLE001 - whatever a model's files and packages raise: no batch is at stake

@@ -1,9 +1,13 @@
 """The MLflow registry: resolves aliases to versions, and downloads versions."""
 
+import errno
 import hashlib
 import os
+import re
 import shutil
 import tempfile
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,7 +46,12 @@ UNREADABLE = (
     LookupError,
     RecursionError,
 )
+#: Errors of a download that the local disk makes.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO)
 CACHE_VARIABLE = "PENSTOCK_MODEL_CACHE"
+#: Local copies of a model: the last ones stay, and any that was used within a week.
+KEPT_COPIES = 3
+UNUSED_SECONDS = 7 * 86400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,10 +118,12 @@ class Registry:
     def local_copy(self, version: ModelVersion) -> Path:
         """The version's files on this machine, downloaded once.
 
-        Raises ModelRefusedError if there are none, RegistryUnavailableError if registry or artifact store is down.
+        Raises ModelRefusedError if there are none, RegistryUnavailableError if registry or artifact store is down,
+        StorageError if the disk can't take them.
         """
         folder = self.cache_folder(version) / "model"
         if folder.exists():
+            mark_used(folder.parent)
             return folder
         folder.parent.mkdir(parents=True, exist_ok=True)
         fetched = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".fetch."))
@@ -124,10 +135,13 @@ class Registry:
         except (MlflowException, OSError, *STORE_ERRORS) as error:
             if is_away(error):
                 raise self.unavailable(error) from None
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise trouble_with(str(folder), error) from None
             reason = without_credentials(" ".join(str(error).split())[:300])
             raise ModelRefusedError(f"the files of {version.uri} can't be fetched: {reason}") from None
         finally:
             shutil.rmtree(fetched, ignore_errors=True)
+        remove_unused_copies(folder.parent.parent, version.name)
         return folder
 
     def cache_folder(self, version: ModelVersion) -> Path:
@@ -157,6 +171,26 @@ def model_cache() -> Path:
     if given:
         return Path(given).absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "penstock" / "models"
+
+
+def mark_used(folder: Path) -> None:
+    """By its modification time, which nothing else depends on."""
+    with suppress(OSError):  # a cache that this user can only read
+        os.utime(folder)
+
+
+def remove_unused_copies(cache: Path, name: str) -> None:
+    """Remove local copies of the model's earlier versions; a version that is wanted again is downloaded again."""
+    pattern = re.compile(rf"{re.escape(name)}-[0-9]+-[0-9a-f]{{24}}")
+    times: dict[Path, float] = {}
+    for folder in cache.iterdir():
+        if pattern.fullmatch(folder.name):
+            with suppress(FileNotFoundError):  # another process has removed it
+                times[folder] = folder.stat().st_mtime
+    oldest_first = sorted(times, key=lambda folder: times[folder])
+    for folder in oldest_first[:-KEPT_COPIES]:
+        if time.time() - times[folder] > UNUSED_SECONDS:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def move_into_place(fetched: Path, folder: Path) -> None:

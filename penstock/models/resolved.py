@@ -7,8 +7,10 @@ from typing import Any, Generic, TypeVar
 
 from mlflow.models import ModelSignature
 
-from penstock.config.pipeline import ModelConfig, PipelineConfig
+from penstock.config.model import ModelConfig
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError
+from penstock.models.refusal import refused_if_it_fails
 from penstock.models.registry import ModelVersion, Registry, model_metadata
 
 Found = TypeVar("Found")
@@ -84,8 +86,9 @@ def named_version(registry: Registry, model: ModelConfig) -> ModelVersion:
 
 def resolve(registry: Registry, version: ModelVersion) -> ResolvedModel:
     """Fetch a version's files and read its MLmodel file. Raises as `ModelAtStart.resolved`."""
-    folder = registry.local_copy(version)
-    found = model_metadata(folder)
+    with refused_if_it_fails(version, registry):
+        folder = registry.local_copy(version)
+        found = model_metadata(folder)
     return ResolvedModel(
         version=version,
         folder=folder,

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import as_file, files
@@ -12,22 +12,23 @@ from typing import Any, cast
 
 import mlflow
 from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema
 from mlflow.types import DataType as MlflowType
-from mlflow.types.schema import AnyType
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType, StructField, StructType, TimestampType
 
-from penstock.config.pipeline import ModelConfig
+from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError
+from penstock.models.driver_copies import DriverCopies
 from penstock.models.pinned import PinnedModel
+from penstock.models.refusal import refused_if_it_fails
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import ResolvedModel
 from penstock.models.trust import trusted_model
 from penstock.schemas.contract import Contract
-from penstock.udfs.scoring.guarded import NULL_FREE, NULL_TEXT
-from penstock.udfs.scoring.model_cache import ALLOW_PICKLE
+from penstock.spark.functions import quoted
+from penstock.udfs.scoring.guarded import NULL_TEXT
+from penstock.udfs.scoring.model_cache import ALLOW_PICKLE, OBSOLETE
 from penstock.udfs.scoring.outputs import (
     ERROR,
     INPUT_TYPES,
@@ -55,6 +56,7 @@ class Scorer:
     outputs: tuple[ModelColumn, ...]
     metadata: Mapping[str, Any]
     udf: Callable[..., Column]
+    copies: DriverCopies
 
     @property
     def prediction_type(self) -> DataType:
@@ -86,23 +88,53 @@ class Scorer:
 
 
 def build_scorer(
-    spark: SparkSession, registry: Registry, version: ModelVersion, contract: Contract, model: ModelConfig
+    spark: SparkSession,
+    registry: Registry,
+    version: ModelVersion,
+    contract: Contract,
+    model: ModelConfig,
+    *,
+    obsolete: Sequence[str] = (),
 ) -> Scorer:
     """Download the version, check trust and signature against the contract, and build its UDF, once per process.
 
-    Raises ModelRefusedError with the mismatches.
+    obsolete: archives of earlier versions, which the executors remove. Raises ModelRefusedError with the mismatches or
+    whatever else is wrong with the version, RegistryUnavailableError, StorageError.
     """
-    found = trusted_model(registry, version, model)
-    inputs, outputs = checked_columns(found, contract)
+    with refused_if_it_fails(version, registry):
+        found = trusted_model(registry, version, model)
+        inputs, outputs = checked_columns(found, contract)
+        udf = guarded_udf(spark, found, outputs, allow_pickle=model.allow_pickle, obsolete=obsolete)
+    return Scorer(
+        version=version,
+        inputs=inputs,
+        outputs=outputs,
+        metadata=found.metadata,
+        udf=udf,
+        copies=DriverCopies.of(udf),
+    )
+
+
+def guarded_udf(
+    spark: SparkSession,
+    found: ResolvedModel,
+    outputs: tuple[ModelColumn, ...],
+    *,
+    allow_pickle: bool,
+    obsolete: Sequence[str],
+) -> Callable[..., Column]:
+    """The UDF of the guard around the model, which takes the model's inputs by position."""
     result_type = StructType(
         [StructField(column.name, SPARK_TYPES[column.type]) for column in outputs] + [StructField(ERROR, StringType())]
     )
     # MLflow warns about env_manager="local"; the doctor compares package versions instead.
     logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
-    with guard_around(found.folder, inputs, allow_pickle=model.allow_pickle) as guard:
+    with guard_around(found.folder, {ALLOW_PICKLE: allow_pickle, OBSOLETE: list(obsolete)}) as guard:
         # spark_udf copies the folder to where the workers find it.
-        udf = mlflow.pyfunc.spark_udf(spark, str(guard), result_type=result_type, env_manager="local")
-    return Scorer(version=version, inputs=inputs, outputs=outputs, metadata=found.metadata, udf=udf)
+        udf: Callable[..., Column] = mlflow.pyfunc.spark_udf(
+            spark, str(guard), result_type=result_type, env_manager="local"
+        )
+    return udf
 
 
 def checked_columns(
@@ -172,7 +204,7 @@ def beyond_datetime(inputs: tuple[ModelColumn, ...], contract: Contract) -> Colu
 
 def prediction_column(outputs: tuple[ModelColumn, ...]) -> Column:
     def output(column: ModelColumn) -> Column:
-        value = F.col(f"{SCORED}.`{column.name}`")
+        value = F.col(f"{SCORED}.{quoted(column.name)}")
         return F.nullif(value, F.lit(NULL_TEXT)) if SPARK_TYPES[column.type] == StringType() else value
 
     if is_single(outputs):
@@ -190,35 +222,26 @@ def version_columns(pinned: PinnedModel) -> list[Column]:
 
 
 @contextmanager
-def guard_around(model: Path, inputs: tuple[ModelColumn, ...], *, allow_pickle: bool) -> Iterator[Path]:
-    """The guard around `model`, saved as a temporary MLflow model while the UDF is built."""
-    requirements = model / "requirements.txt"
+def guard_around(model: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
+    """The guard around `model`, saved as a temporary MLflow model while the UDF is built.
+
+    It has no signature: the guarded model has its own, and MLflow's enforcement knows no nulls in integers. Nor has it
+    the model's requirements: the workers compare these themselves (penstock.udfs.scoring.installed), and MLflow would
+    read them as pip does, with the files that they include.
+    """
     with (
         tempfile.TemporaryDirectory(dir=model.parent, prefix=".guard.") as made,
         # With --py-files this package is imported from a zip.
         as_file(files("penstock.udfs.scoring") / "guard.py") as code,
         warnings.catch_warnings(),
     ):
-        warnings.filterwarnings("ignore", message=".*input example")  # the guard has the inner model's signature
+        warnings.filterwarnings("ignore", message=".*input example")  # the guard has no example
         guard = Path(made) / "guard"
         mlflow.pyfunc.save_model(
             str(guard),
             python_model=str(code),
             artifacts={"model": str(model)},
-            signature=guard_signature(inputs),
-            pip_requirements=str(requirements) if requirements.exists() else ["mlflow"],
-            model_config={ALLOW_PICKLE: allow_pickle},
+            pip_requirements=["mlflow"],
+            model_config=dict(settings),
         )
         yield guard
-
-
-def guard_signature(inputs: tuple[ModelColumn, ...]) -> ModelSignature:
-    """The inputs that MLflow checks before the guard; without outputs, since the UDF has an explicit result type."""
-    schema = Schema([ColSpec(guard_type(column), column.name, required=False) for column in inputs])
-    return ModelSignature(inputs=schema, outputs=None)
-
-
-def guard_type(column: ModelColumn) -> MlflowType | AnyType:
-    """The guard's input type. AnyType only where MLflow's schema enforcement would refuse nulls (integers, booleans),
-    which the guard handles itself: MLflow checks AnyType value by value, which can cost as much as the model."""
-    return AnyType() if column.type in NULL_FREE else column.type  # type: ignore[no-untyped-call]

@@ -1,52 +1,28 @@
 """Chooses the model version of a micro-batch: what the alias means now, if it proves fit, else the one before."""
 
 import logging
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from enum import Enum, auto
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
-from penstock.config.pipeline import ModelConfig
+from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.models.pinned import PinnedModel
+from penstock.models.probe import NO_ROWS, Outcome, ProbeResult, ProbeRows, probe, refused_because
+from penstock.models.refusal import refused_if_it_fails
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import named_version
-from penstock.models.scoring import Scorer, beyond_datetime, build_scorer
-from penstock.models.trust import load_failure
+from penstock.models.scorers import Scorers
+from penstock.models.scoring import Scorer
 from penstock.schemas.contract import Contract
-from penstock.spark.errors import SPARK_ERRORS
-from penstock.udfs.scoring.outputs import ERROR, SCORED
+from penstock.spark.time_limit import time_limit
 
-PROBE_ROWS = 1000
 ROLE = "champion"
+#: How long a version is prepared for: a larger one is loaded by its first batch.
+WARM_UP_SECONDS = 120.0
 log = logging.getLogger(__name__)
-
-
-class Outcome(Enum):
-    FIT = auto()
-    REFUSED = auto()
-    #: It takes rows to tell, and there are none.
-    NO_ROWS = auto()
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProbeResult:
-    """Whether a version can be used. reason: why not, if it is refused."""
-
-    outcome: Outcome
-    reason: str = ""
-
-
-FIT = ProbeResult(outcome=Outcome.FIT)
-NO_ROWS = ProbeResult(outcome=Outcome.NO_ROWS)
-
-
-def refused_because(reason: str) -> ProbeResult:
-    return ProbeResult(outcome=Outcome.REFUSED, reason=reason)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +41,7 @@ class Selection:
 
 @dataclass(kw_only=True)
 class ModelSelector:
-    """The models of a running pipeline. Scorers are built once for each version and kept."""
+    """The models of a running pipeline."""
 
     spark: SparkSession
     registry: Registry
@@ -74,14 +50,15 @@ class ModelSelector:
     contract: Contract
     #: Why a version's outputs have no place in the tables; None if they have.
     incompatibility: Callable[[Scorer], str | None]
-    _scorers: dict[ModelVersion, Scorer] = field(default_factory=dict)
+    _scorers: Scorers = field(init=False)
     _proven: set[PinnedModel] = field(default_factory=set)
     #: Versions that this process has judged: what an earlier one refused, the config may allow now.
     _judged: set[PinnedModel] = field(default_factory=set)
-    #: A batch may begin while the next version is being made ready.
-    _building: threading.Lock = field(default_factory=threading.Lock)
 
-    def choose(self, *, before: Selection | None, probe_rows: Callable[[], DataFrame | None]) -> Selection:
+    def __post_init__(self) -> None:
+        self._scorers = Scorers(spark=self.spark, registry=self.registry, model=self.model, contract=self.contract)
+
+    def choose(self, *, before: Selection | None, probe_rows: ProbeRows) -> Selection:
         """Resolve the alias and probe a version not used before; keep the one before while the registry is away, or
         there are no rows to probe with.
 
@@ -102,7 +79,7 @@ class ModelSelector:
         version: ModelVersion,
         *,
         before: Selection | None,
-        probe_rows: Callable[[], DataFrame | None],
+        probe_rows: ProbeRows,
         now: datetime,
     ) -> Selection:
         pinned = pinned_model(version)
@@ -166,41 +143,23 @@ class ModelSelector:
             return False
         return True
 
-    def test(self, version: ModelVersion, probe_rows: Callable[[], DataFrame | None]) -> ProbeResult:
+    def test(self, version: ModelVersion, probe_rows: ProbeRows) -> ProbeResult:
         """Trust, signature and outputs of a version, then what it makes of rows."""
         try:
             scorer = self.scorer_of(version)
+            with refused_if_it_fails(version, self.registry):
+                incompatibility = self.incompatibility(scorer)
         except ModelRefusedError as error:
             return refused_because(str(error))
-        incompatibility = self.incompatibility(scorer)
         if incompatibility is not None:
             return refused_because(incompatibility)
         rows = probe_rows()
-        return self.probe(scorer, rows) if rows is not None else NO_ROWS
+        return probe(scorer, rows, contract=self.contract, model=self.model) if rows is not None else NO_ROWS
 
-    def probe(self, scorer: Scorer, rows: DataFrame) -> ProbeResult:
-        """Score up to PROBE_ROWS rows; with too many failures the version is refused."""
-        error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
-        problem = beyond_datetime(scorer.inputs, self.contract)
-        # These rows fail whatever the model is.
-        rows = rows if problem is None else rows.where(problem.isNull())
-        errors = scorer.answer(rows.limit(PROBE_ROWS), self.contract).select(error.alias("error"))
-        try:
-            answer = errors.agg(F.count("*"), F.count("error"), F.first("error", ignorenulls=True)).first()
-        except SPARK_ERRORS as error:
-            reason = load_failure(error)
-            if reason is None:
-                raise
-            return refused_because(reason)
-        total, failed, example = answer if answer is not None else (0, 0, None)
-        if not total:
-            return NO_ROWS
-        if failed / total > self.model.max_failed_fraction:
-            return refused_because(
-                f"it failed on {failed} of {total} probe rows "
-                f"(model.max_failed_fraction is {self.model.max_failed_fraction:g}); the first says: {example}"
-            )
-        return FIT
+    def reject(self, pinned: PinnedModel) -> None:
+        """Not to be used by later batches of this process, which have the reason from the plan of the one before."""
+        self._proven.discard(pinned)
+        self._judged.add(pinned)
 
     def scorer(self, pinned: PinnedModel) -> Scorer:
         """The scorer of a pinned version. Raises ModelRefusedError, RegistryUnavailableError."""
@@ -214,22 +173,21 @@ class ModelSelector:
         )
 
     def scorer_of(self, version: ModelVersion) -> Scorer:
-        with self._building:
-            if version not in self._scorers:
-                self._scorers[version] = build_scorer(self.spark, self.registry, version, self.contract, self.model)
-            return self._scorers[version]
+        return self._scorers.get(version)
 
     def has_scorer(self, version: ModelVersion) -> bool:
-        return version in self._scorers
+        return self._scorers.has(version)
 
     def warm_up(self, version: ModelVersion) -> None:
         """Build the version's scorer, and let every Python worker load the model, by a row without values.
 
-        Raises ModelRefusedError, RegistryUnavailableError.
+        Raises ModelRefusedError, RegistryUnavailableError, StorageError, and one of SPARK_ERRORS, also where it takes
+        longer than WARM_UP_SECONDS.
         """
         scorer = self.scorer_of(version)
         workers = self.spark.sparkContext.defaultParallelism
-        self.spark.range(0, workers, 1, workers).select(scorer.of_nothing()).collect()
+        with time_limit(self.spark, min(self.model.probe_timeout, WARM_UP_SECONDS)):
+            self.spark.range(0, workers, 1, workers).select(scorer.of_nothing()).collect()
 
 
 def pinned_model(version: ModelVersion) -> PinnedModel:

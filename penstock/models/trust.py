@@ -4,7 +4,7 @@ import hashlib
 import re
 from pathlib import Path
 
-from penstock.config.pipeline import ModelConfig
+from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import ResolvedModel, resolve

@@ -25,7 +25,7 @@ def preload_settings(model: ModelAtStart) -> dict[str, str]:
         flavors = model.resolved().flavors
     except PenstockError:
         return {}  # micro-batches say what is wrong with it
-    loader = flavors.get("python_function", {}).get("loader_module", "")
+    loader = str(flavors.get("python_function", {}).get("loader_module", ""))
     return {f"spark.executorEnv.{PRELOAD_VARIABLE}": ",".join(LIBRARIES.get(loader, ()))}
 
 

@@ -43,6 +43,11 @@ class Attempt:
         return self.record.began > MAX_UNEXPLAINED
 
     @property
+    def is_unexplained(self) -> bool:
+        """Whether it is suspicious, and no file was found to be the cause."""
+        return self.is_suspicious and not self.record.deaths
+
+    @property
     def deaths(self) -> dict[str, int]:
         return self.record.deaths
 

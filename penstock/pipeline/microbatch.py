@@ -21,6 +21,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.delivered_files import delete_accepted_files
 from penstock.pipeline.file_input import file_input
 from penstock.pipeline.ledger import announce_query
+from penstock.pipeline.model_fallback import run_with_fallback
 from penstock.pipeline.plan import (
     LateReplay,
     QuarantineReplay,
@@ -71,11 +72,11 @@ def run_microbatch(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Batch
             return MicroBatch(pipeline=pipeline, plan=plan, plan_path=path, timings=timings, started_at=started_at)
 
         try:
-            return run_planned(planned())
+            return run_with_fallback(planned(), run_planned, attempt=attempt)
         except FilesChangedError as error:
             log.warning("%s", error)
         # Planned again, if nothing is written; else it fails again.
-        return run_planned(planned())
+        return run_with_fallback(planned(), run_planned, attempt=attempt)
 
 
 def run_planned(batch: MicroBatch) -> BatchRecord:

@@ -47,6 +47,8 @@ SETTINGS: dict[str, str] = {
     # place. The checks of a contract with eleven fields are such a method.
     "spark.sql.codegen.hugeMethodLimit": "8000",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # Integers reach a model exactly where others of the Arrow batch are null; else all of them would be doubles.
+    "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype": "true",
     # Models are code; the guard lifts this for the one model that the config trusts, while it is loaded.
     "spark.executorEnv.MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
     "spark.python.worker.reuse": "true",

@@ -1,3 +1,5 @@
+from itertools import chain
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -372,3 +374,71 @@ def test_an_error_that_can_not_be_shown_fails_no_batch():
         raise Unshowable
 
     assert failed(score(predict, [1.0, 2.0])) == [0, 1]
+
+
+OPTIONAL_INPUTS = (
+    ModelColumn(name="n", type=DataType.long, required=False),
+    ModelColumn(name="m", type=DataType.integer, required=False),
+    ModelColumn(name="flag", type=DataType.boolean, required=False),
+)
+BIG = 2**53 + 1
+
+
+def optional_rows(nulls_of_spark=True):
+    """With nulls as Spark hands them over (Int64), or as it does without that setting (doubles)."""
+    n = pd.array([BIG, None, 3, 4], dtype="Int64") if nulls_of_spark else pd.array([1.0, None, 3, 4], dtype="float64")
+    return pd.DataFrame(
+        {
+            "n": n,
+            "m": pd.array([1, 2, 3, 4], dtype="Int32" if nulls_of_spark else "int32"),
+            "flag": pd.Series([True, True, None, False], dtype=object),
+        }
+    )
+
+
+def shown(frame):
+    return pd.Series([f"{row.n} {row.m} {row.flag} {' '.join(map(str, frame.dtypes))}" for row in frame.itertuples()])
+
+
+SHOWN = (ModelColumn(name="prediction", type=DataType.string),)
+
+
+def test_a_null_in_an_optional_integer_concerns_its_row_alone():
+    result = score_rows(shown, optional_rows(), inputs=OPTIONAL_INPUTS, outputs=SHOWN)
+    assert result["prediction"].tolist() == [
+        f"{BIG} 1 True int64 int32 bool",
+        "<NA> 2 True Int64 Int32 bool",
+        "3 3 None int64 int32 object",
+        "4 4 False int64 int32 bool",
+    ]
+    assert result["error"].tolist() == [""] * 4
+
+
+def test_nulls_that_came_as_doubles_are_shown_the_same():
+    result = score_rows(shown, optional_rows(nulls_of_spark=False), inputs=OPTIONAL_INPUTS, outputs=SHOWN)
+    assert result["prediction"].tolist()[1:] == [
+        "<NA> 2 True Int64 Int32 bool",
+        "3 3 None int64 int32 object",
+        "4 4 False int64 int32 bool",
+    ]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_a_prediction_does_not_depend_on_the_rows_beside_it(size):
+    rows = optional_rows()
+    whole = score_rows(shown, rows, inputs=OPTIONAL_INPUTS, outputs=SHOWN)["prediction"].tolist()
+    parts = [
+        score_rows(shown, rows.iloc[start : start + size], inputs=OPTIONAL_INPUTS, outputs=SHOWN)["prediction"].tolist()
+        for start in range(0, len(rows), size)
+    ]
+    assert list(chain.from_iterable(parts)) == whole
+
+
+def test_what_is_no_exception_is_the_rows_error_too():
+    def exit_at_bad(frame):
+        if (frame["x"] == BAD).any():
+            raise SystemExit("no more")
+        return frame["x"]
+
+    result = score(exit_at_bad, [1.0, BAD, 3.0])
+    assert result["error"].tolist() == ["", "SystemExit: no more", ""]

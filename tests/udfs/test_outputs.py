@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from mlflow.models import ModelSignature
@@ -153,3 +155,31 @@ def test_several_outputs_are_a_struct():
     assert prediction_type(outputs) == T.StructType(
         [T.StructField("low", T.FloatType()), T.StructField("grade", T.StringType())]
     )
+
+
+REFUSED_NAMES = ["P(good)", "class label", "a,b", "a;b", "a=b", "a\nb", "a\tb", "{a}", "a`b", " ", "error", "ERROR"]
+
+
+def named_outputs(*names):
+    return signature(*[ColSpec(DataType.double, name) for name in names])
+
+
+@pytest.mark.parametrize("name", REFUSED_NAMES)
+def test_one_of_several_outputs_that_a_delta_table_can_not_have(name):
+    with pytest.raises(SignatureError, match=rf"{re.escape(repr(name))} .*; rename it in the signature"):
+        output_columns(named_outputs("good", name))
+
+
+def test_outputs_that_differ_in_case_only():
+    with pytest.raises(SignatureError, match="outputs 'Good', 'good' have one name"):
+        output_columns(named_outputs("Good", "good", "bad"))
+
+
+@pytest.mark.parametrize("name", ["P(good)", "class label", "a`b", "a.b", "\xe4\xf6"])
+def test_the_name_of_a_single_output_is_in_no_table(name):
+    assert [column.name for column in output_columns(named_outputs(name))] == [name]
+
+
+def test_other_characters_are_taken():
+    names = ["a.b", "1st", "\xe4\xf6", "a-b", "a/b", "scored_at", "prediction"]
+    assert [column.name for column in output_columns(named_outputs(*names))] == names

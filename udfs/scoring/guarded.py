@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,10 @@ NUMPY_TYPES: dict[DataType, str] = {
     DataType.integer: "int32",
     DataType.boolean: "bool",
 }
-#: Input types whose pandas column can't hold a null.
+#: Input types whose numpy column can't hold a null.
 NULL_FREE = (DataType.long, DataType.integer, DataType.boolean)
+#: The columns in which a model gets optional integers that are null, as exact as the others.
+NULLABLE_TYPES: dict[DataType, Any] = {DataType.long: pd.Int64Dtype(), DataType.integer: pd.Int32Dtype()}
 
 Predict = Callable[[pd.DataFrame], Any]
 
@@ -45,9 +47,11 @@ class ModelOutputError(ValueError):
 
 @dataclass(frozen=True)
 class Segment:
-    """Positions of rows that are scored in one call."""
+    """Positions of rows that are scored in one call. null_types: of NULL_FREE, those in which each has a
+    null."""
 
     positions: np.ndarray[Any, np.dtype[np.intp]]
+    null_types: frozenset[DataType] = frozenset()
 
 
 def score_rows(
@@ -62,14 +66,16 @@ def score_rows(
     results = empty_results(len(rows), outputs)
     errors = np.full(len(rows), "", dtype=object)
     usable = refuse_null_inputs(rows, inputs, errors)
-    pending = deque([Segment(usable)]) if len(usable) else deque()
+    pending = deque(segments(usable, rows, inputs))
     calls = 0
     while pending:
         segment = pending.popleft()
         try:
             calls += 1
             output = output_arrays(predict(typed_inputs(rows, segment, inputs)), outputs, len(segment.positions))
-        except Exception as error:  # noqa: BLE001 - the model is foreign code; what it raises becomes the row's error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - foreign code: what it raises, or SystemExit, is the row's error
             halves = split(segment, rows)
             if len(halves) > 1 and calls + len(pending) + len(halves) <= MAX_CALLS:
                 pending.extend(halves)
@@ -101,14 +107,56 @@ def refuse_null_inputs(
     return np.flatnonzero(usable)
 
 
+def segments(
+    usable: np.ndarray[Any, np.dtype[np.intp]], rows: pd.DataFrame, inputs: Sequence[ModelColumn]
+) -> list[Segment]:
+    """The usable rows by the optional inputs without a null in numpy that are null: integers, booleans, both or none.
+
+    So a column's type follows from the row alone, and a row's prediction not from the rows beside it.
+    """
+    optional = [column for column in inputs if column.type in NULL_FREE and not column.required]
+    parts = [Segment(usable)]
+    for types in (frozenset(NULLABLE_TYPES), frozenset({DataType.boolean})):
+        names = [column.name for column in optional if column.type in types]
+        if not names:
+            continue
+        is_null = rows[names].isna().any(axis=1).to_numpy()
+        parts = [
+            Segment(part.positions[is_null[part.positions] == wanted], part.null_types | (types if wanted else set()))
+            for part in parts
+            for wanted in (False, True)
+        ]
+    return [part for part in parts if len(part.positions)]
+
+
 def typed_inputs(rows: pd.DataFrame, segment: Segment, inputs: Sequence[ModelColumn]) -> pd.DataFrame:
-    """The segment's rows in the signature's types; integers sent as floats because of nulls are converted back."""
+    """The segment's rows in the signature's types; where optional integers are null, in pandas' nullable ones."""
     chosen = rows if len(segment.positions) == len(rows) else rows.iloc[segment.positions]
     chosen = chosen.reset_index(drop=True)
-    for column in inputs:
-        if column.type in NULL_FREE and column.required and chosen[column.name].dtype != NUMPY_TYPES[column.type]:
-            chosen = chosen.assign(**{column.name: chosen[column.name].to_numpy(dtype=NUMPY_TYPES[column.type])})
-    return chosen
+    typed = {
+        column.name: typed_input(chosen[column.name], column, segment)
+        for column in inputs
+        if column.type in NULL_FREE and chosen[column.name].dtype != input_type(column, segment)
+    }
+    return chosen.assign(**typed) if typed else chosen
+
+
+def input_type(column: ModelColumn, segment: Segment) -> Any:
+    """The pandas type of an integer or boolean input. An optional boolean that is null is None, as MLflow has it."""
+    if column.required or column.type not in segment.null_types:
+        return np.dtype(NUMPY_TYPES[column.type])
+    return NULLABLE_TYPES.get(column.type, np.dtype("object"))
+
+
+def typed_input(values: pd.Series, column: ModelColumn, segment: Segment) -> Any:
+    wanted = input_type(column, segment)
+    if wanted in NULLABLE_TYPES.values():
+        return values.astype(wanted)
+    if wanted == np.dtype("object"):
+        flags = values.astype(object).to_numpy(copy=True)
+        flags[values.isna().to_numpy()] = None
+        return flags
+    return values.to_numpy(dtype=wanted)
 
 
 def split(segment: Segment, rows: pd.DataFrame) -> list[Segment]:
@@ -118,9 +166,11 @@ def split(segment: Segment, rows: pd.DataFrame) -> list[Segment]:
         return []
     has_null = rows.iloc[positions].isna().any(axis=1).to_numpy()
     if has_null.any() and not has_null.all():
-        return [Segment(positions[~has_null]), Segment(positions[has_null])]
-    middle = len(positions) // 2
-    return [Segment(positions[:middle]), Segment(positions[middle:])]
+        parts = [positions[~has_null], positions[has_null]]
+    else:
+        middle = len(positions) // 2
+        parts = [positions[:middle], positions[middle:]]
+    return [replace(segment, positions=part) for part in parts]
 
 
 def output_arrays(output: Any, outputs: Sequence[ModelColumn], expected: int) -> dict[str, np.ndarray[Any, Any]]:
@@ -168,7 +218,7 @@ def refuse_unfit(values: pd.Series, column: ModelColumn) -> None:
         raise ModelOutputError(f"the model returned {found!r} for {column.name}; its signature says {column.type.name}")
 
 
-def describe(error: Exception, rows_together: int) -> str:
+def describe(error: BaseException, rows_together: int) -> str:
     try:
         message = str(error)
     except Exception:  # noqa: BLE001 - an exception of foreign code that can't even be shown

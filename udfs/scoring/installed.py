@@ -1,13 +1,16 @@
 """Compares the packages installed in this process with the requirements of a model."""
 
 import platform
+import re
 import socket
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.version import InvalidVersion
 
 #: The flavors of an MLmodel file, by name.
 Flavors = Mapping[str, Mapping[str, Any]]
@@ -42,24 +45,25 @@ def logged_python(flavors: Flavors) -> str:
 
 
 def requirement_lines(file: Path) -> list[str]:
-    """The lines without comments and options; empty if there is no such file."""
+    """The requirements that pip would read there, without comments and options (-c, -r, --hash); empty if there is no
+    such file. Files that it includes are not read: they may only narrow what is listed."""
     if not file.exists():
         return []
-    lines = [line.split("#")[0].strip() for line in file.read_text().splitlines()]
+    text = file.read_text(encoding="utf-8-sig", errors="replace").replace("\\\n", " ")
+    lines = [re.split(r"(?:^|\s)(?:#|--)", line)[0].strip() for line in text.splitlines()]
     return [line for line in lines if line and not line.startswith("-")]
 
 
 def requirement_problem(line: str) -> str | None:
     try:
         requirement = Requirement(line)
-    except InvalidRequirement:
-        return None  # a URL or a local file: nothing to compare
-    if requirement.marker and not requirement.marker.evaluate():
-        return None
-    try:
+        if requirement.marker and not requirement.marker.evaluate():
+            return None
         installed = metadata.version(requirement.name)
+        if requirement.specifier.contains(installed, prereleases=True):
+            return None
     except metadata.PackageNotFoundError:
         return f"needs {requirement}, not installed here"
-    if requirement.specifier.contains(installed, prereleases=True):
-        return None
+    except (InvalidRequirement, InvalidVersion, UndefinedEnvironmentName, UndefinedComparison):
+        return None  # a URL, a local file, or a version without order: nothing to compare
     return f"needs {requirement}, here is {installed}"

@@ -1,6 +1,6 @@
 """Loads the inner model once per Python worker, which outlives Spark's tasks."""
 
-from collections.abc import Callable
+import copy
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -8,14 +8,18 @@ from typing import Any
 
 import mlflow
 import pandas as pd
-from mlflow.models import Model
+from mlflow.models import Model, ModelSignature
+from mlflow.pyfunc import PyFuncModel
 
-from penstock.udfs.scoring.installed import model_problems
+from penstock.udfs.scoring.guarded import NULLABLE_TYPES, Predict
+from penstock.udfs.scoring.installed import Flavors, model_problems
 from penstock.udfs.scoring.outputs import ModelColumn, input_columns, output_columns
 from penstock.udfs.scoring.pickled import is_safe_skops, pickle_allowed, refused_as_pickle
 
-#: The guard's only setting, in its MLflow model_config.
+#: The guard's settings, in its MLflow model_config.
 ALLOW_PICKLE = "allow_pickle"
+#: Archives of versions that the driver will use no more.
+OBSOLETE = "obsolete"
 
 
 class ModelLoadError(Exception):
@@ -24,7 +28,7 @@ class ModelLoadError(Exception):
 
 @dataclass(frozen=True)
 class GuardedModel:
-    predict: Callable[[pd.DataFrame], Any]
+    predict: Predict
     inputs: tuple[ModelColumn, ...]
     outputs: tuple[ModelColumn, ...]
 
@@ -40,10 +44,40 @@ def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
             raise ModelLoadError("; ".join(problems))
         with pickle_allowed(allow_pickle or is_safe_skops(logged.flavors)):
             model = mlflow.pyfunc.load_model(path)
-    except ModelLoadError:
+        signature = model.metadata.signature
+        return GuardedModel(
+            predict=predict_of(model, logged.flavors),
+            inputs=input_columns(signature),
+            outputs=output_columns(signature),
+        )
+    except (ModelLoadError, KeyboardInterrupt):
         raise
-    except Exception as error:  # the model is foreign code, and may raise anything
-        reason = refused_as_pickle(error, allowed=allow_pickle)
+    except BaseException as error:  # the model is foreign code, and may raise anything: SystemExit ends no worker
+        reason = refused_as_pickle(error, allowed=allow_pickle) if isinstance(error, Exception) else None
         raise ModelLoadError(reason or " ".join(f"{type(error).__name__}: {error}".split())) from error
-    signature = model.metadata.signature
-    return GuardedModel(predict=model.predict, inputs=input_columns(signature), outputs=output_columns(signature))
+
+
+def predict_of(model: PyFuncModel, flavors: Flavors) -> Predict:
+    """The model's predict, which takes nulls in optional integers, too.
+
+    MLflow's schema enforcement knows no type for these, and refuses all rows of the frame. So it is left out for frames
+    with nullable columns, which have the signature's names, order and types already.
+    """
+    columns = [column for column in input_columns(model.metadata.signature) if not column.required]
+    if not any(column.type in NULLABLE_TYPES for column in columns):
+        return model.predict
+    unchecked = without_enforcement(model, flavors)
+
+    def predict(frame: pd.DataFrame) -> Any:
+        has_nullable = any(kind in NULLABLE_TYPES.values() for kind in frame.dtypes)
+        return (unchecked if has_nullable else model).predict(frame)
+
+    return predict
+
+
+def without_enforcement(model: PyFuncModel, flavors: Flavors) -> PyFuncModel:
+    """The same loaded model, with no inputs in its signature."""
+    metadata, signature = copy.copy(model.metadata), model.metadata.signature
+    metadata.signature = ModelSignature(outputs=signature.outputs, params=signature.params)
+    name = flavors["python_function"].get("predict_fn", "predict")
+    return PyFuncModel(metadata, model._model_impl, predict_fn=name, model_id=model.model_id)

@@ -1,5 +1,8 @@
 """Inputs and outputs of a model's signature as Spark and pandas types."""
 
+import re
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +33,11 @@ NO_SIGNATURE = (
     "the model has no signature with inputs and outputs; log it again with "
     "signature=mlflow.models.infer_signature(inputs, model.predict(inputs))"
 )
+
+
+#: Those that Delta and Parquet refuse, a backtick, with which SQL quotes a name, and control characters.
+REFUSED_CHARACTERS = re.compile(r"[ ,;{}()=`\x00-\x1f\x7f]")
+RENAME = "rename it in the signature and in what predict returns, and log the model again"
 
 
 class SignatureError(ValueError):
@@ -72,13 +80,34 @@ def output_columns(signature: ModelSignature | None) -> tuple[ModelColumn, ...]:
             ModelColumn(name=f"{PREDICTION}_{number}", type=column(spec, SPARK_TYPES, "output").type)
             for number, spec in enumerate(specs)
         )
-    return tuple(column(spec, SPARK_TYPES, "output") for spec in specs)
+    columns = tuple(column(spec, SPARK_TYPES, "output") for spec in specs)
+    refuse_names([column.name for column in columns])
+    return columns
+
+
+def refuse_names(names: Sequence[str]) -> None:
+    """Raise SignatureError for names of outputs that can't be fields of one struct in a Delta table.
+
+    The name of a single output is in no table.
+    """
+    for name in names:
+        if name.lower() == ERROR:
+            raise SignatureError(f"the model's output {name!r} has the name of the tables' error column; {RENAME}")
+        if len(names) > 1 and (not name.strip() or REFUSED_CHARACTERS.search(name)):
+            raise SignatureError(
+                f"the model's output {name!r} can't be a column of a Delta table, whose names have none of the "
+                f"characters space , ; {{ }} ( ) ` = nor tabs and line breaks; {RENAME}"
+            )
+    counted = Counter(name.lower() for name in names)
+    if doubled := [name for name in names if counted[name.lower()] > 1]:
+        raise SignatureError(
+            f"the model's outputs {', '.join(map(repr, doubled))} have one name for Spark and Delta, where case does "
+            f"not count; {RENAME}"
+        )
 
 
 def column(spec: Any, allowed: dict[DataType, T.DataType], what: str) -> ModelColumn:
     name = spec.name or PREDICTION
-    if name == ERROR and what == "output":
-        raise SignatureError(f"the model's output {name!r} has the name of the tables' error column; rename it")
     if not isinstance(spec.type, DataType) or spec.type not in allowed:
         names = ", ".join(sorted(kind.name for kind in allowed))
         raise SignatureError(f"the model's {what} {name!r} is of type {spec.type}; supported are {names}")

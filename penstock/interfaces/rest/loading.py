@@ -10,6 +10,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError
 from penstock.interfaces.rest.in_process import InProcessModel
 from penstock.models.fleet_check import fleet_incompatibility
+from penstock.models.refusal import refused_if_it_fails
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.scoring import checked_columns
 from penstock.models.trust import trusted_model
@@ -48,8 +49,8 @@ class Loader:
     _prediction_type: str = ""
 
     def load(self, version: ModelVersion) -> LoadedModel:
-        """Raises ModelRefusedError, RegistryUnavailableError."""
-        with ONE_LOAD:
+        """Raises ModelRefusedError, RegistryUnavailableError, StorageError."""
+        with ONE_LOAD, refused_if_it_fails(version, self.registry):
             found = trusted_model(self.registry, version, self.config.model)
             scoring_contract = workload_of(self.config).scoring_contract(self.config, self.contract)
             inputs, outputs = checked_columns(found, scoring_contract)

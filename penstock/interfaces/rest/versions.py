@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from penstock.config.pipeline import ModelConfig
+from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError, StorageError
 from penstock.interfaces.rest.errors import NotReadyError, UnknownNameError
 from penstock.interfaces.rest.loading import LoadedModel

@@ -12,7 +12,8 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.models.fleet_check import fleet_incompatibility, volume
-from penstock.models.resolved import ModelAtStart
+from penstock.models.refusal import refused_if_it_fails
+from penstock.models.resolved import ModelAtStart, ResolvedModel
 from penstock.models.scoring import checked_columns
 from penstock.models.trust import artifact_digest, check_trust
 from penstock.operations.doctor.s3_checks import check_s3_folder
@@ -113,6 +114,11 @@ def check_folder(storage: Storage, location: str, *, write: bool) -> str:
 def check_model(config: PipelineConfig, model: ModelAtStart, *, with_digest: bool) -> str:
     """Registry, alias, trust, signature against the contract. Raises PenstockError."""
     resolved = model.resolved()
+    with refused_if_it_fails(resolved.version, model.registry):
+        return describe_model(config, resolved, with_digest=with_digest)
+
+
+def describe_model(config: PipelineConfig, resolved: ResolvedModel, *, with_digest: bool) -> str:
     check_trust(resolved, config.model)
     version = resolved.version
     contract = workload_of(config).scoring_contract(config, load_contract(config))
@@ -131,8 +137,9 @@ def check_model(config: PipelineConfig, model: ModelAtStart, *, with_digest: boo
 def check_requirements(model: ModelAtStart) -> str:
     """The packages that the model was logged with against those here. Raises PenstockError."""
     resolved = model.resolved()
-    lines = requirement_lines(resolved.folder / "requirements.txt")
-    problems = list(unmet(lines, python=logged_python(resolved.flavors)))
+    with refused_if_it_fails(resolved.version, model.registry):
+        lines = requirement_lines(resolved.folder / "requirements.txt")
+        problems = list(unmet(lines, python=logged_python(resolved.flavors)))
     if problems:
         raise ModelRefusedError(
             f"{resolved.version.uri} was logged with other packages: {'; '.join(problems)}; "

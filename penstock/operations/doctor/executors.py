@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
+from penstock.models.refusal import refused_if_it_fails
 from penstock.models.resolved import ModelAtStart
 from penstock.pipeline.last_model import has_other_before
 from penstock.spark.errors import SPARK_ERRORS
@@ -32,7 +33,9 @@ def check_executors(spark: SparkSession, config: PipelineConfig, model: ModelAtS
         return
     try:
         resolved = model.resolved()
-        python = logged_python(resolved.flavors)
+        with refused_if_it_fails(resolved.version, model.registry):
+            python = logged_python(resolved.flavors)
+            lines = requirement_lines(resolved.folder / "requirements.txt")
     except (ModelRefusedError, RegistryUnavailableError) as error:
         log.warning("the executors were not compared with the model: %s", error)
         return
@@ -41,7 +44,7 @@ def check_executors(spark: SparkSession, config: PipelineConfig, model: ModelAtS
         raise EnvironmentCheckError(
             f"executors are not what this driver is: {'; '.join(problems)}; install those versions there"
         )
-    if problems := problems_of_executors(spark, requirement_lines(resolved.folder / "requirements.txt"), python=python):
+    if problems := problems_of_executors(spark, lines, python=python):
         message = (
             f"executors are not what {resolved.version.uri} was logged with: {'; '.join(problems)}; install those "
             "versions there, or train and register the model with theirs"

@@ -6,8 +6,10 @@ from pyspark.sql import SparkSession
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
+from penstock.errors import ModelRefusedError
+from penstock.models.probe import loading_problem
 from penstock.models.resolved import ModelAtStart
-from penstock.models.scoring import checked_columns
+from penstock.models.scoring import build_scorer, checked_columns
 from penstock.operations.doctor.checks import Finding, found
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.workload import workload_of
@@ -21,6 +23,7 @@ from penstock.udfs.scoring.outputs import prediction_type
 def examine_with_spark(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> Iterator[Finding]:
     yield found("rules", lambda: check_contract_rules(spark, config))
     yield found("schemas", lambda: check_schemas(spark, config, model))
+    yield found("loading", lambda: check_loading(spark, config, model))
     yield found("ledger", lambda: check_checkpoint(config))
 
 
@@ -28,6 +31,20 @@ def check_contract_rules(spark: SparkSession, config: PipelineConfig) -> str:
     contract = load_contract(config)
     check_rules(spark, contract)
     return f"{len(contract.rules)} rules are conditions on the contract's columns"
+
+
+def check_loading(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> str:
+    """Whether a Python worker can load the model. Raises PenstockError."""
+    version = model.version()
+    contract = workload_of(config).scoring_contract(config, load_contract(config))
+    scorer = build_scorer(spark, model.registry, version, contract, config.model)
+    try:
+        problem = loading_problem(scorer, spark, config.model)
+    finally:
+        scorer.copies.remove(spark)
+    if problem is not None:
+        raise ModelRefusedError(f"{version.uri}: {problem}")
+    return f"a Python worker has loaded {version.uri}"
 
 
 def check_schemas(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> str:

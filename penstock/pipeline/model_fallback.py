@@ -1,0 +1,112 @@
+"""The version before takes over a batch whose own one ends every run of it, as long as it has predicted nothing of it.
+
+A version is probed on a batch's first rows alone: one of the others may end its Python worker, or the whole process.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+from pyspark.errors import PythonException
+
+from penstock.errors import ModelRefusedError
+from penstock.models.pinned import PinnedModel
+from penstock.models.probe import crash_reason, is_crash
+from penstock.pipeline.attempts import MAX_UNEXPLAINED, Attempt
+from penstock.pipeline.batch import MicroBatch
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.plan import plan_path, planned_batches, read_plan, replace_plan
+from penstock.schemas.catalog import QUARANTINE, table_names
+from penstock.spark.errors import SPARK_ERRORS
+from penstock.storage.delta_transactions import is_there
+
+#: So many failed runs of a plan are the model's fault.
+FAILED_RUNS = 2
+UNKNOWN = f"{MAX_UNEXPLAINED} runs of a batch with it ended without a message (a process that was killed?)"
+log = logging.getLogger(__name__)
+
+
+def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord], *, attempt: Attempt) -> BatchRecord:
+    """Run a planned batch of the stream; with the version before after FAILED_RUNS that failed in the model, or where
+    runs ended their process though its files were read alone since.
+
+    Raises as `run`, and ModelRefusedError if there is no version before.
+    """
+    if attempt.is_unexplained and (before := version_before(batch)) is not None:
+        batch = with_version(batch, before, reason=UNKNOWN)
+    failed_runs = 0
+    while True:
+        try:
+            return run(batch)
+        except SPARK_ERRORS as error:
+            if not is_of_the_model(error) or has_predicted(batch):
+                raise
+            reason, cause = crash_reason(error), error
+        failed_runs += 1
+        version = batch.plan.champion.version
+        log.warning("%s: a run failed in version %s: %s", batch.plan.described, version, reason)
+        # What a run has found out about the files stands in its plan.
+        plan = read_plan(batch.pipeline.storage, batch.plan_path)
+        batch = replace(batch, plan=plan or batch.plan)
+        if failed_runs >= FAILED_RUNS:
+            batch = after_failed_runs(batch, reason, cause)
+
+
+def after_failed_runs(batch: MicroBatch, reason: str, cause: Exception) -> MicroBatch:
+    pinned, before = batch.plan.champion, version_before(batch)
+    if before is None:
+        raise ModelRefusedError(
+            f"model {pinned.name}/{pinned.version} failed in {FAILED_RUNS} runs of {batch.plan.described}, and no "
+            f"other version was used before it: {reason}"
+        ) from cause
+    batch.pipeline.selector.reject(pinned)
+    return with_version(batch, before, reason=f"{FAILED_RUNS} runs of a batch failed in it: {reason}")
+
+
+def is_of_the_model(error: Exception) -> bool:
+    """Whether a failed job failed in a Python worker, which runs nothing but the model."""
+    return isinstance(error, PythonException) or is_crash(error)
+
+
+def has_predicted(batch: MicroBatch) -> bool:
+    """Whether anything that depends on the model is committed: all but the quarantine."""
+    config = batch.pipeline.config
+    tables = [name for name in table_names(config.workload) if name != QUARANTINE.name]
+    return any(is_there(config, name, batch.transaction) for name in tables)
+
+
+def version_before(batch: MicroBatch) -> PinnedModel | None:
+    """The last other version that an earlier batch has used and that can be used still; None if there is none, or the
+    batch has predictions already."""
+    refused = {batch.plan.champion.version, *batch.plan.refused_versions}
+    if has_predicted(batch):
+        return None
+    candidates = (
+        pinned for pinned in earlier_versions(batch) if pinned.version not in refused and is_usable(batch, pinned)
+    )
+    return next(candidates, None)
+
+
+def is_usable(batch: MicroBatch, pinned: PinnedModel) -> bool:
+    return pinned.name == batch.plan.champion.name and batch.pipeline.selector.is_usable(pinned)
+
+
+def earlier_versions(batch: MicroBatch) -> Iterator[PinnedModel]:
+    """The versions of the batches before, the newest first, as far back as there are plans."""
+    storage, checkpoint = batch.pipeline.storage, batch.pipeline.config.checkpoint
+    for batch_id in reversed(planned_batches(storage, checkpoint)):
+        if batch_id < batch.plan.batch_id:
+            plan = read_plan(storage, plan_path(checkpoint, batch_id))
+            if plan is not None and plan.probed:
+                yield plan.champion
+
+
+def with_version(batch: MicroBatch, before: PinnedModel, *, reason: str) -> MicroBatch:
+    """The batch with its plan amended: scored by another version."""
+    plan = batch.plan
+    refused = {**plan.refused_versions, plan.champion.version: reason}
+    amended = plan.model_copy(update={"models": (before,), "refused_versions": refused, "probed": True})
+    replace_plan(batch.pipeline.storage, batch.plan_path, amended)
+    version = f"{before.name}/{plan.champion.version}"
+    log.warning("model %s is refused, version %s is used in its place: %s", version, before.version, reason)
+    return replace(batch, plan=amended)

@@ -1,0 +1,116 @@
+"""Of many promotions a process, its Python workers and its folders keep the last versions."""
+
+import gc
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from pyspark import SparkFiles
+from pyspark.sql import SparkSession
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import LongType
+from sample_contracts import SMALL
+from sandbox import Sandbox, TestRegistry
+
+from penstock.config.model import ModelConfig
+from penstock.interfaces.rest.loading import Loader
+from penstock.interfaces.rest.versions import Versions
+from penstock.models.registry import Registry, remove_unused_copies
+from penstock.models.resolved import named_version
+from penstock.models.scorers import KEPT, Scorers
+from penstock.spark.added_files import remove_added_file
+from penstock.udfs.scoring.model_cache import GuardedModel
+
+NAME = "echo-promoted"
+PROMOTIONS = 10
+
+
+def live_models() -> int:
+    gc.collect()
+    return sum(isinstance(found, GuardedModel) for found in gc.get_objects())
+
+
+@pandas_udf(LongType())
+def live_in_worker(ids: pd.Series) -> pd.Series:
+    return pd.Series([live_models()] * len(ids))
+
+
+@pytest.fixture
+def versions(registry: TestRegistry) -> Iterator[TestRegistry]:
+    registry.use()
+    yield registry
+    registry.client.delete_registered_model(NAME)
+
+
+def register(registry: TestRegistry) -> None:
+    example = pd.DataFrame({"x": [1.5]})
+    registry.register(NAME, "echo", example=example, outputs=pd.Series([3.0]))
+
+
+def test_ten_promotions_leave_three_scorers_and_two_models_in_each_worker(
+    spark: SparkSession, versions: TestRegistry
+) -> None:
+    model, registry = ModelConfig(name=NAME), Registry(tracking_uri=versions.uri)
+    scorers = Scorers(spark=spark, registry=registry, model=model, contract=SMALL)
+    rows = spark.createDataFrame([(1.5, None)] * 4, "x double, note string").repartition(2).cache()
+    folders, built = [], []
+    for number in range(PROMOTIONS):
+        register(versions)
+        scorer = scorers.get(named_version(registry, model))
+        folders.append(Path(scorer.copies.folder))
+        built.append(scorer.version)
+        scored = scorer.score(rows, SMALL)
+        assert [row.prediction for row in scored.collect()] == [3.0] * 4, number
+    assert [folder.exists() for folder in folders] == [False] * (PROMOTIONS - KEPT) + [True] * KEPT
+    assert [scorers.has(version) for version in built] == [False] * (PROMOTIONS - KEPT) + [True] * KEPT
+    alive = spark.range(0, 8, 1, 2).select(live_in_worker("id").alias("alive")).collect()
+    assert max(row.alive for row in alive) <= 2
+    # A version that was let go is built again.
+    again = scorers.get(built[0])
+    assert [row.prediction for row in again.score(rows, SMALL).collect()] == [3.0] * 4
+
+
+def test_ten_promotions_leave_few_models_in_a_service(sandbox: Sandbox, versions: TestRegistry) -> None:
+    sandbox.changes = {"model": {"name": NAME}, "contract": "sample_contracts:SMALL"}
+    config = sandbox.config()
+    registry = Registry.of(config)
+    loader = Loader(config=config, contract=SMALL, registry=registry)
+    served = Versions(registry=registry, model=config.model, load=loader.load)
+    before = live_models()
+    for number in range(1, PROMOTIONS + 1):
+        register(versions)
+        assert served.renew(config.model).model.version.version == str(number)
+    assert live_models() - before <= 2
+
+
+def test_a_file_is_taken_back_from_the_executors(spark: SparkSession, tmp_path: Path) -> None:
+    files = [tmp_path / "taken-back.zip", tmp_path / "kept.zip"]
+    for file in files:
+        file.write_bytes(b"archive")
+        spark.sparkContext.addFile(str(file))
+    remove_added_file(spark, files[0].name)
+    listed = [url.rsplit("/", 1)[-1] for url in spark.sparkContext.listFiles]
+    assert ("kept.zip" in listed, "taken-back.zip" in listed) == (True, False)
+    assert not (Path(SparkFiles.getRootDirectory()) / "taken-back.zip").exists()
+    remove_added_file(spark, files[1].name)
+
+
+def copy_of(cache: Path, name: str, number: int, *, age_days: float) -> Path:
+    folder = cache / f"{name}-{number}-{number:024x}"
+    (folder / "model").mkdir(parents=True)
+    then = time.time() - age_days * 86400
+    os.utime(folder, (then, then))
+    return folder
+
+
+def test_local_copies_of_a_model_that_nobody_uses_are_removed(tmp_path: Path) -> None:
+    aged = [copy_of(tmp_path, "wine", number, age_days=100 - number) for number in range(6)]
+    used = copy_of(tmp_path, "wine", 7, age_days=1)
+    other = copy_of(tmp_path, "wine-2", 1, age_days=100)
+    remove_unused_copies(tmp_path, "wine")
+    assert [folder.exists() for folder in aged] == [False] * 4 + [True] * 2
+    assert used.exists()
+    assert other.exists()
