@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.schemas.contract import Contract
-from penstock.sources.casts import check_rows
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, REPLACEMENT_CHARACTER, has_damaged_text
 from penstock.spark.functions import any_of

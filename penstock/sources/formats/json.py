@@ -9,7 +9,6 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
-from penstock.sources.casts import check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
 from penstock.sources.formats.compression import (
     DAMAGED_GZIP,
@@ -21,8 +20,9 @@ from penstock.sources.formats.compression import (
     name_reasons,
     opened_text,
 )
-from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.protocol import Restored, StreamReader, by_layout
 from penstock.sources.formats.text_lines import count_lines
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable, restored_line
 from penstock.spark.functions import quoted, split_json_line
@@ -59,6 +59,11 @@ class JsonLines:
         if reason := shape_reason(head):
             return refused_file(path=path, status=status, reasons=[reason])
         return accepted_file(path=path, status=status, layout=Layout(format=self.name))
+
+    def reading_groups(
+        self, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
+    ) -> list[list[PlannedFile]]:
+        return by_layout(files)
 
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract

@@ -14,10 +14,11 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import spark_type
-from penstock.sources.casts import JSON_TEXT, check_rows
+from penstock.sources.casts import JSON_TEXT
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
 from penstock.sources.formats.parquet_types import schema_reasons, spark_type_of
-from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.protocol import Restored, StreamReader, by_layout
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
 from penstock.spark.functions import any_of, quoted
@@ -58,6 +59,11 @@ class Parquet:
             return refused_file(path=path, status=status, reasons=reasons)
         types = tuple((name, spark_type_of(schema.field(name).type) or "") for name in contract.sources)
         return accepted_file(path=path, status=status, layout=Layout(format=self.name, types=types), rows=rows)
+
+    def reading_groups(
+        self, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
+    ) -> list[list[PlannedFile]]:
+        return by_layout(files)
 
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract

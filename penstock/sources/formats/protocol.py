@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -28,6 +29,15 @@ class Restored:
     checked: DataFrame
 
 
+def by_layout(files: Sequence[PlannedFile]) -> list[list[PlannedFile]]:
+    """The files of each layout, in an order that does not depend on theirs."""
+
+    def key(file: PlannedFile) -> str:
+        return file.the_layout.model_dump_json()
+
+    return [list(group) for _, group in groupby(sorted(files, key=key), key=key)]
+
+
 class Format(Protocol):
     """One file format; `formats.FORMATS` lists them."""
 
@@ -48,10 +58,15 @@ class Format(Protocol):
     ) -> PlannedFile:
         """Accepted with its layout, or refused with every reason, by a look that is quick. Raises OSError."""
 
+    def reading_groups(
+        self, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
+    ) -> list[list[PlannedFile]]:
+        """The accepted files of this format, those together that are read by one plan: the fewer, the sooner."""
+
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
-        """The rows of accepted files of one layout, uncast, with the columns of `row_columns`."""
+        """The rows of the files of one such group, uncast, with the columns of `row_columns`."""
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:
         """Reads an accepted file to its end; the reason to refuse it after all, if there is one. Raises OSError."""
