@@ -21,7 +21,7 @@ from penstock.sources.formats.csv_header import check_whole, header_reasons, rea
 from penstock.sources.formats.csv_layouts import reading_groups
 from penstock.sources.formats.csv_reading import parse_lines, read_csv
 from penstock.sources.formats.csv_rows import LINE, parser_options
-from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.protocol import Restored, StreamReader, one_row
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import SOURCE_FILE
@@ -66,6 +66,12 @@ class Csv:
     ) -> DataFrame:
         """Blank lines are no rows."""
         return read_csv(spark, files, contract=contract, dialect=source.csv)
+
+    def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
+        layout = Layout(format=self.name, header="", columns=contract.sources)
+        line = source.csv.separator * (len(contract.sources) - 1)
+        lines = spark.range(1).select(one_row(line).alias(LINE), one_row("").alias(SOURCE_FILE))
+        return parse_lines(lines, {"": layout}, key=SOURCE_FILE, contract=contract, dialect=source.csv)
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:
         """Text has no damage that Spark fails on: every line is a row, or rejected."""

@@ -145,7 +145,7 @@ def shape_reason(line: Column, dialect: CsvDialect, expected: Column) -> Column:
     return (
         F.when(quotes % 2 == 1, F.lit("row: a quote is opened and never closed"))
         .when(quotes == 0, counted)
-        .otherwise(F.concat(F.lit("row: does not have the header's "), expected, F.lit(" fields")))
+        .otherwise(F.format_string("row: does not have the header's %s fields", expected))
     )
 
 

@@ -20,7 +20,7 @@ from penstock.sources.formats.compression import (
     name_reasons,
     opened_text,
 )
-from penstock.sources.formats.protocol import Restored, StreamReader, by_layout
+from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
@@ -74,6 +74,10 @@ class JsonLines:
             decoded(F.col("value"), ENCODING).alias(LINE),
             normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
         )
+        return parse_lines(lines, contract)
+
+    def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
+        lines = spark.range(1).select(one_row("{}").alias(LINE), one_row("").alias(SOURCE_FILE))
         return parse_lines(lines, contract)
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:

@@ -17,7 +17,7 @@ from penstock.schemas.tables import spark_type
 from penstock.sources.casts import JSON_TEXT
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
 from penstock.sources.formats.parquet_types import schema_reasons, spark_type_of
-from penstock.sources.formats.protocol import Restored, StreamReader, by_layout
+from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
@@ -83,6 +83,17 @@ class Parquet:
             reason.cast("string").alias(ROW_REASON),
             F.lit(False).alias(IS_HEADER),
             normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
+        )
+
+    def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
+        """Of the contract's own types."""
+        types = [(field.name, spark_type(field)) for field in contract.fields]
+        texts = dict.fromkeys((RAW, HEADER, ROW_REASON), "string")
+        return spark.range(1).select(
+            *[one_row("").try_cast(kind).alias(name) for name, kind in types],
+            *[F.lit(None).cast(kind).alias(name) for name, kind in texts.items()],
+            F.lit(False).alias(IS_HEADER),
+            one_row("").alias(SOURCE_FILE),
         )
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:

@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Protocol
 
 from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
@@ -38,6 +39,11 @@ def by_layout(files: Sequence[PlannedFile]) -> list[list[PlannedFile]]:
     return [list(group) for _, group in groupby(sorted(files, key=key), key=key)]
 
 
+def one_row(text: str) -> Column:
+    """For `spark.range(1)`: a text that Spark has to look at the row for, so that it evaluates nothing in advance."""
+    return F.when(F.col("id") == 0, F.lit(text))
+
+
 class Format(Protocol):
     """One file format; `formats.FORMATS` lists them."""
 
@@ -67,6 +73,9 @@ class Format(Protocol):
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
         """The rows of the files of one such group, uncast, with the columns of `row_columns`."""
+
+    def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
+        """One row without values, by the code that reads files, for a run over next to nothing."""
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:
         """Reads an accepted file to its end; the reason to refuse it after all, if there is one. Raises OSError."""
