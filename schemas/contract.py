@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from penstock.schemas.catalog import PREDICTIONS
@@ -89,7 +90,12 @@ class Rule:
     sql: str
 
     def mentions(self, field_name: str) -> bool:
-        return re.search(rf"(?<![\w.]){re.escape(field_name)}(?!\w)", self.sql, re.IGNORECASE) is not None
+        return field_name in self.words
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Of its SQL, in small letters as the names of fields are; without what stands behind a point."""
+        return frozenset(re.findall(r"(?<![\w.])\w+", self.sql.lower()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,7 +121,11 @@ class Contract:
         return tuple(field.source for field in self.fields)
 
     def field_for_model_input(self, model_input: str) -> Field | None:
-        return next((field for field in self.fields if field.model == model_input), None)
+        return self.by_model_input.get(model_input)
+
+    @cached_property
+    def by_model_input(self) -> dict[str, Field]:
+        return {field.model: field for field in self.fields}
 
 
 def refuse_doubled(what: str, names: Iterable[str]) -> None:

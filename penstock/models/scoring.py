@@ -26,6 +26,7 @@ from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import ResolvedModel
 from penstock.models.trust import trusted_model
 from penstock.schemas.contract import Contract
+from penstock.spark.functions import quoted
 from penstock.udfs.scoring.guarded import NULL_FREE, NULL_TEXT
 from penstock.udfs.scoring.model_cache import ALLOW_PICKLE
 from penstock.udfs.scoring.outputs import (
@@ -60,11 +61,12 @@ class Scorer:
         """`rows` (the contract's columns and any others) with `prediction` and `error` (string, null if scored)."""
         scored = self.answer(rows, contract)
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
-        return scored.select(
-            *rows.columns,
+        answered = scored.select(
+            "*",
             F.when(error.isNull(), prediction_column(self.outputs)).alias("prediction"),
             error.alias("error"),
         )
+        return answered.drop(SCORED)
 
     def answer(self, rows: DataFrame, contract: Contract) -> DataFrame:
         """`rows` with the struct `_scored`: the raw model outputs, and `error` ('' if it did not fail)."""
@@ -129,8 +131,9 @@ def input_problem(column: ModelColumn, contract: Contract) -> str | None:
 def model_argument(column: ModelColumn, contract: Contract) -> Column:
     """The column for one input, in the signature's type; null for an optional input without a field."""
     field = contract.field_for_model_input(column.name)
-    value = F.col(field.name) if field else F.lit(None)
-    return value.cast(INPUT_TYPES[column.type])
+    # As SQL: of a thousand inputs, each step in Python would be a call of the JVM.
+    value = quoted(field.name) if field else "NULL"
+    return F.expr(f"CAST({value} AS {INPUT_TYPES[column.type].simpleString()})")
 
 
 def prediction_column(outputs: tuple[ModelColumn, ...]) -> Column:

@@ -1,12 +1,18 @@
 """Text of files as Spark expressions: decoded, checked for bytes that are no text, and kept printable."""
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+
+from penstock.spark.functions import any_of
 
 #: The reason against a row in a binary format with such text: its bytes can't be restored from what is kept.
 DAMAGED_TEXT = "row: text that is not valid UTF-8"
 DAMAGED_BYTES = "row: bytes that are not valid "
 MAX_CHARACTERS = 2**31 - 1
+#: More texts than these are checked as an array: by an expression each, Spark's plan would grow with them.
+MAX_CHECKED_ALONE = 40
 REPLACEMENT_CHARACTER = "\ufffd"
 
 
@@ -26,6 +32,13 @@ def decoded(content: Column, encoding: str) -> Column:
 def has_damaged_text(text: Column) -> Column:
     """Bytes that are no UTF-8, or the character that another program left in place of such bytes."""
     return ~F.is_valid_utf8(text) | text.contains(REPLACEMENT_CHARACTER)
+
+
+def has_damaged_one(texts: Sequence[Column]) -> Column:
+    """Whether one of the texts is damaged."""
+    if len(texts) > MAX_CHECKED_ALONE:
+        return F.exists(F.array(*texts), has_damaged_text)
+    return any_of([has_damaged_text(text) for text in texts])
 
 
 def printable(text: Column) -> Column:

@@ -10,8 +10,7 @@ from pyspark.sql import functions as F
 from penstock.schemas.contract import Contract
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.text import DAMAGED_TEXT, REPLACEMENT_CHARACTER, has_damaged_text
-from penstock.spark.functions import any_of
+from penstock.sources.text import DAMAGED_TEXT, REPLACEMENT_CHARACTER, has_damaged_one
 
 #: A value of a JSON row: one for each field of the contract, in its order.
 Value = str | int | float | bool | None
@@ -39,7 +38,7 @@ def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract) -> D
         name: pa.array([as_text(row[place]) for row in rows], pa.string()) for place, name in enumerate(names)
     } | {SOURCE_FILE: pa.array([str(number) for number in range(len(rows))], pa.string())}
     frame = spark.createDataFrame(pa.table(columns))
-    is_damaged = any_of([has_damaged_text(F.col(name)) for name in names])
+    is_damaged = has_damaged_one(list(map(F.col, names)))
     nothing = F.lit(None).cast("string")
     return frame.select(
         *names,

@@ -20,8 +20,8 @@ from penstock.sources.formats.parquet_types import schema_reasons, spark_type_of
 from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
-from penstock.spark.functions import any_of, quoted
+from penstock.sources.text import DAMAGED_TEXT, has_damaged_one, printable
+from penstock.spark.functions import quoted
 from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage, is_of_content
 from penstock.storage.paths import literal_glob
@@ -73,12 +73,13 @@ class Parquet:
         types = {source: of_file[source] for source in contract.sources}
         reader = spark.read.schema(", ".join(f"{quoted(source)} {kind}" for source, kind in types.items()))
         frame = reader.option("recursiveFileLookup", "true").parquet(*[literal_glob(file.path) for file in files])
-        damaged = [has_damaged_text(F.col(quoted(source))) for source, kind in types.items() if kind == "string"]
-        reason = F.when(any_of(damaged), F.lit(DAMAGED_TEXT)) if damaged else F.lit(None)
+        texts = [F.col(quoted(source)) for source, kind in types.items() if kind == "string"]
+        is_damaged = has_damaged_one(texts)
+        reason = F.when(is_damaged, F.lit(DAMAGED_TEXT)) if texts else F.lit(None)
         raw = as_json(types)
         return frame.select(
             *[F.col(quoted(field.source)).alias(field.name) for field in contract.fields],
-            (F.when(any_of(damaged), printable(raw)).otherwise(raw) if damaged else raw).alias(RAW),
+            (F.when(is_damaged, printable(raw)).otherwise(raw) if texts else raw).alias(RAW),
             F.lit(None).cast("string").alias(HEADER),
             reason.cast("string").alias(ROW_REASON),
             F.lit(False).alias(IS_HEADER),
