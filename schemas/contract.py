@@ -15,6 +15,10 @@ SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 RESERVED_NAMES = frozenset({*PREDICTIONS.column_names, "prediction", "reasons"})
 
 
+#: Spark's CSV parser takes a line of 20,480 columns, and a row goes through several plans of each column.
+MAX_FIELDS = 10_000
+
+
 class ContractDefinitionError(ValueError):
     """A contract that contradicts itself; the message names the field or rule and what to change."""
 
@@ -110,6 +114,11 @@ class Contract:
     def __post_init__(self) -> None:
         if not self.fields:
             raise ContractDefinitionError("a contract needs at least one field")
+        if len(self.fields) > MAX_FIELDS:
+            raise ContractDefinitionError(
+                f"a contract has at most {MAX_FIELDS:,} fields, this one {len(self.fields):,}; leave out those that "
+                "the model has no use for"
+            )
         if self.extra_columns not in ("ignore", "refuse"):
             raise ContractDefinitionError(f"extra_columns={self.extra_columns!r}; expected ignore or refuse")
         for what in ("name", "source", "model"):
