@@ -115,6 +115,20 @@ def many_files_rows(result: dict[str, Any]) -> list[Row]:
     return [(f"admission of {result['files_a_batch']} files", f"{seconds['plan']:.2f} s", text, "20%")]
 
 
+def wide_rows(result: dict[str, Any]) -> list[Row]:
+    def row(columns: str, case: dict[str, Any]) -> Row:
+        seconds, ratio = case["seconds"], case["cell_ratio"]
+        text = f"{ratio['20']:.2f} and {ratio['2000']:.2f} x 100 columns for each cell"
+        return (
+            f"first 20, next 2,000 rows of {columns} columns",
+            f"{seconds['20']:.1f}, {seconds['2000']:.1f} s",
+            text,
+            "2",
+        )
+
+    return [row(columns, case) for columns, case in result["columns"].items()]
+
+
 def scale_rows(result: dict[str, Any]) -> list[Row]:
     def row(case: dict[str, Any]) -> Row:
         peaks = ", ".join(f"{kind} {size / 1e6:,.0f} MB" for kind, size in case["peak_bytes"].items())
@@ -146,6 +160,7 @@ MAKERS: dict[str, Callable[[Any], list[Row]]] = {
     "cold_start": cold_start_rows,
     "hot_swap": hot_swap_rows,
     "many_files": many_files_rows,
+    "wide": wide_rows,
     "scale": scale_rows,
     "history": history_rows,
     "var_kernel": kernel_rows,

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Literal
 
 from penstock.schemas.catalog import PREDICTIONS
@@ -12,6 +13,10 @@ SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 
 #: Columns that the tables add to a contract's own; a field must not take one of these names.
 RESERVED_NAMES = frozenset({*PREDICTIONS.column_names, "prediction", "reasons"})
+
+
+#: Spark's CSV parser takes a line of 20,480 columns, and a row goes through several plans of each column.
+MAX_FIELDS = 10_000
 
 
 class ContractDefinitionError(ValueError):
@@ -102,7 +107,12 @@ class Rule:
     sql: str
 
     def mentions(self, field_name: str) -> bool:
-        return re.search(rf"(?<![\w.]){re.escape(field_name)}(?!\w)", self.sql, re.IGNORECASE) is not None
+        return field_name in self.words
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Of its SQL, in small letters as the names of fields are; without what stands behind a point."""
+        return frozenset(re.findall(r"(?<![\w.])\w+", self.sql.lower()))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +127,11 @@ class Contract:
     def __post_init__(self) -> None:
         if not self.fields:
             raise ContractDefinitionError("a contract needs at least one field")
+        if len(self.fields) > MAX_FIELDS:
+            raise ContractDefinitionError(
+                f"a contract has at most {MAX_FIELDS:,} fields, this one {len(self.fields):,}; leave out those that "
+                "the model has no use for"
+            )
         if self.extra_columns not in ("ignore", "refuse"):
             raise ContractDefinitionError(f"extra_columns={self.extra_columns!r}; expected ignore or refuse")
         for what in ("name", "source", "model"):
@@ -135,7 +150,11 @@ class Contract:
         return replace(self, fields=tuple(replace(field, decimal=".") for field in self.fields))
 
     def field_for_model_input(self, model_input: str) -> Field | None:
-        return next((field for field in self.fields if field.model == model_input), None)
+        return self.by_model_input.get(model_input)
+
+    @cached_property
+    def by_model_input(self) -> dict[str, Field]:
+        return {field.model: field for field in self.fields}
 
 
 def refuse_doubled(what: str, names: Iterable[str]) -> None:

@@ -66,11 +66,12 @@ class Scorer:
         """`rows` (the contract's columns and any others) with `prediction` and `error` (string, null if scored)."""
         scored = self.answer(rows, contract)
         error = F.nullif(F.col(f"{SCORED}.{ERROR}"), F.lit(""))
-        return scored.select(
-            *rows.columns,
+        answered = scored.select(
+            "*",
             F.when(error.isNull(), prediction_column(self.outputs)).alias("prediction"),
             error.alias("error"),
         )
+        return answered.drop(SCORED)
 
     def answer(self, rows: DataFrame, contract: Contract) -> DataFrame:
         """`rows` with the struct `_scored`: the raw model outputs, and `error` ('' if it did not fail)."""
@@ -170,12 +171,13 @@ def input_problem(column: ModelColumn, contract: Contract) -> str | None:
 def model_argument(column: ModelColumn, contract: Contract) -> Column:
     """The column for one input, in the signature's type; null for an optional input without a field."""
     field = contract.field_for_model_input(column.name)
-    value = F.col(field.name) if field else F.lit(None)
     if column.type == MlflowType.datetime:
         # A date may be further away than a timestamp goes.
-        time = value.try_cast(INPUT_TYPES[column.type])
+        time = (F.col(field.name) if field else F.lit(None)).try_cast(INPUT_TYPES[column.type])
         return F.when(is_datetime(time), time)
-    return value.cast(INPUT_TYPES[column.type])
+    # As SQL: of a thousand inputs, each step in Python would be a call of the JVM.
+    value = quoted(field.name) if field else "NULL"
+    return F.expr(f"CAST({value} AS {INPUT_TYPES[column.type].simpleString()})")
 
 
 def is_datetime(time: Column) -> Column:

@@ -9,9 +9,10 @@ from penstock.models.registry import Registry
 from penstock.models.resolved import named_version
 from penstock.models.scoring import build_scorer
 from penstock.schemas.contract import Contract
-from penstock.sources.casts import ACCEPTED, REASONS, check_rows
+from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.formats import FORMATS
 from penstock.sources.reading import contract_of
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.rules import check_rules
 from penstock.spark.functions import quoted

@@ -3,16 +3,16 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import reduce
-from itertools import groupby
 
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
-from penstock.sources.casts import ACCEPTED, REASONS, check_rows
+from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.files import PlannedFile, line_of_file
 from penstock.sources.formats import FORMATS
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, SOURCE_FILE
 
 OCCURRENCE = "_occurrence"
@@ -23,24 +23,24 @@ def checked_rows(
 ) -> DataFrame | None:
     """All rows of the accepted files with their verdict (see `check_rows`); None where there is no such file.
 
-    One read for each distinct layout: CSV files with the same header line, JSON lines, Parquet files of the same types.
+    One read for each group of files that the format reads together: CSV files with the contract's columns in the same
+    places (or in any, if there are many), JSON lines, Parquet files of the same types.
     """
-    groups = [list(group) for _, group in groupby(sorted(files, key=layout_key), key=layout_key)]
+    by_format: dict[str, list[PlannedFile]] = defaultdict(list)
+    for file in files:
+        by_format[file.the_layout.format].append(file)
     checked = []
-    for group in groups:
-        name = group[0].the_layout.format
-        rows = FORMATS[name].read(spark, group, source=source, contract=contract)
-        checked.append(check_rows(rows, contract_of(name, contract)))
+    for name in sorted(by_format):
+        of_format = contract_of(name, contract)
+        for group in FORMATS[name].reading_groups(by_format[name], source=source, contract=contract):
+            rows = FORMATS[name].read(spark, group, source=source, contract=contract)
+            checked.append(check_rows(rows, of_format))
     return reduce(DataFrame.unionByName, checked) if checked else None
 
 
 def contract_of(format_name: str, contract: Contract) -> Contract:
     """The contract for the files of a format: only CSV has numbers with a decimal comma."""
     return contract if format_name == "csv" else contract.with_decimal_points
-
-
-def layout_key(file: PlannedFile) -> str:
-    return file.the_layout.model_dump_json()
 
 
 def accepted_rows(checked: DataFrame, contract: Contract) -> DataFrame:

@@ -1,13 +1,19 @@
 """Text of files as Spark expressions: decoded, checked for bytes that are no text, and kept printable."""
 
+from collections.abc import Callable, Sequence
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
+
+from penstock.spark.functions import any_of
 
 #: The reason against a row in a binary format with such text: its bytes can't be restored from what is kept.
 DAMAGED_TEXT = "row: text that is not valid UTF-8"
 NUL_BYTE = "row: a NUL byte, which no text has"
 DAMAGED_BYTES = "row: bytes that are not valid "
 MAX_CHARACTERS = 2**31 - 1
+#: More texts than these are checked as an array: by an expression each, Spark's plan would grow with them.
+MAX_CHECKED_ALONE = 40
 REPLACEMENT_CHARACTER = "\ufffd"
 #: What `printable` escapes, the backslash first: it stands before each of the others then.
 ESCAPED = "\\" + "".join(map(chr, range(128, 256)))
@@ -31,6 +37,16 @@ def has_damaged_text(text: Column, encoding: str = "UTF-8") -> Column:
     character that has more than one byte."""
     is_damaged = ~F.is_valid_utf8(text) | text.contains(REPLACEMENT_CHARACTER)
     return is_damaged | (F.octet_length(text) > F.char_length(text)) if encoding == "US-ASCII" else is_damaged
+
+
+def has_damaged_one(texts: Sequence[Column]) -> Column:
+    """Whether one of the texts is damaged."""
+    return has_one(texts, lambda text: has_damaged_text(text))
+
+
+def has_one(texts: Sequence[Column], is_so: Callable[[Column], Column]) -> Column:
+    """Whether it is so of one of the texts."""
+    return F.exists(F.array(*texts), is_so) if len(texts) > MAX_CHECKED_ALONE else any_of(list(map(is_so, texts)))
 
 
 def printable(text: Column) -> Column:

@@ -29,7 +29,7 @@ def stamped(frame: DataFrame, transaction: Transaction) -> DataFrame:
     columns: list[Column | str] = [
         F.lit(transaction.query_id).alias("query_id"),
         F.lit(transaction.batch_id).cast("long").alias("batch_id"),
-        *frame.columns,
+        "*",
     ]
     return frame.select(*columns)
 

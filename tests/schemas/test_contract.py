@@ -1,6 +1,6 @@
 import pytest
 
-from penstock.schemas.contract import RESERVED_NAMES, Contract, ContractDefinitionError, Field, Rule
+from penstock.schemas.contract import MAX_FIELDS, RESERVED_NAMES, Contract, ContractDefinitionError, Field, Rule
 
 
 def test_source_and_model_default_to_the_name():
@@ -97,6 +97,13 @@ def test_doubled_rule_names_are_refused_whatever_their_case():
     rules = (Rule(name="in_range", sql="a > 0"), Rule(name="IN_RANGE", sql="a < 9"))
     with pytest.raises(ContractDefinitionError, match="rule name 'IN_RANGE' stands twice"):
         Contract(fields=(Field(name="a", type="double"),), rules=rules)
+
+
+def test_a_contract_has_not_more_fields_than_spark_can_take():
+    fields = tuple(Field(name=f"f{number}", type="double") for number in range(MAX_FIELDS + 1))
+    assert len(Contract(fields=fields[1:]).fields) == MAX_FIELDS
+    with pytest.raises(ContractDefinitionError, match="at most 10,000 fields, this one 10,001"):
+        Contract(fields=fields)
 
 
 def test_sources_are_in_the_order_of_the_fields():

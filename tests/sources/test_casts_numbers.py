@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import spark_type
-from penstock.sources.casts import ACCEPTED, check_rows
+from penstock.sources.casts import ACCEPTED
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON
 
 NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")

@@ -14,9 +14,10 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract, Field
-from penstock.sources.casts import ACCEPTED, REASONS, check_rows
+from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.files import PlannedFile
 from penstock.sources.formats.json import JsonLines, parse_lines
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import RAW
 from penstock.spark.functions import split_json_line
 from penstock.storage.files import LocalStorage

@@ -11,8 +11,8 @@ from penstock.config.pipeline import SourceConfig
 from penstock.interfaces.rest.exact_numbers import WrittenFloat, WrittenInt
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.blanks import BLANKS
-from penstock.sources.casts import check_rows
 from penstock.sources.reading import contract_of
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, NUL_BYTE, REPLACEMENT_CHARACTER
 

@@ -22,7 +22,7 @@ from penstock.interfaces.scaffold.series import (
 )
 from penstock.interfaces.scaffold.steps import Written
 from penstock.interfaces.scaffold.writing import sample_without, text_file, write_all
-from penstock.schemas.contract import Contract
+from penstock.schemas.contract import Contract, ContractDefinitionError
 from penstock.sources.inference.sample import Sample, read_sample
 from penstock.sources.inference.types import Kind
 
@@ -59,7 +59,10 @@ def init_pipeline(request: Request) -> Outcome:
         raise ConfigError(f"--folder: {request.folder} is no folder; name one that is there")
     sample = read_sample(request.sample)
     kinds = wanted_kinds(sample, request)
-    contract = Contract(fields=fields_of(kinds, wanted_names(kinds, request)))
+    try:
+        contract = Contract(fields=fields_of(kinds, wanted_names(kinds, request)))
+    except ContractDefinitionError as error:
+        raise ConfigError(f"{request.sample}: {error}") from None
     written = Written(
         name=request.name,
         folder=request.folder,

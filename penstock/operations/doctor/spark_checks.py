@@ -1,4 +1,4 @@
-"""The doctor's checks that need Spark: the rules, the tables' schemas, checkpoint against tables."""
+"""The doctor's checks that need Spark: rules, the tables' schemas, checkpoint against tables, and a row scored."""
 
 from collections.abc import Iterator
 
@@ -11,6 +11,7 @@ from penstock.models.probe import loading_problem
 from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import build_scorer, checked_columns
 from penstock.operations.doctor.checks import Finding, found
+from penstock.operations.doctor.scoring_check import check_scoring
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES, QUARANTINE
@@ -25,6 +26,7 @@ def examine_with_spark(spark: SparkSession, config: PipelineConfig, model: Model
     yield found("schemas", lambda: check_schemas(spark, config, model))
     yield found("loading", lambda: check_loading(spark, config, model))
     yield found("ledger", lambda: check_checkpoint(config))
+    yield found("scoring", lambda: check_scoring(spark, config, model))
 
 
 def check_contract_rules(spark: SparkSession, config: PipelineConfig) -> str:

@@ -12,7 +12,6 @@ from penstock.config.csv_dialect import CsvDialect
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract
-from penstock.sources.casts import check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
 from penstock.sources.formats.compression import (
     DAMAGED_GZIP,
@@ -31,11 +30,14 @@ from penstock.sources.formats.csv_header import (
     read_header,
     split_header,
 )
-from penstock.sources.formats.csv_rows import LINE, parse_lines, parser_options, read_csv
+from penstock.sources.formats.csv_layouts import reading_groups
+from penstock.sources.formats.csv_reading import parse_lines, read_csv
+from penstock.sources.formats.csv_rows import LINE, parser_options
 from penstock.sources.formats.line_lengths import long_line_reasons
-from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.protocol import Restored, StreamReader, one_row
 from penstock.sources.formats.signatures import binary_kind, json_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import SOURCE_FILE
 from penstock.sources.text import restored_line
 from penstock.spark.functions import quoted
@@ -76,11 +78,23 @@ class Csv:
             return refused_file(path=path, status=status, reasons=reasons)
         return accepted_file(path=path, status=status, layout=layout, lines_above_header=found.above)
 
+    def reading_groups(
+        self, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
+    ) -> list[list[PlannedFile]]:
+        """By where the contract's columns stand; all together, where there are more such layouts than a few."""
+        return reading_groups(files, contract, multi_line=source.csv.multi_line)
+
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
-        """Rows of CSV files that have the same header line. Blank lines are no rows."""
+        """Blank lines are no rows."""
         return read_csv(spark, files, contract=contract, dialect=source.csv)
+
+    def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
+        layout = Layout(format=self.name, header="", columns=contract.sources)
+        line = source.csv.separator * (len(contract.sources) - 1)
+        lines = spark.range(1).select(one_row(line).alias(LINE), one_row("").alias(SOURCE_FILE))
+        return parse_lines(lines, {"": layout}, key=SOURCE_FILE, contract=contract, dialect=source.csv)
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:
         """Text has no damage that Spark fails on: every line is a row, or rejected."""
@@ -105,18 +119,19 @@ class Csv:
     def restore(self, waiting: DataFrame, *, source: SourceConfig, contract: Contract) -> list[Restored]:
         """By the text that is kept, under its header; not where the header lacks a column of today's contract."""
         headers = sorted(row["header"] for row in waiting.select("header").distinct().collect())
-        restored = []
-        for header in headers:
-            columns = split_header(header, source.csv)
-            if header_reasons(columns, contract):
-                continue
-            layout = Layout(format=self.name, header=header, columns=tuple(columns))
-            rows = waiting.where(F.col("header") == header)
-            line = restored_line(F.col("raw"), F.col("reasons"), source.csv.encoding)
-            lines = rows.select(line.alias(LINE), SOURCE_FILE)
-            parsed = parse_lines(lines, layout=layout, contract=contract, dialect=source.csv)
-            restored.append(Restored(waiting=rows, checked=check_rows(parsed, contract)))
-        return restored
+        columns = {header: split_header(header, source.csv) for header in headers}
+        layouts = {
+            header: Layout(format=self.name, header=header, columns=tuple(names))
+            for header, names in columns.items()
+            if not header_reasons(names, contract)
+        }
+        if not layouts:
+            return []
+        rows = waiting.where(F.col("header").isin(list(layouts)))
+        line = restored_line(F.col("raw"), F.col("reasons"), source.csv.encoding)
+        lines = rows.select(line.alias(LINE), SOURCE_FILE, "header")
+        parsed = parse_lines(lines, layouts, key="header", contract=contract, dialect=source.csv)
+        return [Restored(waiting=rows, checked=check_rows(parsed, contract))]
 
     def stream_reader(self, source: SourceConfig, contract: Contract) -> StreamReader:
         dialect = source.csv

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 from penstock.config.csv_dialect import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.blanks import BLANKS
-from penstock.sources.files import Layout, PlannedFile, line_of_file
+from penstock.sources.files import Layout
+from penstock.sources.formats.csv_layouts import FILE_HEADER, places_of
 from penstock.sources.row_columns import HEADER, IS_HEADER, PARSED, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, NUL_BYTE, decoded, has_damaged_text, has_text, printable
 from penstock.spark.file_reader import file_reader
@@ -24,59 +25,18 @@ CORRUPT = "_corrupt"
 SENTINEL = "_end"
 
 
-def read_csv(
-    spark: SparkSession, files: Sequence[PlannedFile], *, contract: Contract, dialect: CsvDialect
-) -> DataFrame:
-    """Rows of CSV files that have the same header line, as text. Blank lines are no rows; those above the header are
-    marked `_is_header`, as the header is."""
-    paths = [file.path for file in files]
-    layout = files[0].the_layout
-    if dialect.multi_line:
-        return read_csv_records(spark, paths, layout=layout, contract=contract, dialect=dialect)
-    rows = read_csv_lines(spark, paths, layout=layout, contract=contract, dialect=dialect)
-    above = [line_of_file(file.path, line) for file in files for line in file.lines_above_header]
-    if not above:
-        return rows
-    # By their text, which admission saw: a file is read in parts, and no line knows its number.
-    is_above = F.concat_ws("\n", SOURCE_FILE, RAW).isin(above)
-    return rows.withColumn(IS_HEADER, F.col(IS_HEADER) | is_above)
-
-
-def read_csv_lines(
-    spark: SparkSession, paths: Sequence[str], *, layout: Layout, contract: Contract, dialect: CsvDialect
-) -> DataFrame:
-    """One line, one row. The lines are read as text and parsed here, so that a rejected row keeps its exact text."""
-    lines = (
-        file_reader(spark)
-        .text(list(paths))
-        .select(
-            decoded(F.col("value"), dialect.encoding).alias(LINE),
-            normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
-        )
-    )
-    return parse_lines(lines, layout=layout, contract=contract, dialect=dialect)
-
-
-def parse_lines(lines: DataFrame, *, layout: Layout, contract: Contract, dialect: CsvDialect) -> DataFrame:
-    """Rows of lines of text (`_line`, `source_file`) under one header.
-
-    A sentinel field is put behind each line: a quote that is never closed swallows it, and so is seen even in the
-    last column, where the CSV parser takes it for a value. The header is a line like any other, marked `_is_header`.
-    """
-    is_row, plain, record, parsed = line_expressions(layout, contract, dialect)
-    return lines.where(is_row).select(LINE, SOURCE_FILE, plain).select("*", record).select(*parsed)
-
-
 @lru_cache(maxsize=32)
 def line_expressions(
     layout: Layout, contract: Contract, dialect: CsvDialect
 ) -> tuple[Column, Column, Column, tuple[Column, ...]]:
-    """Whether a line counts, the line as a record if it is plain, as a record, and the columns of `parse_lines`; kept,
-    as the next batch has the same.
+    """Whether a line counts, the line as a record if it is plain, as a record, and the columns of `row_columns`; kept,
+    as the next batch has the same. layout: without a header where each line has that of its file beside it.
 
-    What Spark is asked of a line it is asked of those only that are not plain.
+    What Spark is asked of a line it is asked of those only that are not plain. A sentinel field is put behind each
+    line: a quote that is never closed swallows it, and so is seen even in the last column, where the CSV parser takes
+    it for a value.
     """
-    line = F.col(LINE)
+    line, header = F.col(LINE), header_column(layout)
     columns = [f"c{number}" for number in range(len(layout.columns))]
     schema = ", ".join(f"{name} string" for name in [*columns, SENTINEL, CORRUPT])
     places = positions(contract, layout)
@@ -106,21 +66,28 @@ def line_expressions(
         ],
         *[F.col(f"{PLAIN}.c{at}").alias(PARSED + name) for name, at in places if at in doubles],
         F.when(is_damaged, printable(line)).otherwise(line).alias(RAW),
-        F.lit(layout.header).alias(HEADER),
+        header.alias(HEADER),
         F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{dialect.encoding}"))
         .when(has_nul, F.lit(NUL_BYTE))
-        .when(broken, shape_reason(line, dialect, len(columns)))
+        .when(broken, shape_reason(line, dialect, F.lit(len(columns))))
         .alias(ROW_REASON),
-        (line == F.lit(layout.header)).alias(IS_HEADER),
+        (line == header).alias(IS_HEADER),
         F.col(SOURCE_FILE),
     )
     return has_text(line), plain.alias(PLAIN), record.alias(RECORD), parsed
 
 
+def header_column(layout: Layout) -> Column:
+    return F.lit(layout.header) if layout.header is not None else F.col(FILE_HEADER)
+
+
 def read_csv_records(
     spark: SparkSession, paths: Sequence[str], *, layout: Layout, contract: Contract, dialect: CsvDialect
 ) -> DataFrame:
-    """A row may span lines inside quotes. Spark's reader drops the header and cuts the records."""
+    """A row may span lines inside quotes. Spark's reader drops the header and cuts the records.
+
+    The columns of `row_columns` without that of the header.
+    """
     columns = [f"c{number}" for number in range(len(layout.columns))]
     frame = (
         file_reader(spark)
@@ -140,9 +107,8 @@ def read_csv_records(
     return text.select(
         *[trimmed(F.col(f"c{index}"), dialect).alias(name) for name, index in positions(contract, layout)],
         F.when(is_damaged, printable(raw)).otherwise(raw).alias(RAW),
-        F.lit(layout.header).alias(HEADER),
         F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{dialect.encoding}"))
-        .when(F.col(CORRUPT).isNotNull(), shape_reason(F.col(CORRUPT), dialect, len(columns)))
+        .when(F.col(CORRUPT).isNotNull(), shape_reason(F.col(CORRUPT), dialect, F.lit(len(columns))))
         .alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),
         normal_path_column(F.col("file_path")).alias(SOURCE_FILE),
@@ -160,7 +126,7 @@ def trimmed(text: Column, dialect: CsvDialect) -> Column:
 
 def positions(contract: Contract, layout: Layout) -> list[tuple[str, int]]:
     """Where in the file's line each contract field stands."""
-    return [(field.name, layout.columns.index(field.source)) for field in contract.fields]
+    return [(field.name, place) for field, place in zip(contract.fields, places_of(layout, contract), strict=True)]
 
 
 def parser_options(dialect: CsvDialect) -> dict[str, str]:
@@ -185,18 +151,18 @@ def sentinel_of(dialect: CsvDialect) -> str:
     return next(character for character in "#~^!_" if character not in taken)
 
 
-def shape_reason(line: Column, dialect: CsvDialect, expected: int) -> Column:
+def shape_reason(line: Column, dialect: CsvDialect, expected: Column) -> Column:
     """Why a line does not have the header's fields: an unclosed quote, or another number of fields."""
     unescaped = line
     if dialect.escape != dialect.quote:
         unescaped = F.regexp_replace(line, re.escape(dialect.escape) + "(?s).", "")
     quotes = occurrences(unescaped, dialect.quote)
     separators = occurrences(line, dialect.separator)
-    counted = F.concat(F.lit("row: has "), separators + 1, F.lit(f" fields where the header has {expected}"))
+    counted = F.concat(F.lit("row: has "), separators + 1, F.lit(" fields where the header has "), expected)
     return (
         F.when(quotes % 2 == 1, F.lit("row: a quote is opened and never closed"))
         .when(quotes == 0, counted)
-        .otherwise(F.lit(f"row: does not have the header's {expected} fields"))
+        .otherwise(F.format_string("row: does not have the header's %s fields", expected))
     )
 
 

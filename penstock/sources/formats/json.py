@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
-from penstock.sources.casts import check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
 from penstock.sources.formats.compression import (
     DAMAGED_GZIP,
@@ -24,9 +23,10 @@ from penstock.sources.formats.compression import (
     read_head,
 )
 from penstock.sources.formats.line_lengths import LineLengths, long_line_reasons
-from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
 from penstock.sources.formats.signatures import binary_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable, restored_line
 from penstock.spark.file_reader import file_reader
@@ -68,6 +68,11 @@ class JsonLines:
             return refused_file(path=path, status=status, reasons=reasons)
         return accepted_file(path=path, status=status, layout=Layout(format=self.name))
 
+    def reading_groups(
+        self, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
+    ) -> list[list[PlannedFile]]:
+        return by_layout(files)
+
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
@@ -80,6 +85,10 @@ class JsonLines:
                 normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
             )
         )
+        return parse_lines(lines, contract)
+
+    def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
+        lines = spark.range(1).select(one_row("{}").alias(LINE), one_row("").alias(SOURCE_FILE))
         return parse_lines(lines, contract)
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:

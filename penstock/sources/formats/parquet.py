@@ -14,17 +14,18 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import spark_type
-from penstock.sources.casts import JSON_TEXT, check_rows
+from penstock.sources.casts import JSON_TEXT
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
 from penstock.sources.formats.parquet_chunks import chunk_reasons, has_encrypted_columns
 from penstock.sources.formats.parquet_times import is_finer, microseconds, nanosecond_text, read_type, too_fine
 from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING, parquet_columns, schema_reasons
-from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
 from penstock.sources.formats.signatures import ENCRYPTED, PARQUET_FILE, Kind, any_kind
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.text import DAMAGED_TEXT, NUL_BYTE, has_damaged_text, printable
+from penstock.sources.text import DAMAGED_TEXT, NUL_BYTE, has_damaged_one, has_one, printable
 from penstock.spark.file_reader import file_reader
-from penstock.spark.functions import any_of, quoted
+from penstock.spark.functions import quoted
 from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage, is_of_content
 
@@ -75,6 +76,11 @@ class Parquet:
         layout = Layout(format=self.name, types=types)
         return accepted_file(path=path, status=status, layout=layout, rows=parquet.metadata.num_rows)
 
+    def reading_groups(
+        self, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
+    ) -> list[list[PlannedFile]]:
+        return by_layout(files)
+
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
@@ -84,15 +90,25 @@ class Parquet:
         columns = ", ".join(f"{quoted(source)} {read_type(kind)}" for source, kind in types.items())
         frame = file_reader(spark).schema(columns).options(**READ_OPTIONS).parquet(*[file.path for file in files])
         texts = [F.col(quoted(source)) for source, kind in types.items() if kind == "string"]
-        damaged = list(map(has_damaged_text, texts))
         raw = as_json(types)
         return frame.select(
             *[value_of(field, types[field.source]).alias(field.name) for field in contract.fields],
-            (F.when(any_of(damaged), printable(raw)).otherwise(raw) if damaged else raw).alias(RAW),
+            (F.when(has_damaged_one(texts), printable(raw)).otherwise(raw) if texts else raw).alias(RAW),
             F.lit(None).cast("string").alias(HEADER),
-            row_reason(damaged, texts, types).alias(ROW_REASON),
+            row_reason(texts, types).alias(ROW_REASON),
             F.lit(False).alias(IS_HEADER),
             normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
+        )
+
+    def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
+        """Of the contract's own types."""
+        types = [(field.name, spark_type(field)) for field in contract.fields]
+        texts = dict.fromkeys((RAW, HEADER, ROW_REASON), "string")
+        return spark.range(1).select(
+            *[one_row("").try_cast(kind).alias(name) for name, kind in types],
+            *[F.lit(None).cast(kind).alias(name) for name, kind in texts.items()],
+            F.lit(False).alias(IS_HEADER),
+            one_row("").alias(SOURCE_FILE),
         )
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:
@@ -155,18 +171,17 @@ def value_of(field: Field, kind: str) -> Column:
     return microseconds(field.source, kind) if kind in NANOSECONDS else F.col(quoted(field.source))
 
 
-def row_reason(damaged: Sequence[Column], texts: Sequence[Column], types: Mapping[str, str]) -> Column:
+def row_reason(texts: Sequence[Column], types: Mapping[str, str]) -> Column:
     """Why a row as a whole can't be used: damaged text, a NUL byte, times that would lose nanoseconds."""
     finer = [(is_finer(name), too_fine(name, kind)) for name, kind in types.items() if kind in NANOSECONDS]
-    reasons = [(any_of(damaged), F.lit(DAMAGED_TEXT))] if damaged else []
-    found = [F.when(is_so, reason) for is_so, reason in reasons]
+    found = [F.when(has_damaged_one(texts), F.lit(DAMAGED_TEXT))] if texts else []
     return F.coalesce(*found, nul_reason(texts), *[F.when(is_so, reason) for is_so, reason in finer])
 
 
 def nul_reason(texts: Sequence[Column]) -> Column:
     """As for a row of CSV or JSON; null where there is none."""
     nothing = F.lit(None).cast("string")
-    return F.when(any_of([text.contains("\0") for text in texts]), F.lit(NUL_BYTE)) if texts else nothing
+    return F.when(has_one(texts, lambda text: text.contains("\0")), F.lit(NUL_BYTE)) if texts else nothing
 
 
 def as_json(types: Mapping[str, str]) -> Column:

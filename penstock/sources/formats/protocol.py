@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Protocol
 
 from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract
@@ -28,6 +30,20 @@ class Restored:
     checked: DataFrame
 
 
+def by_layout(files: Sequence[PlannedFile]) -> list[list[PlannedFile]]:
+    """The files of each layout, in an order that does not depend on theirs."""
+
+    def key(file: PlannedFile) -> str:
+        return file.the_layout.model_dump_json()
+
+    return [list(group) for _, group in groupby(sorted(files, key=key), key=key)]
+
+
+def one_row(text: str) -> Column:
+    """For `spark.range(1)`: a text that Spark has to look at the row for, so that it evaluates nothing in advance."""
+    return F.when(F.col("id") == 0, F.lit(text))
+
+
 class Format(Protocol):
     """One file format; `formats.FORMATS` lists them."""
 
@@ -48,10 +64,18 @@ class Format(Protocol):
     ) -> PlannedFile:
         """Accepted with its layout, or refused with every reason, by a look that is quick. Raises OSError."""
 
+    def reading_groups(
+        self, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
+    ) -> list[list[PlannedFile]]:
+        """The accepted files of this format, those together that are read by one plan: the fewer, the sooner."""
+
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
-        """The rows of accepted files of one layout, uncast, with the columns of `row_columns`."""
+        """The rows of the files of one such group, uncast, with the columns of `row_columns`."""
+
+    def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
+        """One row without values, by the code that reads files, for a run over next to nothing."""
 
     def verify(self, file: PlannedFile, *, storage: Storage, contract: Contract) -> str | None:
         """Reads an accepted file to its end; the reason to refuse it after all, if there is one. Raises OSError."""
