@@ -11,6 +11,7 @@ from penstock.models.trust import load_failure
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
 from penstock.sources.formats import FORMATS
+from penstock.sources.reading import contract_of
 from penstock.sources.row_checks import check_rows
 from penstock.spark.errors import SPARK_ERRORS
 
@@ -42,7 +43,7 @@ def check_scoring(spark: SparkSession, config: PipelineConfig, model: ModelAtSta
 def scored_row(spark: SparkSession, config: PipelineConfig, contract: Contract, scorer: Scorer) -> DataFrame:
     source = config.source
     row = FORMATS[source.format].empty_row(spark, source=source, contract=contract)
-    checked = check_rows(row, contract)
+    checked = check_rows(row, contract_of(source.format, contract))
     if config.workload == "rows":
         return scorer.score(checked, contract)
     # The model of series is given windows, which are made of many rows.
