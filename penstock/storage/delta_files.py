@@ -17,8 +17,10 @@ from deltalake.exceptions import DeltaProtocolError
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import FileSystem, LocalFileSystem, PyFileSystem, SubTreeFileSystem
 
-#: Readers that go wrong without these features of a table; deletion vectors are penstock.storage.deletion_vectors'.
-UNREADABLE_FEATURES = ("deletionVectors", "columnMapping")
+from penstock.storage.deletion_vectors import DELETION_VECTORS, file_name, kept_rows
+
+#: A feature of a table by which its files have other columns than it.
+COLUMN_MAPPING = "columnMapping"
 #: On S3 each file is a few requests, one after the other.
 READERS = 8
 #: A larger file is streamed, a smaller one read whole, several at a time.
@@ -64,21 +66,25 @@ def data_files(table: DeltaTable, columns: Sequence[str] = ()) -> list[DataFile]
 def read_files(
     table: DeltaTable, files: Iterable[DataFile], columns: Sequence[str], *, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of these files, file by file in the order given, at most `batch_rows` at a time.
+    """The rows of these files that are not deleted, file by file in the order given, at most `batch_rows` at a time.
 
     Raises OSError, pyarrow's ArrowException, and DeltaProtocolError for a table that can't be read by its files alone.
     """
-    unreadable = [name for name in table.protocol().reader_features or () if name in UNREADABLE_FEATURES]
-    if unreadable:
-        raise DeltaProtocolError(f"the table has {unreadable[0]}, and its files can't be read without them")
+    features = table.protocol().reader_features or ()
+    if COLUMN_MAPPING in features:
+        raise DeltaProtocolError(f"the table has {COLUMN_MAPPING}, and its files are not read by column names")
+    kept = kept_rows(table) if DELETION_VECTORS in features else {}
     folder, of_table = file_system(table), pa.schema(table.schema().to_arrow())
     schema = pa.schema([of_table.field(name) for name in columns])
 
     def batches_of(file: DataFile) -> Iterator[pa.RecordBatch]:
         with pq.ParquetFile(folder.open_input_file(file.path)) as content:
-            known = [name for name in columns if name in content.schema_arrow.names]
+            known, place = [name for name in columns if name in content.schema_arrow.names], 0
+            keep = kept.get(file_name(file.path))
             for rows in content.iter_batches(batch_rows, columns=known, use_threads=False):
-                yield fitted(rows, schema)
+                still_there = rows if keep is None else rows.filter(pa.array(keep[place : place + len(rows)]))
+                place += len(rows)
+                yield fitted(still_there, schema)
 
     def whole(file: DataFile) -> list[pa.RecordBatch]:
         return list(batches_of(file))

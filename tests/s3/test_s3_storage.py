@@ -10,15 +10,17 @@ from penstock.config.pipeline import S3Config
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.doctor.s3_checks import check_conditional_writes, check_s3_folder
 from penstock.pipeline.lease import Lease, read_holder
+from penstock.sources.checkpoint import Arrival, arrivals, logged_files
 from penstock.storage.files import LocalStorage, Storage
 from penstock.storage.s3 import S3Storage
+from penstock.storage.statuses import statuses
 
 
 @pytest.fixture
-def s3_storage(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Storage:
-    for name, value in s3.environment().items():
+def s3_storage(buckets: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Storage:
+    for name, value in buckets.environment().items():
         monkeypatch.setenv(name, value)
-    return S3Storage(S3Config(endpoint=s3.endpoint))
+    return S3Storage(S3Config(endpoint=buckets.endpoint))
 
 
 @pytest.fixture(params=["local", "s3"])
@@ -50,6 +52,35 @@ def test_a_file_is_created_once_and_read_as_it_was(place: tuple[Storage, str], n
     storage.delete(path)
     storage.delete(path)
     assert storage.status(path) is None
+
+
+def test_the_file_log_is_read_by_lines_and_a_compaction_from_its_end(place: tuple[Storage, str]) -> None:
+    storage, checkpoint = place
+    lines = [
+        b'{"path":"file:///in/%d.csv","timestamp":%d,"batchId":%d}' % (number, number, number // 1000)
+        for number in range(10_000)
+    ]
+    storage.create(f"{checkpoint}/sources/0/9.compact", b"\n".join([b"v1", *lines]))
+    storage.create(f"{checkpoint}/sources/0/10", b'v1\n{"path":"file:///in/x.csv","timestamp":5,"batchId":10}')
+    for batch in (8, 9, 10):
+        offset = f'v1\n{{}}\n{{"logOffset":{batch}}}'
+        storage.create(f"{checkpoint}/offsets/{batch}", offset.encode())
+    assert arrivals(storage, checkpoint, 9) == [
+        Arrival(path=f"/in/{number}.csv", modified_milliseconds=number) for number in range(9000, 10_000)
+    ]
+    assert arrivals(storage, checkpoint, 10) == [Arrival(path="/in/x.csv", modified_milliseconds=5)]
+    logged = list(logged_files(storage, checkpoint))
+    assert logged == [*[(f"/in/{n}.csv", n, n // 1000) for n in range(10_000)], ("/in/x.csv", 5, 10)]
+
+
+def test_the_status_of_many_files_keeps_their_order(place: tuple[Storage, str]) -> None:
+    storage, folder = place
+    for number in range(0, 40, 2):
+        storage.create(f"{folder}/{number}", b"x" * number)
+    found = statuses(storage, [f"{folder}/{number}" for number in range(40)])
+    assert [status.length if status else None for status in found] == [
+        None if number % 2 else number for number in range(40)
+    ]
 
 
 def test_names_are_those_of_one_level(place: tuple[Storage, str]) -> None:

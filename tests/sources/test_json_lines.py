@@ -16,6 +16,7 @@ from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.files import PlannedFile
+from penstock.sources.formats import compression
 from penstock.sources.formats.json import JsonLines, parse_lines
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import RAW
@@ -175,3 +176,35 @@ def test_a_file_that_is_no_json_lines_is_refused(tmp_path: Path, content: bytes,
 @pytest.mark.parametrize("content", [b'{"x": 1}', b'\n{"x": 1}\nnonsense\n', b"{}\n{}\n"])
 def test_what_is_wrong_with_a_line_costs_no_file(tmp_path: Path, content: bytes) -> None:
     assert admitted(tmp_path, content).verdict == "accepted"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"a": 1}\n{"a": 2}\n',
+        b'{"a": 1}',
+        b'{\n "a": 1}\n',
+        b'{\r "a": 1}\r',
+        b"{\r\n}",
+        b'[{"a": 1},\n {"a": 2}]',
+        b"\xef\xbb\xbf \n\n \t\r\n",
+        b"\xef\xbb\xbf\n\n  {\n",
+        b"\n" * 300 + b"[1]\n",
+    ],
+)
+def test_what_a_file_is_does_not_depend_on_where_the_first_read_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(content)
+    status = STORAGE.status(str(path))
+    assert status is not None
+
+    def admitted() -> PlannedFile:
+        source = SourceConfig(path=str(tmp_path), format="json")
+        return JsonLines().admit(str(path), status, storage=STORAGE, source=source, contract=CONTRACT)
+
+    whole = admitted()
+    for first in range(1, min(len(content), 40) + 1):
+        monkeypatch.setattr(compression, "FIRST_BYTES", first)
+        assert admitted() == whole

@@ -1,5 +1,8 @@
 """A table read file by file has the rows that deltalake's own reader has."""
 
+import json
+import struct
+
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
@@ -62,9 +65,48 @@ def test_who_stops_reading_early_leaves_no_thread_behind(table):
     batches.close()
 
 
-def test_a_table_with_deletion_vectors_is_refused(tmp_path):
-    path = str(tmp_path / "t")
-    write_deltalake(path, pa.table({"id": [1]}), configuration={"delta.enableDeletionVectors": "true"})
-    table = DeltaTable(path)
-    with pytest.raises(DeltaProtocolError, match="deletionVectors"):
+def inline_vector(*rows):
+    """A deletion vector as Delta's PROTOCOL.md has it, within the log: a Roaring bitmap of the deleted rows, in Z85."""
+    bitmap = struct.pack("<IIHHI", 12346, 1, 0, len(rows) - 1, 16) + struct.pack(f"<{len(rows)}H", *rows)
+    packed = struct.pack("<IQI", 1681511377, 1, 0) + bitmap
+    padded = packed.ljust(-(-len(packed) // 4) * 4, b"\0")
+    letters = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+    text = ""
+    for number in struct.unpack(f">{len(padded) // 4}I", padded):
+        text += "".join(letters[number // 85**place % 85] for place in (4, 3, 2, 1, 0))
+    return {"storageType": "i", "pathOrInlineDv": text, "sizeInBytes": len(packed), "cardinality": len(rows)}
+
+
+@pytest.mark.parametrize("batch_rows", [1, 3, 100])
+def test_rows_that_a_deletion_vector_marks_are_left_out(tmp_path, batch_rows):
+    for first in (0, 10):
+        write_deltalake(
+            tmp_path,
+            pa.table({"id": list(range(first, first + 10))}),
+            mode="append",
+            configuration={"delta.enableDeletionVectors": "true"} if not first else None,
+        )
+    commit = tmp_path / "_delta_log" / f"{1:020d}.json"
+    [added] = [json.loads(line)["add"] for line in commit.read_text().splitlines() if line.startswith('{"add"')]
+    removed = {"path": added["path"], "deletionTimestamp": 1, "dataChange": True, "extendedFileMetadata": False}
+    marked = added | {"deletionVector": inline_vector(0, 3, 9)}
+    actions = [{"commitInfo": {"timestamp": 1, "operation": "DELETE"}}, {"remove": removed}, {"add": marked}]
+    (commit.parent / f"{2:020d}.json").write_text("\n".join(map(json.dumps, actions)))
+    table = DeltaTable(tmp_path)
+    found = rows_of(read_files(table, data_files(table), ["id"], batch_rows=batch_rows))
+    assert sorted(row["id"] for row in found) == [*range(10), 11, 12, *range(14, 19)]
+
+
+def test_a_table_with_column_mapping_is_refused(tmp_path):
+    write_deltalake(tmp_path, pa.table({"id": [1]}))
+    commit = tmp_path / "_delta_log" / f"{0:020d}.json"
+    lines = [json.loads(line) for line in commit.read_text().splitlines()]
+    for line in lines:
+        if "protocol" in line:
+            features = ["columnMapping"]
+            line["protocol"] = {"minReaderVersion": 3, "minWriterVersion": 7}
+            line["protocol"] |= {"readerFeatures": features, "writerFeatures": features}
+    commit.write_text("\n".join(map(json.dumps, lines)))
+    table = DeltaTable(tmp_path)
+    with pytest.raises(DeltaProtocolError, match="columnMapping"):
         next(read_files(table, data_files(table), ["id"]))

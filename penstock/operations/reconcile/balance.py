@@ -1,7 +1,7 @@
 """Totals of files and rows by state, and the balance of rows."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from penstock.operations.reconcile.files import Classification, Delivery, State
 from penstock.operations.reconcile.ledger_rows import RowCounts
@@ -57,6 +57,14 @@ class Total:
     rows: int = 0
     not_counted: int = 0
 
+    def __add__(self, other: "Total") -> "Total":
+        """Of the files of both."""
+        return Total(
+            files=self.files + other.files,
+            rows=self.rows + other.rows,
+            not_counted=self.not_counted + other.not_counted,
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class Balance:
@@ -66,12 +74,16 @@ class Balance:
     holds, negative if the tables have too many rows. expired: rows left out, since retention may have deleted them.
     """
 
-    inbox: int
-    elsewhere: int
-    scored: int
-    quarantined: int
-    pending: int
-    expired: int
+    inbox: int = 0
+    elsewhere: int = 0
+    scored: int = 0
+    quarantined: int = 0
+    pending: int = 0
+    expired: int = 0
+
+    def __add__(self, other: "Balance") -> "Balance":
+        """Of the files of both."""
+        return Balance(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
 
     @property
     def unaccounted(self) -> int:

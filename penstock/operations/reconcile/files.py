@@ -2,14 +2,16 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
+from penstock.operations.reconcile.ledger_parts import Ledger
 from penstock.operations.reconcile.ledger_rows import Batch, Entry, Marker, RowCounts
+from penstock.operations.reconcile.spool import Facts, Spool
 from penstock.pipeline.replay.plans import REPLAY_QUERY, done_path, replay_numbers
-from penstock.sources.checkpoint import Logged, batch_numbers, log_offset, query_id_of, whole_log
+from penstock.sources.checkpoint import Logged, batch_numbers, log_offset, logged_files, query_id_of
 from penstock.sources.listing import is_input
 from penstock.storage.files import FileStatus, Storage
 
@@ -28,28 +30,46 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """The checkpoint's state. query_id: null if it is new. log: all files seen that are input.
+    """The checkpoint's state. query_id: null if it is new. log: all files seen, or those of a part of the spool.
 
-    committed: the last batch in Spark's commit log, -1 if none. forgotten_before: files with an earlier modification
-    time are dropped from the stream's memory and ignored when new. replays_done: by number.
+    last_offset: the last entry of the log, -1 if none. committed: the last batch in Spark's commit log, -1 if none.
+    forgotten_before: files with an earlier modification time are dropped from the stream's memory and ignored when new.
+    replays_done: by number.
     """
 
     query_id: str | None
     committed: int
     log: dict[str, Logged]
     forgotten_before: float
+    last_offset: int = -1
     replays_done: frozenset[int] = frozenset()
 
+    def part(self, spool: Spool, part: range, *, inbox: str) -> "Stream":
+        """With the log of the files of this part that are input of `inbox`. A file may be twice in the log; the later
+        entry counts."""
+        rows = sorted(spool.rows(Facts.LOG, part), key=lambda row: row[2])
+        log = {
+            path: Logged(modified_milliseconds=modified, offset=offset)
+            for path, modified, offset in rows
+            if is_input(path, inbox)
+        }
+        return replace(self, log=log)
 
-def read_stream(storage: Storage, config: PipelineConfig) -> Stream:
-    """Read before inbox and ledger, so that all its finished batches must be in the ledger. Raises PlanError."""
+
+def read_stream(storage: Storage, config: PipelineConfig, spool: Spool) -> Stream:
+    """Read before inbox and ledger, so that all its finished batches must be in the ledger. The log goes to the spool.
+
+    Raises PlanError.
+    """
     committed = batch_numbers(storage, f"{config.checkpoint}/commits")
-    log = whole_log(storage, config.checkpoint)
-    newest = max((logged.modified_milliseconds for logged in log.values()), default=0)
+    spool.add(Facts.LOG, logged_files(storage, config.checkpoint))
+    newest = spool.highest(Facts.LOG, "modified") or 0
+    last_offset = spool.highest(Facts.LOG, "place")
     return Stream(
         query_id=query_id_of(storage, config.checkpoint),
         committed=max(committed, default=-1),
-        log={path: logged for path, logged in log.items() if is_input(path, config.source.path)},
+        log={},
+        last_offset=-1 if last_offset is None else last_offset,
         forgotten_before=newest - 1000 * config.source.max_file_age,
         replays_done=frozenset(
             number for number in replay_numbers(config, storage) if storage.status(done_path(config, number))
@@ -86,7 +106,7 @@ def read_progress(
     storage: Storage,
     config: PipelineConfig,
     stream: Stream,
-    row_counts: RowCounts,
+    ledger: Ledger,
     *,
     unfinished_replays: frozenset[int],
 ) -> Progress:
@@ -100,11 +120,11 @@ def read_progress(
             f"the checkpoint {config.checkpoint} was of query {stream.query_id} when this began and is now of "
             f"{query_id}: it was replaced meanwhile; run this again"
         )
-    finished = max(row_counts.last(query_id), stream.committed)
+    finished = max(ledger.last(query_id), stream.committed)
     offset = log_offset(storage, config.checkpoint, finished) if finished >= 0 else -1
     if offset is None:
         # The ledger is ahead of the checkpoint, so that is an older copy: all files in its log are done.
-        offset = max((logged.offset for logged in stream.log.values()), default=-1)
+        offset = stream.last_offset
     return Progress(
         query_id=query_id,
         finished=finished,

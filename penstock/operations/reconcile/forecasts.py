@@ -1,12 +1,12 @@
 """Compares forecasts with observations: exactly the observations without an error must have forecasts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from penstock.operations.reconcile.ledger_rows import Batch, RowCounts
+from penstock.operations.reconcile.ledger_rows import Batch
 from penstock.operations.reconcile.tables import MARKER_BACK, PUT_BACK, TAKE_OUT, Difference
 
 KEYS = ("series_id", "cutoff")
@@ -23,24 +23,27 @@ WORDS = {
 
 
 def compare_forecasts(
-    tables: dict[str, DataFrame], row_counts: RowCounts, *, is_unfinished: Callable[[Batch], bool], is_trimmed: bool
+    tables: dict[str, DataFrame],
+    done: Collection[Batch],
+    *,
+    is_unfinished: Callable[[Batch], bool],
+    is_trimmed: bool,
 ) -> list[Difference]:
     """One difference for each kind, with an example. By series and cutoff, not by batch: a replay recomputes forecasts
     but leaves the observations with their original batch.
 
-    is_trimmed: retention may have deleted observations or forecasts; only wrong numbers of rows are differences then.
+    done: the finished batches. is_trimmed: retention may have deleted observations or forecasts; only wrong numbers of
+    rows are differences then.
     """
     sizes = [
         (Batch(row["query_id"], row["batch_id"]), row["rows"], row["steps"] * row["variables"])
         for row in batch_sizes(tables["forecasts"])
     ]
     differences = [
-        left_behind(batch, rows)
-        for batch, rows, _ in sizes
-        if batch not in row_counts.finished and not is_unfinished(batch)
+        left_behind(batch, rows) for batch, rows, _ in sizes if batch not in done and not is_unfinished(batch)
     ]
-    finished = [(*batch, each) for batch, _, each in sizes if batch in row_counts.finished]
-    for row in mismatches(tables, row_counts, finished):
+    finished = [(*batch, each) for batch, _, each in sizes if batch in done]
+    for row in mismatches(tables, done, finished):
         if not (is_trimmed and row["kind"] != "forecast rows"):
             differences.append(as_difference(row))
     return differences
@@ -59,15 +62,13 @@ def batch_sizes(forecasts: DataFrame) -> list[Row]:
     )
 
 
-def mismatches(tables: dict[str, DataFrame], row_counts: RowCounts, finished: list[tuple[Any, ...]]) -> list[Row]:
+def mismatches(tables: dict[str, DataFrame], done: Collection[Batch], finished: list[tuple[Any, ...]]) -> list[Row]:
     """kind, number of (series, cutoff) pairs, and the first of them."""
     spark = tables["forecasts"].sparkSession
     each = F.broadcast(spark.createDataFrame(finished, "query_id string, batch_id long, expected int"))
     by_cutoff = tables["forecasts"].join(each, on=list(BATCH)).groupBy(*KEYS)
     made = by_cutoff.agg(F.count("*").alias("rows"), F.max("expected").alias("expected"))
-    markers = F.broadcast(
-        spark.createDataFrame([tuple(batch) for batch in row_counts.finished], "query_id string, batch_id long")
-    )
+    markers = F.broadcast(spark.createDataFrame([tuple(batch) for batch in done], "query_id string, batch_id long"))
     observed = tables["observations"].where(F.col("error").isNull()).join(markers, on=list(BATCH), how="left_semi")
     observed = (
         observed.select("series_id", F.col("ds").alias("cutoff")).distinct().withColumn("is_observed", F.lit(True))

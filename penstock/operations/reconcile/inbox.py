@@ -1,4 +1,4 @@
-"""Counts the rows of the inbox's files independently of the pipeline."""
+"""The files of the inbox, and their rows, counted independently of the pipeline."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -7,8 +7,21 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
+from penstock.operations.reconcile.spool import Facts, Spool
 from penstock.sources.formats import FORMATS, format_of, is_of
+from penstock.sources.listing import walk_inbox
 from penstock.storage.files import FileStatus, Storage
+
+
+def list_inbox(storage: Storage, source: SourceConfig, spool: Spool) -> None:
+    """Put the inbox's files into the spool. Raises EnvironmentCheckError."""
+    found = walk_inbox(storage, source)
+    spool.add(Facts.INBOX, ((path, status.length, status.modified_milliseconds) for path, status in found))
+
+
+def inbox_of(spool: Spool, part: range) -> dict[str, FileStatus]:
+    rows = spool.rows(Facts.INBOX, part)
+    return {path: FileStatus(length=length, modified_milliseconds=modified) for path, length, modified in rows}
 
 
 def count_rows(

@@ -5,18 +5,15 @@ however far a running stream has progressed.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.replay.plans import REPLAY_QUERY
-from penstock.pipeline.workload import workload_of
-from penstock.schemas.catalog import time_column
 from penstock.spark.tables import table_at, table_exists, table_version
 from penstock.storage.files import FileStatus
 
@@ -122,10 +119,6 @@ class RowCounts:
         """Whether quarantine rows are the final outcome of their input: no finished replay has processed them."""
         return tally.replayed_in is None or Batch(REPLAY_QUERY, tally.replayed_in) not in self.finished
 
-    def last(self, query_id: str | None) -> int:
-        """The last finished batch of a query; -1 if there is none."""
-        return max((batch.batch_id for batch in self.finished if batch.query_id == query_id), default=-1)
-
 
 def pinned_tables(spark: SparkSession, config: PipelineConfig, names: Iterable[str]) -> dict[str, DataFrame]:
     """The tables that exist, each at its current version, in the order of `names`."""
@@ -136,83 +129,3 @@ def pinned_tables(spark: SparkSession, config: PipelineConfig, names: Iterable[s
             version = table_version(spark, path)
             pinned[name] = table_at(spark, path, version)
     return pinned
-
-
-def read_row_counts(
-    tables: dict[str, DataFrame], config: PipelineConfig, *, unfinished_replays: Collection[int] = ()
-) -> RowCounts:
-    """unfinished_replays: may have their commit marker, and not yet have marked all rows that they replayed."""
-    unfinished = {Batch(REPLAY_QUERY, number) for number in unfinished_replays}
-    markers = read_markers(tables["batches"]) if "batches" in tables else []
-    finished = [marker for marker in markers if marker.batch not in unfinished]
-    return RowCounts.of(finished, read_tallies(tables, scored_table=workload_of(config).rows_table))
-
-
-def read_markers(batches: DataFrame) -> list[Marker]:
-    milliseconds = F.transform("files", lambda file: F.unix_millis(file.modification_time))
-    finished = F.unix_millis("finished_at").alias("finished")
-    columns = ("query_id", "batch_id", "accepted", "quarantined", "files_refused", "files")
-    rows = batches.select(*columns, milliseconds.alias("milliseconds"), finished).collect()
-    return [
-        Marker(
-            batch=Batch(row["query_id"], row["batch_id"]),
-            finished_milliseconds=row["finished"],
-            accepted=row["accepted"],
-            quarantined=row["quarantined"],
-            files_refused=row["files_refused"],
-            entries=tuple(
-                Entry(path=file["path"], status=status_of(file["length"], modified), rows=file["rows"])
-                for file, modified in zip(row["files"] or [], row["milliseconds"] or [], strict=True)
-            ),
-        )
-        for row in sorted(rows, key=lambda row: (row["finished"], row["batch_id"]))
-    ]
-
-
-def status_of(length: int | None, modified_milliseconds: int | None) -> FileStatus | None:
-    if length is None or modified_milliseconds is None:
-        return None
-    return FileStatus(length=length, modified_milliseconds=modified_milliseconds)
-
-
-def read_tallies(tables: dict[str, DataFrame], *, scored_table: str) -> list[Tally]:
-    """Both tables in one aggregate; the driver receives one row per file and batch."""
-    keys = ("query_id", "batch_id", "source_file", "replayed_in")
-    counts = ("accepted", "quarantined", "refused")
-    parts = []
-    if scored_table in tables:
-        one_each = {"accepted": F.lit(1), "quarantined": F.lit(0), "refused": F.lit(0)}
-        parts.append(
-            tables[scored_table].select(
-                *keys[:3],
-                F.lit(None).cast("long").alias("replayed_in"),
-                *[number.alias(name) for name, number in one_each.items()],
-                F.col(time_column(scored_table)).alias("made_at"),
-            )
-        )
-    if "quarantine" in tables:
-        is_file = F.col("stage") == "file"
-        parts.append(
-            tables["quarantine"].select(
-                *keys,
-                F.lit(0).alias("accepted"),
-                (~is_file).cast("int").alias("quarantined"),
-                is_file.cast("int").alias("refused"),
-                F.col(time_column("quarantine")).alias("made_at"),
-            )
-        )
-    if not parts:
-        return []
-    both = parts[0] if len(parts) == 1 else parts[0].unionByName(parts[1])
-    sums = [F.sum(name).alias(name) for name in counts]
-    rows = both.groupBy(*keys).agg(*sums, F.unix_millis(F.max("made_at")).alias("made")).collect()
-    return [
-        Tally(
-            batch=Batch(row["query_id"], row["batch_id"]),
-            path=row["source_file"],
-            replayed_in=row["replayed_in"],
-            made_milliseconds=row["made"],
-            **{name: row[name] for name in counts},
-        )
-        for row in rows
-    ]

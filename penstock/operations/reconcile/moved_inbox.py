@@ -1,26 +1,24 @@
 """Files of an inbox that has moved: what the ledger has under an earlier path is the file at its path of today."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from penstock.config.pipeline import PipelineConfig
 from penstock.operations.reconcile.files import Delivery, Stream
 from penstock.operations.reconcile.ledger_rows import RowCounts
-from penstock.pipeline.inbox_place import known_place
-from penstock.storage.files import FileStatus, Storage
+from penstock.storage.files import FileStatus
 
 
-def moved_files(storage: Storage, config: PipelineConfig, row_counts: RowCounts) -> dict[str, str]:
-    """The path of today by the earlier one, of files that were done when they arrived. Raises LedgerError."""
-    place, inbox = known_place(config, storage), f"{config.source.path}/"
-    former = place.former if place else ()
+def moved_files(inboxes: Sequence[str], row_counts: RowCounts) -> dict[str, str]:
+    """The path of today by the earlier one, of files that were done when they arrived. inboxes: today's path of the
+    inbox, and its earlier ones."""
+    inbox, *former = (f"{path}/" for path in inboxes) if inboxes else ("",)
     done = {
         entry.path
         for marker in row_counts.markers
         for entry in marker.entries
         if former and entry.status is None and entry.rows is None and entry.path.startswith(inbox)
     }
-    return {f"{earlier}/{path.removeprefix(inbox)}": path for earlier in reversed(former) for path in done}
+    return {f"{earlier}{path.removeprefix(inbox)}": path for earlier in reversed(former) for path in done}
 
 
 def at_todays_paths(

@@ -26,14 +26,16 @@ from penstock.operations.reconcile.files import (
     read_unfinished_replays,
 )
 from penstock.operations.reconcile.forecasts import compare_forecasts
-from penstock.operations.reconcile.inbox import count_rows
-from penstock.operations.reconcile.ledger_rows import RowCounts, pinned_tables, read_row_counts
+from penstock.operations.reconcile.inbox import count_rows, inbox_of, list_inbox
+from penstock.operations.reconcile.ledger_parts import read_ledger
+from penstock.operations.reconcile.ledger_rows import RowCounts, pinned_tables
 from penstock.operations.reconcile.moved_inbox import at_todays_paths, moved_files, without_earlier_paths
-from penstock.operations.reconcile.tables import Difference, compare_with_tables
+from penstock.operations.reconcile.spool import BUCKETS, Spool, opened_spool
+from penstock.operations.reconcile.tables import Difference, TableComparison
+from penstock.pipeline.inbox_place import known_place
 from penstock.pipeline.lease import Holder, lease_path, read_holder
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.catalog import table_names
-from penstock.sources.listing import list_inbox
 from penstock.storage.files import FileStatus, Storage
 from penstock.storage.routing import storage_of
 
@@ -60,47 +62,65 @@ def reconcile(
     count: also count the rows of the files in the inbox. since: leave out batches finished by then, because
     retention may have deleted some of it.
     """
+    place = known_place(config, storage_of(config))
+    former = place.former if place else ()
+    with opened_spool(inboxes=(config.source.path, *former)) as spool:
+        return reconcile_in_parts(spark, config, spool, count=count, since=since)
+
+
+def reconcile_in_parts(
+    spark: SparkSession, config: PipelineConfig, spool: Spool, *, count: bool, since: datetime | None
+) -> Reconciliation:
+    """All facts are read into the spool, and compared some files at a time."""
     since_milliseconds = int(since.timestamp() * 1000) if since else None
     storage, scored_table = storage_of(config), workload_of(config).rows_table
-    looked_at, stream = datetime.now(UTC), read_stream(storage, config)
-    inbox = list_inbox(storage, config.source)
+    looked_at, stream = datetime.now(UTC), read_stream(storage, config, spool)
+    list_inbox(storage, config.source, spool)
     tables = pinned_tables(spark, config, ("batches", "quarantine", scored_table, "forecasts"))
     unfinished = read_unfinished_replays(storage, config, stream)
-    row_counts = read_row_counts(tables, config, unfinished_replays=unfinished)
-    progress = read_progress(storage, config, stream, row_counts, unfinished_replays=unfinished)
-
-    moved = moved_files(storage, config, row_counts)
-    stream, known = without_earlier_paths(stream, moved), at_todays_paths(deliveries(row_counts), moved, inbox)
-    classifier = FileClassifier(stream=stream, progress=progress, expired_milliseconds=since_milliseconds)
-    files = classify_files(classifier, inbox, known, storage)
+    ledger = read_ledger(tables, config, spool, unfinished_replays=unfinished)
+    progress = read_progress(storage, config, stream, ledger, unfinished_replays=unfinished)
+    counted = {}
     if count:
-        wanted = {path: status for path, status in inbox.items() if files[path].state is not State.REFUSED}
-        for path, rows in count_rows(spark, storage, config.source, wanted).items():
-            files[path] = replace(files[path], counted=rows)
-    differences = [
-        *[difference for file in files.values() for difference in differences_of(file, row_counts)],
-        *compare_with_tables(
-            row_counts,
-            scored_table=scored_table,
-            is_unfinished=progress.is_unfinished,
-            since_milliseconds=since_milliseconds,
-        ),
-    ]
+        counted = count_rows(spark, storage, config.source, inbox_of(spool, range(BUCKETS)))
+
+    totals, balance, of_files = dict.fromkeys(State, Total()), Balance(), list[Difference]()
+    comparison = TableComparison(
+        scored_table=scored_table, is_unfinished=progress.is_unfinished, since_milliseconds=since_milliseconds
+    )
+    for part in spool.parts():
+        row_counts, inbox = ledger.part(part), inbox_of(spool, part)
+        moved = moved_files(spool.inboxes, row_counts)
+        log = without_earlier_paths(stream.part(spool, part, inbox=config.source.path), moved)
+        classifier = FileClassifier(stream=log, progress=progress, expired_milliseconds=since_milliseconds)
+        known = at_todays_paths(deliveries(row_counts), moved, inbox)
+        classified = classify_files(classifier, inbox, known, storage)
+        files = [with_count(file, counted) for file in classified.values()]
+        of_files += [difference for file in files for difference in differences_of(file, row_counts)]
+        totals = {state: total + totals[state] for state, total in totals_by_state(files).items()}
+        balance += balance_of(files, row_counts, since_milliseconds=since_milliseconds)
+        comparison.add(row_counts)
+    differences = sorted(of_files, key=lambda difference: difference.subject)
+    differences += comparison.differences(ledger.markers, ledger.doubled)
     if {"forecasts", "observations"} <= tables.keys() and not progress.unfinished_replays:
         differences += compare_forecasts(
-            tables, row_counts, is_unfinished=progress.is_unfinished, is_trimmed=bool(since)
+            tables, ledger.finished, is_unfinished=progress.is_unfinished, is_trimmed=bool(since)
         )
-    balance = balance_of(files.values(), row_counts, since_milliseconds=since_milliseconds)
     if balance.unaccounted and not differences:
         differences.append(unaccounted(balance.unaccounted))
     return Reconciliation(
         config=config,
         looked_at=looked_at,
-        totals=totals_by_state(files.values()),
+        totals=totals,
         balance=balance,
         differences=tuple(differences),
         notes=tuple(notes(config, storage, progress, tables, count=count)),
     )
+
+
+def with_count(file: File, counted: Mapping[str, int]) -> File:
+    is_counted = file.path in counted and file.state is not State.REFUSED
+    return replace(file, counted=counted[file.path]) if is_counted else file
 
 
 def complete_everywhere_since(config: PipelineConfig, now: datetime) -> datetime | None:

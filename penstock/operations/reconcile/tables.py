@@ -1,8 +1,8 @@
 """Compares the ledger with the tables: row counts of each batch, file by file."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from penstock.operations.reconcile.ledger_rows import Batch, Entry, Marker, RowCounts, Tally
 from penstock.pipeline.replay.plans import REPLAY_QUERY
@@ -35,23 +35,108 @@ def compare_with_tables(
     is_unfinished: Callable[[Batch], bool],
     since_milliseconds: int | None = None,
 ) -> list[Difference]:
-    """Every difference between `batches` and the tables.
+    """Every difference between `batches` and the tables (TableComparison), with all files at once."""
+    comparison = TableComparison(
+        scored_table=scored_table, is_unfinished=is_unfinished, since_milliseconds=since_milliseconds
+    )
+    comparison.add(row_counts)
+    return comparison.differences(row_counts.markers, row_counts.doubled)
+
+
+@dataclass
+class Surplus:
+    """A batch's rows in the tables, over its files so far; `files` is how many have any."""
+
+    accepted: int = 0
+    quarantined: int = 0
+    refused: int = 0
+    files: int = 0
+
+    def add(self, tally: Tally) -> None:
+        self.accepted += tally.accepted
+        self.quarantined += tally.quarantined
+        self.refused += tally.refused
+        self.files += 1
+
+
+@dataclass(kw_only=True)
+class TableComparison:
+    """Compares `batches` with the tables, part by part: each part has all that there is about its files.
 
     is_unfinished: batches that may have rows without a marker. since_milliseconds: batches finished by then, and rows
     without a marker created by then, are left out, since retention may have deleted some of them.
     """
-    held = totals_by_file(row_counts.tallies)
-    differences = doubled_markers(row_counts)
-    for marker in row_counts.markers:
-        if since_milliseconds is None or marker.finished_milliseconds > since_milliseconds:
-            differences += compare_batch(marker, held.get(marker.batch, {}), row_counts, scored_table=scored_table)
-    differences += left_behind(row_counts, is_unfinished=is_unfinished, since_milliseconds=since_milliseconds)
-    return differences + compare_replays(
-        row_counts,
-        is_unfinished=is_unfinished,
-        is_trimmed=since_milliseconds is not None,
-        without={difference.subject for difference in differences},
-    )
+
+    scored_table: str
+    is_unfinished: Callable[[Batch], bool]
+    since_milliseconds: int | None = None
+    held: defaultdict[Batch, Surplus] = field(default_factory=lambda: defaultdict(Surplus))
+    of_files: defaultdict[Batch, list[Difference]] = field(default_factory=lambda: defaultdict(list))
+    behind: defaultdict[Batch, Surplus] = field(default_factory=lambda: defaultdict(Surplus))
+    of_replays: list[tuple[int, Difference]] = field(default_factory=list)
+
+    def add(self, part: RowCounts) -> None:
+        held = totals_by_file(part.tallies)
+        found: list[Difference] = []
+        for marker in part.markers:
+            if self.is_recent(marker.finished_milliseconds):
+                tallies = held.get(marker.batch, {})
+                for tally in tallies.values():
+                    self.held[marker.batch].add(tally)
+                if differences := compare_files(marker, tallies, part):
+                    self.of_files[marker.batch] += differences
+                    found += differences
+        self.add_left_behind(part)
+        self.of_replays += compare_replays(
+            part,
+            is_unfinished=self.is_unfinished,
+            is_trimmed=self.since_milliseconds is not None,
+            without={difference.subject for difference in found},
+        )
+
+    def add_left_behind(self, part: RowCounts) -> None:
+        """Orphaned rows: of batches without a marker that will never have one."""
+        recent = [
+            tally
+            for tally in part.tallies
+            if self.is_recent(tally.made_milliseconds)
+            and tally.batch not in part.finished
+            and not self.is_unfinished(tally.batch)
+        ]
+        for batch, tallies in totals_by_file(recent).items():
+            for tally in tallies.values():
+                self.behind[batch].add(tally)
+
+    def is_recent(self, milliseconds: int) -> bool:
+        return self.since_milliseconds is None or milliseconds > self.since_milliseconds
+
+    def differences(self, markers: Iterable[Marker], doubled: Mapping[Batch, int]) -> list[Difference]:
+        """All that were found. markers: of all batches; their entries are not asked for."""
+        found = doubled_markers(doubled)
+        for marker in markers:
+            if self.is_recent(marker.finished_milliseconds):
+                found += self.of_batch(marker)
+        found += [left_behind(batch, rows) for batch, rows in sorted(self.behind.items())]
+        in_order = sorted(self.of_replays, key=lambda one: (one[0], one[1].subject))
+        return found + [difference for _, difference in in_order]
+
+    def of_batch(self, marker: Marker) -> list[Difference]:
+        """File by file; if the files agree, the batch's totals too."""
+        differences = sorted(self.of_files.get(marker.batch, []), key=lambda one: one.subject)
+        where = deviating_tables(marker, self.held.get(marker.batch, Surplus()), scored_table=self.scored_table)
+        if where and not differences:
+            return [
+                Difference(
+                    kind="totals",
+                    subject=str(marker.batch),
+                    found=f"its files agree with the ledger, its totals do not: {where}",
+                    remedy="rows were moved from one table to the other, or the ledger was edited: see DESCRIBE "
+                    "HISTORY",
+                )
+            ]
+        if where and len(differences) == 1:
+            return [replace(differences[0], found=f"{differences[0].found}: {where}")]
+        return differences
 
 
 def totals_by_file(tallies: Iterable[Tally]) -> dict[Batch, dict[str, Tally]]:
@@ -74,7 +159,7 @@ def added(one: Tally, other: Tally) -> Tally:
     )
 
 
-def doubled_markers(row_counts: RowCounts) -> list[Difference]:
+def doubled_markers(doubled: Mapping[Batch, int]) -> list[Difference]:
     return [
         Difference(
             kind="doubled marker",
@@ -82,41 +167,26 @@ def doubled_markers(row_counts: RowCounts) -> list[Difference]:
             found=f"has {count} rows in batches, expected 1",
             remedy="find the commit that put them there (DESCRIBE HISTORY) and delete all but one",
         )
-        for batch, count in row_counts.doubled.items()
+        for batch, count in doubled.items()
     ]
 
 
-def compare_batch(
-    marker: Marker, held: dict[str, Tally], row_counts: RowCounts, *, scored_table: str
-) -> list[Difference]:
-    """File by file; if the files agree, the batch's totals too."""
+def compare_files(marker: Marker, held: Mapping[str, Tally], row_counts: RowCounts) -> list[Difference]:
+    """The files of a batch in this part."""
     entries = {entry.path: entry for entry in marker.entries}
     differences = []
     for path in sorted(entries.keys() | held.keys()):
         tally = held.get(path, Tally(batch=marker.batch, path=path))
         differences += compare_file(entries.get(path), tally, row_counts)
-    where = deviating_tables(marker, held.values(), scored_table=scored_table)
-    if where and not differences:
-        return [
-            Difference(
-                kind="totals",
-                subject=str(marker.batch),
-                found=f"its files agree with the ledger, its totals do not: {where}",
-                remedy="rows were moved from one table to the other, or the ledger was edited: see DESCRIBE HISTORY",
-            )
-        ]
-    if where and len(differences) == 1:
-        return [replace(differences[0], found=f"{differences[0].found}: {where}")]
     return differences
 
 
-def deviating_tables(marker: Marker, tallies: Iterable[Tally], *, scored_table: str) -> str:
+def deviating_tables(marker: Marker, held: Surplus, *, scored_table: str) -> str:
     """The tables with more or fewer rows of a batch than its marker says; empty if none."""
-    held = list(tallies)
     surplus = {
-        scored_table: sum(tally.accepted for tally in held) - marker.accepted,
-        "quarantine": sum(tally.quarantined for tally in held) - marker.quarantined,
-        "quarantine (refused files)": sum(tally.refused for tally in held) - marker.files_refused,
+        scored_table: held.accepted - marker.accepted,
+        "quarantine": held.quarantined - marker.quarantined,
+        "quarantine (refused files)": held.refused - marker.files_refused,
     }
     return ", ".join(
         f"{abs(number):,} too {'many' if number > 0 else 'few'} in {table}"
@@ -165,31 +235,20 @@ def refusals_expected(entry: Entry | None, tally: Tally, row_counts: RowCounts) 
     return (0, 1) if is_known else (1, 1)
 
 
-def left_behind(
-    row_counts: RowCounts, *, is_unfinished: Callable[[Batch], bool], since_milliseconds: int | None
-) -> list[Difference]:
-    """Orphaned rows: of batches without a marker that will never have one."""
-    found: defaultdict[Batch, list[Tally]] = defaultdict(list)
-    for tally in row_counts.tallies:
-        is_recent = since_milliseconds is None or tally.made_milliseconds > since_milliseconds
-        if is_recent and tally.batch not in row_counts.finished and not is_unfinished(tally.batch):
-            found[tally.batch].append(tally)
-    return [
-        Difference(
-            kind="left behind",
-            subject=str(batch),
-            found=f"has {sum(tally.rows for tally in tallies):,} rows and {sum(tally.refused for tally in tallies)} "
-            f"refused files of {len({tally.path for tally in tallies})} files in the tables, and no marker in batches",
-            remedy=MARKER_BACK,
-        )
-        for batch, tallies in sorted(found.items())
-    ]
+def left_behind(batch: Batch, held: Surplus) -> Difference:
+    return Difference(
+        kind="left behind",
+        subject=str(batch),
+        found=f"has {held.accepted + held.quarantined:,} rows and {held.refused} refused files of {held.files} files "
+        "in the tables, and no marker in batches",
+        remedy=MARKER_BACK,
+    )
 
 
 def compare_replays(
     row_counts: RowCounts, *, is_unfinished: Callable[[Batch], bool], is_trimmed: bool, without: Collection[str]
-) -> list[Difference]:
-    """Each quarantined row that is marked as replayed must be an input row of that replay, and vice versa.
+) -> list[tuple[int, Difference]]:
+    """By replay. Each quarantined row that is marked as replayed must be an input row of that replay, and vice versa.
 
     A refused file that a replay accepted has rows that were not in quarantine. is_trimmed: old quarantine rows may
     have been deleted. without: files that have a difference already.
@@ -207,13 +266,12 @@ def compare_replays(
         may_be_more = is_trimmed or row_counts.replayed_files.get((number, path), 0) > 0
         if path in without or is_unfinished(batch) or marked == rows or (marked < rows and may_be_more):
             continue
-        differences.append(
-            Difference(
-                kind="replay",
-                subject=path,
-                found=f"{marked:,} quarantined rows are marked as taken up by {batch}, by the ledger it gave {rows:,}"
-                + ("" if batch in row_counts.finished else " and is not there"),
-                remedy="see DESCRIBE HISTORY of quarantine and batches, and put back what was deleted or changed",
-            )
+        difference = Difference(
+            kind="replay",
+            subject=path,
+            found=f"{marked:,} quarantined rows are marked as taken up by {batch}, by the ledger it gave {rows:,}"
+            + ("" if batch in row_counts.finished else " and is not there"),
+            remedy="see DESCRIBE HISTORY of quarantine and batches, and put back what was deleted or changed",
         )
+        differences.append((number, difference))
     return differences

@@ -64,7 +64,8 @@ def files_again(pipeline: Pipeline, waiting: DataFrame, attempt: Attempt) -> lis
     """
     refused = waiting.where(F.col("stage") == "file").select("source_file", "reasons").distinct().collect()
     reasons = {(row["source_file"], tuple(row["reasons"])) for row in refused}
-    paths = sorted({path for path, _ in reasons} - scored_files(pipeline))
+    asked = sorted({path for path, _ in reasons})
+    paths = sorted(set(asked) - scored_files(pipeline, asked))
     arrived = [Arrival(path=path, modified_milliseconds=0) for path in paths]
     admitted = admit_files(arrived, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
     admitted = [known_to_be_deadly(file, reasons) for file in admitted]
@@ -82,9 +83,11 @@ def known_to_be_deadly(file: PlannedFile, reasons: set[tuple[str, tuple[str, ...
     return refused_file(path=file.path, status=file.status, reasons=[reason])
 
 
-def scored_files(pipeline: Pipeline) -> set[str]:
-    """Paths of files whose rows are in the tables."""
-    read = ledger_files(pipeline.spark, pipeline.config).where(F.col("rows").isNotNull())
+def scored_files(pipeline: Pipeline, asked: Sequence[str]) -> set[str]:
+    """Those of these paths whose rows are in the tables."""
+    if not asked:
+        return set()
+    read = ledger_files(pipeline.spark, pipeline.config).where(F.col("rows").isNotNull() & F.col("path").isin(*asked))
     return {row["path"] for row in read.select("path").distinct().collect()}
 
 
