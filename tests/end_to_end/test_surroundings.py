@@ -41,7 +41,7 @@ def test_a_file_from_the_future_does_not_make_later_ones_too_old(
     sandbox.run()
     assert scored(sandbox) == ["future.csv", "now.csv", "old.csv"]
 
-    # Whoever asks for a limit is told what it costs.
+    # With a limit the same file is an obstacle, and a warning says so.
     sandbox.changes["source"] = {"max_file_age": "7 days"}
     sandbox.drop("later.csv", csv_file(WINE))
     assert sandbox.run() == []
