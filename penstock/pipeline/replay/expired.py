@@ -51,7 +51,9 @@ def discard_late_replay(pipeline: Pipeline, plan: Plan) -> None:
     Its forecasts may be replaced and its observations not: it has to be planned again before the stream continues.
     """
     transaction = plan.transaction(pipeline.config.pipeline)
-    for name in reversed(table_names(pipeline.config.workload)):
+    for name in table_names(pipeline.config.workload):
+        if name == "batches":
+            continue  # its marker is still to be written where nothing is left to compute
         pipeline.lease.check()
         commit_nothing(pipeline.spark, pipeline.config.table_path(name), transaction)
     rebuild_lags(pipeline.spark, pipeline.config)
