@@ -46,8 +46,8 @@ def opened(
     """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError.
 
     before_tables: checks that need the ledger to be fine, and no table to be made. inbox_moved: a changed source.path
-    is confirmed to be the same inbox. is_replay: the ledger is left to the
-    replay, which may first have to finish an interrupted one.
+    is confirmed to be the same inbox. is_replay: the ledger is left to the replay, which may first have to finish an
+    interrupted one.
     """
     contract = load_contract(config)
     check_rules(spark, contract)
