@@ -20,7 +20,8 @@ def scored(sandbox: Sandbox) -> list[str]:
 
 
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
-    found = [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    ours = [record for record in caplog.records if record.name.startswith("penstock")]
+    found = [record.getMessage() for record in ours if record.levelno >= logging.WARNING]
     caplog.clear()
     return found
 
