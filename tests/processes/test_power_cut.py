@@ -15,7 +15,7 @@ SOURCE = Path(__file__).parent / "sync_log.c"
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("sync-log") / "sync_log.so"
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(made), str(SOURCE), "-ldl"], check=True)
+    subprocess.run(["cc", "-std=gnu17", "-shared", "-fPIC", "-o", str(made), str(SOURCE), "-ldl"], check=True)
     return made
 
 
