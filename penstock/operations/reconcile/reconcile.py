@@ -28,7 +28,12 @@ from penstock.operations.reconcile.files import (
 from penstock.operations.reconcile.forecasts import compare_forecasts
 from penstock.operations.reconcile.inbox import count_rows
 from penstock.operations.reconcile.ledger_rows import RowCounts, pinned_tables, read_row_counts
-from penstock.operations.reconcile.moved_inbox import at_todays_paths, moved_files, without_earlier_paths
+from penstock.operations.reconcile.moved_inbox import (
+    at_todays_paths,
+    known_elsewhere,
+    read_moves,
+    without_earlier_paths,
+)
 from penstock.operations.reconcile.tables import Difference, compare_with_tables
 from penstock.pipeline.lease import Holder, lease_path, read_holder
 from penstock.pipeline.workload import workload_of
@@ -69,8 +74,9 @@ def reconcile(
     row_counts = read_row_counts(tables, config, unfinished_replays=unfinished)
     progress = read_progress(storage, config, stream, row_counts, unfinished_replays=unfinished)
 
-    moved = moved_files(storage, config, row_counts)
-    stream, known = without_earlier_paths(stream, moved), at_todays_paths(deliveries(row_counts), moved, inbox)
+    moves = read_moves(storage, config, row_counts)
+    row_counts = known_elsewhere(row_counts, moves)
+    stream, known = without_earlier_paths(stream, moves), at_todays_paths(deliveries(row_counts), moves, inbox)
     classifier = FileClassifier(stream=stream, progress=progress, expired_milliseconds=since_milliseconds)
     files = classify_files(classifier, inbox, known, storage)
     if count:
