@@ -62,6 +62,7 @@ def families():
     metrics = PipelineMetrics(config)
     metrics.on_record(batch_record({}, refused_versions={"2": "no"}, timings={"plan": 1}))
     metrics.on_backlog(1)
+    metrics.on_overlooked(1)
     metrics.on_query(running=True)
     return list(metrics.registry.collect())
 
@@ -98,7 +99,7 @@ def test_the_series_of_the_rules_own_test_are_served_with_their_labels(families)
 
 def test_every_alert_says_what_is_and_what_to_do_and_is_tested():
     names = [rule["alert"] for rule in RULES]
-    assert len(set(names)) == len(names) == 11
+    assert len(set(names)) == len(names) == 12
     for rule in RULES:
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert set(rule["annotations"]) == {"summary", "action"}

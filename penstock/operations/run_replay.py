@@ -14,7 +14,7 @@ from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import check_ledger, read_state
-from penstock.pipeline.microbatch import run_planned
+from penstock.pipeline.microbatch import commit_marker, run_planned
 from penstock.pipeline.opening import opened
 from penstock.pipeline.plan import LateReplay, Plan, fix_plan
 from penstock.pipeline.replay.abort import abort, fence_off, is_given_up
@@ -83,10 +83,14 @@ def plan_late_again(pipeline: Pipeline, cut_off: Plan) -> list[BatchRecord]:
     """In place of one whose versions are gone. The old plan counts as unfinished until the new one is there."""
     discard_late_replay(pipeline, cut_off)
     plan = plan_late_replay(pipeline)
-    if plan is not None:
-        plan = fix_plan(pipeline.storage, replay_path(pipeline.config, plan.batch_id), plan)
+    if plan is None:  # all is computed, and `lags` is rebuilt
+        path = replay_path(pipeline.config, cut_off.batch_id)
+        record = commit_marker(MicroBatch(pipeline=pipeline, plan=cut_off, plan_path=path))
+        finish(pipeline, cut_off)
+        return [record]
+    plan = fix_plan(pipeline.storage, replay_path(pipeline.config, plan.batch_id), plan)
     finish(pipeline, cut_off)
-    return [carry_out(pipeline, plan)] if plan is not None else []
+    return [carry_out(pipeline, plan)]
 
 
 def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:

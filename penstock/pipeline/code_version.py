@@ -25,7 +25,7 @@ def is_of_this_code(plan: Plan) -> bool:
 
 
 def discard_plan_of_other_code(pipeline: Pipeline, plan: Plan, path: str) -> bool:
-    """Whether a plan was removed, to be made anew: other code made it, and nothing of it is written.
+    """Whether a plan was removed, to be made again: other code made it, and nothing of it is written.
 
     Raises PlanError where something is.
     """

@@ -15,7 +15,7 @@ from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import checked_columns
 from penstock.models.selection import ModelSelector
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.inbox_place import keep_place
+from penstock.pipeline.inbox_place import check_inbox, keep_place
 from penstock.pipeline.lease import Lease, lease_path
 from penstock.pipeline.ledger import check_ledger, old_queries, read_state, resume_from_ledger
 from penstock.pipeline.replay.plans import refuse_unfinished_replay
@@ -47,8 +47,8 @@ def opened(
     """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError.
 
     before_tables: checks that need the ledger to be fine, and no table to be made. inbox_moved: a changed source.path
-    is confirmed to be the same inbox. is_replay: the ledger is left to the
-    replay, which may first have to finish an interrupted one.
+    is confirmed to be the same inbox. is_replay: the ledger is left to the replay, which may first have to finish an
+    interrupted one.
     """
     contract = with_time_range(load_contract(config), config)
     check_rules(spark, contract)
@@ -56,6 +56,8 @@ def opened(
     # A renewal has the time at which it began, so a new one soon is worth more than a long attempt.
     with Lease(storage=storage_of(config), path=lease_path(config.tables.root), job=job) as lease:
         state = read_state(config, storage)
+        if not inbox_moved:
+            check_inbox(config, storage)
         if not is_replay:
             refuse_unfinished_replay(config, storage)
             if resume:

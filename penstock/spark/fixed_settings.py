@@ -1,7 +1,7 @@
 """Spark settings that decide what a value means, which rows are read, or whether a commit is one.
 
 With another value of one of them the same file would give other rows or predictions, or none and no message: they are
-the same in every pipeline. Whoever sets another value is told so, and by which source it came.
+the same in every pipeline. Another value is an error that names its source.
 """
 
 from collections.abc import Iterator, Mapping

@@ -116,9 +116,19 @@ def local_settings(settings: Mapping[str, str]) -> dict[str, str]:
     return {
         "spark.python.daemon.module": penstock.udfs.scoring.daemon.__name__,
         "spark.executorEnv.PYTHONPATH": home,
-        "spark.driver.bindAddress": os.environ.get("SPARK_LOCAL_IP", LOOPBACK),
         "spark.ui.killEnabled": "false",
+        **own_address(settings),
     }
+
+
+def own_address(settings: Mapping[str, str]) -> dict[str, str]:
+    """Where the driver of a local master listens, and under which address its own tasks ask it for files; empty where
+    the user has said something of it."""
+    keys = ("spark.driver.bindAddress", "spark.driver.host")
+    known = SparkConf()
+    if "SPARK_LOCAL_IP" in os.environ or any(key in settings or known.contains(key) for key in keys):
+        return {}
+    return dict.fromkeys(keys, LOOPBACK)
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """A query's transactions in the tables' logs, read without Spark."""
 
+import json
+import re
 from dataclasses import dataclass
 
 from deltalake import DeltaTable
@@ -7,9 +9,12 @@ from deltalake import DeltaTable
 from penstock.config.pipeline import PipelineConfig
 from penstock.schemas.catalog import table_names
 from penstock.storage.delta_reader import opened_table
+from penstock.storage.files import Storage
+from penstock.storage.routing import storage_of
 
 #: Closes a query: all its later appends are no-ops, since no version can be higher.
 LAST_VERSION = 2**63 - 1
+COMMIT = re.compile(r"\d{20}\.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +49,23 @@ def is_there(config: PipelineConfig, name: str, transaction: Transaction) -> boo
 def last_transaction(config: PipelineConfig, name: str, application: str) -> int | None:
     """The highest version that an application has committed to a table; None if there is none, or no table.
 
-    Raises LedgerError if it can't be read.
+    From the checksum beside the newest commit, which has a table's transactions unless they are many; else from the
+    table, whose list of files is read for it. Raises LedgerError if that can't be read.
     """
+    known = checksum_transactions(storage_of(config), config.table_path(name))
+    if known is not None:
+        return known.get(application)
     with opened_table(config, name) as table:
         return table.transaction_version(application) if table else None
+
+
+def checksum_transactions(storage: Storage, table: str) -> dict[str, int] | None:
+    """By application; None where there is no such checksum (Delta's PROTOCOL.md, "Version Checksum File")."""
+    log = f"{table}/_delta_log"
+    versions = [name.removesuffix(".json") for name in storage.names(log) if COMMIT.fullmatch(name)]
+    content = storage.read(f"{log}/{max(versions)}.crc") if versions else None
+    try:
+        transactions = json.loads(content or b"{}").get("setTransactions")
+        return None if transactions is None else {one["appId"]: int(one["version"]) for one in transactions}
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None  # torn by a power cut: nobody syncs it

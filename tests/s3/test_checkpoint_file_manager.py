@@ -55,7 +55,7 @@ def test_files_are_listed_found_and_deleted(direct: Bucket) -> None:
     assert not manager.isLocal()
 
 
-def test_a_local_checkpoint_is_spark_s(spark: SparkSession, tmp_path: Path) -> None:
+def test_a_local_checkpoint_file_is_made_once_or_replaced(spark: SparkSession, tmp_path: Path) -> None:
     url = f"file:{tmp_path}/checkpoint/0"
     manager = file_manager(spark, url)
     assert manager.isLocal()
@@ -65,6 +65,11 @@ def test_a_local_checkpoint_is_spark_s(spark: SparkSession, tmp_path: Path) -> N
         create_file(spark, url, "second")
     create_file(spark, url, "third", overwrite=True)
     assert (tmp_path / "checkpoint" / "0").read_text() == "third"
+    stream = open_file(spark, f"file:{tmp_path}/checkpoint/1")
+    stream.write(b"content")
+    stream.cancel()
+    stream.close()
+    assert [path.name for path in (tmp_path / "checkpoint").iterdir()] == ["0"]
 
 
 def stream_twice(spark: SparkSession, inbox: Path, checkpoint: str) -> list[tuple[int, int]]:

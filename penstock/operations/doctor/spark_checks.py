@@ -12,6 +12,7 @@ from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import build_scorer, checked_columns
 from penstock.operations.doctor.checks import Finding, found
 from penstock.operations.doctor.scoring_check import check_scoring
+from penstock.pipeline.inbox_place import check_inbox
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES, QUARANTINE
@@ -70,6 +71,7 @@ def check_checkpoint(config: PipelineConfig) -> str:
     storage = storage_of(config)
     state = read_state(config, storage)
     check_ledger(state, config, storage)
+    check_inbox(config, storage)
     if state.query_id is None:
         return "the checkpoint is new"
     return f"query {state.query_id}, last finished batch {state.done.get(state.query_id, 'none')}"

@@ -29,7 +29,12 @@ from penstock.operations.reconcile.forecasts import compare_forecasts
 from penstock.operations.reconcile.inbox import count_rows, inbox_of, list_inbox
 from penstock.operations.reconcile.ledger_parts import read_ledger
 from penstock.operations.reconcile.ledger_rows import RowCounts, pinned_tables
-from penstock.operations.reconcile.moved_inbox import at_todays_paths, moved_files, without_earlier_paths
+from penstock.operations.reconcile.moved_inbox import (
+    at_todays_paths,
+    known_elsewhere,
+    read_moves,
+    without_earlier_paths,
+)
 from penstock.operations.reconcile.spool import BUCKETS, Spool, opened_spool
 from penstock.operations.reconcile.tables import Difference, TableComparison
 from penstock.pipeline.inbox_place import known_place
@@ -90,10 +95,11 @@ def reconcile_in_parts(
     )
     for part in spool.parts():
         row_counts, inbox = ledger.part(part), inbox_of(spool, part)
-        moved = moved_files(spool.inboxes, row_counts)
-        log = without_earlier_paths(stream.part(spool, part, inbox=config.source.path), moved)
+        moves = read_moves(spool.inboxes, row_counts)
+        row_counts = known_elsewhere(row_counts, moves)
+        log = without_earlier_paths(stream.part(spool, part, inbox=config.source.path), moves)
         classifier = FileClassifier(stream=log, progress=progress, expired_milliseconds=since_milliseconds)
-        known = at_todays_paths(deliveries(row_counts), moved, inbox)
+        known = at_todays_paths(deliveries(row_counts), moves, inbox)
         classified = classify_files(classifier, inbox, known, storage)
         files = [with_count(file, counted) for file in classified.values()]
         of_files += [difference for file in files for difference in differences_of(file, row_counts)]

@@ -48,10 +48,12 @@ def is_readable(pipeline: Pipeline, table: str, version: int) -> bool:
 def discard_late_replay(pipeline: Pipeline, plan: Plan) -> None:
     """Drop what a paused process of it still sends, and make `lags` what the observations say. May be run again.
 
-    Its forecasts may be replaced and its observations not: it has to be planned anew before the stream goes on.
+    Its forecasts may be replaced and its observations not: it has to be planned again before the stream continues.
     """
     transaction = plan.transaction(pipeline.config.pipeline)
-    for name in reversed(table_names(pipeline.config.workload)):
+    for name in table_names(pipeline.config.workload):
+        if name == "batches":
+            continue  # its marker is still to be written where nothing is left to compute
         pipeline.lease.check()
         commit_nothing(pipeline.spark, pipeline.config.table_path(name), transaction)
     rebuild_lags(pipeline.spark, pipeline.config)

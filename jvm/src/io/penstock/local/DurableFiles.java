@@ -9,7 +9,7 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 
 /**
- * Files that outlast a power cut: content and name are on the disk before the caller goes on.
+ * Files that outlast a power cut: content and name are on the disk when the caller continues.
  *
  * <p>A file system may write the name of a file before its content, and either of them half a minute late; only fsync of
  * the file, and then of its folder, says that both are there.

@@ -3,6 +3,7 @@ package io.penstock.local;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.util.Set;
 import java.util.UUID;
 import org.apache.hadoop.fs.FileAlreadyExistsException;
 import org.apache.hadoop.fs.Path;
@@ -13,6 +14,9 @@ import org.apache.spark.sql.execution.streaming.checkpointing.CheckpointFileMana
  * synced, and after a power cut an offset log may be empty.
  */
 public final class DurableStream extends CancellableFSDataOutputStream {
+    /** What a checkpoint, and each of its logs, begins with. */
+    private static final Set<String> FIRST = Set.of("metadata", "0");
+
     private final java.nio.file.Path written;
     private final java.nio.file.Path path;
     private final boolean overwrite;
@@ -28,7 +32,10 @@ public final class DurableStream extends CancellableFSDataOutputStream {
     /** @param overwrite whether the file may exist */
     public static DurableStream at(Path path, boolean overwrite) throws IOException {
         java.nio.file.Path target = java.nio.file.Path.of(path.toUri().getPath());
-        Files.createDirectories(target.getParent());
+        // createDirectories refuses a link to a folder.
+        if (!Files.isDirectory(target.getParent())) {
+            Files.createDirectories(target.getParent());
+        }
         return new DurableStream(
                 target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp"), target, overwrite);
     }
@@ -50,6 +57,10 @@ public final class DurableStream extends CancellableFSDataOutputStream {
                 DurableFiles.replace(written, path);
             } else {
                 DurableFiles.create(written, path);
+            }
+            if (FIRST.contains(path.getFileName().toString())) {
+                // The folder may be new, too.
+                DurableFiles.forceFolder(path.getParent().getParent());
             }
         } catch (java.nio.file.FileAlreadyExistsException other) {
             throw new FileAlreadyExistsException(path.toString());
