@@ -191,7 +191,13 @@ REFUSED: dict[str, tuple[bytes, str]] = {
 }
 FINE = parquet({"at": times(NANOSECONDS + 789, NANOSECONDS, -1, unit="ns", tz="UTC")})
 #: Beside the data, and no input.
-SUMMARIES = ("_metadata", "_common_metadata", "year=2024/_metadata", "_SUCCESS", "_temporary/0/part.0.parquet")
+SUMMARIES: tuple[str, ...] = (
+    "_metadata",
+    "_common_metadata",
+    "year=2024/_metadata",
+    "_SUCCESS",
+    "_temporary/0/part.0.parquet",
+)
 SUMMARIES += (".part.0.parquet.crc", "_metadata.d/part.0.parquet")
 
 
