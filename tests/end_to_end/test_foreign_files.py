@@ -22,7 +22,7 @@ BAD_BYTES = "row: bytes that are not valid US-ASCII"
 
 
 @pytest.fixture(scope="module")
-def done(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+def foreign(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     sandbox = Sandbox(root=tmp_path_factory.mktemp("foreign"), spark=spark, registry=registry)
     registry.register("echo", "echo", example=pd.DataFrame({"x": [1.5]}), outputs=pd.Series([3.0]))
     sandbox.changes = {
@@ -44,33 +44,33 @@ def done(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
 
 
 @pytest.mark.parametrize("number", range(len(TAKEN)), ids=TAKEN)
-def test_gzip_files_that_hadoop_takes(done: Sandbox, number: int) -> None:
+def test_gzip_files_that_hadoop_takes(foreign: Sandbox, number: int) -> None:
     _, content = list(TAKEN.values())[number]
-    rows = [row.x for row in done.rows("predictions", file=f"taken{number}.csv.gz")]
+    rows = [row.x for row in foreign.rows("predictions", file=f"taken{number}.csv.gz")]
     assert sorted(rows) == sorted(float(line) for line in content.splitlines()[1:])
 
 
 @pytest.mark.parametrize("number", range(len(REFUSED)), ids=REFUSED)
-def test_gzip_files_that_hadoop_does_not_take(done: Sandbox, number: int) -> None:
+def test_gzip_files_that_hadoop_does_not_take(foreign: Sandbox, number: int) -> None:
     _, expected = list(REFUSED.values())[number]
-    [[reason]] = done.reasons(f"refused{number}.csv.gz")
+    [[reason]] = foreign.reasons(f"refused{number}.csv.gz")
     assert reason.startswith("file: is not a whole gzip file: ")
     assert expected in reason
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_kind_is_named(done: Sandbox, name: str) -> None:
-    [[reason]] = done.reasons(name)
+def test_the_kind_is_named(foreign: Sandbox, name: str) -> None:
+    [[reason]] = foreign.reasons(name)
     assert reason.startswith("file: ")
     assert KINDS[name][1] in reason
 
 
 @pytest.mark.parametrize("name", ["ascii.csv", "ascii.csv.gz"])
-def test_us_ascii_is_ascii(done: Sandbox, name: str) -> None:
-    assert sorted(row.x for row in done.rows("predictions", file=name)) == [1, 5, 8]
-    assert done.reasons(name) == [[BAD_BYTES]] * 5
+def test_us_ascii_is_ascii(foreign: Sandbox, name: str) -> None:
+    assert sorted(row.x for row in foreign.rows("predictions", file=name)) == [1, 5, 8]
+    assert foreign.reasons(name) == [[BAD_BYTES]] * 5
 
 
-def test_nothing_is_lost(done: Sandbox) -> None:
-    found = reconcile(done.spark, done.config())
+def test_nothing_is_lost(foreign: Sandbox) -> None:
+    found = reconcile(foreign.spark, foreign.config())
     assert (found.differences, found.balance.unaccounted) == ((), 0)

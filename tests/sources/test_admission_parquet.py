@@ -1,5 +1,6 @@
 import base64
 import decimal
+import io
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -340,3 +341,23 @@ def test_a_column_that_is_a_folders_name_is_said_to_be_missing_in_the_file(tmp_p
         "schema: column 'year' is missing; it is in the folder's name alone, which is not read; write it into the "
         "files, too",
     )
+
+
+def test_a_footer_is_read_once(tmp_path):
+    """On S3 each read is a request."""
+    pq.write_table(pa.table({"x": [1.5]}), tmp_path / "a.parquet")
+    sizes = []
+
+    class Counted(io.BytesIO):
+        def read(self, size=-1):
+            sizes.append(size)
+            return super().read(size)
+
+    class Storage(LocalStorage):
+        def open(self, path):
+            return Counted((tmp_path / path).read_bytes())
+
+    status = STORAGE.status(str(tmp_path / "a.parquet"))
+    source, contract = SourceConfig(path="in", format="parquet"), Contract(fields=(field("double"),))
+    assert Parquet().admit("a.parquet", status, storage=Storage(), source=source, contract=contract).reasons == ()
+    assert len(sizes) == 1

@@ -16,7 +16,7 @@ from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import spark_type
 from penstock.sources.casts import JSON_TEXT
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
-from penstock.sources.formats.parquet_chunks import chunk_reasons, has_encrypted_columns
+from penstock.sources.formats.parquet_chunks import FooterReader, chunk_reasons
 from penstock.sources.formats.parquet_times import is_finer, microseconds, nanosecond_text, read_type, too_fine
 from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING, parquet_columns, schema_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
@@ -59,8 +59,9 @@ class Parquet:
         """By its footer: whether it opens, its columns' types, and whether Spark can unpack and decode them."""
         try:
             with storage.open(path) as file:
-                parquet = pq.ParquetFile(file)
-                if has_encrypted_columns(file, parquet.metadata, length=status.length):
+                footer = FooterReader(file)
+                parquet = pq.ParquetFile(footer)
+                if footer.has_encrypted_columns(parquet.metadata):
                     return refused_file(path=path, status=status, reasons=[unreadable_as(ENCRYPTED)])
                 names, columns = parquet_columns(parquet)
                 reasons = schema_reasons(names, columns, contract, path=path)

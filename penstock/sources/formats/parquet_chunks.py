@@ -1,5 +1,6 @@
 """What the footer says of a Parquet file's column chunks: whether Spark can read those of the contract's columns."""
 
+import io
 import struct
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
@@ -40,14 +41,38 @@ REASONS = {
 }
 
 
-def has_encrypted_columns(file: BinaryIO, metadata: Any, *, length: int) -> bool:
-    """Whether a plain footer has a signature, which those of files with encrypted columns have.
+class FooterReader(io.RawIOBase):
+    """A file for pyarrow.parquet, with the end that Arrow reads first: on S3, each look of one's own is a request."""
 
-    length: of the file, in bytes. To ask such a footer for a chunk may end the process: Arrow calls `terminate`.
-    """
-    file.seek(length - TAIL.size)
-    footer_length, _ = TAIL.unpack(file.read(TAIL.size))
-    return bool(footer_length == metadata.serialized_size + SIGNATURE_BYTES)
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self.file = file
+        self.tail = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        return self.file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self.file.tell()
+
+    def read(self, size: int = -1, /) -> bytes:
+        content = self.file.read(size)
+        self.tail = self.tail or content[-TAIL.size :]
+        return content
+
+    def has_encrypted_columns(self, metadata: Any) -> bool:
+        """Whether a plain footer has a signature, which those of files with encrypted columns have.
+
+        To ask such a footer for a chunk may end the process: Arrow calls `terminate`.
+        """
+        footer_length, _ = TAIL.unpack(self.tail)
+        return bool(footer_length == metadata.serialized_size + SIGNATURE_BYTES)
 
 
 def chunks(metadata: Any, leaves: Mapping[str, int]) -> Iterator[tuple[str, Any]]:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from penstock.errors import ConfigError
-from penstock.sources.formats.parquet_chunks import chunk_reasons, has_encrypted_columns
+from penstock.sources.formats.parquet_chunks import FooterReader, chunk_reasons
 from penstock.sources.formats.parquet_types import NANOSECONDS, ParquetColumn, parquet_columns
 from penstock.sources.formats.signatures import PARQUET_FILE, any_kind
 from penstock.sources.inference.headers import refuse_doubled_headers
@@ -77,8 +77,10 @@ def opened_parquet(path: Path) -> Iterator[Any]:
     """A pyarrow.parquet.ParquetFile. Raises ConfigError where it, or what is read of it, is no Parquet."""
     try:
         # In Arrow's own nanoseconds, times before 1677 and after 2262 would be others.
-        with path.open("rb") as content, pq.ParquetFile(content, coerce_int96_timestamp_unit="us") as file:
-            if has_encrypted_columns(content, file.metadata, length=path.stat().st_size):
+        with path.open("rb") as content:
+            footer = FooterReader(content)
+            file = pq.ParquetFile(footer, coerce_int96_timestamp_unit="us")
+            if footer.has_encrypted_columns(file.metadata):
                 raise ConfigError("is an encrypted Parquet file; expected one that can be read without keys")
             yield file
     except pa.ArrowException as error:
