@@ -1,5 +1,8 @@
+import json
+
 import pytest
 
+from penstock.interfaces.rest.exact_numbers import WrittenFloat, WrittenInt
 from penstock.interfaces.rest.request_rows import as_text
 
 
@@ -20,6 +23,9 @@ from penstock.interfaces.rest.request_rows import as_text
         (float("nan"), "nan"),
         (float("inf"), "inf"),
         ("a\ud800b", "a\ufffdb"),
+        (json.loads("[1e-07]", parse_float=WrittenFloat)[0], "1e-07"),
+        (json.loads("[0.12345678901234567891]", parse_float=WrittenFloat)[0], "0.12345678901234567891"),
+        (json.loads("[-0]", parse_int=WrittenInt)[0], "-0"),
     ],
 )
 def test_a_value_is_the_text_that_a_file_would_have(value, text):

@@ -220,3 +220,64 @@ def test_texts_can_not_be_regressed(tmp_path, config):
 def test_a_class_seen_once_does_not_stop_the_training(tmp_path, config):
     table = TABLE.assign(state=["kaputt", *["gut"] * (ROWS - 1)])
     assert train_rows(config, data=write(tmp_path, table), target="state", promote=True).version == "1"
+
+
+EUROPEAN = Contract(
+    fields=(
+        Field(name="size", type="double", decimal=","),
+        Field(name="starts", type="integer", decimal=","),
+        Field(name="running", type="boolean"),
+        Field(name="price", type="string"),
+    )
+)
+
+
+def european_rows(tmp_path, **columns):
+    count = 10
+    table = {
+        "size": [f"\u00a0{n},25 " for n in range(count)],
+        "starts": [f"{n},0" for n in range(count)],
+        "running": ["Yes" if n % 2 else "n" for n in range(count)],
+        "price": [f"{1 + n}.001,50" for n in range(count)],
+        "y": [f"{n},5" for n in range(count)],
+    } | columns
+    path = tmp_path / "e.csv"
+    pd.DataFrame(table).to_csv(path, index=False, sep=";", encoding="latin-1")
+    return path
+
+
+@pytest.fixture
+def trimming(config):
+    csv = config.source.csv.model_copy(update={"trim": True})
+    return config.model_copy(update={"source": config.source.model_copy(update={"csv": csv})})
+
+
+def test_values_are_read_as_the_stream_reads_them(tmp_path, trimming, caplog):
+    size = [f"{n},25" for n in range(9)] + ["1.234"]
+    data = european_rows(tmp_path, size=size)
+    rows = read_row_data(trimming, EUROPEAN, data=data, target="y", task=None)
+    assert rows.inputs["size"].tolist() == [n + 0.25 for n in range(9)]
+    assert rows.inputs["starts"].tolist() == list(range(9))
+    assert rows.inputs["running"].tolist() == [n % 2 for n in range(9)]
+    assert (rows.task, rows.target.tolist(), rows.left_out) == ("regression", [n + 0.5 for n in range(9)], 1)
+    assert "column 'price' has numbers with thousands separators" in caplog.text
+
+
+def test_words_of_a_target_stay_its_classes(tmp_path, trimming):
+    data = european_rows(tmp_path, y=["yes", "no"] * 5)
+    rows = read_row_data(trimming, EUROPEAN, data=data, target="y", task=None)
+    assert (rows.task, set(rows.target)) == ("classification", {"yes", "no"})
+
+
+def test_a_target_of_numbers_in_no_known_form_is_refused(tmp_path, trimming):
+    with pytest.raises(
+        ConfigError, match=r"the target 'price' has numbers with thousands separators.*write them without"
+    ):
+        read_row_data(trimming, EUROPEAN, data=european_rows(tmp_path), target="price", task=None)
+
+
+def test_a_column_that_looks_like_a_missing_one_is_named(tmp_path, trimming):
+    data = european_rows(tmp_path).read_text(encoding="latin-1").replace("size;", "Size ;", 1)
+    (tmp_path / "other.csv").write_text(data, encoding="latin-1")
+    with pytest.raises(ConfigError, match="; is 'Size' meant"):
+        read_row_data(trimming, EUROPEAN, data=tmp_path / "other.csv", target="y", task=None)

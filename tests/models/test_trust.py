@@ -5,7 +5,7 @@ import pytest
 from penstock.errors import ModelRefusedError
 from penstock.models.trust import artifact_digest, load_failure
 from penstock.udfs.scoring.model_cache import ModelLoadError
-from penstock.udfs.scoring.pickled import pickle_reason
+from penstock.udfs.scoring.pickled import VARIABLE, pickle_reason, refused_as_pickle
 
 
 @pytest.fixture
@@ -53,6 +53,7 @@ def test_a_link_is_refused(folder):
         artifact_digest(folder)
 
 
+LIGHTGBM = {"loader_module": "mlflow.lightgbm"}
 SKLEARN = {"loader_module": "mlflow.sklearn"}
 
 
@@ -71,6 +72,20 @@ SKLEARN = {"loader_module": "mlflow.sklearn"}
             "skops_trusted_types",
         ),
         ({"python_function": {"loader_module": "mlflow.xgboost"}}, ""),
+        ({"python_function": LIGHTGBM, "lightgbm": {"model_class": "lightgbm.basic.Booster"}}, ""),
+        (
+            {"python_function": LIGHTGBM, "lightgbm": {"model_class": "lightgbm.sklearn.LGBMRegressor"}},
+            "by cloudpickle",
+        ),
+        (
+            {
+                "python_function": LIGHTGBM,
+                "lightgbm": {"model_class": "lightgbm.sklearn.LGBMClassifier", "serialization_format": "skops"},
+            },
+            "log its booster",
+        ),
+        ({"python_function": {"loader_module": "mlflow.statsmodels"}}, "saves by pickle"),
+        ({"python_function": {"loader_module": "mlflow.pytorch"}, "pytorch": {}}, "saved by pickle"),
     ],
 )
 def test_how_a_model_is_loaded_stands_in_its_mlmodel_file(flavors, said):
@@ -85,3 +100,13 @@ def test_a_load_failure_is_found_in_the_workers_traceback():
     )
     assert load_failure(RuntimeError(trace)) == "it can't be loaded: OSError: no weights"
     assert load_failure(RuntimeError("Malformed CSV")) is None
+
+
+def test_what_mlflows_switch_stops_has_a_message_of_our_own():
+    """Its message names a variable that has no effect here."""
+    error = Exception(f"set environment variable '{VARIABLE}' to 'true'")
+    said = refused_as_pickle(error, allowed=False)
+    assert "model.allow_pickle: true" in said
+    assert VARIABLE not in said
+    assert refused_as_pickle(error, allowed=True) is None
+    assert refused_as_pickle(ValueError("no such file"), allowed=False) is None

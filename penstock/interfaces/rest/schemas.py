@@ -94,6 +94,8 @@ def attribute(number: int) -> str:
 def described(field: ContractField) -> Any:
     wanted = "may be null" if field.nullable else "a null is rejected"
     in_format = f" in the format {field.format}" if field.format else ""
+    if field.decimal == ",":
+        in_format = " (a text has a decimal comma)"
     return Field(default=None, alias=field.source, title=field.source, description=f"{field.type}{in_format}, {wanted}")
 
 

@@ -28,7 +28,17 @@ from penstock.sources.formats.signatures import binary_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable, restored_line
+from penstock.sources.text import (
+    DAMAGED_BYTES,
+    DAMAGED_TEXT,
+    REPLACEMENT_CHARACTER,
+    decoded,
+    has_damaged_text,
+    has_one,
+    has_text,
+    printable,
+    restored_line,
+)
 from penstock.spark.file_reader import file_reader
 from penstock.spark.functions import quoted, split_json_line
 from penstock.spark.paths import normal_path_column
@@ -160,11 +170,15 @@ def line_expressions(contract: Contract) -> tuple[Column, Column, tuple[Column, 
     members = split_json_line(
         F.when(~is_damaged, line), contract.sources, reason=reason, refuse_others=contract.extra_columns == "refuse"
     )
+    texts = [F.col(f"{OBJECT}.{quoted(field.source)}") for field in contract.fields]
+    # An escape can stand for that character, too; it is looked for in such lines only.
+    is_escaped = F.lower(line).contains("\\ufffd") & has_one(texts, lambda text: text.contains(REPLACEMENT_CHARACTER))
     columns = (
-        *[F.col(f"{OBJECT}.{quoted(field.source)}").alias(field.name) for field in contract.fields],
+        *[text.alias(field.name) for text, field in zip(texts, contract.fields, strict=True)],
         F.when(is_damaged, printable(line)).otherwise(line).alias(RAW),
         F.lit(None).cast("string").alias(HEADER),
         F.when(is_damaged, F.lit(f"{DAMAGED_BYTES}{ENCODING}"))
+        .when(is_escaped, F.lit(DAMAGED_TEXT))
         .otherwise(F.col(f"{OBJECT}.{reason}"))
         .alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),

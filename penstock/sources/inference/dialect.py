@@ -174,22 +174,25 @@ def cut_line(line: str, dialect: CsvDialect, options: Mapping[str, Any]) -> list
     """As Spark's parser does: an escape counts within quotes only, and only before a quote or itself."""
     if dialect.quote not in line:
         return line.split(dialect.separator)
-    if dialect.escape == dialect.quote:
-        return cut_one([line], options)
     quote, escape, separator = map(re.escape, (dialect.quote, dialect.escape, dialect.separator))
+    if dialect.escape == dialect.quote:
+        fields = cut_one([line], options)
+        # Spark's parser passes over blanks behind a closing quote.
+        return cut_one([re.sub(rf"{quote}[ \t]+(?={separator}|$)", quote, line)], options) if fields is None else fields
     field = re.compile(
         rf"(?:{quote}(?P<quoted>(?:[^{quote}{escape}]|{escape}.)*){quote}|(?P<plain>(?!{quote})[^{separator}]*))"
         rf"(?P<end>{separator}|$)"
     )
-    fields, at, is_last = [], 0, False
+    cut: list[str] = []
+    at, is_last = 0, False
     while not is_last:
         found = field.match(line, at)
         if found is None:
             return None
         quoted = found["quoted"]
-        fields.append(found["plain"] if quoted is None else re.sub(rf"{escape}({escape}|{quote})", r"\1", quoted))
+        cut.append(found["plain"] if quoted is None else re.sub(rf"{escape}({escape}|{quote})", r"\1", quoted))
         at, is_last = found.end(), not found["end"]
-    return fields
+    return cut
 
 
 def cut_one(lines: Iterable[str], options: Mapping[str, Any]) -> list[str] | None:
