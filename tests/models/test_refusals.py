@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array, Map, Object, Property
-from pyspark.errors import PySparkRuntimeError
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import DataFrame, SparkSession
 from sample_models.deadly import CRASHES, EXITS, HANGS, HUNG, RAISES
 from sandbox import MODELS, WINE, WINE_SCORE, TestRegistry, wine
@@ -314,7 +314,7 @@ def is_running(pid: int) -> bool:
         (MlflowException("no such flavor"), ModelRefusedError, "MlflowException: no such flavor"),
         (ZeroDivisionError("two\nlines"), ModelRefusedError, "models:/m/1 can't be used: ZeroDivisionError: two lines"),
         (RegistryUnavailableError("away"), RegistryUnavailableError, "^away$"),
-        (PySparkRuntimeError(errorClass="ARGUMENT_REQUIRED", messageParameters={}), PySparkRuntimeError, ""),
+        (Py4JNetworkError("gone"), Py4JNetworkError, "gone"),
     ],
 )
 def test_trouble_stays_trouble_and_all_else_refuses_the_version(
