@@ -21,6 +21,7 @@ from sandbox import MODELS, WINE, WINE_SCORE, TestRegistry, wine
 
 from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError, StorageError
+from penstock.models.probe import loading_problem
 from penstock.models.refusal import refused_if_it_fails
 from penstock.models.registry import ModelVersion, Registry, model_metadata
 from penstock.models.resolved import ResolvedModel, named_version
@@ -180,6 +181,9 @@ def test_a_version_is_refused_for_what_it_raises(
     assert re.search(f"can't be loaded: .*{said}", chosen.refused[version])
     with pytest.raises(ModelRefusedError, match="no version was used before it"):
         selector.choose(before=None, probe_rows=lambda: frame(spark, WINE))
+    # What the doctor says of it.
+    scorer = selector.scorer_of(named_version(selector.registry, selector.model))
+    assert re.search(f"can't be loaded: .*{said}", loading_problem(scorer, spark, selector.model) or "fine")
 
 
 FIT: dict[str, Change] = {
