@@ -13,12 +13,13 @@ from sandbox import WINE, WINE_SCORE, Sandbox, csv_file, wine
 from snapshots import Snapshot
 
 from penstock.errors import ModelRefusedError, StorageError
-from penstock.models.probe import PROBE_ROWS
 from penstock.pipeline import microbatch
 from penstock.pipeline.attempts import attempts_path
 
 ONE = pd.DataFrame([WINE])
 NAME = "wine-deadly"
+#: So many that the last row is in no Arrow batch (of 10,000) that the probe's 1,000 rows come in.
+GOOD_ROWS = 30_000
 #: By sample_models/linear.py: 10 * 13.1 + 3.51.
 DEADLY_SCORE = 134.51
 
@@ -51,14 +52,14 @@ def test_after_two_failed_runs_the_version_before_scores_the_batch(begun: Sandbo
     """In one start: the stream does not end."""
     deadly = register(begun, "deadly")
     begun.changes["source"] = {"max_files_per_trigger": 1}
-    begun.drop("b.csv", csv_file(*[WINE] * PROBE_ROWS, wine(alcohol=EXITS)), age_seconds=50)
+    begun.drop("b.csv", csv_file(*[WINE] * GOOD_ROWS, wine(alcohol=EXITS)), age_seconds=50)
     begun.drop("c.csv", csv_file(WINE), age_seconds=40)
     [second, third] = begun.run()
-    assert (second.accepted, second.failed, second.plan.champion.version) == (PROBE_ROWS + 1, 0, "1")
+    assert (second.accepted, second.failed, second.plan.champion.version) == (GOOD_ROWS + 1, 0, "1")
     said = "2 runs of a batch failed in it: Python worker exited unexpectedly"
     assert second.plan.refused_versions[deadly].startswith(said)
     rows = begun.rows("predictions", file="b.csv")
-    assert sorted(row.prediction for row in rows) == pytest.approx([WINE_SCORE] * PROBE_ROWS + [DEADLY_SCORE])
+    assert sorted(row.prediction for row in rows) == pytest.approx([WINE_SCORE] * GOOD_ROWS + [DEADLY_SCORE])
     assert {row.model_version for row in rows} == {"1"}
     # It is not tried again before a restart.
     assert (third.plan.champion.version, third.plan.refused_versions) == ("1", second.plan.refused_versions)
@@ -66,7 +67,7 @@ def test_after_two_failed_runs_the_version_before_scores_the_batch(begun: Sandbo
 
 def test_without_a_version_before_the_job_ends_with_what_was_found(sandbox: Sandbox) -> None:
     sandbox.changes = {"model": {"name": sandbox.registry.wine_model("deadly")}}
-    sandbox.drop("b.csv", csv_file(*[WINE] * PROBE_ROWS, wine(alcohol=EXITS)))
+    sandbox.drop("b.csv", csv_file(*[WINE] * GOOD_ROWS, wine(alcohol=EXITS)))
     said = "wine-deadly/1 failed in 2 runs of batch 0, and no other version was used before it: Python worker exited"
     with pytest.raises(ModelRefusedError, match=said):
         sandbox.run()

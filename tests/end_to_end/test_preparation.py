@@ -10,7 +10,7 @@ import pytest
 from faults.bench import streaming, wait_for_commit, wait_until
 from sandbox import WINE, Sandbox, csv_file
 
-from penstock.models import prefetch, selection
+from penstock.models import prefetch, scorers
 
 ONE = pd.DataFrame([WINE])
 ANSWER = pd.Series([1.5])
@@ -57,7 +57,7 @@ def test_a_new_version_is_ready_before_its_first_batch(
 ) -> None:
     text = f"models:/{swapped.config().model.name}/2 is ready"
     with second_version(swapped, caplog, text, lambda: logged(swapped, ANSWER)):
-        monkeypatch.setattr(selection, "build_scorer", build_nothing)
+        monkeypatch.setattr(scorers, "build_scorer", build_nothing)
     assert {(row.batch_id, row.model_version) for row in swapped.rows("predictions")} == {(0, "1"), (1, "2")}
     assert caplog.text.count("is ready") == 1
 

@@ -1,4 +1,5 @@
 import socket
+import sys
 
 import mlflow
 import pandas as pd
@@ -44,3 +45,44 @@ def test_and_one_with_another_python(save):
     (folder / "MLmodel").write_text(text.replace(version, "    python_version: 3.8.1"))
     with pytest.raises(ModelLoadError, match=r"needs Python 3\.8, here is 3\.11$"):
         open_model(str(folder), allow_pickle=False)
+
+
+CODE = """
+import mlflow
+from penstock_test_helper import FACTOR
+
+class Model(mlflow.pyfunc.PythonModel):
+    def predict(self, context, model_input, params=None):
+        import penstock_test_helper
+        assert penstock_test_helper.FACTOR == FACTOR
+        return model_input["alcohol"] * FACTOR
+
+mlflow.models.set_model(Model())
+"""
+
+
+def with_helper(folder, factor):
+    folder.mkdir()
+    helper, code = folder / "penstock_test_helper.py", folder / "model_code.py"
+    helper.write_text(f"FACTOR = {factor}\n")
+    code.write_text(CODE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(folder)  # MLflow runs the code when it saves it
+        mlflow.pyfunc.save_model(
+            folder / "model",
+            python_model=str(code),
+            code_paths=[str(helper)],
+            signature=infer_signature(ONE, pd.Series([1.5])),
+            pip_requirements=["mlflow"],
+        )
+        del sys.modules[helper.stem]
+    return str(folder / "model")
+
+
+def test_each_version_has_the_modules_that_it_brings_along(tmp_path):
+    """Their names are the same; the second is loaded in the process of the first."""
+    folders = [with_helper(tmp_path / str(factor), factor) for factor in (2, 3)]
+    models = [open_model(folder, allow_pickle=False) for folder in folders]
+    for _ in range(2):
+        assert [list(model.predict(ONE)) for model in models] == [[18.8], pytest.approx([28.2])]
+    assert [entry for entry in sys.path if entry.startswith(str(tmp_path))] == [f"{folders[1]}/code"]

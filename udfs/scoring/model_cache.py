@@ -13,6 +13,7 @@ from mlflow.pyfunc import PyFuncModel
 
 from penstock.udfs.scoring.guarded import NULLABLE_TYPES, Predict
 from penstock.udfs.scoring.installed import Flavors, model_problems
+from penstock.udfs.scoring.model_code import use_code_of
 from penstock.udfs.scoring.outputs import ModelColumn, input_columns, output_columns
 from penstock.udfs.scoring.pickled import is_safe_skops, pickle_allowed, refused_as_pickle
 
@@ -42,11 +43,12 @@ def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
         if problems := model_problems(Path(path), logged.flavors):
             # Checked here, since executors of a cluster may start at any time.
             raise ModelLoadError("; ".join(problems))
+        use_code_of(path)
         with pickle_allowed(allow_pickle or is_safe_skops(logged.flavors)):
             model = mlflow.pyfunc.load_model(path)
         signature = model.metadata.signature
         return GuardedModel(
-            predict=predict_of(model, logged.flavors),
+            predict=predict_of(model, logged.flavors, folder=path),
             inputs=input_columns(signature),
             outputs=output_columns(signature),
         )
@@ -57,18 +59,16 @@ def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
         raise ModelLoadError(reason or " ".join(f"{type(error).__name__}: {error}".split())) from error
 
 
-def predict_of(model: PyFuncModel, flavors: Flavors) -> Predict:
-    """The model's predict, which takes nulls in optional integers, too.
+def predict_of(model: PyFuncModel, flavors: Flavors, *, folder: str) -> Predict:
+    """The model's predict, which takes nulls in optional integers, too, and imports its own modules.
 
     MLflow's schema enforcement knows no type for these, and refuses all rows of the frame. So it is left out for frames
     with nullable columns, which have the signature's names, order and types already.
     """
-    columns = [column for column in input_columns(model.metadata.signature) if not column.required]
-    if not any(column.type in NULLABLE_TYPES for column in columns):
-        return model.predict
     unchecked = without_enforcement(model, flavors)
 
     def predict(frame: pd.DataFrame) -> Any:
+        use_code_of(folder)
         has_nullable = any(kind in NULLABLE_TYPES.values() for kind in frame.dtypes)
         return (unchecked if has_nullable else model).predict(frame)
 

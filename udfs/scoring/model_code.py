@@ -1,0 +1,61 @@
+"""The Python modules that models bring along (MLflow's code_paths), where a process loads one version after another.
+
+MLflow puts a model's folder of code in front of Python's path, and never takes it back: the next version, whose modules
+have the same names, would run with those of the version before.
+"""
+
+import sys
+from dataclasses import dataclass
+from types import ModuleType
+
+#: How many models' modules are kept aside; more than are open at a time.
+MAX_ASIDE = 8
+
+
+@dataclass(frozen=True)
+class Code:
+    """What a model has added to the process: entries of sys.path, and imported modules by name."""
+
+    path: list[str]
+    modules: dict[str, ModuleType]
+
+
+_active = ""
+_aside: dict[str, Code] = {}
+
+
+def use_code_of(folder: str) -> None:
+    """Let imports find the modules of the model in `folder`, and of no other one; called before it is loaded and before
+    each predict, which may import too."""
+    global _active
+    if folder == _active:
+        return
+    if _active:
+        _aside[_active] = taken_out(_active)
+    found = _aside.pop(folder, Code([], {}))
+    sys.path[:0] = found.path
+    sys.modules.update(found.modules)
+    while len(_aside) > MAX_ASIDE:
+        del _aside[next(iter(_aside))]
+    _active = folder
+
+
+def taken_out(folder: str) -> Code:
+    code = Code(
+        path=[entry for entry in sys.path if is_below(entry, folder)],
+        modules={name: module for name, module in list(sys.modules.items()) if is_from(module, folder)},
+    )
+    sys.path[:] = [entry for entry in sys.path if not is_below(entry, folder)]
+    for name in code.modules:
+        del sys.modules[name]
+    return code
+
+
+def is_from(module: ModuleType, folder: str) -> bool:
+    file = getattr(module, "__file__", None)
+    places = [file] if file else list(getattr(module, "__path__", None) or [])
+    return any(is_below(str(place), folder) for place in places)
+
+
+def is_below(place: str, folder: str) -> bool:
+    return place.startswith(f"{folder}/")
