@@ -14,6 +14,7 @@ from penstock.sources.files import PlannedFile
 from penstock.sources.formats import FORMATS
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, SOURCE_FILE
+from penstock.sources.wide_checks import is_wide, with_filters_above
 
 OCCURRENCE = "_occurrence"
 
@@ -34,7 +35,10 @@ def checked_rows(
         for name in sorted(by_format)
         for group in FORMATS[name].reading_groups(by_format[name], source=source, contract=contract)
     ]
-    return reduce(DataFrame.unionByName, [check_rows(rows, contract) for rows in read]) if read else None
+    if not read:
+        return None
+    checked = reduce(DataFrame.unionByName, [check_rows(rows, contract) for rows in read])
+    return with_filters_above(checked) if is_wide(contract) else checked
 
 
 def accepted_rows(checked: DataFrame, contract: Contract) -> DataFrame:

@@ -79,13 +79,18 @@ def check_wide_rows(rows: DataFrame, contract: Contract, types: tuple[tuple[str,
     """As `row_checks.check_rows`. types: the columns of the rows and their types, see `wide_expressions`."""
     for key, value in SETTINGS.items():
         rows.sparkSession.conf.set(key, value)
-    *judged, verdict = wide_expressions(contract, types)
-    for columns in judged:
+    for columns in wide_expressions(contract, types):
         rows = rows.select(*columns)
-    # A filter on the verdict goes no further down than this. Below a projection it would have the projection's
-    # expressions in place of each column: that of a line's fields once for each field.
-    rows = rows.observe(f"checked {uuid.uuid4()}", F.count_if(ACCEPTED))
-    return rows.select(*verdict)
+    return rows
+
+
+def with_filters_above(checked: DataFrame) -> DataFrame:
+    """The rows, so that Spark does not move a filter on them below their checks.
+
+    Below a projection a filter has the projection's expressions in place of its columns: that of a line's fields once
+    for each field. Spark moves no filter below what it observes.
+    """
+    return checked.observe(f"checked {uuid.uuid4()}", F.count_if(ACCEPTED))
 
 
 @lru_cache(maxsize=32)
