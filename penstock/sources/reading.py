@@ -14,7 +14,8 @@ from penstock.sources.files import PlannedFile
 from penstock.sources.formats import FORMATS
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, SOURCE_FILE
-from penstock.sources.wide_checks import is_wide, with_filters_above
+from penstock.sources.wide_checks import is_wide
+from penstock.spark.barrier import with_filters_above
 
 OCCURRENCE = "_occurrence"
 

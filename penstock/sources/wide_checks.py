@@ -6,7 +6,6 @@ reported by one expression over the elements of an array. That is slower for eac
 such expressions, so that contracts of few fields are checked column by column (penstock.sources.row_checks).
 """
 
-import uuid
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,15 +81,6 @@ def check_wide_rows(rows: DataFrame, contract: Contract, types: tuple[tuple[str,
     for columns in wide_expressions(contract, types):
         rows = rows.select(*columns)
     return rows
-
-
-def with_filters_above(checked: DataFrame) -> DataFrame:
-    """The rows, so that Spark does not move a filter on them below their checks.
-
-    Below a projection a filter has the projection's expressions in place of its columns: that of a line's fields once
-    for each field. Spark moves no filter below what it observes.
-    """
-    return checked.observe(f"checked {uuid.uuid4()}", F.count_if(ACCEPTED))
 
 
 @lru_cache(maxsize=32)
