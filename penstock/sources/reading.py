@@ -14,6 +14,8 @@ from penstock.sources.files import PlannedFile, line_of_file
 from penstock.sources.formats import FORMATS
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, SOURCE_FILE
+from penstock.sources.wide_checks import is_wide
+from penstock.spark.barrier import with_filters_above
 
 OCCURRENCE = "_occurrence"
 
@@ -35,7 +37,10 @@ def checked_rows(
         for group in FORMATS[name].reading_groups(by_format[name], source=source, contract=contract):
             rows = FORMATS[name].read(spark, group, source=source, contract=contract)
             checked.append(check_rows(rows, of_format))
-    return reduce(DataFrame.unionByName, checked) if checked else None
+    if not checked:
+        return None
+    union = reduce(DataFrame.unionByName, checked)
+    return with_filters_above(union) if is_wide(contract) else union
 
 
 def contract_of(format_name: str, contract: Contract) -> Contract:

@@ -18,7 +18,7 @@ from penstock.sources.casts import (
     without_infinity,
 )
 from penstock.sources.row_columns import HEADER, IS_HEADER, PARSED, RAW, ROW_REASON, SOURCE_FILE
-from penstock.sources.wide_checks import is_wide, wide_expressions
+from penstock.sources.wide_checks import check_wide_rows, is_wide
 from penstock.spark.functions import all_of
 
 TEXT = "_text_"
@@ -32,8 +32,9 @@ def check_rows(rows: DataFrame, contract: Contract, *, text_type: str = "string"
     """
     frame = rows
     types = tuple((name, text_type if kind == "string" else kind) for name, kind in rows.dtypes)
-    expressions = wide_expressions if is_wide(contract) else check_expressions
-    for columns in expressions(contract, types):
+    if is_wide(contract):
+        return check_wide_rows(rows, contract, types)
+    for columns in check_expressions(contract, types):
         frame = frame.select(*columns)
     return frame
 

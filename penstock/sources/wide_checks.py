@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from penstock.schemas.contract import Contract, Field, Rule
@@ -32,6 +32,11 @@ from penstock.spark.functions import all_of, quoted
 ROW_COLUMNS = (RAW, HEADER, ROW_REASON, IS_HEADER, SOURCE_FILE)
 #: A contract with more fields and rules than this is wide.
 MAX_NARROW = 40
+#: Of Spark's optimizer, for the session: what compares each column of a plan with each other one.
+SETTINGS = {
+    "spark.sql.constraintPropagation.enabled": "false",
+    "spark.sql.optimizer.expression.nestedPruning.enabled": "false",
+}
 PLACE = "place"
 REASON = "reason"
 
@@ -67,6 +72,15 @@ class Kind:
 
 def is_wide(contract: Contract) -> bool:
     return len(contract.fields) + len(contract.rules) > MAX_NARROW
+
+
+def check_wide_rows(rows: DataFrame, contract: Contract, types: tuple[tuple[str, str], ...]) -> DataFrame:
+    """As `row_checks.check_rows`. types: the columns of the rows and their types, see `wide_expressions`."""
+    for key, value in SETTINGS.items():
+        rows.sparkSession.conf.set(key, value)
+    for columns in wide_expressions(contract, types):
+        rows = rows.select(*columns)
+    return rows
 
 
 @lru_cache(maxsize=32)

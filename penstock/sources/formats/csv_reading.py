@@ -14,6 +14,7 @@ from penstock.sources.formats.csv_rows import LINE, header_column, line_expressi
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, SOURCE_FILE
 from penstock.sources.text import decoded
 from penstock.sources.wide_checks import is_wide
+from penstock.spark.barrier import with_filters_above
 from penstock.spark.file_reader import file_reader
 from penstock.spark.paths import normal_path_column
 
@@ -77,9 +78,10 @@ def parse_fields(
     rows = lines.where(is_row)
     if layout is None:
         rows = with_layouts(rows, layouts, contract, key=key)
-    for columns in projections:
-        rows = rows.select(*columns)
-    return rows
+    *fields, columns = projections
+    for projection in fields:
+        rows = rows.select(*projection)
+    return with_filters_above(rows).select(*columns)
 
 
 def common_layout(layouts: Mapping[str, Layout], contract: Contract) -> Layout:
