@@ -24,6 +24,7 @@ from penstock.tcp_ports import LOOPBACK
 from penstock.udfs.scoring.pickled import VARIABLE
 
 LOCAL_MASTER = re.compile(r"local(\[.*\])?")
+MASTER_OPTION = re.compile(r"(?:--master[ =]|spark\.master=)(\S+)")
 #: Names of settings whose values are secrets: Spark's own default for spark.redaction.regex.
 SECRET_NAMES = re.compile(r"(?i)secret|password|token|access[.]?key")
 
@@ -131,12 +132,18 @@ def own_address(settings: Mapping[str, str]) -> dict[str, str]:
     return dict.fromkeys(keys, LOOPBACK)
 
 
+def master_to_start(settings: Mapping[str, str]) -> str:
+    """The master of a JVM that is not there to be asked yet."""
+    submitted = MASTER_OPTION.search(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    asked = settings.get("spark.master") or (submitted and submitted[1])
+    return asked or site_defaults().get("spark.master", "local[*]")
+
+
 @contextmanager
 def local_address(settings: Mapping[str, str]) -> Iterator[None]:
     """Meanwhile, a JVM that is started for a local master takes its address from the settings, or is 127.0.0.1. Spark
     has no setting for the address of its page, only this variable; one that the user has set is kept."""
-    master = settings.get("spark.master") or site_defaults().get("spark.master", "local[*]")
-    if not is_local(master) or "SPARK_LOCAL_IP" in os.environ:
+    if not is_local(master_to_start(settings)) or "SPARK_LOCAL_IP" in os.environ:
         yield
         return
     os.environ["SPARK_LOCAL_IP"] = settings.get("spark.driver.bindAddress", LOOPBACK)
