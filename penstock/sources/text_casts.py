@@ -28,6 +28,13 @@ ZONED_TIMESTAMP = (
     f"^{YEAR}{MONTH_AND_DAY}[T ][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\\.[0-9]{{1,6}})?)?"
     " ?(Z|UTC|GMT|[+-][0-9]{2}(:?[0-9]{2})?)\\z"
 )
+#: Of a ZONED_TIMESTAMP: Z for UTC, no blank before the offset, minutes in the offset, and seconds before a zone.
+AS_SPARK_READS_IT = (
+    (" ?(Z|UTC|GMT)$", "Z"),
+    (" ([+-][0-9]{2}:?[0-9]{2})$", "$1"),
+    (" ?([+-][0-9]{2})$", "$1:00"),
+    ("([T ][0-9]{2}:[0-9]{2})(Z|[+-][0-9]{2}:?[0-9]{2})$", "$1:00$2"),
+)
 JSON_DATE = f"^{ANY_YEAR}{MONTH_AND_DAY}$"
 JSON_TIMESTAMP = f"^{ANY_YEAR}{MONTH_AND_DAY}{TIME_OF_DAY}$"
 #: A decimal with an exponent, as programs write those below a millionth: 1.2E-7.
@@ -107,9 +114,10 @@ def cast_timestamp(text: Column, field: Field) -> Column:
     if field.format:
         return F.try_to_timestamp(text, F.lit(field.format))
     iso = F.when(text.rlike(ISO_TIMESTAMP), text.try_cast("timestamp"))
-    named = F.regexp_replace(text, " ?(Z|UTC|GMT)$", "Z")
-    offset = F.regexp_replace(F.regexp_replace(named, " ([+-][0-9]{2}:?[0-9]{2})$", "$1"), " ?([+-][0-9]{2})$", "$1:00")
-    return F.coalesce(iso, F.when(text.rlike(ZONED_TIMESTAMP), offset.try_cast("timestamp")))
+    written = text
+    for pattern, replacement in AS_SPARK_READS_IT:
+        written = F.regexp_replace(written, pattern, replacement)
+    return F.coalesce(iso, F.when(text.rlike(ZONED_TIMESTAMP), written.try_cast("timestamp")))
 
 
 def as_is(text: Column, field: Field) -> Column:
