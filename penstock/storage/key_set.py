@@ -57,8 +57,9 @@ class KeySet:
     def remove(self, texts: Iterable[str]) -> None:
         """Texts that are not in the set are no error."""
         self._sort()
-        gone = unique(keys_of(texts))
-        self._sorted = self._sorted[~are_among(self._sorted, gone)] if len(gone) else self._sorted
+        keys = unique(keys_of(texts))
+        gone = keys[are_among(keys, self._sorted)]
+        self._sorted = np.delete(self._sorted, np.searchsorted(self._sorted, gone))
 
     def merge(self, other: "KeySet") -> None:
         """Add all texts of another set."""
