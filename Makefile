@@ -10,8 +10,8 @@ JAVA := $(wildcard jvm/src/io/penstock/*/*.java)
 OWN_JAR := $(JARS)/penstock.jar
 CODE := jobs schemas udfs penstock tests deploy benchmarks
 SERVERS := $(BIN)/python jobs/servers.py
-# In two processes: tests/conftest.py says what stays together in one of them, and what begins first.
-TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# In two processes, a file in one of them; tests/conftest.py says what begins first.
+TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help env archive jars s3-tools s3-up mlflow-up cluster-up servers-up thrift-up down demo demo-s3 test test-rest test-all faults faults-s3 bench check format wheel lock clean
