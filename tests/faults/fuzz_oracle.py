@@ -55,10 +55,15 @@ def values(line: bytes, columns: list[str], *, strict: bool) -> Values | None:
         return None
     text = dict(zip(columns, cells, strict=True))
     try:
-        number = int(text["n"]) if text["n"] else None
-        return int(text["row_id"]), text["name"], float(text["x"]), number, text["note"]
+        number = whole_number(text["n"]) if text["n"] else None
+        return whole_number(text["row_id"]), text["name"], float(text["x"]), number, text["note"]
     except ValueError:
         return None
+
+
+def whole_number(text: str) -> int:
+    """A fraction of zeros is none. Raises ValueError."""
+    return int(re.sub(r"(?<=[0-9])\.0*\Z", "", text))
 
 
 def as_values(row: Any) -> Values:
