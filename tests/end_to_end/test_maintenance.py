@@ -67,6 +67,8 @@ def filled(sandbox: Sandbox, prepared: Path) -> Sandbox:
     """A copy of its tables and checkpoint, with an inbox of its own."""
     for folder in ("tables", "checkpoint"):
         shutil.copytree(prepared / folder, sandbox.root / folder)
+    place = sandbox.root / "tables" / "_inbox.json"
+    place.write_text(place.read_text().replace(str(prepared), str(sandbox.root)))
     sandbox.changes = {"source": {"max_files_per_trigger": 1}}
     return sandbox
 

@@ -68,7 +68,7 @@ def test_after_two_failed_runs_the_version_before_scores_the_batch(begun: Sandbo
 def test_without_a_version_before_the_job_ends_with_what_was_found(sandbox: Sandbox) -> None:
     sandbox.changes = {"model": {"name": sandbox.registry.wine_model("deadly")}}
     sandbox.drop("b.csv", csv_file(*[WINE] * GOOD_ROWS, wine(alcohol=EXITS)))
-    said = "wine-deadly/1 failed in 2 runs of batch 0, and no other version was used before it: Python worker exited"
+    said = r"wine-deadly/\d+ failed in 2 runs of batch 0, and no other version was used before it: Python worker exited"
     with pytest.raises(ModelRefusedError, match=said):
         sandbox.run()
     assert sandbox.count("predictions") == 0
