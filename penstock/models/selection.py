@@ -58,19 +58,20 @@ class ModelSelector:
     def __post_init__(self) -> None:
         self._scorers = Scorers(spark=self.spark, registry=self.registry, model=self.model, contract=self.contract)
 
-    def choose(self, *, before: Selection | None, probe_rows: ProbeRows) -> Selection:
+    def choose(self, *, before: Selection | None, probe_rows: ProbeRows, blamed: str | None = None) -> Selection:
         """Resolve the alias and probe a version not used before; keep the one before while the registry is away, or
         there are no rows to probe with.
 
-        before: of the batch before. probe_rows: accepted rows of this batch, for the probe. Raises ModelRefusedError
-        if the version is unfit and there is none before it, RegistryUnavailableError.
+        before: of the batch before. probe_rows: accepted rows of this batch, for the probe. blamed: why a version that
+        no batch has used is refused without a probe, if there is one before it. Raises ModelRefusedError if the version
+        is unfit and there is none before it, RegistryUnavailableError.
         """
         now = datetime.now(UTC)
         if before and before.pinned.name != self.model.name:
             before = None
         try:
             version = named_version(self.registry, self.model)
-            return self.judge(version, before=before, probe_rows=probe_rows, now=now)
+            return self.judge(version, before=before, probe_rows=probe_rows, blamed=blamed, now=now)
         except RegistryUnavailableError as error:
             return self.without_registry(error, before=before, now=now)
 
@@ -80,6 +81,7 @@ class ModelSelector:
         *,
         before: Selection | None,
         probe_rows: ProbeRows,
+        blamed: str | None,
         now: datetime,
     ) -> Selection:
         pinned = pinned_model(version)
@@ -89,8 +91,9 @@ class ModelSelector:
         # A version that was chosen without rows to probe it has scored none: it is no version to fall back on.
         before = before if before and before.probed and not is_in_use else None
         refused = before.refused if before else {}
-        remembered = refused.get(pinned.version) if pinned in self._judged else None
-        result = refused_because(remembered) if remembered else self.test(version, probe_rows)
+        known = refused.get(pinned.version) if pinned in self._judged else None
+        known = known or (blamed if before else None)
+        result = refused_because(known) if known else self.test(version, probe_rows)
         if result.outcome is Outcome.NO_ROWS:
             return self.untried(version, before=before, now=now)
         self._judged.add(pinned)

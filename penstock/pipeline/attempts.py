@@ -17,6 +17,8 @@ from penstock.storage.files import Storage
 
 #: So many runs may end without an error before the files are tried one by one.
 MAX_UNEXPLAINED = 2
+#: Why a model version is refused then, if its files are fine.
+UNEXPLAINED = f"{MAX_UNEXPLAINED} runs of a batch with it ended without a message (a process that was killed?)"
 log = logging.getLogger(__name__)
 
 

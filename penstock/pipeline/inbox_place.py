@@ -18,7 +18,7 @@ from penstock.errors import LedgerError
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import newest_plan
-from penstock.sources.checkpoint import Arrival
+from penstock.sources.files import PlannedFile
 from penstock.storage.files import Storage
 
 
@@ -82,14 +82,15 @@ def check_planned_files(config: PipelineConfig, storage: Storage) -> None:
         )
 
 
-def keep_place(config: PipelineConfig, storage: Storage, *, is_moved: bool) -> tuple[str, ...]:
-    """Keep where the inbox is; returns its earlier paths. is_moved: a change is confirmed. Needs the lease.
+def keep_place(config: PipelineConfig, storage: Storage, *, is_moved: bool, is_unused: bool = False) -> tuple[str, ...]:
+    """Keep where the inbox is; returns its earlier paths. is_moved: a change is confirmed. is_unused: no file was taken
+    from any place yet. Needs the lease.
 
-    Raises LedgerError for a change that is not.
+    Raises LedgerError for a change that is not confirmed.
     """
-    if not is_moved:
+    if not (is_moved or is_unused):
         check_inbox(config, storage)
-    now, known = place_now(config), known_place(config, storage)
+    now, known = place_now(config), None if is_unused else known_place(config, storage)
     if known is None:
         former: tuple[str, ...] = ()
     elif is_same(now, known):
@@ -116,33 +117,24 @@ def inbox_path(config: PipelineConfig) -> str:
     return f"{config.tables.root}/_inbox.json"
 
 
-def scored_at_former_places(pipeline: Pipeline, arrived: Sequence[Arrival]) -> list[Arrival]:
-    """The arrivals that the ledger has under an earlier path of the inbox: as long as they are, or as old."""
+def scored_at_former_places(pipeline: Pipeline, settled: Sequence[PlannedFile]) -> set[str]:
+    """The paths of files that the ledger has under an earlier path of the inbox: as long as they are, for a copy has a
+    time of its own, or as old. settled: as admission found them, when they had stopped changing."""
     inbox = f"{pipeline.config.source.path}/"
     places = {
-        f"{former}/{arrival.path.removeprefix(inbox)}": arrival
-        for former in pipeline.former_inboxes
-        for arrival in arrived
+        f"{former}/{file.path.removeprefix(inbox)}": file for former in pipeline.former_inboxes for file in settled
     }
     if not places:
-        return []
+        return set()
     known = (
         ledger_files(pipeline.spark, pipeline.config)
         .where(F.col("path").isin(list(places)))
         .select("path", "length", F.unix_millis("modification_time").alias("milliseconds"))
         .collect()
     )
-    return list(
-        dict.fromkeys(
-            arrival
-            for row in known
-            if (arrival := places[row["path"]]).modified_milliseconds == row["milliseconds"]
-            or has_length(pipeline.storage, arrival, row["length"])
-        )
-    )
-
-
-def has_length(storage: Storage, arrival: Arrival, length: int | None) -> bool:
-    """A copy has a time of its own."""
-    status = storage.status(arrival.path) if length is not None else None
-    return status is not None and status.length == length
+    return {
+        file.path
+        for row in known
+        if (file := places[row["path"]]).status is not None
+        and (file.modified_milliseconds == row["milliseconds"] or file.length == row["length"])
+    }

@@ -12,17 +12,17 @@ from pyspark.errors import PythonException
 from penstock.errors import ModelRefusedError
 from penstock.models.pinned import PinnedModel
 from penstock.models.probe import crash_reason, is_crash
-from penstock.pipeline.attempts import MAX_UNEXPLAINED, Attempt
+from penstock.pipeline.attempts import MAX_UNEXPLAINED, UNEXPLAINED, Attempt
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.plan import plan_path, planned_batches, read_plan, replace_plan
 from penstock.schemas.catalog import QUARANTINE, table_names
+from penstock.spark.causes import is_of_the_host
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.storage.delta_transactions import is_there
+from penstock.storage.delta_transactions import has_written, is_there
 
 #: So many failed runs of a plan are the model's fault.
 FAILED_RUNS = 2
-UNKNOWN = f"{MAX_UNEXPLAINED} runs of a batch with it ended without a message (a process that was killed?)"
 log = logging.getLogger(__name__)
 
 
@@ -32,14 +32,14 @@ def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord
 
     Raises as `run`, and ModelRefusedError if there is no version before.
     """
-    if attempt.is_unexplained and (before := version_before(batch)) is not None:
-        batch = with_version(batch, before, reason=UNKNOWN)
+    if may_be_the_model(batch, attempt) and (before := version_before(batch)) is not None:
+        batch = with_version(batch, before, reason=UNEXPLAINED)
     failed_runs = 0
     while True:
         try:
             return run(batch)
         except SPARK_ERRORS as error:
-            if not is_of_the_model(error) or has_predicted(batch):
+            if not is_of_the_model(error) or is_of_the_host(error) or has_predicted(batch):
                 raise
             reason, cause = crash_reason(error), error
         failed_runs += 1
@@ -49,7 +49,21 @@ def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord
         plan = read_plan(batch.pipeline.storage, batch.plan_path)
         batch = replace(batch, plan=plan or batch.plan)
         if failed_runs >= FAILED_RUNS:
-            batch = after_failed_runs(batch, reason, cause)
+            batch, failed_runs = after_failed_runs(batch, reason, cause), 0
+
+
+def may_be_the_model(batch: MicroBatch, attempt: Attempt) -> bool:
+    """Whether runs that ended without a message may have ended in the version: one with it had begun, with nothing
+    written, and each version that was refused for this has had its own."""
+    blamed = sum(reason == UNEXPLAINED for reason in batch.plan.refused_versions.values())
+    has_run = batch.plan.planned_at < batch.started_at
+    unexplained = attempt.record.began - MAX_UNEXPLAINED
+    return (
+        attempt.is_unexplained
+        and has_run
+        and unexplained > blamed
+        and not has_written(batch.pipeline.config, batch.transaction)
+    )
 
 
 def after_failed_runs(batch: MicroBatch, reason: str, cause: Exception) -> MicroBatch:

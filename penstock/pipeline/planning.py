@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 
 from penstock.errors import PlanError
 from penstock.models.selection import Selection
-from penstock.pipeline.attempts import Attempt
+from penstock.pipeline.attempts import UNEXPLAINED, Attempt
 from penstock.pipeline.code_version import discard_plan_of_other_code, own_version
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.inbox_place import scored_at_former_places
@@ -29,7 +29,7 @@ from penstock.sources.checkpoint import Arrival, arrivals
 from penstock.sources.culprits import Trial, tried_alone, without_unreadable
 from penstock.sources.file_times import has_age_limit, warn_of_future_times
 from penstock.sources.files import PlannedFile
-from penstock.sources.listing import is_input
+from penstock.sources.listing import is_input, walk_inbox
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.spark.errors import SPARK_ERRORS
 from penstock.storage.delta_transactions import has_written
@@ -67,6 +67,8 @@ def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
     changed = changed_files(plan, storage)
     if not (changed or attempt.is_suspicious) or has_written(config, plan.transaction(config.pipeline)):
         return plan
+    if changed and next(walk_inbox(storage, config.source), None) is None:
+        return plan  # an inbox that is not mounted: its files are not refused, and the error names one that is missing
     if changed:
         log.warning(
             "%s: files changed or vanished before anything of it was written, and it is planned again: %s",
@@ -87,13 +89,13 @@ def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int, attempt: Atte
     if attempt.is_suspicious:
         files = tried_files(pipeline, files, attempt)
     try:
-        choice = choose_model(pipeline, files, batch_id=batch_id)
+        choice = choose_model(pipeline, files, batch_id=batch_id, attempt=attempt)
     except SPARK_ERRORS:
         readable = readable_files(pipeline, files)
         if readable is None:
             raise
         files = readable
-        choice = choose_model(pipeline, files, batch_id=batch_id)
+        choice = choose_model(pipeline, files, batch_id=batch_id, attempt=attempt)
     return new_plan(pipeline, query_id=query_id, batch_id=batch_id, files=files, choice=choice)
 
 
@@ -130,14 +132,18 @@ def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFi
     """A verdict for each file; those that the ledger has from an earlier query, or a replay, are done."""
     warn_of_future_times(arrived, pipeline.config.source)
     done = files_in_ledger(pipeline, arrived) if others_may_have(pipeline) else {}
-    done |= dict.fromkeys(scored_at_former_places(pipeline, arrived), True)
     fresh = [arrival for arrival in arrived if arrival not in done]
     admitted = admit_files(fresh, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
     already = [
         PlannedFile(path=arrival.path, verdict="done", modified_milliseconds=arrival.modified_milliseconds)
         for arrival in done
     ]
-    return already + admitted
+    moved = scored_at_former_places(pipeline, admitted)
+    return already + [as_done(file) if file.path in moved else file for file in admitted]
+
+
+def as_done(file: PlannedFile) -> PlannedFile:
+    return PlannedFile(path=file.path, verdict="done", modified_milliseconds=file.modified_milliseconds)
 
 
 def others_may_have(pipeline: Pipeline) -> bool:
@@ -175,7 +181,7 @@ def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival,
     return dict.fromkeys(pipeline.done_files.among(arrived), True)
 
 
-def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int) -> Selection:
+def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int, attempt: Attempt) -> Selection:
     """The version for this batch. What the batch before used and refused stands in its plan."""
     config = pipeline.config
     before = read_plan(pipeline.storage, plan_path(config.checkpoint, batch_id - 1))
@@ -187,7 +193,9 @@ def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int)
             return None
         return workload_of(config).model_rows(pipeline, accepted_rows(rows, pipeline.contract), accepted)
 
-    return pipeline.selector.choose(before=selection_of(before), probe_rows=probe_rows)
+    return pipeline.selector.choose(
+        before=selection_of(before), probe_rows=probe_rows, blamed=UNEXPLAINED if attempt.is_unexplained else None
+    )
 
 
 def selection_of(plan: Plan | None) -> Selection | None:

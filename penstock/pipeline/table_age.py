@@ -7,14 +7,16 @@ no more would be missing without a message.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import deltalake
-import pyarrow.compute as pc
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError, PlanError
+from penstock.pipeline.last_batch import BATCH, QUERY, highest
 from penstock.pipeline.workload import workload_of
 from penstock.sources.checkpoint import arrivals
+from penstock.storage.delta_files import data_files, read_files
 from penstock.storage.delta_transactions import Transaction, last_transaction
 from penstock.storage.files import Storage
 
@@ -26,8 +28,9 @@ SHOWN_FILES = 5
 
 @dataclass(frozen=True, kw_only=True)
 class LastWrite:
-    """The last batch of a query whose marker says that it wrote rows to a table."""
+    """The last batch of a query whose marker says that it wrote rows to a table. pipeline: its name then."""
 
+    pipeline: str
     query_id: str
     table: str
     batch_id: int
@@ -39,25 +42,36 @@ def last_writes(
     """By the ledger, of each query and each table with rows of input. queries: the last finished batch by query id."""
     if batches is None:
         return []
-    dataset, found = batches.to_pyarrow_dataset(), []
+    files, found = data_files(batches, (QUERY, BATCH)), []
+    columns = (QUERY, BATCH, "pipeline", "accepted", "quarantined", "files_refused")
     for query_id, last in queries.items():
-        is_recent = (pc.field("query_id") == query_id) & (pc.field("batch_id") > last - LOOK_BACK)
-        columns = ["batch_id", "accepted", "quarantined", "files_refused"]
-        rows = dataset.to_table(columns, filter=is_recent).to_pylist()
+        recent = [file for file in files if file.may_have(QUERY, query_id) and highest(file) > last - LOOK_BACK]
+        rows = [
+            row
+            for part in read_files(batches, recent, columns)
+            for row in part.to_pylist()
+            if row[QUERY] == query_id and row[BATCH] > last - LOOK_BACK
+        ]
         by_table = {
-            workload_of(config).rows_table: [row["batch_id"] for row in rows if row["accepted"]],
-            "quarantine": [row["batch_id"] for row in rows if row["quarantined"] or row["files_refused"]],
+            workload_of(config).rows_table: [row for row in rows if row["accepted"]],
+            "quarantine": [row for row in rows if row["quarantined"] or row["files_refused"]],
         }
+        newest = {table: max(rows, key=batch_of) for table, rows in by_table.items() if rows}
         found += [
-            LastWrite(query_id=query_id, table=table, batch_id=max(ids)) for table, ids in by_table.items() if ids
+            LastWrite(pipeline=row["pipeline"], query_id=query_id, table=table, batch_id=row[BATCH])
+            for table, row in newest.items()
         ]
     return found
+
+
+def batch_of(row: dict[str, Any]) -> int:
+    return int(row[BATCH])
 
 
 def check_tables_agree(config: PipelineConfig, writes: Iterable[LastWrite]) -> None:
     """Raises LedgerError where a table lacks what the ledger says was written to it."""
     for write in writes:
-        key = Transaction(pipeline=config.pipeline, query_id=write.query_id, batch_id=write.batch_id)
+        key = Transaction(pipeline=write.pipeline, query_id=write.query_id, batch_id=write.batch_id)
         last = last_transaction(config, write.table, key.application)
         if last is None or last < write.batch_id:
             raise LedgerError(

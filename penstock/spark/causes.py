@@ -24,6 +24,8 @@ TROUBLE = re.compile(
 )
 ERRNOS = (errno.EIO, errno.ENOSPC, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EDQUOT, errno.EACCES)
 TROUBLE_TEXTS = tuple(map(os.strerror, (*ERRNOS, errno.EPERM, errno.ETIMEDOUT)))
+#: What a host without disk space, handles or memory says, whatever runs on it.
+OF_THE_HOST = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO)))
 #: What the driver says where it was not sent the exception itself. Its numbers are others in each run.
 STAGE_FAILURE = re.compile(r"Job aborted due to stage failure: [^\n]*?\(TID \d+\) \([^)\n]*\): ([^\n]*)")
 LOST = "ExecutorLostFailure"
@@ -52,6 +54,11 @@ class Thrown:
         text = " ".join(IDENTITY.sub("", without_credentials(text)).split())
         line = f"{name}: {text}" if text else name
         return line if len(line) <= SHOWN_CHARACTERS else line[:SHOWN_CHARACTERS] + "..."
+
+
+def is_of_the_host(error: Exception) -> bool:
+    """Whether an error, or what a worker raised in it, says that a host lacks disk space, handles or memory."""
+    return any(text in str(error) for text in OF_THE_HOST)
 
 
 def causes_of(error: Exception) -> list[Thrown]:

@@ -37,8 +37,9 @@ def can_be_repeated(pipeline: Pipeline, plan: Plan) -> bool:
 
 
 def is_readable(pipeline: Pipeline, table: str, version: int) -> bool:
+    path = pipeline.config.table_path(table)
     try:
-        files = table_at(pipeline.spark, pipeline.config.table_path(table), version).inputFiles()
+        files = table_at(pipeline.spark, path, version).inputFiles()
     except SPARK_ERRORS:
         return False  # the log does not go back to it
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
