@@ -20,11 +20,12 @@ from penstock.interfaces.scaffold.naming import column_names
 from penstock.models.training.rows_data import input_column
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.admission import admit_files
-from penstock.sources.casts import ACCEPTED, REASONS, check_rows
+from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.checkpoint import Arrival
 from penstock.sources.inference.sample import Sample, read_sample
 from penstock.sources.inference.types import kind_of, read_boolean, read_iso
 from penstock.sources.reading import checked_rows
+from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.storage.files import LocalStorage
 

@@ -92,7 +92,8 @@ class Csv:
 
     def empty_row(self, spark: SparkSession, *, source: SourceConfig, contract: Contract) -> DataFrame:
         layout = Layout(format=self.name, header="", columns=contract.sources)
-        line = source.csv.separator * (len(contract.sources) - 1)
+        # An empty field in quotes is null, and a line of one is not blank.
+        line = source.csv.separator * (len(contract.sources) - 1) or source.csv.quote * 2
         lines = spark.range(1).select(one_row(line).alias(LINE), one_row("").alias(SOURCE_FILE))
         return parse_lines(lines, {"": layout}, key=SOURCE_FILE, contract=contract, dialect=source.csv)
 

@@ -76,8 +76,9 @@ def with_headers(lines: DataFrame, layouts: Mapping[str, Layout], *, key: str) -
     """`lines` with FILE_HEADER. layouts: by the values of the column `key`."""
     rows = [(value, layout.header) for value, layout in layouts.items()]
     frame = local_frame(lines.sparkSession, rows, f"{key} string, {FILE_HEADER} string")
-    # Lines of a value that is not there would have no header, and be rejected; none is dropped.
-    return lines.join(F.broadcast(frame), on=key, how="left")
+    # Lines of a value that is not there have an empty header: with none they would be neither accepted nor rejected.
+    joined = lines.join(F.broadcast(frame), on=key, how="left")
+    return joined.withColumn(FILE_HEADER, F.coalesce(FILE_HEADER, F.lit("")))
 
 
 def with_layouts(lines: DataFrame, layouts: Mapping[str, Layout], contract: Contract, *, key: str) -> DataFrame:
@@ -92,4 +93,7 @@ def with_layouts(lines: DataFrame, layouts: Mapping[str, Layout], contract: Cont
     of_key = local_frame(spark, rows, f"{key} string, {FILE_HEADER} string, {LAYOUT} int")
     of_layout = local_frame(spark, places, f"{LAYOUT} int, {FIELD_COUNT} int, {PLACES} array<int>")
     with_header = lines.join(F.broadcast(of_key), on=key, how="left")
-    return with_header.join(F.broadcast(of_layout), on=LAYOUT, how="left")
+    joined = with_header.join(F.broadcast(of_layout), on=LAYOUT, how="left")
+    # As in `with_headers`; such lines are rejected for their number of fields.
+    known = {FILE_HEADER: F.coalesce(FILE_HEADER, F.lit("")), FIELD_COUNT: F.coalesce(FIELD_COUNT, F.lit(0))}
+    return joined.withColumns(known)

@@ -36,7 +36,8 @@ def read_json_texts(file: BinaryIO, *, first_rows: int | None = None) -> tuple[p
 
 
 def non_blank(file: BinaryIO) -> Iterable[bytes]:
-    return (line for line in file if line.strip())
+    """Lines end as they do for the stream: at a carriage return, too."""
+    return (part for line in file for part in line.splitlines() if part.strip())
 
 
 def members_of(line: bytes) -> Members | None:
