@@ -132,7 +132,7 @@ def read_frame(config: PipelineConfig, data: Path, target: str) -> ReadFile:
             frame[target] = frame[target].str.replace(",", ".")
         if found.nan == "null":
             is_nan = frame[target].str.fullmatch("nan", case=False).eq(True)
-            frame[target] = frame[target].where(~is_nan, None)
+            frame.loc[is_nan, target] = None
         return ReadFile(frame=frame, format=name, target_type=target_type(found, frame[target]))
     except ConfigError as error:
         raise ConfigError(f"{data}: {error}") from None
