@@ -17,8 +17,9 @@ FAST_SPARK = {
     "spark.master": "local[2]",
     # A session lives through all the tests of its process; in the default of 1 GB it collects garbage in vain.
     "spark.driver.memory": "2g",
-    # Both compilers: after some 20 runs of a pipeline the second one has earned back what it takes.
-    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
+    # Short-lived code: what the second compiler gains it never earns back. Without it Java has room for 48 MB of
+    # compiled code, which is full after some hundred tests: methods are then thrown out and compiled again, for ever.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m",
     # Every query here is new and small: compiling it takes longer than interpreting it, and planning it again between
     # its stages longer than running it. The tests of the jobs as processes do both.
     "spark.sql.codegen.wholeStage": "false",
