@@ -30,10 +30,17 @@ class WrittenInt(int):
         return made
 
 
+def bare(value: Any) -> Any:
+    """A number that stands where an object is expected, as Python's own: pydantic would read the attributes of ours."""
+    if isinstance(value, WrittenFloat):
+        return float(value)
+    return int(value) if isinstance(value, WrittenInt) else value
+
+
 class ExactRequest(Request):
     async def json(self) -> Any:
         """Raises ValueError where the body is no JSON."""
-        return json.loads(await self.body(), parse_float=WrittenFloat, parse_int=WrittenInt)
+        return bare(json.loads(await self.body(), parse_float=WrittenFloat, parse_int=WrittenInt))
 
 
 class ExactRoute(APIRoute):

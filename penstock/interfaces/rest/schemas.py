@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -17,7 +18,7 @@ from pydantic import (
     create_model,
 )
 
-from penstock.interfaces.rest.exact_numbers import as_written
+from penstock.interfaces.rest.exact_numbers import as_written, bare
 from penstock.interfaces.rest.request_rows import Row
 from penstock.interfaces.rest.served import Served
 from penstock.schemas.contract import Contract
@@ -79,7 +80,7 @@ def request_type(name: str, contract: Contract) -> type[BaseModel]:
     return create_model(
         f"{name}Request",
         __config__=ConfigDict(extra="forbid"),
-        rows=(Annotated[list[row], Field(min_length=1, max_length=MAX_ROWS)], ...),
+        rows=(Annotated[list[Annotated[row, BeforeValidator(bare)]], Field(min_length=1, max_length=MAX_ROWS)], ...),
     )
 
 
