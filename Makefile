@@ -10,8 +10,8 @@ JAVA := $(wildcard jvm/src/io/penstock/*/*.java)
 OWN_JAR := $(JARS)/penstock.jar
 CODE := jobs schemas udfs penstock tests deploy benchmarks
 SERVERS := $(BIN)/python jobs/servers.py
-# In two processes: tests/conftest.py says what stays together in one of them, and what begins first.
-TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+# In two processes, a file in one of them; tests/conftest.py says what begins first.
+TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help env archive jars s3-tools s3-up mlflow-up cluster-up servers-up thrift-up down demo demo-s3 test test-rest test-all faults faults-s3 bench check format wheel lock clean
@@ -19,7 +19,7 @@ TESTS := $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscop
 help:  ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1|\2/' | column -t -s '|'
 
-env: $(READY) $(ARCHIVE)  ## make .venv from the lock file, with Delta's jars and a class-data archive (about 2 minutes)
+env: $(READY) $(ARCHIVE)  ## make .venv from the lock file, with Delta's jars and a class-data archive (2 to 5 minutes)
 
 $(READY): requirements.lock pyproject.toml conf/jars.xml conf/jars.sha256 conf/spark-defaults.conf conf/log4j2.properties $(JAVA)
 	@echo "penstock: making $(VENV) from requirements.lock"
@@ -97,13 +97,13 @@ demo: env  ## train, register, stream the wine data through the job and show wha
 demo-s3: servers-up wheel  ## the same demo with all data on that S3, that MLflow, and submitted to that cluster
 	@eval "$$($(SERVERS) env)" && $(BIN)/python jobs/run_demo.py --overlay conf/s3.yaml --master "$$PENSTOCK_MASTER"
 
-test: env  ## run the tests that need no server of their own, and two jobs as processes (under 12 minutes on 2 cores)
+test: env  ## run the tests that need no server of their own, and two jobs as processes (more than half an hour on 2 cores)
 	@$(TESTS) -m "not process or smoke"
 
 test-rest: env s3-tools  ## run the tests that `make test` leaves out: jobs, servers, a cluster, notebooks, faults
 	@$(TESTS) -m "process and not smoke"
 
-test-all: env s3-tools  ## run all the tests (under 40 minutes on 2 cores)
+test-all: env s3-tools  ## run all the tests (more than an hour on 2 cores)
 	@$(TESTS)
 
 faults: env  ## kill, pause, double and damage the jobs with the full numbers, resumable (hours; SHORT=0.05 takes that part)

@@ -42,29 +42,15 @@ if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sets the markers `process` and `smoke`, and what belongs together or begins first where processes share a run.
-
-    First of all plugins: pytest-xdist reads the groups in this hook, too.
-    """
+    """Sets the markers `process` and `smoke`, and what begins first where processes share a run."""
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if item.path.relative_to(TESTS).parts[0] in PROCESS_FOLDERS or fixtures & PROCESS_FIXTURES:
             item.add_marker("process")
         if item.path.name == SMOKE_FILE:
             item.add_marker("smoke")
-        if shares_a_fixture(item):
-            # A module's pipeline run or server is there once, whichever process has the first of its tests.
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     items.sort(key=length)
-
-
-def shares_a_fixture(item: pytest.Item) -> bool:
-    found = getattr(item, "_fixtureinfo", None)
-    return found is not None and any(
-        definition.scope == "module" for definitions in found.name2fixturedefs.values() for definition in definitions
-    )
 
 
 def length(item: pytest.Item) -> tuple[int, int]:
