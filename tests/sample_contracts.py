@@ -24,6 +24,7 @@ DIVIDING = Contract(
     extra_columns="refuse",
 )
 
+ONE = Contract(fields=(Field(name="x", type="double"),))
 SMALL = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="string", nullable=True)))
 
 LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="small", sql="x < 10"),))
@@ -50,6 +51,21 @@ EXACT = Contract(
     )
 )
 EXACT_HELD = Contract(fields=EXACT.fields, rules=(Rule(name="hold", sql="released"),))
+
+#: A column for each type that Parquet has in several ways.
+PARQUET = Contract(
+    fields=(
+        Field(name="id", type="string"),
+        Field(name="x", type="double", nullable=True),
+        Field(name="whole", type="long", nullable=True),
+        Field(name="big", type="decimal(20,0)", nullable=True),
+        Field(name="money", type="decimal(12,3)", nullable=True),
+        Field(name="at", type="timestamp", nullable=True),
+        Field(name="day", type="date", nullable=True),
+        Field(name="note", type="string", source="note.text", nullable=True),
+        Field(name="flag", type="boolean", nullable=True),
+    )
+)
 
 SMALL_AND_MORE = Contract(fields=(*SMALL.fields, Field(name="more", type="integer", nullable=True)))
 SMALL_CHANGED = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="integer", nullable=True)))

@@ -18,6 +18,7 @@ from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival, arrivals
 from penstock.sources.files import PlannedFile
+from penstock.sources.listing import is_input
 from penstock.sources.reading import accepted_rows, checked_rows
 from penstock.sources.verification import without_damage
 from penstock.spark.errors import SPARK_ERRORS
@@ -48,7 +49,8 @@ def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
 
 def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int) -> Plan:
     config = pipeline.config
-    files = admit_arrivals(pipeline, arrivals(pipeline.storage, config.checkpoint, batch_id))
+    listed = arrivals(pipeline.storage, config.checkpoint, batch_id)
+    files = admit_arrivals(pipeline, [arrival for arrival in listed if is_input(arrival.path, config.source.path)])
     try:
         choice = choose_model(pipeline, files, batch_id=batch_id)
     except SPARK_ERRORS:

@@ -1,4 +1,4 @@
-"""The inbox as the stream lists it: which files are there, and which of them it would take."""
+"""The inbox as the stream lists it: which files are there, and which of them are input."""
 
 import re
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from penstock.storage.files import FileStatus, Storage
 
 
 def list_inbox(storage: Storage, source: SourceConfig) -> dict[str, FileStatus]:
-    """The files that the stream would list, by path.
+    """The files that the stream would take, by path.
 
     Raises EnvironmentCheckError: an inbox that is not mounted is not an empty one.
     """
@@ -22,7 +22,7 @@ def list_inbox(storage: Storage, source: SourceConfig) -> dict[str, FileStatus]:
 
 
 def list_files(storage: Storage, folder: str, *, glob: str | None) -> dict[str, FileStatus]:
-    """The files below a folder that Spark's file source would list, by path. glob: of their names; None takes all.
+    """The files below a folder that a stream would take, by path. glob: of their names; None takes all.
 
     Raises FileNotFoundError or NotADirectoryError where there is no such folder.
     """
@@ -34,10 +34,14 @@ def list_files(storage: Storage, folder: str, *, glob: str | None) -> dict[str, 
 
 
 def is_overlooked(name: str) -> bool:
-    """Spark's rule for files and folders (HadoopFSUtils.shouldFilterOutPathName)."""
-    if name.startswith(("_common_metadata", "_metadata")):
-        return False
+    """Of a file or folder. Spark's rule (HadoopFSUtils.shouldFilterOutPathName), and `_metadata` and `_common_metadata`
+    with it: summaries beside Parquet files, which have no rows and which Spark lists as if they were data."""
     return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith("._COPYING_")
+
+
+def is_input(path: str, folder: str) -> bool:
+    """Whether a file that Spark has listed below `folder` is input: nothing on the way to it is overlooked."""
+    return not any(map(is_overlooked, path.removeprefix(f"{folder.rstrip('/')}/").split("/")))
 
 
 def name_filter(glob: str) -> Callable[[str], bool]:

@@ -23,9 +23,11 @@ def decoded(content: Column, encoding: str) -> Column:
     return content.cast("string")
 
 
-def has_damaged_text(text: Column) -> Column:
-    """Bytes that are no UTF-8, or the character that another program left in place of such bytes."""
-    return ~F.is_valid_utf8(text) | text.contains(REPLACEMENT_CHARACTER)
+def has_damaged_text(text: Column, encoding: str = "UTF-8") -> Column:
+    """Bytes that are no UTF-8, or the character that another program left in place of such bytes; under US-ASCII, any
+    character that has more than one byte."""
+    is_damaged = ~F.is_valid_utf8(text) | text.contains(REPLACEMENT_CHARACTER)
+    return is_damaged | (F.octet_length(text) > F.char_length(text)) if encoding == "US-ASCII" else is_damaged
 
 
 def printable(text: Column) -> Column:

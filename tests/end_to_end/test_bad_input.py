@@ -175,7 +175,7 @@ REFUSED_WITH = {
     **{f"plain.csv{ending}": f"file: its name ends in {ending!r}" for ending in OTHER_COMPRESSIONS},
     "cut_off.parquet": "file: is not a readable Parquet file",
     "not_parquet.parquet": "file: is not a readable Parquet file",
-    "not_csv.csv": "header: ",
+    "not_csv.csv": "file: is a Parquet file, not CSV; rename it",
 }
 
 

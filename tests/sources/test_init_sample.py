@@ -1,17 +1,19 @@
 import datetime
 import decimal
 import gzip
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from file_kinds import BINARY, JSON, MARKUP
 
 from penstock.errors import ConfigError
 from penstock.interfaces.scaffold.contract import fields_of
 from penstock.interfaces.scaffold.naming import column_names
 from penstock.schemas.contract import Contract
 from penstock.sources.formats.csv_header import read_header
-from penstock.sources.formats.parquet_types import schema_reasons
+from penstock.sources.formats.parquet_types import parquet_columns, schema_reasons
 from penstock.sources.inference.sample import read_sample
 
 
@@ -185,16 +187,26 @@ def test_a_parquet_file_has_the_types_of_its_schema(parquet):
     }
     assert sample.kinds["f64"].nan == "null"
     contract = Contract(fields=fields_of(sample.kinds, column_names(list(sample.kinds))))
-    assert schema_reasons(pq.read_schema(path), contract) == []
+    assert schema_reasons(*parquet_columns(pq.ParquetFile(path)), contract) == []
 
 
 def test_parquet_columns_that_no_contract_knows_are_left_out_and_told(parquet):
-    path = parquet({"x": [1.5], "list": [[1]], "ns": pa.array([0], pa.timestamp("ns"))})
+    path = parquet({"x": [1.5], "list": [[1]], "ns": pa.array([0], pa.timestamp("ns")), "none": pa.nulls(1)})
     sample = read_sample(path)
-    assert list(sample.kinds) == ["x"]
+    assert {name: kind.type for name, kind in sample.kinds.items()} == {"x": "double", "ns": "timestamp"}
     assert sample.notes == (
-        "column 'list': is list<element: int64>, which no contract knows; it is left out",
-        "column 'ns': is timestamp[ns], which Spark can't read; write it in microseconds; it is left out",
+        "column 'list': is a list, map or struct, which no contract knows (give each of its values a column); it is "
+        "left out",
+        "column 'none': is null, which no contract knows (write the column with its type also where all its values are "
+        "missing, or make the field nullable); it is left out",
+    )
+
+
+def test_a_sample_that_the_stream_would_refuse_is_told(tmp_path):
+    path = tmp_path / "sample.parquet"
+    pq.write_table(pa.table({"x": [1.5]}), path, compression="brotli")
+    assert read_sample(path).notes == (
+        "schema: column 'x' is compressed with BROTLI, which Spark can't unpack; write it with zstd, snappy or gzip",
     )
 
 
@@ -205,3 +217,26 @@ def test_a_parquet_file_without_rows(parquet):
 
 def test_the_content_tells_parquet_where_the_name_does_not(parquet):
     assert read_sample(parquet({"x": [1.5]}, "sample.data")).format == "parquet"
+
+
+@pytest.mark.parametrize("name", ["xlsx", "zip", "utf_16", "utf_16_le", "avro", "orc", "html", "json_lines"])
+def test_files_that_are_no_parquet_are_named(tmp_path, name):
+    content, expected = {**BINARY, **MARKUP, **JSON}[name]
+    path = tmp_path / "sample.parquet"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(f"is not a readable Parquet file: it is {expected}; ")):
+        read_sample(path)
+
+
+@pytest.mark.parametrize("name", ["avro", "orc", "utf_16_le", "pickle", "bzip2", "xls"])
+def test_files_that_are_no_text_are_named(tmp_path, name):
+    content, expected = BINARY[name]
+    path = tmp_path / "sample.csv"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(f"is {expected}; ")):
+        read_sample(path)
+
+
+def test_zeros_behind_a_gzip_file_are_told(read):
+    with pytest.raises(ConfigError, match="zero bytes stand behind its end"):
+        read(gzip.compress(b"a,b\n1,x\n" * 1000) + bytes(512), "sample.csv.gz")

@@ -15,7 +15,7 @@ from penstock.schemas.contract import Contract, Field
 from penstock.schemas.types import field_type
 from penstock.sources.formats import format_of
 from penstock.sources.inference.json_lines import read_json_texts
-from penstock.sources.inference.parquet import contract_type, first_rows_of
+from penstock.sources.inference.parquet import columns_of, contract_type, first_rows_of
 from penstock.sources.inference.sample import opened_bytes, read_texts, refuse_no_file
 from penstock.sources.inference.types import INTEGER, NOT_A_NUMBER, NUMBER, kind_of
 
@@ -84,7 +84,7 @@ def read_frame(config: PipelineConfig, data: Path, target: str) -> tuple[pd.Data
         if name == "parquet":
             table = first_rows_of(data, rows=None)
             refuse_no_target(list(table.schema.names), target)
-            kind = contract_type(table.schema.field(target).type) or "of a type that can't be predicted"
+            kind = contract_type(columns_of(data)[target]) or "of a type that can't be predicted"
             return table.to_pandas(), kind
         if name == "json":
             with opened_bytes(data) as file:

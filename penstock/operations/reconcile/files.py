@@ -10,6 +10,7 @@ from penstock.errors import LedgerError
 from penstock.operations.reconcile.ledger_rows import Batch, Entry, Marker, RowCounts
 from penstock.pipeline.replay.plans import REPLAY_QUERY, done_path, replay_numbers
 from penstock.sources.checkpoint import Logged, batch_numbers, log_offset, query_id_of, whole_log
+from penstock.sources.listing import is_input
 from penstock.storage.files import FileStatus, Storage
 
 
@@ -27,7 +28,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """The checkpoint's state. query_id: null if it is new. log: all files seen.
+    """The checkpoint's state. query_id: null if it is new. log: all files seen that are input.
 
     committed: the last batch in Spark's commit log, -1 if none. forgotten_before: files with an earlier modification
     time are dropped from the stream's memory and ignored when new. replays_done: by number.
@@ -48,7 +49,7 @@ def read_stream(storage: Storage, config: PipelineConfig) -> Stream:
     return Stream(
         query_id=query_id_of(storage, config.checkpoint),
         committed=max(committed, default=-1),
-        log=log,
+        log={path: logged for path, logged in log.items() if is_input(path, config.source.path)},
         forgotten_before=newest - 1000 * config.source.max_file_age,
         replays_done=frozenset(
             number for number in replay_numbers(config, storage) if storage.status(done_path(config, number))

@@ -1,20 +1,27 @@
 """Text files as bytes: which compressions Spark unpacks, and how much of a file admission looks at."""
 
 import gzip
+import io
 import posixpath
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
+from penstock.sources.formats.signatures import UTF8_MARK as UTF8_MARK
+from penstock.sources.formats.signatures import any_kind
 from penstock.storage.files import Storage
 
 CHUNK_BYTES = 1 << 20
 #: Admission looks at this much of a text file.
 HEADER_BYTES = 1 << 20
-UTF8_MARK = b"\xef\xbb\xbf"
 GZIP = ".gz"
+GZIP_MARK = b"\x1f\x8b"
+#: Little, for what follows a member in it is copied.
+PACKED_BYTES = 1 << 16
+#: zlib's: a gzip header and trailer are expected, and checked.
+GZIP_WINDOW = 16 + zlib.MAX_WBITS
 #: Spark unpacks what has one of these endings, or fails with the whole batch where a library for it is missing.
 OTHER_COMPRESSIONS = (".bz2", ".deflate", ".lz4", ".snappy", ".zst")
 #: A name by which Spark reads a file otherwise than here, as a pattern of Python and of Java.
@@ -25,7 +32,69 @@ MISREAD = rf"\.(?!gz$)(?i:{'|'.join(ending[1:] for ending in (GZIP, *OTHER_COMPR
 def opened_text(storage: Storage, path: str) -> Iterator[BinaryIO]:
     """The file's bytes, unpacked where its name ends in `.gz`. Raises OSError; reading may raise DAMAGED_GZIP."""
     with storage.open(path) as file:
-        yield cast(BinaryIO, gzip.GzipFile(fileobj=file)) if path.endswith(GZIP) else file
+        yield unpacked(file) if path.endswith(GZIP) else file
+
+
+def unpacked(file: BinaryIO) -> BinaryIO:
+    """The content of a gzip file. Reading it may raise DAMAGED_GZIP."""
+    return cast(BinaryIO, io.BufferedReader(GzipMembers(file), CHUNK_BYTES))
+
+
+class GzipMembers(io.RawIOBase):
+    """Unpacks gzip members that stand one behind the other, and takes nothing else, as Spark's reader does.
+
+    Python's own reader overlooks zeros behind the last member and damaged headers: what it accepts may end a stream.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self.file = file
+        self.packed = b""
+        self.members = 0
+        self.unpacker: Any = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Up to as much as fits into `buffer`; 0 at the end. Raises DAMAGED_GZIP."""
+        while self.unpacker is not None or self._begins_member():
+            content = self._unpack(len(buffer))
+            if content:
+                buffer[: len(content)] = content
+                return len(content)
+        return 0
+
+    def _begins_member(self) -> bool:
+        """False at the end of the file, where it may be."""
+        self.packed = self.packed or self.file.read(PACKED_BYTES)
+        if len(self.packed) < len(GZIP_MARK):
+            self.packed += self.file.read(PACKED_BYTES)
+        if not self.packed and self.members:
+            return False
+        if not self.packed.startswith(GZIP_MARK):
+            raise gzip.BadGzipFile(self._not_a_member())
+        self.unpacker = zlib.decompressobj(GZIP_WINDOW)
+        return True
+
+    def _unpack(self, most: int) -> bytes:
+        unpacker = self.unpacker
+        self.packed = self.packed or self.file.read(PACKED_BYTES)
+        is_at_end = not self.packed
+        content: bytes = unpacker.decompress(self.packed, most)
+        self.packed = unpacker.unused_data if unpacker.eof else unpacker.unconsumed_tail
+        if unpacker.eof:
+            self.unpacker, self.members = None, self.members + 1
+        elif is_at_end and not content:
+            raise EOFError(f"it ends within {'its content' if not self.members else f'member {self.members + 1}'}")
+        return content
+
+    def _not_a_member(self) -> str:
+        if not self.members:
+            kind = any_kind(self.packed)
+            return f"it is {kind.name}; {kind.remedy}" if kind else "it does not begin as one"
+        found = "zero bytes" if not self.packed.strip(b"\x00") else "bytes that are no gzip"
+        return f"{found} stand behind its end, where Spark's reader fails; pack it again: gzip -dc OLD | gzip > NEW"
 
 
 #: What reading `opened_text` raises where the file is no whole gzip file.

@@ -21,6 +21,7 @@ from penstock.sources.formats.compression import (
 from penstock.sources.formats.csv_header import check_whole, header_reasons, read_header, split_header
 from penstock.sources.formats.csv_rows import LINE, parse_lines, parser_options, read_csv
 from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.signatures import binary_kind, json_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import SOURCE_FILE
 from penstock.sources.text import restored_line
@@ -44,11 +45,15 @@ class Csv:
         with opened_text(storage, path) as content:
             try:
                 head = content.read(HEADER_BYTES)
+                if kind := binary_kind(head):
+                    return refused_file(path=path, status=status, reasons=[kind.reason("CSV")])
                 reasons, layout = read_header(head, dialect=dialect, contract=contract)
                 if path.endswith(GZIP) or dialect.multi_line:
                     reasons += check_whole(head, content, dialect=dialect)
             except DAMAGED_GZIP as error:
                 return refused_file(path=path, status=status, reasons=[gzip_reason(error)])
+        if reasons and (kind := markup_kind(head) or json_kind(head)):
+            reasons = [kind.reason("CSV")]
         if reasons or layout is None:
             return refused_file(path=path, status=status, reasons=reasons)
         return accepted_file(path=path, status=status, layout=layout)

@@ -74,7 +74,7 @@ def line_expressions(
     with_sentinel = F.concat(line, F.lit(dialect.separator + sentinel))
     is_other = F.col(PLAIN).isNull()
     record = F.when(is_other, F.from_csv(with_sentinel, schema, parser_options(dialect)))
-    is_damaged = is_other & has_damaged_text(line)
+    is_damaged = is_other & has_damaged_text(line, dialect.encoding)
     # Within quotes the CSV parser drops it, and "1<NUL>2" would be 12.
     has_nul = is_other & line.contains("\0")
     broken = is_other & (
@@ -117,7 +117,7 @@ def read_csv_records(
         "_metadata.file_path",
     )
     raw = F.col(RAW)
-    is_damaged = has_damaged_text(raw)
+    is_damaged = has_damaged_text(raw, dialect.encoding)
     return text.select(
         *[F.col(f"c{index}").alias(name) for name, index in positions(contract, layout)],
         F.when(is_damaged, printable(raw)).otherwise(raw).alias(RAW),

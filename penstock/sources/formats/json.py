@@ -22,6 +22,7 @@ from penstock.sources.formats.compression import (
     opened_text,
 )
 from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.signatures import binary_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable, restored_line
@@ -51,6 +52,8 @@ class JsonLines:
         with opened_text(storage, path) as content:
             try:
                 head = content.read(HEADER_BYTES)
+                if kind := binary_kind(head) or markup_kind(head):
+                    return refused_file(path=path, status=status, reasons=[kind.reason("JSON lines")])
                 if path.endswith(GZIP):
                     for _ in chunks(head, content):
                         pass

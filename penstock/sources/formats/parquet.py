@@ -16,8 +16,11 @@ from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import spark_type
 from penstock.sources.casts import JSON_TEXT, check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
-from penstock.sources.formats.parquet_types import schema_reasons, spark_type_of
+from penstock.sources.formats.parquet_chunks import FooterReader, chunk_reasons
+from penstock.sources.formats.parquet_times import is_finer, microseconds, nanosecond_text, read_type, too_fine
+from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING, parquet_columns, schema_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader
+from penstock.sources.formats.signatures import ENCRYPTED, PARQUET_FILE, Kind, any_kind
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
 from penstock.spark.functions import any_of, quoted
@@ -26,6 +29,15 @@ from penstock.storage.files import FileStatus, Storage, is_of_content
 from penstock.storage.paths import literal_glob
 
 WORKERS = 16
+#: How much of a file that does not open tells what it is.
+HEAD_BYTES = 4096
+READ_OPTIONS = {
+    "recursiveFileLookup": "true",
+    # Dates and times are what the file has. (Those that Spark itself wrote by its old calendar are marked as such, and
+    # Spark converts them; it does not ask these options then.) Spark's other setting fails on dates before 1900.
+    "datetimeRebaseMode": "CORRECTED",
+    "int96RebaseMode": "CORRECTED",
+}
 #: How a row is kept as JSON. Spark's own formats end with the milliseconds.
 JSON_OPTIONS = {
     "ignoreNullFields": "false",
@@ -43,21 +55,26 @@ class Parquet:
     def admit(
         self, path: str, status: FileStatus, *, storage: Storage, source: SourceConfig, contract: Contract
     ) -> PlannedFile:
-        """By its footer: whether it opens, and its columns' types."""
-        with storage.open(path) as file:
-            try:
-                parquet = pq.ParquetFile(file)
-                schema, rows = parquet.schema_arrow, parquet.metadata.num_rows
-            except (pa.ArrowException, OSError) as error:
-                if isinstance(error, OSError) and not is_of_content(error):
-                    raise
-                # Arrow's words name its own options; what matters to a reader is that the file has no valid footer.
-                reason = f"file: is not a readable Parquet file: {str(error).splitlines()[0]}"
-                return refused_file(path=path, status=status, reasons=[reason])
-        if reasons := schema_reasons(schema, contract):
+        """By its footer: whether it opens, its columns' types, and whether Spark can unpack and decode them."""
+        try:
+            with storage.open(path) as file:
+                footer = FooterReader(file)
+                parquet = pq.ParquetFile(footer)
+                if footer.has_encrypted_columns(parquet.metadata):
+                    return refused_file(path=path, status=status, reasons=[unreadable_as(ENCRYPTED)])
+                names, columns = parquet_columns(parquet)
+                reasons = schema_reasons(names, columns, contract, path=path)
+                leaves = {} if reasons else {name: columns[name].leaf or 0 for name in contract.sources}
+                reasons += chunk_reasons(parquet.metadata, leaves)
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and not is_of_content(error):
+                raise
+            return refused_file(path=path, status=status, reasons=[why_unreadable(storage, path, error)])
+        if reasons:
             return refused_file(path=path, status=status, reasons=reasons)
-        types = tuple((name, spark_type_of(schema.field(name).type) or "") for name in contract.sources)
-        return accepted_file(path=path, status=status, layout=Layout(format=self.name, types=types), rows=rows)
+        types = tuple((name, columns[name].read_as or "") for name in contract.sources)
+        layout = Layout(format=self.name, types=types)
+        return accepted_file(path=path, status=status, layout=layout, rows=parquet.metadata.num_rows)
 
     def read(
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
@@ -65,16 +82,15 @@ class Parquet:
         """A column keeps its file's type until the contract casts it."""
         of_file = dict(files[0].the_layout.types)
         types = {source: of_file[source] for source in contract.sources}
-        reader = spark.read.schema(", ".join(f"{quoted(source)} {kind}" for source, kind in types.items()))
-        frame = reader.option("recursiveFileLookup", "true").parquet(*[literal_glob(file.path) for file in files])
+        reader = spark.read.schema(", ".join(f"{quoted(source)} {read_type(kind)}" for source, kind in types.items()))
+        frame = reader.options(**READ_OPTIONS).parquet(*[literal_glob(file.path) for file in files])
         damaged = [has_damaged_text(F.col(quoted(source))) for source, kind in types.items() if kind == "string"]
-        reason = F.when(any_of(damaged), F.lit(DAMAGED_TEXT)) if damaged else F.lit(None)
         raw = as_json(types)
         return frame.select(
-            *[F.col(quoted(field.source)).alias(field.name) for field in contract.fields],
+            *[value_of(field, types[field.source]).alias(field.name) for field in contract.fields],
             (F.when(any_of(damaged), printable(raw)).otherwise(raw) if damaged else raw).alias(RAW),
             F.lit(None).cast("string").alias(HEADER),
-            reason.cast("string").alias(ROW_REASON),
+            row_reason(damaged, types).alias(ROW_REASON),
             F.lit(False).alias(IS_HEADER),
             normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),
         )
@@ -116,14 +132,46 @@ class Parquet:
         return StreamReader(schema=", ".join(columns), options={})
 
 
+def why_unreadable(storage: Storage, path: str, error: Exception) -> str:
+    """Arrow's words, or what the file is by its first bytes."""
+    with storage.open(path) as file:
+        kind = any_kind(file.read(HEAD_BYTES))
+    if kind is PARQUET_FILE and "encrypt" in str(error).lower():
+        kind = ENCRYPTED
+    if kind is not None and kind is not PARQUET_FILE:
+        return unreadable_as(kind)
+    # Arrow's words name its own options; what matters to a reader is that the file has no valid footer.
+    return f"file: is not a readable Parquet file: {str(error).splitlines()[0]}"
+
+
+def unreadable_as(kind: Kind) -> str:
+    return f"file: is not a readable Parquet file: it is {kind.name}; {kind.remedy}"
+
+
+def value_of(field: Field, kind: str) -> Column:
+    """The field's value as the contract casts it. kind: of its column, as the layout has it."""
+    if kind == NOTHING:
+        return F.lit(None).cast(spark_type(field))
+    return microseconds(field.source, kind) if kind in NANOSECONDS else F.col(quoted(field.source))
+
+
+def row_reason(damaged: Sequence[Column], types: Mapping[str, str]) -> Column:
+    """Why a row as a whole can't be used: damaged text, or times that would lose nanoseconds."""
+    finer = [(is_finer(name), too_fine(name, kind)) for name, kind in types.items() if kind in NANOSECONDS]
+    reasons = [(any_of(damaged), F.lit(DAMAGED_TEXT))] if damaged else []
+    return F.coalesce(F.lit(None).cast("string"), *[F.when(is_so, reason) for is_so, reason in [*reasons, *finer]])
+
+
 def as_json(types: Mapping[str, str]) -> Column:
-    """The columns as JSON, from which a replay gets the same values. types: their Spark types, by name."""
+    """The columns as JSON, from which a replay gets the same values. types: their kinds in the layout, by name."""
+    return F.to_json(F.struct(*[for_json(name, kind).alias(name) for name, kind in types.items()]), JSON_OPTIONS)
+
+
+def for_json(name: str, kind: str) -> Column:
+    if kind in NANOSECONDS:
+        return nanosecond_text(name, kind)
     # A float is written with the digits that tell it from other floats, which as a double are another number.
-    columns = [
-        F.col(quoted(name)).cast("double").alias(name) if kind == "float" else F.col(quoted(name))
-        for name, kind in types.items()
-    ]
-    return F.to_json(F.struct(*columns), JSON_OPTIONS)
+    return F.col(quoted(name)).cast("double") if kind == "float" else F.col(quoted(name))
 
 
 def footer_rows(storage: Storage, path: str) -> int | None:

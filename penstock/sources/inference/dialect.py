@@ -10,6 +10,7 @@ from typing import Any
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.formats.compression import UTF8_MARK
+from penstock.sources.formats.signatures import binary_kind
 
 #: Where several separators fit equally well: a comma is the one that stands in texts and numbers, too.
 SEPARATORS = ("\t", ";", "|", ",")
@@ -74,6 +75,8 @@ def refuse_no_text(head: bytes) -> None:
         raise ConfigError("is UTF-16, which the stream does not read; save it as UTF-8")
     if head.startswith(b"PK\x03\x04"):
         raise ConfigError(f"is a zip archive or a workbook; save it as CSV. Penstock {EXPECTED}")
+    if kind := binary_kind(head):
+        raise ConfigError(f"is {kind.name}; {kind.remedy}")
     if b"\x00" in head:
         raise ConfigError(f"is a binary file; {EXPECTED}")
 

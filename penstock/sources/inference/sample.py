@@ -1,21 +1,19 @@
 """Reads a sample: which columns it has, of which types, and in which dialect a CSV file is written."""
 
-import gzip
 import io
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Literal, cast
+from typing import BinaryIO, Literal
 
 import pandas as pd
 
 from penstock.config.pipeline import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.formats import format_of
-from penstock.sources.formats.compression import HEADER_BYTES
+from penstock.sources.formats.compression import DAMAGED_GZIP, HEADER_BYTES, unpacked
 from penstock.sources.inference.dialect import cut_records, encoding_of, find_dialect
 from penstock.sources.inference.headers import refuse_doubled_headers
 from penstock.sources.inference.json_lines import read_json_texts
@@ -188,6 +186,6 @@ def opened_bytes(path: Path) -> Iterator[BinaryIO]:
             yield file
             return
         try:
-            yield cast(BinaryIO, gzip.GzipFile(fileobj=file))
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            yield unpacked(file)
+        except DAMAGED_GZIP as error:
             raise ConfigError(f"is not a whole gzip file: {error}") from None
