@@ -17,7 +17,15 @@ from penstock.schemas.tables import spark_type
 from penstock.sources.casts import JSON_TEXT, check_rows
 from penstock.sources.files import Layout, PlannedFile, accepted_file, refused_file
 from penstock.sources.formats.parquet_chunks import FooterReader, chunk_reasons
-from penstock.sources.formats.parquet_times import is_finer, microseconds, nanosecond_text, read_type, too_fine
+from penstock.sources.formats.parquet_times import (
+    FINER_TEXT,
+    is_finer,
+    microseconds,
+    nanosecond_text,
+    read_type,
+    too_fine,
+    too_fine_text,
+)
 from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING, parquet_columns, schema_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader
 from penstock.sources.formats.signatures import ENCRYPTED, PARQUET_FILE, Kind, any_kind
@@ -186,11 +194,16 @@ def check_json(rows: DataFrame, contract: Contract) -> DataFrame:
     """Rows from Parquet files: the values of their JSON as text, which has ISO dates whatever the CSV's format."""
     schema = ", ".join(f"{quoted(source)} string" for source in contract.sources)
     plain = replace(contract, fields=tuple(replace(field, format=None) for field in contract.fields))
+    times = [
+        (field.source, F.col(f"_json.{quoted(field.source)}")) for field in contract.fields if field.type == "timestamp"
+    ]
+    # As `row_reason` has it: a row that is checked again is rejected for the same reason.
+    finer = [F.when(text.rlike(FINER_TEXT), too_fine_text(name, text)) for name, text in times]
     frame = rows.withColumn("_json", F.from_json("raw", schema)).select(
         *[json_text(field).alias(field.name) for field in contract.fields],
         F.col("raw").alias(RAW),
         F.lit(None).cast("string").alias(HEADER),
-        F.lit(None).cast("string").alias(ROW_REASON),
+        F.coalesce(F.lit(None).cast("string"), *finer).alias(ROW_REASON),
         F.lit(False).alias(IS_HEADER),
         SOURCE_FILE,
     )

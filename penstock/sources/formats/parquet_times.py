@@ -10,6 +10,9 @@ from pyspark.sql import functions as F
 from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING
 from penstock.spark.functions import quoted
 
+#: How `nanosecond_text` writes what is finer than a microsecond.
+FINER_TEXT = r"\.[0-9]{9}Z?\z"
+
 
 def read_type(kind: str) -> str:
     """The type (DDL) in the read schema. kind: the column's in the layout."""
@@ -38,8 +41,12 @@ def nanosecond_text(name: str, kind: str) -> Column:
 
 
 def too_fine(name: str, kind: str) -> Column:
+    return too_fine_text(name, nanosecond_text(name, kind))
+
+
+def too_fine_text(name: str, text: Column) -> Column:
     return F.concat(
         F.lit(f"row: column {name!r} has nanoseconds ("),
-        nanosecond_text(name, kind),
+        text,
         F.lit("), and a timestamp has microseconds; round them, or write coerce_timestamps='us'"),
     )
