@@ -28,7 +28,7 @@ from penstock.sources.formats.parquet_times import (
 )
 from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING, parquet_columns, schema_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader
-from penstock.sources.formats.signatures import ENCRYPTED, PARQUET_FILE, Kind, any_kind
+from penstock.sources.formats.signatures import ENCRYPTED, HEAD_BYTES, PARQUET_FILE, Kind, any_kind
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, has_damaged_text, printable
 from penstock.spark.functions import any_of, quoted
@@ -37,8 +37,6 @@ from penstock.storage.files import FileStatus, Storage, is_of_content
 from penstock.storage.paths import literal_glob
 
 WORKERS = 16
-#: How much of a file that does not open tells what it is.
-HEAD_BYTES = 4096
 READ_OPTIONS = {
     "recursiveFileLookup": "true",
     # Dates and times are what the file has. (Those that Spark itself wrote by its old calendar are marked as such, and
@@ -153,7 +151,7 @@ def why_unreadable(storage: Storage, path: str, error: Exception) -> str:
 
 
 def unreadable_as(kind: Kind) -> str:
-    return f"file: is not a readable Parquet file: it is {kind.name}; {kind.remedy}"
+    return f"file: is not a readable Parquet file: {kind.found}"
 
 
 def value_of(field: Field, kind: str) -> Column:
