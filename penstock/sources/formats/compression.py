@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from penstock.sources.formats.signatures import UTF8_MARK as UTF8_MARK
 from penstock.sources.formats.signatures import any_kind
 from penstock.storage.files import Storage
 

@@ -11,7 +11,8 @@ from typing import BinaryIO
 from penstock.config.pipeline import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.files import Layout
-from penstock.sources.formats.compression import HEADER_BYTES, UTF8_MARK, chunks
+from penstock.sources.formats.compression import HEADER_BYTES, chunks
+from penstock.sources.formats.signatures import UTF8_MARK
 
 LINE_END = re.compile(rb"\r\n|\n|\r")
 

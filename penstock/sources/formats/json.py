@@ -15,14 +15,13 @@ from penstock.sources.formats.compression import (
     DAMAGED_GZIP,
     GZIP,
     HEADER_BYTES,
-    UTF8_MARK,
     chunks,
     gzip_reason,
     name_reasons,
     opened_text,
 )
 from penstock.sources.formats.protocol import Restored, StreamReader
-from penstock.sources.formats.signatures import binary_kind, markup_kind
+from penstock.sources.formats.signatures import UTF8_MARK, binary_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_BYTES, decoded, has_damaged_text, has_text, printable, restored_line
