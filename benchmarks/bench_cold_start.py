@@ -65,7 +65,8 @@ def seconds_to_commit(way: Way) -> tuple[float, float]:
         )
         while set(log.glob("*.json")) == before:
             if process.poll() is not None:
-                raise SystemExit(f"{way.command} ended with {process.returncode} without a commit: see {output.name}")
+                said = Path(output.name).read_text()[-2000:]
+                raise SystemExit(f"{way.command} ended with {process.returncode} without a commit:\n{said}")
             time.sleep(0.01)
         seconds = time.perf_counter() - started
         process.wait()

@@ -41,6 +41,7 @@ def ids_of(n_series: int) -> np.ndarray[Any, Any]:
 def register_made_up_fleet(uri: str, folder: Path, *, n_series: int) -> None:
     """A model `fleet` of stable random VAR(2)s, k=3, h=8, with the alias champion."""
     mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     mlflow.set_experiment(experiment_id=mlflow.create_experiment("bench", (folder / "artifacts").as_uri()))
     with (

@@ -274,3 +274,10 @@ def test_summaries_are_in_no_ledger(done: tuple[Sandbox, list[BatchRecord]]) -> 
     assert read_status(config).backlog_files == 0
     found = reconcile(sandbox.spark, config)
     assert (found.differences, found.balance.unaccounted) == ((), 0)
+
+
+def test_a_replay_of_what_is_rejected_still_changes_nothing(done: tuple[Sandbox, list[BatchRecord]]) -> None:
+    """Last of all: the reasons are the same, so that none of the rows is taken."""
+    sandbox, _ = done
+    assert sandbox.replay() == []
+    assert {row.replayed_in for row in sandbox.rows("quarantine")} == {None}

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
-from penstock.sources.formats.compression import UTF8_MARK
+from penstock.sources.formats.signatures import UTF8_MARK
 from penstock.sources.inference.dialect import cut_records, reader_options
 from penstock.sources.inference.json_lines import write_lines_without
 from penstock.sources.inference.sample import Sample, opened_bytes

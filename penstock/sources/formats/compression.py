@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, cast
 
-from penstock.sources.formats.signatures import UTF8_MARK as UTF8_MARK
 from penstock.sources.formats.signatures import any_kind
 from penstock.storage.files import Storage
 
@@ -94,7 +93,7 @@ class GzipMembers(io.RawIOBase):
     def _not_a_member(self) -> str:
         if not self.members:
             kind = any_kind(self.packed)
-            return f"it is {kind.name}; {kind.remedy}" if kind else "it does not begin as one"
+            return kind.found if kind else "it does not begin as one"
         found = "zero bytes" if not self.packed.strip(b"\x00") else "bytes that are no gzip"
         return f"{found} stand behind its end, where Spark's reader fails; pack it again: gzip -dc OLD | gzip > NEW"
 

@@ -12,8 +12,9 @@ from penstock.schemas.contract import Contract
 from penstock.sources.blanks import BLANKS
 from penstock.sources.column_names import column_hint
 from penstock.sources.files import Layout
-from penstock.sources.formats.compression import HEADER_BYTES, UTF8_MARK, chunks
+from penstock.sources.formats.compression import HEADER_BYTES, chunks
 from penstock.sources.formats.line_lengths import LineLengths
+from penstock.sources.formats.signatures import UTF8_MARK
 
 #: A header of more columns refuses its file: Spark's parser has room for 20,480, one of which tells where a line ends.
 MAX_COLUMNS = 20_000

@@ -15,7 +15,6 @@ from penstock.sources.formats.compression import (
     DAMAGED_GZIP,
     GZIP,
     HEADER_BYTES,
-    UTF8_MARK,
     chunks,
     gzip_reason,
     name_reasons,
@@ -24,7 +23,7 @@ from penstock.sources.formats.compression import (
 )
 from penstock.sources.formats.line_lengths import LineLengths, long_line_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
-from penstock.sources.formats.signatures import binary_kind, markup_kind
+from penstock.sources.formats.signatures import UTF8_MARK, binary_kind, markup_kind
 from penstock.sources.formats.text_lines import count_lines
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE

@@ -28,7 +28,7 @@ from penstock.sources.formats.parquet_times import (
 )
 from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING, parquet_columns, schema_reasons
 from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
-from penstock.sources.formats.signatures import ENCRYPTED, PARQUET_FILE, Kind, any_kind
+from penstock.sources.formats.signatures import ENCRYPTED, HEAD_BYTES, PARQUET_FILE, Kind, any_kind
 from penstock.sources.row_checks import check_rows
 from penstock.sources.row_columns import HEADER, IS_HEADER, RAW, ROW_REASON, SOURCE_FILE
 from penstock.sources.text import DAMAGED_TEXT, NUL_BYTE, has_damaged_one, has_one, printable
@@ -38,8 +38,6 @@ from penstock.spark.paths import normal_path_column
 from penstock.storage.files import FileStatus, Storage, is_of_content
 
 WORKERS = 16
-#: How much of a file that does not open tells what it is.
-HEAD_BYTES = 4096
 READ_OPTIONS = {
     "recursiveFileLookup": "true",
     # Dates and times are what the file has. (Those that Spark itself wrote by its old calendar are marked as such, and
@@ -170,7 +168,7 @@ def why_unreadable(storage: Storage, path: str, error: Exception) -> str:
 
 
 def unreadable_as(kind: Kind) -> str:
-    return f"file: is not a readable Parquet file: it is {kind.name}; {kind.remedy}"
+    return f"file: is not a readable Parquet file: {kind.found}"
 
 
 def value_of(field: Field, kind: str) -> Column:
@@ -220,6 +218,7 @@ def check_json(rows: DataFrame, contract: Contract) -> DataFrame:
     plain = replace(contract, fields=tuple(replace(field, format=None) for field in fields))
     texts = [F.col(f"_json.{quoted(field.source)}") for field in contract.fields if field.type == "string"]
     times = [(field.source, F.col(f"_json.{quoted(field.source)}")) for field in fields if field.type == "timestamp"]
+    # As `row_reason` has it: a row that is checked again is rejected for the same reason.
     finer = [F.when(text.rlike(FINER_TEXT), too_fine_text(name, text)) for name, text in times]
     frame = rows.withColumn("_json", F.from_json("raw", schema)).select(
         *[json_text(field).alias(field.name) for field in contract.fields],

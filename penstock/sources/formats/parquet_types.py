@@ -33,7 +33,6 @@ SIGNED = {8: "tinyint", 16: "smallint", 32: "int", 64: "bigint"}
 UNSIGNED = {8: "smallint", 16: "int", 32: "bigint", 64: "decimal(20,0)"}
 SHOWN = {"BOOLEAN": "bool", "BYTE_ARRAY": "binary", "FIXED_LEN_BYTE_ARRAY": "binary", "INT96": "timestamp (INT96)"}
 UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
-NESTED = "a list, map or struct"
 #: The kind of a column that has no type, for it has no values.
 NOTHING = "void"
 TYPED = "write the column with its type also where all its values are missing"
@@ -54,10 +53,13 @@ class ParquetColumn:
     leaf: int | None = None
 
 
+NESTED = ParquetColumn(shown="a list, map or struct", advice="give each of its values a column")
+
+
 def parquet_columns(file: Any) -> tuple[list[str], dict[str, ParquetColumn]]:
     """The names at the top of a pyarrow.parquet.ParquetFile in their order, and what is known by name."""
     names = list(file.schema_arrow.names)
-    columns = dict.fromkeys(names, ParquetColumn(shown=NESTED, advice="give each of its values a column"))
+    columns = dict.fromkeys(names, NESTED)
     for index in range(len(file.schema.names)):
         leaf = file.schema.column(index)
         if leaf.path == leaf.name:  # else it is below a column
@@ -68,7 +70,7 @@ def parquet_columns(file: Any) -> tuple[list[str], dict[str, ParquetColumn]]:
 def column_of(leaf: Any) -> ParquetColumn:
     """leaf: a pyarrow.parquet.ColumnSchema at the top of its schema."""
     if leaf.max_repetition_level:
-        return ParquetColumn(shown=NESTED, advice="give each of its values a column")
+        return NESTED
     details = json.loads(leaf.logical_type.to_json())
     match leaf.logical_type.type:
         case "NONE":

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+#: How much of a file that can't be read tells what it is.
+HEAD_BYTES = 4096
 UTF8_MARK = b"\xef\xbb\xbf"
 #: How much of a file tells UTF-16 without a mark.
 SAMPLE_BYTES = 512
@@ -19,6 +21,11 @@ class Kind:
 
     def reason(self, wanted: str) -> str:
         return f"file: is {self.name}, not {wanted}; {self.remedy}"
+
+    @property
+    def found(self) -> str:
+        """For behind the reason that a file can't be read."""
+        return f"it is {self.name}; {self.remedy}"
 
 
 UNPACK = "unpack it and deliver what is in it"

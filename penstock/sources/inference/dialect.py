@@ -11,8 +11,7 @@ from typing import Any
 from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.blanks import BLANKS
-from penstock.sources.formats.compression import UTF8_MARK
-from penstock.sources.formats.signatures import binary_kind
+from penstock.sources.formats.signatures import UTF8_MARK, binary_kind
 from penstock.sources.inference.types import NUMBER
 
 #: Where several separators fit equally well: a comma is the one that stands in texts and numbers, too.

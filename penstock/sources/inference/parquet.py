@@ -13,13 +13,11 @@ import pyarrow.parquet as pq
 from penstock.errors import ConfigError
 from penstock.sources.formats.parquet_chunks import FooterReader, chunk_reasons
 from penstock.sources.formats.parquet_types import NANOSECONDS, ParquetColumn, parquet_columns
-from penstock.sources.formats.signatures import PARQUET_FILE, any_kind
+from penstock.sources.formats.signatures import HEAD_BYTES, PARQUET_FILE, any_kind
 from penstock.sources.inference.headers import refuse_doubled_headers
 from penstock.sources.inference.types import Kind
 
 PARQUET_MAGIC = b"PAR1"
-#: How much of a file that does not open tells what it is.
-HEAD_BYTES = 4096
 #: The contract's type for what Spark reads a column as.
 CONTRACT_TYPES = {
     "tinyint": "integer",
@@ -86,7 +84,7 @@ def opened_parquet(path: Path) -> Iterator[Any]:
     except pa.ArrowException as error:
         with path.open("rb") as content:
             kind = any_kind(content.read(HEAD_BYTES))
-        said = str(error).splitlines()[0] if kind in (None, PARQUET_FILE) else f"it is {kind.name}; {kind.remedy}"
+        said = str(error).splitlines()[0] if kind in (None, PARQUET_FILE) else kind.found
         raise ConfigError(f"is not a readable Parquet file: {said}") from None
 
 
