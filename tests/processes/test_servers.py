@@ -82,7 +82,7 @@ def test_an_object_is_there_after_a_restart(state: Path, s3: S3Server) -> None:
     s3.client().put_object(Bucket=s3.bucket, Key="kept/é a.txt", Body=b"kept", Metadata={"of": "before"})
     port = port_of(s3)
     assert s3.stop()
-    assert get(s3.endpoint)[1]
+    assert get(s3.endpoint).problem
     again = start_s3(state, port=port)
     assert again.started_now
     found = again.client().get_object(Bucket=again.bucket, Key="kept/é a.txt")
@@ -98,7 +98,7 @@ def test_the_second_of_two_conditional_puts_is_refused(s3: S3Server) -> None:
 
 def test_without_the_credentials_nothing_is_told(s3: S3Server) -> None:
     for url in (s3.endpoint, f"{s3.endpoint}/{s3.bucket}", f"{s3.endpoint}/{s3.bucket}/once"):
-        assert "HTTP Error 403" in get(url)[1]
+        assert "HTTP Error 403" in str(get(url).problem)
 
 
 def test_a_second_up_says_that_it_runs(state: Path, s3: S3Server) -> None:
