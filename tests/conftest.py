@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fast_spark import COMPILING, FAST_SPARK, tables_from_templates
+from fast_spark import COMPILING, FAST_SPARK, classes_looked_up_once, tables_from_templates
 from projects import modules_kept
 from pyspark.sql import SparkSession
 from s3_server import S3Server, start_s3_server
@@ -72,7 +72,7 @@ def own_modules() -> Iterator[None]:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PENSTOCK_SPARK_LOG"] = str(tmp_path_factory.mktemp("logs") / "spark.log")
     session = build_session("penstock-tests", settings=FAST_SPARK)
-    with tables_from_templates(tmp_path_factory.mktemp("tables")):
+    with classes_looked_up_once(), tables_from_templates(tmp_path_factory.mktemp("tables")):
         yield session
     session.stop()
 
