@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.selection import ModelSelector
-from penstock.pipeline.done_files import DoneFiles, read_done_files
+from penstock.pipeline.done_files import DoneFiles, MovedFiles, read_done_files, read_moved_files
 from penstock.pipeline.lease import Lease
 from penstock.schemas.contract import Contract
 from penstock.storage.files import Storage
@@ -42,3 +42,8 @@ class Pipeline:
     def done_files(self) -> DoneFiles:
         """The files that `old_queries` and replays have finished; read when a batch first asks. Raises LedgerError."""
         return read_done_files(self.config, self.old_queries)
+
+    @cached_property
+    def moved_files(self) -> MovedFiles:
+        """The files of `former_inboxes`; read when a batch first asks. Raises LedgerError."""
+        return read_moved_files(self.config, self.former_inboxes)

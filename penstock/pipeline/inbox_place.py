@@ -9,14 +9,12 @@ import os
 from collections.abc import Sequence
 
 from pydantic import ValidationError
-from pyspark.sql import functions as F
 
 from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.sections import FrozenModel
 from penstock.errors import LedgerError
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import newest_plan
 from penstock.sources.files import PlannedFile
 from penstock.storage.files import Storage
@@ -117,24 +115,13 @@ def inbox_path(config: PipelineConfig) -> str:
     return f"{config.tables.root}/_inbox.json"
 
 
-def scored_at_former_places(pipeline: Pipeline, settled: Sequence[PlannedFile]) -> set[str]:
-    """The paths of files that the ledger has under an earlier path of the inbox: as long as they are, for a copy has a
-    time of its own, or as old. settled: as admission found them, when they had stopped changing."""
+def finished_at_former_places(pipeline: Pipeline, settled: Sequence[PlannedFile]) -> set[str]:
+    """The paths of files that the ledger has under an earlier path of the inbox (MovedFiles). settled: as admission
+    found them, when they had stopped changing."""
     inbox = f"{pipeline.config.source.path}/"
-    places = {
-        f"{former}/{file.path.removeprefix(inbox)}": file for former in pipeline.former_inboxes for file in settled
-    }
-    if not places:
-        return set()
-    known = (
-        ledger_files(pipeline.spark, pipeline.config)
-        .where(F.col("path").isin(list(places)))
-        .select("path", "length", F.unix_millis("modification_time").alias("milliseconds"))
-        .collect()
-    )
     return {
         file.path
-        for row in known
-        if (file := places[row["path"]]).status is not None
-        and (file.modified_milliseconds == row["milliseconds"] or file.length == row["length"])
+        for former in pipeline.former_inboxes
+        for file in settled
+        if file.status and pipeline.moved_files.has(f"{former}/{file.path.removeprefix(inbox)}", file.status)
     }

@@ -11,7 +11,7 @@ from penstock.models.selection import Selection
 from penstock.pipeline.attempts import UNEXPLAINED, Attempt
 from penstock.pipeline.code_version import discard_plan_of_other_code, own_version
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.inbox_place import scored_at_former_places
+from penstock.pipeline.inbox_place import finished_at_former_places
 from penstock.pipeline.plan import (
     SCORING_VERSION,
     LateReplay,
@@ -138,7 +138,7 @@ def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFi
         PlannedFile(path=arrival.path, verdict="done", modified_milliseconds=arrival.modified_milliseconds)
         for arrival in done
     ]
-    moved = scored_at_former_places(pipeline, admitted)
+    moved = finished_at_former_places(pipeline, admitted)
     return already + [as_done(file) if file.path in moved else file for file in admitted]
 
 

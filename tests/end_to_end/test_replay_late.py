@@ -20,13 +20,14 @@ from series_sandbox import (
     macro,
     quarters,
     register_fleet,
-    two_series_model,
 )
+from snapshots import Snapshot
 
 from penstock.errors import LedgerError
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.series.forecasts import BOUNDS, output
 
+MODEL = "macro-late"
 START = FITTED
 STEPS = range(1, HORIZON + 1)
 CALM = quarters(START, START + 8, "CA")
@@ -36,16 +37,25 @@ class PowerCutError(Exception):
     """What the tests raise in the middle of a replay."""
 
 
+@pytest.fixture(scope="module")
+def first_version(registry: TestRegistry) -> str:
+    return register_fleet(registry, MODEL, ids=("US", "CA"))
+
+
 def new_series(spark: SparkSession, registry: TestRegistry, root: Path) -> SeriesSandbox:
-    return SeriesSandbox(Sandbox(root=root, spark=spark, registry=registry), two_series_model(registry))
+    return SeriesSandbox(Sandbox(root=root, spark=spark, registry=registry), MODEL)
 
 
 def doubled(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(realgdp=rows["realgdp"] * 1.01)
 
 
-def disordered(series: SeriesSandbox) -> None:
+@pytest.fixture(scope="module")
+def before_replay(
+    spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory, first_version: str
+) -> Snapshot:
     """US: the quarter START+4 comes late, START+6 is revised, START+9 revised by an older file, which loses."""
+    series = new_series(spark, registry, tmp_path_factory.mktemp("pipelines") / "disordered")
     first = pd.concat([quarters(START, START + 4), quarters(START + 5, START + 12), CALM])
     series.drop("a.csv", first, age_seconds=300)
     series.sandbox.run()
@@ -53,10 +63,18 @@ def disordered(series: SeriesSandbox) -> None:
     series.drop("b.csv", late, age_seconds=200)
     series.drop("c.csv", doubled(quarters(START + 9, START + 10)), age_seconds=400)
     series.sandbox.run()
+    return Snapshot.of(series.sandbox)
+
+
+@pytest.fixture
+def disordered(before_replay: Snapshot) -> SeriesSandbox:
+    return SeriesSandbox(before_replay.restored(), MODEL)
 
 
 @pytest.fixture(scope="module")
-def in_order(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> SeriesSandbox:
+def in_order(
+    spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory, first_version: str
+) -> SeriesSandbox:
     """What should come out: each series once, in order, with its last values."""
     series = new_series(spark, registry, tmp_path_factory.mktemp("in-order"))
     us = quarters(START, START + 12).reset_index(drop=True)
@@ -86,10 +104,9 @@ def assert_in_order(series: SeriesSandbox, expected: SeriesSandbox) -> None:
 
 
 def test_late_observations_and_revisions_are_put_to_use(
-    spark: SparkSession, registry: TestRegistry, tmp_path: Path, in_order: SeriesSandbox
+    spark: SparkSession, disordered: SeriesSandbox, in_order: SeriesSandbox
 ) -> None:
-    series = new_series(spark, registry, tmp_path)
-    disordered(series)
+    series = disordered
     counts = series.sandbox.table("observations").groupBy("error").count().collect()
     assert {row.error: row["count"] for row in counts if row.error in ("late", "revision")} == {
         "late": 1,
@@ -131,31 +148,26 @@ def register_broken_fleet(registry: TestRegistry, model: str) -> str:
 
 
 def test_a_version_that_fails_on_the_windows_replaces_no_forecast(
-    spark: SparkSession, registry: TestRegistry, tmp_path: Path, in_order: SeriesSandbox
+    registry: TestRegistry, disordered: SeriesSandbox, in_order: SeriesSandbox, first_version: str
 ) -> None:
-    first = register_fleet(registry, "macro-late", ids=("US", "CA"))
-    series = SeriesSandbox(Sandbox(root=tmp_path, spark=spark, registry=registry), "macro-late")
-    disordered(series)
-    broken = register_broken_fleet(registry, "macro-late")
-    [record] = series.sandbox.replay(late=True)
-    assert record.plan.champion.version == first
+    broken = register_broken_fleet(registry, MODEL)
+    try:
+        [record] = disordered.sandbox.replay(late=True)
+    finally:
+        registry.client.set_registered_model_alias(MODEL, "champion", first_version)
+    assert record.plan.champion.version == first_version
     assert "nothing works here" in record.plan.refused_versions[broken]
-    assert_in_order(series, in_order)
+    assert_in_order(disordered, in_order)
 
 
 def test_a_recomputation_cut_off_before_each_of_its_writes(
-    spark: SparkSession,
-    registry: TestRegistry,
-    tmp_path: Path,
-    in_order: SeriesSandbox,
-    monkeypatch: pytest.MonkeyPatch,
+    disordered: SeriesSandbox, in_order: SeriesSandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Interrupted before forecasts (planned again), then observations, lags, batches: each gets one write further."""
     from penstock.pipeline import microbatch
     from penstock.pipeline.replay import late_observations
 
-    series = new_series(spark, registry, tmp_path)
-    disordered(series)
+    series = disordered
 
     def cut_before(number: int, function: Any, writes: list[None]) -> Any:
         def cut(*arguments: Any) -> Any:
@@ -180,8 +192,7 @@ def test_a_recomputation_cut_off_before_each_of_its_writes(
 @pytest.mark.parametrize("writes_done", [1, 2], ids=["forecasts", "observations"])
 def test_a_recomputation_whose_versions_are_gone_is_planned_again(
     spark: SparkSession,
-    registry: TestRegistry,
-    tmp_path: Path,
+    disordered: SeriesSandbox,
     in_order: SeriesSandbox,
     monkeypatch: pytest.MonkeyPatch,
     writes_done: int,
@@ -189,8 +200,7 @@ def test_a_recomputation_whose_versions_are_gone_is_planned_again(
     """It was cut off, and maintenance has removed the files that its plan names."""
     from penstock.pipeline.replay import late_observations
 
-    series = new_series(spark, registry, tmp_path)
-    disordered(series)
+    series = disordered
     replace_once, writes = late_observations.replace_once, list[None]()
 
     def cut(*arguments: Any) -> Any:
@@ -203,7 +213,7 @@ def test_a_recomputation_whose_versions_are_gone_is_planned_again(
         patch.setattr(late_observations, "replace_once", cut)
         with pytest.raises(PowerCutError):
             series.sandbox.replay(late=True)
-    table = DeltaTable.forPath(spark, f"{tmp_path}/tables/observations")
+    table = DeltaTable.forPath(spark, f"{series.sandbox.root}/tables/observations")
     key = "spark.databricks.delta.retentionDurationCheck.enabled"
     spark.conf.set(key, "false")
     if writes_done == 1:

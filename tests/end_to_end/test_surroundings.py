@@ -53,7 +53,8 @@ def test_a_file_from_the_future_does_not_make_later_ones_too_old(
 
 
 def test_the_same_inbox_at_another_place_is_not_scored_again(sandbox: Sandbox) -> None:
-    """A link to it; then a copy, whose files have times of their own, and of which one was overwritten."""
+    """A link to it; then a copy, whose files have times of their own, of which one was overwritten, and of which a
+    refused one may have been repaired: it is judged again."""
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
     sandbox.drop("deep/refused.csv", b"another header\n1\n")
     sandbox.run()
@@ -72,15 +73,16 @@ def test_the_same_inbox_at_another_place_is_not_scored_again(sandbox: Sandbox) -
     sandbox.changes["source"] = {"path": str(copy)}
     (copy / "b.csv").write_bytes(csv_file(WINE, wine(alcohol=12)))
     (copy / "c.csv").write_bytes(csv_file(WINE))
-    sandbox.run(inbox_moved=True)
+    [record] = sandbox.run(inbox_moved=True)
     assert scored(sandbox) == ["a.csv", "b.csv", "b.csv", "b.csv", "c.csv"]
+    assert record.files_refused == 1
     assert sandbox.run() == []
 
     # A new checkpoint knows what the ledger has at each of the places.
     shutil.rmtree(sandbox.root / "checkpoint")
     sandbox.run(resume=True)
     assert scored(sandbox) == ["a.csv", "b.csv", "b.csv", "b.csv", "c.csv"]
-    assert len(sandbox.rows("quarantine")) == 2
+    assert len(sandbox.rows("quarantine")) == 3
     found = reconcile(sandbox.spark, sandbox.config())
     assert found.differences == ()
     assert found.totals[State.SCORED].files == 3

@@ -6,8 +6,9 @@ from ledger_tables import commit_batches, edit_bounds, ledger_file
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
-from penstock.pipeline.done_files import DoneFiles, read_done_files
+from penstock.pipeline.done_files import DoneFiles, read_done_files, read_moved_files
 from penstock.sources.checkpoint import Arrival
+from penstock.storage.files import FileStatus
 
 OLD, OLDER, OWN = "11111111-aaaa", "22222222-bbbb", "33333333-cccc"
 
@@ -81,3 +82,22 @@ def test_a_ledger_with_a_missing_file_is_an_error(config, ledger):
         file.unlink()
     with pytest.raises((LedgerError, OSError)):
         read_done_files(config, (OLD,))
+
+
+@pytest.mark.parametrize(
+    ("path", "milliseconds", "length", "is_there"),
+    [
+        ("/in/own.csv", 7, 1, True),
+        ("/in/own.csv", 8, 1, True),  # a copy
+        ("/in/own.csv", 7, 2, True),
+        ("/in/own.csv", 8, 2, False),  # overwritten
+        ("/in/refused.csv", 5, 1, True),
+        ("/in/refused.csv", 6, 1, False),  # perhaps repaired
+        ("/in/new.csv", 7, 1, False),
+        ("/inner/own.csv", 7, 1, False),
+    ],
+)
+def test_the_files_of_an_earlier_place(config, ledger, path, milliseconds, length, is_there):
+    now = FileStatus(length=length, modified_milliseconds=milliseconds)
+    assert read_moved_files(config, ["/in"]).has(path, now) is is_there
+    assert not read_moved_files(config, []).has(path, now)
