@@ -18,7 +18,12 @@ from penstock.pipeline.microbatch import commit_marker, run_planned
 from penstock.pipeline.opening import opened
 from penstock.pipeline.plan import LateReplay, Plan, fix_plan
 from penstock.pipeline.replay.abort import abort, fence_off, is_given_up
-from penstock.pipeline.replay.expired import can_be_repeated, discard_late_replay
+from penstock.pipeline.replay.expired import (
+    can_be_repeated,
+    discard_late_replay,
+    has_marker,
+    with_newest_versions,
+)
 from penstock.pipeline.replay.lost_plans import roll_back_lost_replay
 from penstock.pipeline.replay.planning import plan_late_replay, plan_quarantine_replay
 from penstock.pipeline.replay.plans import REPLAY_ATTEMPTS, done_path, replay_folder, replay_path, unfinished_replay
@@ -65,6 +70,9 @@ def settle(pipeline: Pipeline, cut_off: Plan, *, aborts: bool) -> list[BatchReco
     is_late = isinstance(cut_off.replay, LateReplay)
     if is_late and not can_be_repeated(pipeline, cut_off):
         return plan_late_again(pipeline, cut_off)
+    if not aborts and has_marker(pipeline, cut_off) and not can_be_repeated(pipeline, cut_off):
+        log.info("replay %d has its marker: its rows are marked", cut_off.batch_id)
+        return [carry_out(pipeline, with_newest_versions(pipeline, cut_off))]
     if aborts or is_given_up(pipeline, cut_off):
         abort(pipeline, cut_off)
     elif fence_off(pipeline, cut_off):

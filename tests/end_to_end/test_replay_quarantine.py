@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from chispa import assert_df_equality
+from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sample_contracts import EXACT
@@ -269,6 +270,30 @@ def test_a_replay_with_its_marker_is_not_taken_back(one_waiting: Snapshot, monke
         sandbox.replay(aborts=True)
     assert [record.plan.batch_id for record in sandbox.replay()] == [0]
     assert (scored(sandbox), waiting(sandbox)) == ([("a.csv", 11.0, "large")], [])
+
+
+def test_a_replay_with_its_marker_is_finished_without_the_versions_that_it_read(
+    filled: Snapshot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its rows, some are scored, and some rejected for another reason."""
+    sandbox = filled.restored()
+    fix(sandbox)
+    replay_cut_off(sandbox, monkeypatch, before="pipeline.replay.quarantine.mark_replayed")
+    forget_versions(sandbox, "quarantine")
+    assert [record.plan.batch_id for record in sandbox.replay()][:1] == [0]
+    assert (scored(sandbox), waiting(sandbox)) == (FIXED, STILL_WAITING)
+    assert sandbox.replay() == []
+    assert reconcile(sandbox.spark, sandbox.config()).differences == ()
+
+
+def forget_versions(sandbox: Sandbox, table: str) -> None:
+    """As maintenance does a week later."""
+    key = "spark.databricks.delta.retentionDurationCheck.enabled"
+    sandbox.spark.conf.set(key, "false")
+    found = DeltaTable.forPath(sandbox.spark, f"{sandbox.root}/tables/{table}")
+    found.optimize().executeCompaction()
+    found.vacuum(0)
+    sandbox.spark.conf.unset(key)
 
 
 def test_a_damaged_file_stays_refused_and_stops_no_replay(sandbox: Sandbox) -> None:

@@ -1,19 +1,22 @@
 """A replay that was cut off so long ago that the versions its plan names can't be read any more.
 
-Nothing of it can be repeated. What it has written is rolled back, or, of late observations, recomputed from the tables
-as they are: their replacement gives the same, however much of it is there already.
+Nothing of it can be repeated. What it has written is rolled back; or, of late observations, recomputed from the tables
+as they are: their replacement gives the same, however much of it is there already; or, with its marker, marked in the
+quarantine as it is now.
 """
 
 import logging
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay
+from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.schemas.catalog import table_names
 from penstock.series.lags import rebuild_lags
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.spark.tables import commit_nothing, table_at
+from penstock.spark.tables import commit_nothing, table_at, table_version
 from penstock.storage.paths import normal_path
 
 WORKERS = 16
@@ -44,6 +47,23 @@ def is_readable(pipeline: Pipeline, table: str, version: int) -> bool:
         return False  # the log does not go back to it
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         return all(pool.map(lambda file: pipeline.storage.status(normal_path(file)) is not None, files))
+
+
+def has_marker(pipeline: Pipeline, plan: Plan) -> bool:
+    return plan.batch_id <= pipeline.done.get(REPLAY_QUERY, -1)
+
+
+def with_newest_versions(pipeline: Pipeline, plan: Plan) -> Plan:
+    """The plan of a replay of the quarantine that has its marker, to mark the rows that it took.
+
+    They are found again in the newest version: the stream waits for the end of a replay, so that no other row has come,
+    and the replay's own new rows are not marked. What it writes is dropped, for it is there.
+    """
+    newest = {
+        name: table_version(pipeline.spark, pipeline.config.table_path(name)) for name, _ in pinned_versions(plan)
+    }
+    replay = cast(QuarantineReplay, plan.replay).model_copy(update={"quarantine_version": newest["quarantine"]})
+    return plan.model_copy(update={"replay": replay, "lags_version": newest.get("lags")})
 
 
 def discard_late_replay(pipeline: Pipeline, plan: Plan) -> None:
