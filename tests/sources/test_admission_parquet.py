@@ -1,6 +1,7 @@
 import base64
 import decimal
 import io
+import time
 from datetime import date, datetime
 
 import pyarrow as pa
@@ -71,6 +72,20 @@ def test_a_column_doubled_but_for_its_case_is_refused(admit):
     """Spark reads Parquet columns whatever their case, and can't choose between the two."""
     file = admit({"x": [1.0], "X": [2.0]}, field("double"))
     assert file.verdict == "refused"
+
+
+def test_a_column_doubled_but_for_its_case_is_counted_as_spark_finds_it(admit):
+    reasons = admit({"x": [1.0], "X": [2.0]}, field("double")).reasons
+    assert reasons == ("schema: column 'x' stands 2 times",)
+
+
+@pytest.mark.parametrize(("name", "verdict"), [("column {}", "refused"), ("field_{}", "accepted")])
+def test_a_wide_file_costs_little(admit, name, verdict):
+    columns = {name.format(number): [1.0] for number in range(2000)}
+    fields = [field("double", f"field_{number}") for number in range(2000)]
+    began = time.monotonic()
+    assert admit(columns, *fields).verdict == verdict
+    assert time.monotonic() - began < 10
 
 
 def test_extra_columns_are_refused_where_the_contract_says_so(admit):

@@ -1,15 +1,17 @@
 """Headers below other lines, over several lines, and with names that only look like the contract's."""
 
 import gzip
+import time
 
 import pytest
 
 from penstock.config.csv_dialect import CsvDialect
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract, Field
-from penstock.sources.column_names import column_hint
+from penstock.sources.column_names import column_hint, column_hints
 from penstock.sources.files import PlannedFile
 from penstock.sources.formats.csv import Csv, lines_above_headers
+from penstock.sources.formats.csv_header import header_reasons
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
@@ -110,6 +112,30 @@ def test_other_spellings_are_named(missing, found):
 
 def test_another_name_is_not():
     assert column_hint("id", ["x", "identity", ""]) == ""
+
+
+def test_the_first_of_the_names_that_look_like_it_is_named():
+    assert column_hints(["id", "alcohol"], ["I_D", "ID ", "alcohl", "Id"]) == {
+        "id": "; is 'ID ' meant?",
+        "alcohol": "; is 'alcohl' meant?",
+    }
+
+
+def test_misspellings_are_looked_for_in_the_first_of_many_columns():
+    missing = [f"column{number}" for number in range(30)]
+    others = [f"colunm{number}" for number in range(30)]
+    assert [name for name, hint in column_hints(missing, others).items() if hint] == missing[:20]
+    assert column_hint("alcohol", ["alcohl", *(f"x{number}" for number in range(198))]) == "; is 'alcohl' meant?"
+    assert column_hint("alcohol", ["alcohl", *(f"x{number}" for number in range(199))]) == ""
+    assert column_hint("alcohol", ["ALCOHOL", *(f"x{number}" for number in range(199))]) == "; is 'ALCOHOL' meant?"
+
+
+def test_other_names_in_a_wide_header_cost_little():
+    contract = Contract(fields=tuple(Field(name=f"field_{number}", type="double") for number in range(2000)))
+    began = time.monotonic()
+    reasons = header_reasons([f"column {number}" for number in range(2000)], contract)
+    assert time.monotonic() - began < 5
+    assert reasons == [f"header: column {name!r} is missing" for name in contract.sources]
 
 
 def test_skipped_lines_and_lines_within_quotes_are_one_too_many():

@@ -64,7 +64,8 @@ def read_row_data(config: PipelineConfig, contract: Contract, *, data: Path, tar
     fields = tuple(field for field in in_format.fields if is_input(field) and field.source != target)
     missing = [field.source for field in fields if field.source not in frame.columns]
     if missing:
-        others = [name for name in frame.columns if name not in contract.sources]
+        known = set(contract.sources)
+        others = [name for name in frame.columns if name not in known]
         raise ConfigError(
             f"{data}: lacks the columns {missing} of the contract; it has {list(frame.columns)}"
             f"{column_hint(missing[0], others)}"

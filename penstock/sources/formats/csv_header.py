@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple
 from penstock.config.csv_dialect import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.blanks import BLANKS
-from penstock.sources.column_names import column_hint
+from penstock.sources.column_names import column_hints
 from penstock.sources.files import Layout
 from penstock.sources.formats.compression import HEADER_BYTES, chunks
 from penstock.sources.formats.line_lengths import LineLengths
@@ -164,10 +164,11 @@ def header_reasons(columns: Sequence[str], contract: Contract) -> list[str]:
     counts = Counter(columns)
     known = set(contract.sources)
     others = [name for name in counts if name not in known]
+    hints = column_hints([source for source in contract.sources if counts[source] == 0], others)
     reasons = []
     for source in contract.sources:
         if counts[source] == 0:
-            reasons.append(f"header: column {source!r} is missing{column_hint(source, others)}")
+            reasons.append(f"header: column {source!r} is missing{hints[source]}")
         elif counts[source] > 1:
             reasons.append(f"header: column {source!r} stands {counts[source]} times")
     if contract.extra_columns == "refuse":

@@ -5,13 +5,14 @@ types that the other one does not.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.types import EXACT_BITS, INTEGER_BITS, decimal_precision_scale
-from penstock.sources.column_names import column_hint
+from penstock.sources.column_names import column_hints
 
 #: The most digits of a decimal in Spark.
 MAX_DIGITS = 38
@@ -127,31 +128,29 @@ def schema_reasons(
     names: Sequence[str], columns: Mapping[str, ParquetColumn], contract: Contract, *, path: str = ""
 ) -> list[str]:
     """Every way in which the columns (see `parquet_columns`) of the file `path` are not the contract's."""
+    known = set(contract.sources)
+    others = [name for name in names if name not in known]
+    hints = column_hints([source for source in contract.sources if source not in columns], others)
+    # Case does not count where Spark looks for a column.
+    counts = Counter(name.lower() for name in names)
     reasons = []
     for field in contract.fields:
-        count = names.count(field.source)
-        if count == 0:
-            others = [name for name in names if name not in contract.sources]
-            in_folder = f"; {IN_FOLDER}" if f"/{field.source}=" in path else column_hint(field.source, others)
-            reasons.append(f"schema: column {field.source!r} is missing{in_folder}")
-        elif same_name(names, field.source) > 1:
-            reasons.append(f"schema: column {field.source!r} stands {same_name(names, field.source)} times")
+        count = counts[field.source.lower()]
+        if field.source not in columns:
+            hint = f"; {IN_FOLDER}" if f"/{field.source}=" in path else hints[field.source]
+            reasons.append(f"schema: column {field.source!r} is missing{hint}")
+        elif count > 1:
+            reasons.append(f"schema: column {field.source!r} stands {count} times")
         elif not is_castable(columns[field.source], field):
             reasons.append(type_reason(columns[field.source], field))
     if contract.extra_columns == "refuse":
-        extra = [name for name in names if name not in contract.sources]
-        reasons += [f"schema: column {name!r} is not in the contract" for name in extra]
+        reasons += [f"schema: column {name!r} is not in the contract" for name in others]
     return reasons
 
 
 def type_reason(column: ParquetColumn, field: Field) -> str:
     advice = f"; {column.advice}" if column.advice else ""
     return f"schema: column {field.source!r} is {column.shown}, which can't be a {field.type} without loss{advice}"
-
-
-def same_name(names: Sequence[str], name: str) -> int:
-    """How many columns Spark takes for `name`: case does not count there."""
-    return [column.lower() for column in names].count(name.lower())
 
 
 def is_castable(column: ParquetColumn, field: Field) -> bool:
