@@ -1,5 +1,6 @@
 import socket
 import sys
+import threading
 
 import mlflow
 import pandas as pd
@@ -48,7 +49,9 @@ def test_and_one_with_another_python(save):
 
 
 CODE = """
+import time
 import mlflow
+time.sleep(0.1)
 from penstock_test_helper import FACTOR
 
 class Model(mlflow.pyfunc.PythonModel):
@@ -86,3 +89,26 @@ def test_each_version_has_the_modules_that_it_brings_along(tmp_path):
     for _ in range(2):
         assert [list(model.predict(ONE)) for model in models] == [[18.8], pytest.approx([28.2])]
     assert [entry for entry in sys.path if entry.startswith(str(tmp_path))] == [f"{folders[1]}/code"]
+
+
+def test_a_version_is_loaded_while_another_one_answers(tmp_path):
+    """As in a service whose alias has moved: neither meets the modules of the other."""
+    folders = [with_helper(tmp_path / str(factor), factor) for factor in (2, 3)]
+    first, wrong, stop = open_model(folders[0], allow_pickle=False), [], threading.Event()
+
+    def answer():
+        while not stop.is_set():
+            if list(first.predict(ONE)) != [18.8]:
+                wrong.append("first")
+
+    thread = threading.Thread(target=answer)
+    thread.start()
+    try:
+        for _ in range(3):
+            open_model.cache_clear()
+            if list(open_model(folders[1], allow_pickle=False).predict(ONE)) != [pytest.approx(28.2)]:
+                wrong.append("second")
+    finally:
+        stop.set()
+        thread.join()
+    assert wrong == []

@@ -13,7 +13,7 @@ from mlflow.pyfunc import PyFuncModel
 
 from penstock.udfs.scoring.guarded import NULLABLE_TYPES, Predict
 from penstock.udfs.scoring.installed import Flavors, model_problems
-from penstock.udfs.scoring.model_code import use_code_of
+from penstock.udfs.scoring.model_code import code_of
 from penstock.udfs.scoring.outputs import ModelColumn, input_columns, output_columns
 from penstock.udfs.scoring.pickled import is_safe_skops, pickle_allowed, refused_as_pickle
 
@@ -43,15 +43,11 @@ def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
         if problems := model_problems(Path(path), logged.flavors):
             # Checked here, since executors of a cluster may start at any time.
             raise ModelLoadError("; ".join(problems))
-        use_code_of(path)
-        with pickle_allowed(allow_pickle or is_safe_skops(logged.flavors)):
+        with code_of(path), pickle_allowed(allow_pickle or is_safe_skops(logged.flavors)):
             model = mlflow.pyfunc.load_model(path)
         signature = model.metadata.signature
-        return GuardedModel(
-            predict=predict_of(model, logged.flavors, folder=path),
-            inputs=input_columns(signature),
-            outputs=output_columns(signature),
-        )
+        inputs, outputs = input_columns(signature), output_columns(signature)  # which refuse a model without one
+        return GuardedModel(predict=predict_of(model, logged.flavors, folder=path), inputs=inputs, outputs=outputs)
     except (ModelLoadError, KeyboardInterrupt):
         raise
     except BaseException as error:  # the model is foreign code, and may raise anything: SystemExit ends no worker
@@ -68,11 +64,14 @@ def predict_of(model: PyFuncModel, flavors: Flavors, *, folder: str) -> Predict:
     unchecked = without_enforcement(model, flavors)
 
     def predict(frame: pd.DataFrame) -> Any:
-        use_code_of(folder)
         has_nullable = any(kind in NULLABLE_TYPES.values() for kind in frame.dtypes)
         return (unchecked if has_nullable else model).predict(frame)
 
-    return predict
+    def predict_with_its_code(frame: pd.DataFrame) -> Any:
+        with code_of(folder):
+            return predict(frame)
+
+    return predict_with_its_code if "code" in flavors["python_function"] else predict
 
 
 def without_enforcement(model: PyFuncModel, flavors: Flavors) -> PyFuncModel:

@@ -5,6 +5,9 @@ have the same names, would run with those of the version before.
 """
 
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -20,13 +23,22 @@ class Code:
     modules: dict[str, ModuleType]
 
 
+#: A service loads a version while another one answers.
+_lock = threading.RLock()
 _active = ""
 _aside: dict[str, Code] = {}
 
 
-def use_code_of(folder: str) -> None:
-    """Let imports find the modules of the model in `folder`, and of no other one; called before it is loaded and before
-    each predict, which may import too."""
+@contextmanager
+def code_of(folder: str) -> Iterator[None]:
+    """Meanwhile, imports find the modules of the model in `folder`, and of no other one. For a load, and for each
+    predict of a model that brings modules along, which may import too; one at a time."""
+    with _lock:
+        activate(folder)
+        yield
+
+
+def activate(folder: str) -> None:
     global _active
     if folder == _active:
         return
