@@ -5,7 +5,11 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.routing import APIRoute
+
+#: Of a body that is parsed at once.
+SMALL_BYTES = 64 * 1024
 
 
 class WrittenFloat(float):
@@ -37,10 +41,28 @@ def bare(value: Any) -> Any:
     return int(value) if isinstance(value, WrittenInt) else value
 
 
+def parsed_float(text: str) -> float:
+    """One of ours only where Python would write it otherwise: they take a hundred times the memory."""
+    value = float(text)
+    return value if repr(value) == text else WrittenFloat(text)
+
+
+def parsed_int(text: str) -> int:
+    value = int(text)
+    return value if str(value) == text else WrittenInt(text)
+
+
+def parsed(body: bytes) -> Any:
+    """Raises ValueError where the body is no JSON."""
+    return bare(json.loads(body, parse_float=parsed_float, parse_int=parsed_int))
+
+
 class ExactRequest(Request):
     async def json(self) -> Any:
         """Raises ValueError where the body is no JSON."""
-        return bare(json.loads(await self.body(), parse_float=WrittenFloat, parse_int=WrittenInt))
+        body = await self.body()
+        # A large one would keep all other requests waiting.
+        return await run_in_threadpool(parsed, body) if len(body) > SMALL_BYTES else parsed(body)
 
 
 class ExactRoute(APIRoute):
