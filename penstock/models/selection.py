@@ -92,11 +92,14 @@ class ModelSelector:
         before = before if before and before.probed and not is_in_use else None
         refused = before.refused if before else {}
         known = refused.get(pinned.version) if pinned in self._judged else None
-        known = known or (blamed if before else None)
+        # A version that is blamed has not been probed: the next batch does that.
+        is_blamed = known is None and blamed is not None and before is not None
+        known = blamed if is_blamed else known
         result = refused_because(known) if known else self.test(version, probe_rows)
         if result.outcome is Outcome.NO_ROWS:
             return self.untried(version, before=before, now=now)
-        self._judged.add(pinned)
+        if not is_blamed:
+            self._judged.add(pinned)
         if result.outcome is Outcome.FIT:
             self._proven.add(pinned)
             return Selection(pinned=pinned, refused={}, resolved_at=now)

@@ -1,8 +1,9 @@
 """The files that earlier queries, or replays, have finished, and those of the inbox's earlier places: read from the
 ledger once a process, kept as hashes.
 
-Nothing can be added meanwhile: earlier queries are closed, a replay needs the lease that the stream holds, and the
-stream's own files lie in the inbox as it is now.
+Nothing can be added meanwhile: earlier queries are closed, and a replay needs the lease that the stream holds. The
+stream's own files lie in the inbox as it is now, but for those of a batch that was begun before a move: the files of
+earlier places are read after its marker.
 """
 
 import logging
@@ -18,7 +19,7 @@ from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.sources.checkpoint import Arrival
 from penstock.storage.delta_files import data_files, read_files
 from penstock.storage.delta_reader import opened_table
-from penstock.storage.files import FileStatus
+from penstock.storage.files import FIRST_MILLISECONDS, LAST_MILLISECONDS, FileStatus
 from penstock.storage.key_set import KeySet
 
 log = logging.getLogger(__name__)
@@ -50,11 +51,11 @@ class DoneFiles:
 
 
 class MovedFiles:
-    """Files of the inbox's earlier places: by path and modification time; accepted ones also by path and length, for
-    a copy has a time of its own. A refused file of another time may have been repaired: it is judged again."""
+    """Accepted files of the inbox's earlier places: by path and modification time, and by path and length, for a copy
+    has a time of its own. Refused files are judged again where they are now: a replay reads them there."""
 
     def __init__(self, files: Iterable[FinishedFile]) -> None:
-        self._keys = KeySet(key for file in files for key in keys_of(file))
+        self._keys = KeySet(key for file in files if file.rows is not None for key in keys_of(file))
 
     def __len__(self) -> int:
         return len(self._keys)
@@ -67,12 +68,13 @@ class MovedFiles:
 def keys_of(file: FinishedFile) -> Iterator[str]:
     if file.milliseconds is not None:
         yield of_time(file.path, file.milliseconds)
-    if file.rows is not None and file.length is not None:
+    if file.length is not None:
         yield of_length(file.path, file.length)
 
 
 def of_time(path: str, milliseconds: int) -> str:
-    return f"{milliseconds} {path}"
+    """The ledger has the first or last moment of a timestamp in place of one beyond (FileStatus.modification_time)."""
+    return f"{min(max(milliseconds, FIRST_MILLISECONDS), LAST_MILLISECONDS)} {path}"
 
 
 def of_length(path: str, length: int) -> str:

@@ -119,9 +119,11 @@ def finished_at_former_places(pipeline: Pipeline, settled: Sequence[PlannedFile]
     """The paths of files that the ledger has under an earlier path of the inbox (MovedFiles). settled: as admission
     found them, when they had stopped changing."""
     inbox = f"{pipeline.config.source.path}/"
+    # A batch that was listed before the move has its files at an earlier place, and its marker is still to come.
+    here = [(file.path, file.status) for file in settled if file.status and file.path.startswith(inbox)]
     return {
-        file.path
+        path
         for former in pipeline.former_inboxes
-        for file in settled
-        if file.status and pipeline.moved_files.has(f"{former}/{file.path.removeprefix(inbox)}", file.status)
+        for path, status in here
+        if pipeline.moved_files.has(f"{former}/{path.removeprefix(inbox)}", status)
     }

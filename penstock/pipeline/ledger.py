@@ -47,6 +47,11 @@ class LedgerState:
     begun: frozenset[str] = frozenset()
     closed: bool = False
 
+    @property
+    def is_unused(self) -> bool:
+        """Whether no file was taken yet, from whatever place."""
+        return not (self.has_batches or self.begun or self.planned is not None)
+
 
 def read_state(config: PipelineConfig, storage: Storage) -> LedgerState:
     """Raises LedgerError."""

@@ -56,15 +56,14 @@ def opened(
     # A renewal has the time at which it began, so a new one soon is worth more than a long attempt.
     with Lease(storage=storage_of(config), path=lease_path(config.tables.root), job=job) as lease:
         state = read_state(config, storage)
-        is_unused = not (state.has_batches or state.begun or state.planned is not None)
-        if not (inbox_moved or is_unused):
+        if not (inbox_moved or state.is_unused):
             check_inbox(config, storage)
         if not is_replay:
             refuse_unfinished_replay(config, storage)
             if resume:
                 resume_from_ledger(spark, config, storage, state)
             check_ledger(state, config, storage)
-        former_inboxes = keep_place(config, storage, is_moved=inbox_moved, is_unused=is_unused)
+        former_inboxes = keep_place(config, storage, is_moved=inbox_moved, is_unused=state.is_unused)
         before_tables()
         workload = workload_of(config)
         prepare_tables(spark, config, contract, model)

@@ -68,7 +68,11 @@ def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
     if not (changed or attempt.is_suspicious) or has_written(config, plan.transaction(config.pipeline)):
         return plan
     if changed and next(walk_inbox(storage, config.source), None) is None:
-        return plan  # an inbox that is not mounted: its files are not refused, and the error names one that is missing
+        raise PlanError(
+            f"{plan.described}: {changed[0]} was planned and is gone, and {config.source.path} has no file at all: is "
+            "it mounted? If its files were removed on purpose, deliver another one and start again: the batch is then "
+            "planned without those that are gone"
+        )
     if changed:
         log.warning(
             "%s: files changed or vanished before anything of it was written, and it is planned again: %s",

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JNetworkError
 from pyspark.sql import SparkSession
 
 from penstock.redaction import without_credentials
@@ -30,6 +30,8 @@ OF_THE_HOST = tuple(map(os.strerror, (errno.ENOSPC, errno.EDQUOT, errno.EMFILE, 
 STAGE_FAILURE = re.compile(r"Job aborted due to stage failure: [^\n]*?\(TID \d+\) \([^)\n]*\): ([^\n]*)")
 LOST = "ExecutorLostFailure"
 OUT_OF_MEMORY = "java.lang.OutOfMemoryError"
+#: py4j's words for a call that is not answered, made by a function that Java has called: they name no trace.
+NO_ANSWER = re.compile(r"An error occurred while calling [^\s]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,13 @@ class Thrown:
 
     @property
     def is_trouble(self) -> bool:
-        return bool(TROUBLE.match(self.name)) or any(text in self.message for text in TROUBLE_TEXTS)
+        # The parser's exceptions quote the row, which may say anything.
+        is_quotation = self.name.startswith(
+            ("org.apache.spark.sql.", "org.apache.spark.SparkRuntime", "com.univocity.")
+        )
+        return bool(TROUBLE.match(self.name)) or (
+            not is_quotation and any(text in self.message for text in TROUBLE_TEXTS)
+        )
 
     @property
     def described(self) -> str:
@@ -73,7 +81,8 @@ def causes_of(error: Exception) -> list[Thrown]:
 
 def has_ended(error: BaseException) -> bool:
     """Whether the JVM is gone, or is about to: out of memory, it ends itself."""
-    return isinstance(error, Py4JNetworkError | ConnectionError) or OUT_OF_MEMORY in str(error)
+    has_no_answer = type(error) is Py4JError and NO_ANSWER.fullmatch(str(error)) is not None
+    return has_no_answer or isinstance(error, Py4JNetworkError | ConnectionError) or OUT_OF_MEMORY in str(error)
 
 
 def require_working(spark: SparkSession) -> None:

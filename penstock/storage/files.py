@@ -8,7 +8,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -18,6 +18,9 @@ from penstock.errors import StorageError
 RETRY_SECONDS = 10.0
 #: The same within a micro-batch, which would otherwise lose its work so far.
 BATCH_RETRY_SECONDS = 60.0
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+#: Of the years 1 and 9999, since 1970.
+FIRST_MILLISECONDS, LAST_MILLISECONDS = -62_135_596_800_000, 253_402_300_799_999
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +33,8 @@ class FileStatus:
     @property
     def modification_time(self) -> datetime:
         """The first or last moment that Python has, for one beyond: a file system may have any time."""
-        try:
-            return datetime.fromtimestamp(self.modified_milliseconds / 1000, tz=UTC)
-        except (ValueError, OverflowError, OSError):
-            end = datetime.min if self.modified_milliseconds < 0 else datetime.max
-            return end.replace(tzinfo=UTC)
+        known = min(max(self.modified_milliseconds, FIRST_MILLISECONDS), LAST_MILLISECONDS)
+        return EPOCH + timedelta(milliseconds=known)
 
 
 class Storage(Protocol):

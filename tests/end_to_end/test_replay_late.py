@@ -1,5 +1,6 @@
 """Late observations and revisions: after their replay, all is as if the observations had come in order."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -226,3 +227,32 @@ def test_a_recomputation_whose_versions_are_gone_is_planned_again(
     assert_in_order(series, in_order)
     assert reconcile(spark, series.sandbox.config()).differences == ()
     assert series.sandbox.replay(late=True) == []
+
+
+@pytest.mark.parametrize("writes_done", [1, 2], ids=["forecasts", "observations"])
+def test_a_recomputation_whose_plan_is_lost_keeps_what_it_has_replaced(
+    disordered: SeriesSandbox,
+    in_order: SeriesSandbox,
+    monkeypatch: pytest.MonkeyPatch,
+    writes_done: int,
+) -> None:
+    """Of the forecasts that it has replaced, no others are left."""
+    from penstock.pipeline.replay import late_observations
+
+    series = disordered
+    replace_once, writes = late_observations.replace_once, list[None]()
+
+    def cut(*arguments: Any) -> Any:
+        if len(writes) == writes_done:
+            raise PowerCutError
+        writes.append(None)
+        return replace_once(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(late_observations, "replace_once", cut)
+        with pytest.raises(PowerCutError):
+            series.sandbox.replay(late=True)
+    shutil.rmtree(series.sandbox.root / "tables" / "_replays")
+    series.sandbox.replay(late=True)
+    assert_in_order(series, in_order)
+    assert series.sandbox.run() == []

@@ -346,7 +346,7 @@ def exact_table() -> pa.Table:
             "day": pa.array([19_782, -719_162, 2_932_897, -800_000], pa.int32()).cast(pa.date32()),
             **{name: pa.array(map(Decimal, texts), kind) for name, (texts, kind) in decimals.items()},
             "big": pa.array([2**63 - 1, -(2**63), 0, 2**53 + 1]),
-            "note": pa.array(['"\\\n', "", "null \0 \U0001f377", " {1.0} "]),
+            "note": pa.array(['"\\\n', "", "null \1 \U0001f377", " {1.0} "]),
             "released": pa.array([False] * 4),
         }
     )

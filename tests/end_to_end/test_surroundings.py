@@ -53,8 +53,8 @@ def test_a_file_from_the_future_does_not_make_later_ones_too_old(
 
 
 def test_the_same_inbox_at_another_place_is_not_scored_again(sandbox: Sandbox) -> None:
-    """A link to it; then a copy, whose files have times of their own, of which one was overwritten, and of which a
-    refused one may have been repaired: it is judged again."""
+    """A link to it; then a copy, whose files have times of their own, of which one was overwritten. Refused files
+    are judged again at each place, where a replay finds them."""
     sandbox.drop("a.csv", csv_file(WINE, wine(alcohol="abc")))
     sandbox.drop("deep/refused.csv", b"another header\n1\n")
     sandbox.run()
@@ -66,7 +66,7 @@ def test_the_same_inbox_at_another_place_is_not_scored_again(sandbox: Sandbox) -
             sandbox.run()
     sandbox.drop("b.csv", csv_file(WINE), age_seconds=50)
     [record] = sandbox.run(inbox_moved=True)
-    assert (record.rows_in, record.files_refused) == (1, 0)
+    assert (record.rows_in, record.files_refused) == (1, 1)
     assert scored(sandbox) == ["a.csv", "b.csv"]
 
     shutil.copytree(sandbox.inbox, copy, copy_function=shutil.copyfile)
@@ -82,11 +82,17 @@ def test_the_same_inbox_at_another_place_is_not_scored_again(sandbox: Sandbox) -
     shutil.rmtree(sandbox.root / "checkpoint")
     sandbox.run(resume=True)
     assert scored(sandbox) == ["a.csv", "b.csv", "b.csv", "b.csv", "c.csv"]
-    assert len(sandbox.rows("quarantine")) == 3
+    assert len(sandbox.rows("quarantine")) == 4
     found = reconcile(sandbox.spark, sandbox.config())
     assert found.differences == ()
     assert found.totals[State.SCORED].files == 3
     assert found.totals[State.REFUSED].files == 1
+
+    shutil.rmtree(sandbox.inbox)
+    (copy / "deep" / "refused.csv").write_bytes(csv_file(WINE))
+    [record] = sandbox.replay()
+    assert (record.accepted, record.files_refused) == (1, 1)
+    assert scored(sandbox) == ["a.csv", "b.csv", "b.csv", "b.csv", "c.csv", "refused.csv"]
 
 
 def test_only_what_is_in_the_tables_is_deleted(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,6 +31,8 @@ def ledger(config, tmp_path):
     commit_batches(table, (OLD, 1, [ledger_file("/in/a.csv", 1_700_000_000_123), ledger_file("/in/a.csv", 9)]))
     commit_batches(table, ("replay", 0, [ledger_file("/in/replayed.csv", 11)]))
     commit_batches(table, (OLD, 2, []))
+    ends = [ledger_file("/in/late.csv", 253_402_300_799_999), ledger_file("/in/early.csv", -62_135_596_800_000)]
+    commit_batches(table, (OWN, 1, ends))
     return table
 
 
@@ -91,8 +93,9 @@ def test_a_ledger_with_a_missing_file_is_an_error(config, ledger):
         ("/in/own.csv", 8, 1, True),  # a copy
         ("/in/own.csv", 7, 2, True),
         ("/in/own.csv", 8, 2, False),  # overwritten
-        ("/in/refused.csv", 5, 1, True),
-        ("/in/refused.csv", 6, 1, False),  # perhaps repaired
+        ("/in/refused.csv", 5, 1, False),
+        ("/in/late.csv", 999_999_999_999_999, 2, True),
+        ("/in/early.csv", -999_999_999_999_999, 2, True),
         ("/in/new.csv", 7, 1, False),
         ("/inner/own.csv", 7, 1, False),
     ],

@@ -4,7 +4,7 @@ import errno
 import os
 
 import pytest
-from py4j.protocol import Py4JNetworkError
+from py4j.protocol import Py4JError, Py4JNetworkError
 
 from penstock.spark.causes import SHOWN_CHARACTERS, Thrown, causes_of, has_ended
 
@@ -106,6 +106,7 @@ def test_trouble_of_the_surroundings(name, message):
         ("org.apache.hadoop.fs.ChecksumException", "Checksum error: file:/in/a.csv at 0"),
         ("java.io.EOFException", "Unexpected end of input stream"),
         ("java.lang.StackOverflowError", ""),
+        ("org.apache.spark.SparkRuntimeException", "[MALFORMED_CSV_RECORD] Malformed CSV record: 1,Permission denied"),
     ],
 )
 def test_what_a_file_is_refused_for(name, message):
@@ -121,6 +122,8 @@ def test_what_a_file_is_refused_for(name, message):
         (RuntimeError("Caused by: java.lang.OutOfMemoryError: Java heap space"), True),
         (RuntimeError("Job aborted due to stage failure"), False),
         (FileNotFoundError(2, "no"), False),
+        (Py4JError("An error occurred while calling o62.commit"), True),
+        (Py4JError("An error occurred while calling o62.commit. Trace:\npy4j.Py4JException: no such method\n"), False),
     ],
 )
 def test_a_jvm_that_has_ended(error, expected):

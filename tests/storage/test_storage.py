@@ -155,9 +155,10 @@ def test_files_below_what_is_no_folder_are_an_error(storage, tmp_path):
     ("milliseconds", "expected"),
     [
         (1_500, datetime(1970, 1, 1, 0, 0, 1, 500_000, tzinfo=UTC)),
+        (9_999_000_000_123, datetime(2286, 11, 9, 4, 0, 0, 123_000, tzinfo=UTC)),
         (-1_000, datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
-        (2**62, datetime.max.replace(tzinfo=UTC)),
-        (400_000_000_000_000, datetime.max.replace(tzinfo=UTC)),
+        (2**62, datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
+        (253_402_300_800_000, datetime(9999, 12, 31, 23, 59, 59, 999_000, tzinfo=UTC)),
         (-(2**62), datetime.min.replace(tzinfo=UTC)),
     ],
 )

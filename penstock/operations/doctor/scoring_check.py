@@ -5,6 +5,7 @@ from pyspark.sql import DataFrame, SparkSession
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError
+from penstock.models.probe import crash_reason, is_crash
 from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import Scorer, build_scorer
 from penstock.models.trust import load_failure
@@ -14,6 +15,7 @@ from penstock.sources.formats import FORMATS
 from penstock.sources.reading import contract_of
 from penstock.sources.row_checks import check_rows
 from penstock.spark.errors import SPARK_ERRORS
+from penstock.spark.time_limit import time_limit
 
 SHOWN_CHARACTERS = 300
 
@@ -27,9 +29,17 @@ def check_scoring(spark: SparkSession, config: PipelineConfig, model: ModelAtSta
     contract = load_contract(config)
     scoring_contract = workload_of(config).scoring_contract(config, contract)
     scorer = build_scorer(spark, model.registry, model.version(), scoring_contract, config.model)
+    seconds = config.model.probe_timeout
     try:
-        scored_row(spark, config, contract, scorer).collect()
+        with time_limit(spark, seconds) as limit:
+            scored_row(spark, config, contract, scorer).collect()
     except SPARK_ERRORS as error:
+        if limit.is_over:
+            raise ModelRefusedError(
+                f"{scorer.version.uri}: a row without values was not scored within {seconds:g} s (model.probe_timeout)"
+            ) from None
+        if is_crash(error):
+            raise ModelRefusedError(f"{scorer.version.uri}: its Python worker ended: {crash_reason(error)}") from None
         if reason := load_failure(error):
             raise ModelRefusedError(f"{scorer.version.uri}: {reason}") from None
         raise EnvironmentCheckError(

@@ -71,7 +71,8 @@ def check_checkpoint(config: PipelineConfig) -> str:
     storage = storage_of(config)
     state = read_state(config, storage)
     check_ledger(state, config, storage)
-    check_inbox(config, storage)
+    if not state.is_unused:
+        check_inbox(config, storage)
     if state.query_id is None:
         return "the checkpoint is new"
     return f"query {state.query_id}, last finished batch {state.done.get(state.query_id, 'none')}"

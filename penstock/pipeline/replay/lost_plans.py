@@ -6,6 +6,7 @@ folder says; and rows of a replay that has neither plan nor marker are nobody's.
 
 import logging
 
+from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from penstock.pipeline.context import Pipeline
@@ -50,6 +51,15 @@ def roll_back_lost_replay(pipeline: Pipeline) -> None:
     for name in sorted(tables, key=lambda name: name != "batches"):
         lost = Transaction(pipeline=config.pipeline, query_id=REPLAY_QUERY, batch_id=last)
         commit_nothing(pipeline.spark, config.table_path(name), lost)
+    if "forecasts" in tables and is_of_late_observations(pipeline, of_lost):
+        log.warning(
+            "replay %d of late observations was cut off, and its plan in %s/_replays is gone: what it replaced stays; "
+            "run it again with --late",
+            last,
+            config.tables.root,
+        )
+        rebuild_lags(pipeline.spark, config)
+        return
     rolled_back = False
     for name in tables:
         path = config.table_path(name)
@@ -67,3 +77,13 @@ def roll_back_lost_replay(pipeline: Pipeline) -> None:
         )
     if "lags" in tables:
         rebuild_lags(pipeline.spark, config)
+
+
+def is_of_late_observations(pipeline: Pipeline, of_lost: Column) -> bool:
+    """Whether its forecasts are for observations that were there before it: it has replaced others. A replay of the
+    quarantine brings the observations of its forecasts itself."""
+    spark, config = pipeline.spark, pipeline.config
+    forecasts = spark.read.format("delta").load(config.table_path("forecasts")).where(of_lost)
+    observations = spark.read.format("delta").load(config.table_path("observations")).where(~of_lost)
+    cutoffs = observations.select("series_id", F.col("ds").alias("cutoff"))
+    return not forecasts.join(cutoffs, on=["series_id", "cutoff"], how="left_semi").isEmpty()

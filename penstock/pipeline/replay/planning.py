@@ -64,7 +64,7 @@ def files_again(pipeline: Pipeline, waiting: DataFrame, attempt: Attempt) -> lis
     """
     refused = waiting.where(F.col("stage") == "file").select("source_file", "reasons").distinct().collect()
     reasons = {(row["source_file"], tuple(row["reasons"])) for row in refused}
-    asked = sorted({path for path, _ in reasons})
+    asked = sorted(path for path in {path for path, _ in reasons} if not has_moved(pipeline, path))
     paths = sorted(set(asked) - scored_files(pipeline, asked))
     arrived = [Arrival(path=path, modified_milliseconds=0) for path in paths]
     admitted = admit_files(arrived, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
@@ -73,6 +73,12 @@ def files_again(pipeline: Pipeline, waiting: DataFrame, attempt: Attempt) -> lis
         admitted = tried_files(pipeline, admitted, attempt)
     admitted = readable_files(pipeline, admitted) or admitted
     return [file for file in admitted if file.verdict == "accepted" or (file.path, file.reasons) not in reasons]
+
+
+def has_moved(pipeline: Pipeline, path: str) -> bool:
+    """Whether a file was refused at an earlier place of the inbox and is gone from there: it is judged where it is."""
+    is_below = path.startswith(tuple(f"{former}/" for former in pipeline.former_inboxes))
+    return is_below and pipeline.storage.status(path) is None
 
 
 def known_to_be_deadly(file: PlannedFile, reasons: set[tuple[str, tuple[str, ...]]]) -> PlannedFile:

@@ -1,5 +1,6 @@
 package io.penstock.local;
 
+import java.io.BufferedOutputStream;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -20,10 +21,13 @@ public final class DurableStream extends CancellableFSDataOutputStream {
     private final java.nio.file.Path written;
     private final java.nio.file.Path path;
     private final boolean overwrite;
+    private final FileOutputStream file;
     private boolean ended;
 
-    private DurableStream(java.nio.file.Path written, java.nio.file.Path path, boolean overwrite) throws IOException {
-        super(new FileOutputStream(written.toFile()));
+    private DurableStream(FileOutputStream file, java.nio.file.Path written, java.nio.file.Path path, boolean overwrite) {
+        // A file log writes entry by entry.
+        super(new BufferedOutputStream(file));
+        this.file = file;
         this.written = written;
         this.path = path;
         this.overwrite = overwrite;
@@ -36,8 +40,9 @@ public final class DurableStream extends CancellableFSDataOutputStream {
         if (!Files.isDirectory(target.getParent())) {
             Files.createDirectories(target.getParent());
         }
-        return new DurableStream(
-                target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp"), target, overwrite);
+        java.nio.file.Path written =
+                target.resolveSibling("." + target.getFileName() + "." + UUID.randomUUID() + ".tmp");
+        return new DurableStream(new FileOutputStream(written.toFile()), written, target, overwrite);
     }
 
     @Override
@@ -46,7 +51,6 @@ public final class DurableStream extends CancellableFSDataOutputStream {
             return;
         }
         ended = true;
-        FileOutputStream file = (FileOutputStream) underlyingStream();
         try {
             flush();
             file.getFD().sync();
@@ -77,7 +81,7 @@ public final class DurableStream extends CancellableFSDataOutputStream {
         }
         ended = true;
         try {
-            underlyingStream().close();
+            file.close();
             Files.deleteIfExists(written);
         } catch (IOException left) {
             // A temporary file, which nobody reads.
