@@ -1,18 +1,22 @@
 """`penstock init` through its job: the files it writes, what it prints, and what it refuses."""
 
 import importlib.util
+import io
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from drawing import drawn
+from hypothesis import strategies as st
 from init_runs import error_of, jobs_of, steps, written_contract
 from projects import use_project
 
 from penstock.config.loading import load_config, load_contract
 from penstock.jobs.init_pipeline import main
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.blanks import BLANKS
 
 CONTENT = 'Typ;Größe (cm);pH;geprüft;Güte\nA;1.5;7;01.02.2024;gut\nB;;6.5;31.12.2024;"schlecht; sehr"\nA;3.5;7.1;;gut\n'
 FIELDS = (
@@ -207,3 +211,27 @@ def test_a_sample_of_json_lines(folder, capsys):
     for field in ('name="ofen", type="string"', 'name="x", type="double"', 'name="at", type="timestamp"'):
         assert field in contract
     assert (folder / "data/ofen-sample.json").read_text().splitlines()[0].startswith('{"Ofen": "a", "x": 1.50,')
+
+
+#: Their last bytes in UTF-8 are blanks in ISO-8859-1.
+UGLY = st.text(alphabet="х à Рx\u00a0\u0085\"',;\\\u200b😀", min_size=1, max_size=6)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
+def test_a_trimmed_sample_keeps_every_letter(folder, encoding):
+    texts = [text for text in drawn(UGLY, 60) if text == text.encode(encoding, "ignore").decode(encoding)]
+    frame = pd.DataFrame({"Stück_à": texts, "x": " 1.5 ", "mål_à": "1"})
+    (folder / "ofen.csv").write_bytes(frame.to_csv(index=False).encode(encoding))
+    init("--target", "mål_à")
+    copied = (folder / "data/ofen-sample.csv").read_bytes().decode(encoding)
+    read = pd.read_csv(io.StringIO(copied), dtype=str, keep_default_na=False)
+    assert load_config([Path("conf/ofen.yaml")]).source.csv.trim
+    assert read.columns.tolist() == ["Stück_à", "x"]
+    assert read["Stück_à"].tolist() == [text.strip(BLANKS) for text in texts]
+
+
+def test_bytes_that_are_not_of_the_encoding_are_copied(folder):
+    rows = "ü;ä;1\n".encode() * 3 + b"\xfc;\xa0\x85;2\n"
+    (folder / "ofen.csv").write_bytes(b"a;b;y\n" + rows)
+    init("--target", "y")
+    assert (folder / "data/ofen-sample.csv").read_bytes() == b"a;b\n" + "ü;ä\n".encode() * 3 + b"\xfc;\xa0\x85\n"

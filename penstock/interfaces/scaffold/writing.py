@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TextIO
@@ -80,15 +81,16 @@ def copy_json(source: Path, place: Path, target: str | None) -> None:
 
 
 def copy_csv(source: Path, place: Path, target: str | None, dialect: CsvDialect) -> None:
-    """Byte by byte, or without the target's field of each row. Latin-1 preserves every byte of any encoding."""
+    """Byte by byte, or without the target's field of each row. Bytes that are not of the encoding are preserved."""
     with opened_bytes(source) as file, place.open("wb") as copy:
         if target is None:
             while chunk := file.read(1 << 20):
                 copy.write(chunk)
             return
-        lines = io.TextIOWrapper(file, encoding="latin-1", newline=None)
-        with io.TextIOWrapper(copy, encoding="latin-1", newline="") as out:
-            write_without(target.encode(dialect.encoding).decode("latin-1"), lines, out, dialect)
+        # Blanks are trimmed from text: in bytes, \x85 and \xa0 may be the end of a letter.
+        text = partial(io.TextIOWrapper, encoding=dialect.encoding, errors="surrogateescape")
+        with text(copy, newline="") as out:
+            write_without(target, text(file, newline=None), out, dialect)
 
 
 def write_without(target: str, lines: TextIO, out: TextIO, dialect: CsvDialect) -> None:
@@ -96,7 +98,7 @@ def write_without(target: str, lines: TextIO, out: TextIO, dialect: CsvDialect) 
     options = reader_options(dialect) | {"lineterminator": "\n"}
     writer = csv.writer(out, **options)
     position: int | None = None
-    unmarked = without_mark(lines)
+    unmarked = without_mark(lines, dialect.encoding)
     out.writelines(islice(unmarked, dialect.skip_lines))
     for fields in cut_records(unmarked, dialect.model_copy(update={"skip_lines": 0})):
         if fields is None:
@@ -106,7 +108,8 @@ def write_without(target: str, lines: TextIO, out: TextIO, dialect: CsvDialect) 
         writer.writerow([field for index, field in enumerate(fields) if index != position])
 
 
-def without_mark(lines: TextIO) -> Iterator[str]:
+def without_mark(lines: TextIO, encoding: str) -> Iterator[str]:
     """The lines without a UTF-8 byte order mark, after which a quote would not be recognised."""
+    mark = UTF8_MARK.decode(encoding, errors="surrogateescape")
     for number, line in enumerate(lines):
-        yield line if number else line.removeprefix(UTF8_MARK.decode("latin-1"))
+        yield line if number else line.removeprefix(mark)
