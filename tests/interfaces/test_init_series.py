@@ -1,6 +1,9 @@
+from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from init_runs import error_of, jobs_of, steps, written_contract
 from projects import use_project
@@ -129,3 +132,21 @@ def test_what_is_no_series_is_refused(folder, capsys, options, said):
 def test_the_distance_that_most_have_is_the_frequency():
     times = pd.DatetimeIndex(["2024-01-01 00:00", "2024-01-01 00:15", "2024-01-01 00:30", "2024-01-01 01:30"])
     assert frequency_of_times(times) == "15min"
+
+
+MONTHS = [datetime(2024, month, 1) for month in range(1, 6)]
+
+
+@pytest.mark.parametrize("far", [datetime(9999, 12, 31), datetime(1, 1, 1), pd.Timestamp.max.floor("D")])
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y", "parquet"])
+def test_a_time_that_stands_for_an_open_end_is_left_out(folder, far, form):
+    times = sorted([*MONTHS, far])
+    if form == "parquet":
+        frame = pa.table({"Anlage": ["a"] * 6, "Zeit": pa.array(times, pa.timestamp("us")), "Last": [1.0] * 6})
+        pq.write_table(frame.append_column("number", pa.array([1.0] * 6)), "s.parquet")
+    else:
+        # strftime does not pad years.
+        write_sample([time.strftime(form.replace("%Y", f"{time.year:04}")) for time in times])
+    sample = "s.parquet" if form == "parquet" else "s.csv"
+    assert main(["anlage", "--sample", sample, *OPTIONS]) == 0
+    assert load_config([Path("conf/anlage.yaml")]).the_series.frequency == "MS"

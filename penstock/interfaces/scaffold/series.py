@@ -16,6 +16,8 @@ from penstock.sources.inference.types import Kind, python_format, read_iso
 TABLE_COLUMNS = frozenset({"series_id", "ds", "slot", "number", "observed_at"})
 SERIES_LOOKED_AT = 20
 MIN_TIMES = 3
+#: A year within the nanoseconds of pandas, whose ranges step over their end.
+CALENDAR = (pd.Timestamp("1678-01-01"), pd.Timestamp("2261-01-01"))
 #: The minimum share of the most frequent distance between observations.
 MIN_EVEN = 0.5
 #: pandas' aliases name quarters and years by a month; these are the usual ones.
@@ -89,9 +91,11 @@ def times_by_series(sample: Sample, columns: SeriesColumns) -> list[pd.DatetimeI
     texts = frame[columns.time]
     if sample.format != "parquet" and form is None:
         texts = texts.map(read_iso)
-    read = pd.to_datetime(texts, format=python_format(form) if form else None, utc=True)
-    times = read.dt.tz_localize(None).groupby(frame[columns.id].to_numpy())
-    different = [pd.DatetimeIndex(one.unique()).sort_values() for _, one in times]
+    read = pd.to_datetime(texts, format=python_format(form) if form else None, utc=True, errors="coerce")
+    times = read.dt.tz_localize(None)
+    # A time such as 9999-12-31 stands for an open end.
+    within = times.where(times.between(*CALENDAR)).groupby(frame[columns.id].to_numpy())
+    different = [pd.DatetimeIndex(one.dropna().unique()).sort_values() for _, one in within]
     return sorted(different, key=len, reverse=True)[:SERIES_LOOKED_AT]
 
 
