@@ -1,9 +1,11 @@
 """Decides for each file that arrived whether it can be read. A refused file does not hold up the others."""
 
+import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from penstock.config.pipeline import SourceConfig
+from penstock.errors import PenstockError
 from penstock.schemas.contract import Contract
 from penstock.sources.checkpoint import Arrival
 from penstock.sources.files import PlannedFile, refused_file
@@ -15,6 +17,7 @@ WORKERS = 16
 #: What a local disk raises of one file while the others can be read. S3 raises neither: a right that is missing there
 #: may be that of the whole bucket, or of its KMS key.
 OF_ONE_FILE = (PermissionError, IsADirectoryError)
+log = logging.getLogger(__name__)
 
 
 def admit_files(
@@ -50,6 +53,12 @@ def admit_file(
         if not is_of_content(error) and not isinstance(error, OF_ONE_FILE):
             raise trouble_with(path, error) from None
         return refused_file(path=path, status=status, reasons=[f"file: can't be read: {error.strerror or error}"])
+    except (MemoryError, PenstockError):
+        raise
+    except Exception as error:  # what a library raises of damage that it does not expect, and would at every start
+        reason = f"file: can't be read: {type(error).__name__}: {error}"
+        log.warning("%s: %s", path, reason, exc_info=True)
+        return refused_file(path=path, status=status, reasons=[reason])
 
 
 def refused_as_gone(path: str, error: FileNotFoundError, *, storage: Storage) -> PlannedFile:

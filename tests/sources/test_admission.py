@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from penstock.config.pipeline import SourceConfig
-from penstock.errors import StorageError
+from penstock.errors import ConfigError, StorageError
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
@@ -184,6 +184,22 @@ def test_a_footer_that_arrow_calls_an_io_error_is_the_files_own(inbox):
     [file] = inbox.admit("a.parquet")
     assert file.verdict == "refused"
     assert file.reasons[0].startswith("file: is not a readable Parquet file: ")
+
+
+def test_damage_that_a_reader_does_not_expect_refuses_its_file(inbox, caplog):
+    inbox.put("trouble.csv", b"x\n1\n")
+    inbox.put("b.csv", b"x\n1\n")
+    trouble, other = inbox.admit("trouble.csv", "b.csv", storage=Troubled(ValueError("no such unit: 'parsec'")))
+    assert trouble.reasons == ("file: can't be read: ValueError: no such unit: 'parsec'",)
+    assert other.verdict == "accepted"
+    assert "Traceback" in caplog.text
+
+
+@pytest.mark.parametrize("error", [MemoryError(), KeyboardInterrupt(), ConfigError("no such dialect")])
+def test_what_says_nothing_about_a_file_refuses_none(inbox, error):
+    inbox.put("trouble.csv", b"x\n1\n")
+    with pytest.raises(type(error)):
+        inbox.admit("trouble.csv", storage=Troubled(error))
 
 
 @pytest.mark.parametrize("name", ["a b.csv", "a[1].csv", "é+%20.csv", "a{1,2}?.csv"])

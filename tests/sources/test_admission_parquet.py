@@ -11,7 +11,7 @@ import pytest
 
 from penstock.config.pipeline import SourceConfig
 from penstock.schemas.contract import Contract, Field
-from penstock.sources.formats.parquet import Parquet
+from penstock.sources.formats.parquet import Parquet, footer_rows
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
@@ -356,6 +356,18 @@ def test_a_column_that_is_a_folders_name_is_said_to_be_missing_in_the_file(tmp_p
         "schema: column 'year' is missing; it is in the folder's name alone, which is not read; write it into the "
         "files, too",
     )
+
+
+def test_a_name_that_is_not_utf8_is_refused(admit):
+    """Also of a column without a field."""
+
+    def in_latin_1(content):
+        return content.replace("größe".encode(), b"gr\xf6\xdfe__")
+
+    table = pa.table({"x": [1.0], "größe": [1.0]})
+    file = admit(table, field("double"), change=in_latin_1, store_schema=False)
+    assert file.reasons == ("schema: the name of a column is not UTF-8; write the file with names in UTF-8",)
+    assert footer_rows(STORAGE, file.path) is None
 
 
 def test_a_footer_is_read_once(tmp_path):

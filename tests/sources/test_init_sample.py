@@ -210,6 +210,14 @@ def test_a_sample_that_the_stream_would_refuse_is_told(tmp_path):
     )
 
 
+def test_a_parquet_column_whose_name_is_not_utf8(tmp_path):
+    path = tmp_path / "sample.parquet"
+    pq.write_table(pa.table({"x": [1.5], "größe": [1.0]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace("größe".encode(), b"gr\xf6\xdfe__"))
+    with pytest.raises(ConfigError, match=r"can't be read: the name of a column is not UTF-8; write the file with"):
+        read_sample(path)
+
+
 def test_a_parquet_file_without_rows(parquet):
     with pytest.raises(ConfigError, match="has no rows"):
         read_sample(parquet({"x": pa.array([], pa.float64())}))

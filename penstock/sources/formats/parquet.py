@@ -26,7 +26,13 @@ from penstock.sources.formats.parquet_times import (
     too_fine,
     too_fine_text,
 )
-from penstock.sources.formats.parquet_types import NANOSECONDS, NOTHING, parquet_columns, schema_reasons
+from penstock.sources.formats.parquet_types import (
+    NAMES_NOT_UTF8,
+    NANOSECONDS,
+    NOTHING,
+    parquet_columns,
+    schema_reasons,
+)
 from penstock.sources.formats.protocol import Restored, StreamReader, by_layout, one_row
 from penstock.sources.formats.signatures import ENCRYPTED, HEAD_BYTES, PARQUET_FILE, Kind, any_kind
 from penstock.sources.row_checks import check_rows
@@ -77,6 +83,8 @@ class Parquet:
             if isinstance(error, OSError) and not is_of_content(error):
                 raise
             return refused_file(path=path, status=status, reasons=[why_unreadable(storage, path, error)])
+        except UnicodeDecodeError:
+            return refused_file(path=path, status=status, reasons=[f"schema: {NAMES_NOT_UTF8}"])
         if reasons:
             return refused_file(path=path, status=status, reasons=reasons)
         types = tuple((name, columns[name].read_as or "") for name in contract.sources)
@@ -207,7 +215,7 @@ def footer_rows(storage: Storage, path: str) -> int | None:
     try:
         with storage.open(path) as file:
             return int(pq.ParquetFile(file).metadata.num_rows)
-    except (pa.ArrowException, OSError):
+    except (pa.ArrowException, OSError, UnicodeDecodeError):
         return None
 
 

@@ -37,6 +37,8 @@ UNITS = {"milliseconds": "ms", "microseconds": "us", "nanoseconds": "ns"}
 #: The kind of a column that has no type, for it has no values.
 NOTHING = "void"
 TYPED = "write the column with its type also where all its values are missing"
+#: Of a file that pyarrow raises UnicodeDecodeError for: one such name is enough, also of a column that is not read.
+NAMES_NOT_UTF8 = "the name of a column is not UTF-8; write the file with names in UTF-8"
 IN_FOLDER = "it is in the folder's name alone, which is not read; write it into the files, too"
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from penstock.errors import ConfigError
 from penstock.sources.formats.parquet_chunks import FooterReader, chunk_reasons
-from penstock.sources.formats.parquet_types import NANOSECONDS, ParquetColumn, parquet_columns
+from penstock.sources.formats.parquet_types import NAMES_NOT_UTF8, NANOSECONDS, ParquetColumn, parquet_columns
 from penstock.sources.formats.signatures import HEAD_BYTES, PARQUET_FILE, any_kind
 from penstock.sources.inference.headers import refuse_doubled_headers
 from penstock.sources.inference.types import Kind
@@ -81,6 +81,8 @@ def opened_parquet(path: Path) -> Iterator[Any]:
             if footer.has_encrypted_columns(file.metadata):
                 raise ConfigError("is an encrypted Parquet file; expected one that can be read without keys")
             yield file
+    except UnicodeDecodeError:
+        raise ConfigError(f"can't be read: {NAMES_NOT_UTF8}") from None
     except pa.ArrowException as error:
         with path.open("rb") as content:
             kind = any_kind(content.read(HEAD_BYTES))
