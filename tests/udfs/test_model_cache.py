@@ -108,15 +108,15 @@ def test_a_version_is_loaded_while_another_one_answers(tmp_path):
             open_model.cache_clear()
             before = len(answers)
             assert open_model(folders[1], allow_pickle=False).predict(ONE).item() == pytest.approx(28.2)
-            wait_for(lambda: len(answers) > before + 1)
+            wait_for(answers, before + 2)
     finally:
         stop.set()
         thread.join()
     assert set(answers) == {18.8}
 
 
-def wait_for(condition):
+def wait_for(answers, number):
     deadline = time.monotonic() + 30
-    while not condition():
+    while len(answers) < number:
         assert time.monotonic() < deadline, "the other version has stopped to answer"
         time.sleep(0.01)
