@@ -2,6 +2,7 @@
 
 import pytest
 
+from penstock.errors import ConfigError
 from penstock.sources.inference.sample import read_sample
 from penstock.sources.inference.types import kind_of
 
@@ -41,6 +42,44 @@ def test_lines_above_the_header(found, above, skipped):
     assert sample.dialect.skip_lines == skipped
     assert list(sample.kinds) == ["a", "b", "c", "d"]
     assert len(sample.frame) == 2
+
+
+TEXT_ROWS = "".join(f"k{n},x{n},foo{n},bar{n}\n" for n in range(4))
+
+
+@pytest.mark.parametrize(
+    ("content", "columns", "skipped"),
+    [
+        ("sep=;\na;b\n1,5;2\n2,5;3\n", ["a", "b"], 1),
+        ("\nsep=;\n\na;b\nx;y\n", ["a", "b"], 2),
+        ("Report\nsep=;\na;b\n1,5;2\n", ["a", "b"], 2),
+        ("sep=,\na\nx\ny\n", ["a"], 1),
+        ("sep=;\nReport\na;b;c\n1,5;2;x\n", ["a", "b", "c"], 2),
+        ("Report\nday,city\n01.02.2024,x\nNA,y\n", ["day", "city"], 1),
+        (f"a,b,,\n{TEXT_ROWS}", ["a", "b"], 0),
+        (f",,city,kind\n{TEXT_ROWS}", ["city", "kind"], 0),
+    ],
+)
+def test_which_line_is_the_header(found, content, columns, skipped):
+    sample = found(content.encode())
+    assert (list(sample.kinds), sample.dialect.skip_lines) == (columns, skipped)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("name\nMüller, Hans\nMeier, Eva\n", "is no CSV"),
+        ("name\nMüller, 01.02.2024\nMeier, 02.02.2024\n", "is no CSV"),
+        ("name\nMüller, yes\nMeier, no\nMaier, yes\n", "is no CSV"),
+        (f"a,b,c\n{TEXT_ROWS}", "is no CSV"),
+        ("a,b,b\nx,y,z\nu,v,w\n", "column 'b' stands twice"),
+        ("sep=;\n", "has only a line that names the separator"),
+        ('sep=;\na;b\n1;"x\ny"\n', "which is line 2, and fields that span lines"),
+    ],
+)
+def test_a_row_is_no_header(found, content, said):
+    with pytest.raises(ConfigError, match=said):
+        found(content.encode())
 
 
 def test_data_without_a_header_is_no_title(found):

@@ -11,8 +11,9 @@ from typing import Any
 from penstock.config.csv_dialect import CsvDialect
 from penstock.errors import ConfigError
 from penstock.sources.blanks import BLANKS
+from penstock.sources.formats.csv_header import SEPARATOR_LINE
 from penstock.sources.formats.signatures import UTF8_MARK, binary_kind
-from penstock.sources.inference.types import NUMBER
+from penstock.sources.inference.types import NULL_MARKERS, NUMBER, kind_of
 
 #: Where several separators fit equally well: a comma is the one that stands in texts and numbers, too.
 SEPARATORS = ("\t", ";", "|", ",")
@@ -44,13 +45,17 @@ class Attempt:
     def has_names(self) -> bool:
         """Whether the header's fields can be names: at most one is empty, as that of a data frame's index, none twice
         and not one number among them."""
-        names = [name.strip() for name in self.header]
-        given = [name for name in names if name]
-        return (
-            len(given) >= len(names) - 1
-            and len(set(given)) == len(given)
-            and not any(NUMBER.fullmatch(name.replace(",", ".")) for name in given)
-        )
+        given = self.given_names
+        return len(given) >= len(self.header) - 1 and len(set(given)) == len(given) and not any(map(is_number, given))
+
+    @property
+    def has_two_names(self) -> bool:
+        """Whether at least two of the header's fields are names, and not the same: a title has one."""
+        return len({name for name in self.given_names if not is_number(name)}) > 1
+
+    @property
+    def given_names(self) -> list[str]:
+        return [name for field in self.header if (name := field.strip())]
 
     @property
     def is_table(self) -> bool:
@@ -69,16 +74,47 @@ def find_dialect(head: bytes, *, encoding: str, is_whole: bool) -> CsvDialect:
         raise ConfigError(f"{what}; {EXPECTED}")
     if lines[0].lstrip().startswith(("{", "[", "<")):
         raise ConfigError(f"looks like JSON or XML; {EXPECTED}")
+    start = lines_naming_a_separator(every)
+    dialect, below = dialect_of_lines(every[start:], encoding=encoding)
+    number = start + below
+    if number and dialect.multi_line:
+        raise ConfigError(
+            f"has lines above its header, which is line {number + 1}, and fields that span lines; "
+            "remove the lines above the header, for Spark can't read both"
+        )
+    return dialect.model_copy(update={"skip_lines": number})
+
+
+def lines_naming_a_separator(lines: Sequence[str]) -> int:
+    """How many lines end with those such as `sep=;` that the file begins with; 0 where it begins with none."""
+    number = 0
+    for at, line in enumerate(lines):
+        if names_a_separator(line):
+            number = at + 1
+        elif line.strip():
+            break
+    return number
+
+
+def names_a_separator(line: str) -> bool:
+    return SEPARATOR_LINE.fullmatch(line.rstrip("\r\n").encode(errors="replace")) is not None
+
+
+def dialect_of_lines(every: Sequence[str], *, encoding: str) -> tuple[CsvDialect, int]:
+    """The dialect, and how many lines are above the header. Raises ConfigError if they are no CSV."""
+    lines = [line for line in every if line.strip()]
+    if not lines:
+        raise ConfigError(f"has only a line that names the separator; {EXPECTED}")
     attempts = all_attempts(lines, encoding=encoding)
     best = max(attempts, key=lambda one: one.rank)
-    if best.is_table and best.has_names:
-        return best.dialect
+    if best.is_table and (best.has_names or best.has_two_names):
+        return best.dialect, 0
     if below := below_other_lines(every, encoding=encoding):
         return below
     if best.is_table:
-        return best.dialect
+        return best.dialect, 0
     if all(len(one.header) == 1 and one.fitting >= MIN_FITTING for one in attempts) and is_short(best.header[0]):
-        return CsvDialect(encoding=encoding)
+        return CsvDialect(encoding=encoding), 0
     raise ConfigError(f"is no CSV: with no separator do its lines have the same number of fields; {EXPECTED}")
 
 
@@ -93,22 +129,17 @@ def all_attempts(lines: Sequence[str], *, encoding: str) -> "list[Attempt]":
     return [attempt(lines[:LINES_LOOKED_AT], dialect) for dialect in (*plain, *spanning, *trimming)]
 
 
-def below_other_lines(lines: Sequence[str], *, encoding: str) -> CsvDialect | None:
-    """The dialect of a table that begins below some lines, such as `sep=;` or a title; None where none does."""
+def below_other_lines(lines: Sequence[str], *, encoding: str) -> tuple[CsvDialect, int] | None:
+    """The dialect of a table that begins below some lines, such as a title, and how many they are; None where none
+    does."""
     for number in range(1, min(MAX_SKIPPED + 1, len(lines))):
-        if not lines[number].strip():
+        if not lines[number].strip() or names_a_separator(lines[number]):
             continue
         rest = [line for line in lines[number:] if line.strip()]
         best = max(all_attempts(rest, encoding=encoding), key=lambda one: one.rank)
         above = [line for line in lines[:number] if line.strip()]
-        if not (best.is_table and best.has_names and len(rest) > 1 and none_is_row(above, best)):
-            continue
-        if best.dialect.multi_line:
-            raise ConfigError(
-                f"has lines above its header, which is line {number + 1}, and fields that span lines; "
-                "remove the lines above the header, for Spark can't read both"
-            )
-        return best.dialect.model_copy(update={"skip_lines": number})
+        if best.is_table and best.has_names and none_is_row(above, best) and has_measures(rest, best):
+            return best.dialect, number
     return None
 
 
@@ -116,6 +147,26 @@ def none_is_row(lines: Sequence[str], table: Attempt) -> bool:
     """Whether each of the lines has fewer values than the table has columns: a title, and no row of data."""
     records = (cut_line(line.rstrip("\r\n"), table.dialect, reader_options(table.dialect)) for line in lines)
     return all(sum(bool(field.strip()) for field in record or ()) < len(table.header) for record in records)
+
+
+def has_measures(lines: Sequence[str], table: Attempt) -> bool:
+    """Whether a column has numbers or dates below a name that is neither. In a table of texts only, any line could be
+    the header."""
+    _, *records = cut_records(lines[:LINES_LOOKED_AT], table.dialect)
+    rows = [record for record in records if record is not None and len(record) == len(table.header)]
+    columns = zip(table.header, zip(*rows, strict=True), strict=True) if rows else ()
+    return any(name.strip() and are_measures(texts) and not are_measures([name]) for name, texts in columns)
+
+
+def are_measures(texts: Iterable[str]) -> bool:
+    values = {text.strip(BLANKS) for text in texts} - {"", *NULL_MARKERS}
+    # A string with a note is of digits in a form that no number type takes.
+    kind = kind_of(values, commas=True) if values else None
+    return kind is not None and kind.type != "boolean" and (kind.type != "string" or bool(kind.note))
+
+
+def is_number(name: str) -> bool:
+    return NUMBER.fullmatch(name.replace(",", ".")) is not None
 
 
 def is_short(name: str) -> bool:
