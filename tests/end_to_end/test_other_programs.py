@@ -18,7 +18,7 @@ ROWS = 40
 CSV = {"separator": ";", "skip_lines": 3}
 FILES = {
     "a.csv": b"sep=;\nReport A;;\n\nx;n;note\n1,5;1,0;a\n2,25;2;b\n",
-    "b.csv.gz": gzip.compress(b"\xef\xbb\xbfsep=;\r\nReport B\r\nmade today\r\nx;n;note\r\n3,5;3;Report B\r\n"),
+    "b.csv.gz": gzip.compress(b"\xef\xbb\xbfsep=;\r\nReport B\r\nmade in M\xfcnchen\r\nx;n;note\r\n3,5;3;Report B\r\n"),
     # The same line twice above the header, all of it once more below, and a row that is another file's title.
     "c.csv": b";;\n;;\nTitle\nnote;x;n\nc;4,5;4\n;;\nTitle\nnote;x;n\nReport A;5,5;5\n",
     "bad.csv": b"1\n2\n3\nx;n;note\n1.5;1;p\n1.001,50;1;q\n6,5;1,5;r\n700,5;7;v\n",

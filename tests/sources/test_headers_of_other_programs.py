@@ -61,6 +61,26 @@ def test_lines_above_the_header_are_kept_in_the_plan(admit_two, tmp_path, name):
 
 
 @pytest.mark.parametrize(
+    ("title", "encoding", "kept"),
+    [
+        (b"Bericht f\xfcr C:\\x", "UTF-8", "Bericht f\\xfcr C:\\x5cx"),
+        ("f\ufffdr".encode(), "UTF-8", "f\\xef\\xbf\\xbdr"),
+        ("für".encode(), "US-ASCII", "f\\xc3\\xbcr"),
+        (b"f\xfcr C:\\x", "ISO-8859-1", "für C:\\x"),
+    ],
+)
+def test_a_skipped_line_may_have_any_bytes(admit_two, title, encoding, kept):
+    """A row with such bytes is kept escaped, and the line is recognised by that."""
+    file = admit_two(title + b"\nid,x\n1,2\n", skip_lines=1, encoding=encoding)
+    assert (file.reasons, file.head) == ((), (kept, "id,x"))
+
+
+def test_bytes_of_another_encoding_in_the_header_refuse_the_file(admit_two):
+    file = admit_two(b"title\nid,x,\xfc\n1,2,3\n", skip_lines=1)
+    assert file.reasons == ("header: byte 0xfc is not UTF-8",)
+
+
+@pytest.mark.parametrize(
     ("content", "dialect", "said"),
     [
         (
@@ -78,6 +98,18 @@ def test_lines_above_the_header_are_kept_in_the_plan(admit_two, tmp_path, name):
             {},
             "file: line 1 is 'sep=;', which names the separator; set source.csv.skip_lines: 1 and the separator "
             "(now ',')",
+        ),
+        (
+            b"Report\nid,x\n1,2\n",
+            {"multi_line": True},
+            "file: line 2 has the contract's columns; remove the lines above the header, for with "
+            "source.csv.multi_line none can be skipped",
+        ),
+        (
+            b"sep=;\r\nid;x\r\n1;2\r\n",
+            {"multi_line": True},
+            "file: line 1 is 'sep=;', which names the separator; remove the lines above the header, for with "
+            "source.csv.multi_line none can be skipped, and set the separator (now ',')",
         ),
         (
             b"a\nb\n",

@@ -26,6 +26,7 @@ SEPARATOR_LINE = re.compile(rb'"?sep=.?"?[,;\t|]*', re.IGNORECASE)
 OPEN_QUOTE = (
     "header: a quote is opened and not closed on its line; for names over lines set source.csv.multi_line: true"
 )
+REMOVE_LINES = "remove the lines above the header, for with source.csv.multi_line none can be skipped"
 REPLACEMENT_CHARACTER = "\ufffd"
 
 
@@ -50,9 +51,7 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> Head
         return Head(reasons=[f"file: has no line within its first {HEADER_BYTES} bytes; expected a header"])
     last = end_of_header(lines, number, dialect)
     try:
-        # The header, and those lines above it that are skipped.
         text = b"\n".join(lines[number : last + 1]).decode(dialect.encoding)
-        above = [line.decode(dialect.encoding) for line in lines[:number] if not is_blank(line)]
     except UnicodeDecodeError as error:
         return Head(reasons=[f"header: byte {error.object[error.start]:#04x} is not {dialect.encoding}"])
     try:
@@ -70,9 +69,16 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> Head
     return Head(
         reasons=reasons,
         layout=Layout(format="csv", header=text, columns=tuple(columns)),
-        # A damaged line is kept escaped, and so is a row of the quarantine.
-        above=tuple(line for line in above if REPLACEMENT_CHARACTER not in line),
+        above=tuple(raw_text(line, dialect.encoding) for line in lines[:number] if not is_blank(line)),
     )
+
+
+def raw_text(line: bytes, encoding: str) -> str:
+    """A line as the column RAW has it: damaged text with each byte above 127, and the backslash, as \\xNN."""
+    text = line.decode(encoding, errors="replace")
+    if REPLACEMENT_CHARACTER not in text:
+        return text
+    return re.sub(rb"[\\\x80-\xff]", lambda found: b"\\x%02x" % ord(found[0]), line).decode("ascii")
 
 
 def has_header(head: bytes, *, dialect: CsvDialect) -> bool:
@@ -132,16 +138,17 @@ def header_elsewhere(lines: Sequence[bytes], looked_at: int, dialect: CsvDialect
         except csv.Error:
             continue
         if found.issuperset(contract.sources):
-            return [
-                f"file: line {number + 1} has the contract's columns; for such files set "
-                f"source.csv.skip_lines: {number} (now {dialect.skip_lines})"
-            ]
+            setting = f"source.csv.skip_lines: {number} (now {dialect.skip_lines})"
+            advice = REMOVE_LINES if dialect.multi_line else f"for such files set {setting}"
+            return [f"file: line {number + 1} has the contract's columns; {advice}"]
     for number, line in enumerate(lines[:LINES_SEARCHED]):
         if SEPARATOR_LINE.fullmatch(line):
-            return [
-                f"file: line {number + 1} is {line.decode('ascii', errors='replace')!r}, which names the separator; "
-                f"set source.csv.skip_lines: {number + 1} and the separator (now {dialect.separator!r})"
-            ]
+            setting = f"the separator (now {dialect.separator!r})"
+            advice = (
+                f"{REMOVE_LINES}, and set" if dialect.multi_line else f"set source.csv.skip_lines: {number + 1} and"
+            )
+            named = f"{line.decode('ascii', errors='replace')!r}, which names the separator"
+            return [f"file: line {number + 1} is {named}; {advice} {setting}"]
     return []
 
 
