@@ -27,6 +27,7 @@ from penstock.pipeline.workload import workload_of
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival, arrivals
 from penstock.sources.culprits import Trial, tried_alone, without_unreadable
+from penstock.sources.deadly_files import admit_alone
 from penstock.sources.file_times import has_age_limit, warn_of_future_times
 from penstock.sources.files import PlannedFile
 from penstock.sources.listing import is_input, walk_inbox
@@ -89,7 +90,8 @@ def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
 def make_plan(pipeline: Pipeline, *, query_id: str, batch_id: int, attempt: Attempt) -> Plan:
     config = pipeline.config
     listed = arrivals(pipeline.storage, config.checkpoint, batch_id)
-    files = admit_arrivals(pipeline, [arrival for arrival in listed if is_input(arrival.path, config.source.path)])
+    inputs = [arrival for arrival in listed if is_input(arrival.path, config.source.path)]
+    files = admit_arrivals(pipeline, inputs, attempt)
     if attempt.is_suspicious:
         files = tried_files(pipeline, files, attempt)
     try:
@@ -132,18 +134,30 @@ def new_plan(
     )
 
 
-def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival]) -> list[PlannedFile]:
+def admit_arrivals(pipeline: Pipeline, arrived: list[Arrival], attempt: Attempt) -> list[PlannedFile]:
     """A verdict for each file; those that the ledger has from an earlier query, or a replay, are done."""
     warn_of_future_times(arrived, pipeline.config.source)
     done = files_in_ledger(pipeline, arrived) if others_may_have(pipeline) else {}
     fresh = [arrival for arrival in arrived if arrival not in done]
-    admitted = admit_files(fresh, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
+    admitted = admitted_files(pipeline, fresh, attempt)
     already = [
         PlannedFile(path=arrival.path, verdict="done", modified_milliseconds=arrival.modified_milliseconds)
         for arrival in done
     ]
     moved = finished_at_former_places(pipeline, admitted)
     return already + [as_done(file) if file.path in moved else file for file in admitted]
+
+
+def admitted_files(pipeline: Pipeline, arrived: Sequence[Arrival], attempt: Attempt) -> list[PlannedFile]:
+    """A verdict for each; one by one where the process has ended before, which to open one of them may have done."""
+    storage, source, contract = pipeline.storage, pipeline.config.source, pipeline.contract
+    if not attempt.is_suspicious:
+        return admit_files(arrived, storage=storage, source=source, contract=contract)
+    files = admit_alone(
+        arrived, storage=storage, source=source, contract=contract, deaths=attempt.deaths, mark=attempt.mark
+    )
+    attempt.mark(None)
+    return files
 
 
 def as_done(file: PlannedFile) -> PlannedFile:

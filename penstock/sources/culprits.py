@@ -14,6 +14,7 @@ from pyspark.sql import SparkSession
 from penstock.config.pipeline import SourceConfig
 from penstock.errors import StorageError
 from penstock.schemas.contract import Contract
+from penstock.sources.deadly_files import MAX_DEATHS, deadly_reason
 from penstock.sources.files import PlannedFile, refused_file
 from penstock.sources.reading import checked_rows
 from penstock.sources.verification import without_damage
@@ -22,8 +23,6 @@ from penstock.spark.errors import SPARK_ERRORS
 from penstock.storage.files import Storage, trouble_with
 
 CHUNK_BYTES = 1 << 20
-#: In how many trials alone the process may end before the file is refused for it.
-MAX_DEATHS = 2
 log = logging.getLogger(__name__)
 
 
@@ -116,21 +115,12 @@ def tried_alone(
     for file in files:
         if file.verdict != "accepted":
             continue
-        if deaths.get(file.path, 0) >= MAX_DEATHS:
-            reasons[file.path] = deadly_reason(file)
+        if file.status is not None and deaths.get(file.path, 0) >= MAX_DEATHS:
+            reasons[file.path] = deadly_reason(file.status)
             continue
         mark(file.path)
         reasons |= culprits(trial, [file])
     return refused_for(files, reasons)
-
-
-def deadly_reason(file: PlannedFile) -> str:
-    """With the file's size and time: as long as they are these, it is not tried again."""
-    modified = file.status.modification_time.isoformat() if file.status else "?"
-    return (
-        f"file: Spark ended {MAX_DEATHS} times while it read this file alone ({file.length} bytes of {modified}), in "
-        "most cases because memory ran out: deliver it in smaller parts"
-    )
 
 
 def refused_for(files: Sequence[PlannedFile], reasons: dict[str, str]) -> list[PlannedFile]:

@@ -252,7 +252,7 @@ def test_a_file_that_ends_the_process_is_refused_at_last(sandbox: Sandbox) -> No
     [done] = sandbox.run()
     assert (done.accepted, done.files_refused) == (1, 1)
     [[reason]] = sandbox.reasons("deadly.csv")
-    assert reason.startswith("file: Spark ended 2 times while it read this file alone (")
+    assert reason.startswith("file: the process ended 2 times while it read this file alone (")
     assert sandbox.replay() == []
     sandbox.drop("deadly.csv", lines(GOOD, GOOD))
     [replayed] = sandbox.replay()

@@ -39,4 +39,4 @@ def test_a_file_that_takes_all_memory_is_refused_in_the_end(tmp_path: Path, regi
     scored = read_rows(f"{tmp_path}/tables/predictions")
     assert sorted(row.prediction for row in scored or []) == [3.0, 5.0]
     [refused] = read_rows(f"{tmp_path}/tables/quarantine") or []
-    assert refused.reasons[0].startswith("file: Spark ended 2 times while it read this file alone (")
+    assert refused.reasons[0].startswith("file: the process ended 2 times while it read this file alone (")

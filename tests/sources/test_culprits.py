@@ -104,7 +104,7 @@ def test_files_are_tried_alone_under_a_mark(files):
     deaths = {files[0].path: 2, files[2].path: 1}
     tried = tried_alone([*files[:3], refused], asked, deaths=deaths, mark=marks.append)
     assert [file.verdict for file in tried] == ["refused", "refused", "accepted", "refused"]
-    assert tried[0].reasons[0].startswith("file: Spark ended 2 times while it read this file alone (4 bytes of ")
+    assert tried[0].reasons[0].startswith("file: the process ended 2 times while it read this file alone (4 bytes of ")
     assert tried[1].reasons == ("file: Spark can't read it: ValueError: no 01.csv",)
     assert tried[3] is refused
     assert marks == [files[1].path, files[2].path]

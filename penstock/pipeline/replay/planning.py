@@ -10,18 +10,18 @@ from penstock.pipeline.attempts import Attempt
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, newest_plan
-from penstock.pipeline.planning import new_plan, readable_files, selection_of, tried_files
+from penstock.pipeline.planning import admitted_files, new_plan, readable_files, selection_of, tried_files
 from penstock.pipeline.replay.late_observations import unused_observations, windows_again
 from penstock.pipeline.replay.lost_plans import next_replay_number
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.pipeline.replay.quarantine import replayed_rows
 from penstock.pipeline.replay.quarantine_rows import waiting_rows
 from penstock.pipeline.workload import workload_of
-from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
-from penstock.sources.culprits import deadly_reason
-from penstock.sources.files import PlannedFile, refused_file
+from penstock.sources.deadly_files import deadly_reason
+from penstock.sources.files import PlannedFile
 from penstock.spark.tables import lasting_version
+from penstock.storage.statuses import statuses
 
 
 def plan_quarantine_replay(pipeline: Pipeline, *, reason: str, attempt: Attempt) -> Plan | None:
@@ -66,9 +66,14 @@ def files_again(pipeline: Pipeline, waiting: DataFrame, attempt: Attempt) -> lis
     reasons = {(row["source_file"], tuple(row["reasons"])) for row in refused}
     asked = sorted(path for path in {path for path, _ in reasons} if not has_moved(pipeline, path))
     paths = sorted(set(asked) - scored_files(pipeline, asked))
-    arrived = [Arrival(path=path, modified_milliseconds=0) for path in paths]
-    admitted = admit_files(arrived, storage=pipeline.storage, source=pipeline.config.source, contract=pipeline.contract)
-    admitted = [known_to_be_deadly(file, reasons) for file in admitted]
+    found = zip(paths, statuses(pipeline.storage, paths), strict=True)
+    arrived = [
+        Arrival(path=path, modified_milliseconds=0)
+        for path, status in found
+        # One that the process ended in is not even opened.
+        if status is None or (path, (deadly_reason(status),)) not in reasons
+    ]
+    admitted = admitted_files(pipeline, arrived, attempt)
     if attempt.is_suspicious:
         admitted = tried_files(pipeline, admitted, attempt)
     admitted = readable_files(pipeline, admitted) or admitted
@@ -79,14 +84,6 @@ def has_moved(pipeline: Pipeline, path: str) -> bool:
     """Whether a file was refused at an earlier place of the inbox and is gone from there: it is judged where it is."""
     is_below = path.startswith(tuple(f"{former}/" for former in pipeline.former_inboxes))
     return is_below and pipeline.storage.status(path) is None
-
-
-def known_to_be_deadly(file: PlannedFile, reasons: set[tuple[str, tuple[str, ...]]]) -> PlannedFile:
-    """The file refused again, unread, if it is the one that Spark ended in."""
-    reason = deadly_reason(file)
-    if file.verdict != "accepted" or (file.path, (reason,)) not in reasons:
-        return file
-    return refused_file(path=file.path, status=file.status, reasons=[reason])
 
 
 def scored_files(pipeline: Pipeline, asked: Sequence[str]) -> set[str]:
