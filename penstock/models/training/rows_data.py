@@ -2,17 +2,16 @@
 
 import logging
 import math
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
 import pandas as pd
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
+from penstock.models.training.numbers import number_reader, numbers_within
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.types import field_type
 from penstock.sources.column_names import column_hint
@@ -22,9 +21,7 @@ from penstock.sources.inference.parquet import columns_of, contract_type, first_
 from penstock.sources.inference.sample import opened_bytes, read_texts, refuse_no_file
 from penstock.sources.inference.types import (
     NOT_A_NUMBER,
-    NUMBER,
     NUMBER_NOTES,
-    WHOLE,
     Kind,
     kind_of,
     read_boolean,
@@ -169,13 +166,8 @@ def input_column(values: pd.Series, field: Field) -> pd.Series:
     if field.type == "boolean":
         return values.map(boolean_number).astype("float64")
     if values.dtype != "object":
-        return finite(values.astype("float64"))
-    pattern = WHOLE if field.facts.is_whole else NUMBER
-
-    def read(value: object) -> float:
-        return read_number(str(value), pattern, decimal=field.decimal)
-
-    return values.map(read, na_action="ignore").astype("float64")
+        return numbers_within(values, field)
+    return values.map(number_reader(field), na_action="ignore").astype("float64")
 
 
 def bad_values(given: pd.Series, read: pd.Series, field: Field) -> pd.Series:
@@ -189,21 +181,6 @@ def bad_values(given: pd.Series, read: pd.Series, field: Field) -> pd.Series:
 def boolean_number(value: object) -> float:
     found = read_boolean(str(value))
     return math.nan if found is None else float(found)
-
-
-def read_number(text: str, pattern: re.Pattern[str], *, decimal: str) -> float:
-    """NaN for a text that the contract does not take."""
-    if decimal == ",":
-        text = "" if "." in text else text.replace(",", ".")
-    return finite_or_nan(float(text)) if pattern.fullmatch(text) else math.nan
-
-
-def finite_or_nan(number: float) -> float:
-    return number if math.isfinite(number) else math.nan
-
-
-def finite(numbers: pd.Series) -> pd.Series:
-    return numbers.where(np.isfinite(numbers))
 
 
 def target_values(values: pd.Series, kind: str, *, task: Task | None, where: str) -> tuple[pd.Series, Task]:
