@@ -15,6 +15,7 @@ from penstock.config.metrics import MetricsConfig
 from penstock.config.model import ModelConfig
 from penstock.config.retention import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
 from penstock.config.sections import Section
+from penstock.config.serve import ServeConfig
 
 Location = Annotated[str, AfterValidator(absolute_location)]
 
@@ -191,6 +192,7 @@ class PipelineConfig(Section):
     maintenance: MaintenanceConfig = MaintenanceConfig()
     s3: S3Config = S3Config()
     metrics: MetricsConfig | None = None
+    serve: ServeConfig = ServeConfig()
     #: More Spark settings, for this pipeline only.
     spark: dict[str, str] = Field(default_factory=dict)
 

@@ -11,9 +11,9 @@ from served_registry import ServedRegistry, Server
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
-from penstock.interfaces.rest.errors import NotReadyError, UnknownNameError
+from penstock.interfaces.rest.errors import NotReadyError, TooOftenError, UnknownNameError
 from penstock.interfaces.rest.loading import Loader
-from penstock.interfaces.rest.versions import MAX_OTHERS, Versions
+from penstock.interfaces.rest.versions import MAX_OTHERS, MAX_OTHERS_A_MINUTE, Versions
 from penstock.models.registry import Registry
 from penstock.models.trust import artifact_digest
 
@@ -172,3 +172,22 @@ def test_while_the_registry_is_away_the_version_before_goes_on_for_max_staleness
     versions.renew_all()
     assert versions.choose().version.version == "1"
     assert versions.default == replace(versions.default, confirmed_at=61, trouble="", refused={})
+
+
+def test_other_versions_are_asked_for_at_a_rate(registry: TestRegistry) -> None:
+    """Names that are loaded, and the configured one, do not count."""
+    first, clock = register(registry, "v-rate", "linear"), Clock()
+    versions = versions_of(registry.uri, "v-rate", clock)
+    versions.renew_all()
+    for number in range(MAX_OTHERS_A_MINUTE):
+        versions.choose(version=first)
+        if number:
+            with pytest.raises(UnknownNameError):
+                versions.choose(version=str(900 + number))
+    with pytest.raises(TooOftenError, match="20 others were asked for within a minute; ask again in 60 s") as raised:
+        versions.choose(version="999")
+    assert raised.value.wait_seconds == 60.0
+    assert versions.choose(version=first).version.version == versions.choose().version.version == first
+    clock.seconds = 60.0
+    with pytest.raises(UnknownNameError):
+        versions.choose(version="999")

@@ -13,10 +13,14 @@ from penstock.interfaces.rest.exact_numbers import ExactRoute
 from penstock.interfaces.rest.metrics import MeasuredApp, Metrics
 from penstock.interfaces.rest.routes import add_health, add_models, add_predict
 from penstock.interfaces.rest.served import Served
+from penstock.interfaces.rest.tokens import Authenticated, Tokens
 
 
-def create_app(models: dict[str, Served], *, renew_seconds: float = RENEW_SECONDS) -> FastAPI:
-    """A model's predict route is added once its first version is loaded, after the start."""
+def create_app(
+    models: dict[str, Served], *, renew_seconds: float = RENEW_SECONDS, tokens: Tokens | None = None
+) -> FastAPI:
+    """A model's predict route is added once its first version is loaded, after the start. tokens: whoever asks needs
+    one of them."""
     metrics = Metrics(models)
 
     @asynccontextmanager
@@ -38,6 +42,8 @@ def create_app(models: dict[str, Served], *, renew_seconds: float = RENEW_SECOND
     )
     app.router.route_class = ExactRoute
     app.add_middleware(LimitedBody)
+    if tokens is not None:
+        app.add_middleware(Authenticated, tokens=tokens)
     app.add_middleware(MeasuredApp, metrics=metrics)
     add_error_handlers(app, models)
     add_models(app, models)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from penstock.errors import PenstockError
-from penstock.interfaces.rest.errors import status_of
+from penstock.interfaces.rest.errors import TooOftenError, status_of
 from penstock.interfaces.rest.schemas import MAX_ROWS
 from penstock.interfaces.rest.served import Served
 from penstock.redaction import without_credentials
@@ -21,6 +22,7 @@ MAX_BODY_BYTES = 32 * 1024 * 1024
 MAX_SHOWN = 5
 INTERNAL = 500
 TOO_LARGE = 413
+BUSY = 503
 #: JSON terms for pydantic's type names.
 JSON_NAMES = {"float": "a number", "int": "a number", "str": "a text", "bool": "true or false"}
 log = logging.getLogger(__name__)
@@ -35,7 +37,10 @@ def json_response(content: Any, *, status: int = 200) -> Response:
 def add_error_handlers(app: FastAPI, models: dict[str, Served]) -> None:
     def handle_known(_: Request, error: Exception) -> Response:
         status = status_of(error) if isinstance(error, PenstockError) else INTERNAL
-        return json_response({"error": without_credentials(str(error))}, status=status)
+        response = json_response({"error": without_credentials(str(error))}, status=status)
+        if isinstance(error, TooOftenError):
+            response.headers["Retry-After"] = str(math.ceil(error.wait_seconds))
+        return response
 
     def handle_unexpected(_: Request, error: Exception) -> Response:
         log.error("a request failed", exc_info=error)
@@ -53,6 +58,8 @@ def add_error_handlers(app: FastAPI, models: dict[str, Served]) -> None:
             status = 503 if request.url.path in {served.predict_path for served in models.values()} else 404
         elif status == TOO_LARGE:
             detail = too_large()
+        elif status == BUSY:
+            detail = "the service holds as many bytes of other requests as it may; send it again in a moment"
         elif status == 400:
             status, detail = 422, "the body is not JSON that can be read"
         response = json_response({"error": detail}, status=status)

@@ -15,10 +15,19 @@ class RequestRefusedError(PenstockError):
     """The request contradicts itself."""
 
 
+class TooOftenError(PenstockError):
+    """Something expensive was asked for too often. wait_seconds: when it may be asked for again."""
+
+    def __init__(self, message: str, *, wait_seconds: float) -> None:
+        super().__init__(message)
+        self.wait_seconds = wait_seconds
+
+
 STATUS: dict[type[PenstockError], int] = {
     UnknownNameError: 404,
     RequestRefusedError: 409,
     ModelRefusedError: 409,
+    TooOftenError: 429,
     NotReadyError: 503,
     RegistryUnavailableError: 503,
     StorageError: 503,

@@ -22,6 +22,7 @@ ERRORS: dict[int | str, dict[str, Any]] = {
     409: {"model": ErrorBody, "description": "the version can't be used, or an alias and a version are given"},
     413: {"model": ErrorBody, "description": "the body is too large"},
     422: {"model": ErrorBody, "description": "the request is malformed"},
+    429: {"model": ErrorBody, "description": "too many other aliases or versions were asked for"},
     503: {"model": ErrorBody, "description": "no version is loaded, or the registry has been unavailable for too long"},
 }
 

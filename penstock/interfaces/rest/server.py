@@ -10,6 +10,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, ServerError
 from penstock.interfaces.rest.app import create_app
 from penstock.interfaces.rest.served import served_models
+from penstock.interfaces.rest.tokens import Tokens
 from penstock.spark.session import build_session
 from penstock.tcp_ports import is_free
 
@@ -38,9 +39,10 @@ def serve(configs: Sequence[PipelineConfig], *, host: str, port: int) -> None:
         raise ConfigError("no pipeline to serve: name its YAML file with --conf")
     if not is_free(port):
         raise ServerError(f"port {port} is in use; choose another with --port")
+    tokens = tokens_of(configs)
     log.info("serve: starting Spark")
     spark = build_session("penstock-serve", settings=SPARK)
-    app = create_app(served_models(spark, configs))
+    app = create_app(served_models(spark, configs), tokens=tokens)
     log.info("serve: http://%s:%d/docs, ready when /readyz says 200", host, port)
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn shuts down gracefully and then re-raises the signal, with which the job would not exit with 0.
@@ -56,3 +58,12 @@ def serve(configs: Sequence[PipelineConfig], *, host: str, port: int) -> None:
             timeout_graceful_shutdown=STOP_SECONDS,
         )
     ).run()
+
+
+def tokens_of(configs: Sequence[PipelineConfig]) -> Tokens | None:
+    """None where no pipeline names a file. Raises ConfigError where they name different ones."""
+    paths = list(dict.fromkeys(config.serve.tokens_file for config in configs))
+    if len(paths) > 1:
+        named = ", ".join(f"{config.pipeline}: {config.serve.tokens_file or 'none'}" for config in configs)
+        raise ConfigError(f"serve.tokens_file differs ({named}); one service has one file, give all pipelines the same")
+    return Tokens.of(paths[0]) if paths[0] else None

@@ -8,13 +8,16 @@ from dataclasses import dataclass, field, replace
 
 from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError, StorageError
-from penstock.interfaces.rest.errors import NotReadyError, UnknownNameError
+from penstock.interfaces.rest.errors import NotReadyError, TooOftenError, UnknownNameError
 from penstock.interfaces.rest.loading import LoadedModel
+from penstock.interfaces.rest.rate_limit import RateLimit
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import named_version
 
 #: How many aliases or versions beside the configured one stay loaded (least recently used eviction).
 MAX_OTHERS = 3
+#: How many that are not loaded may be asked for.
+MAX_OTHERS_A_MINUTE = 20
 #: Errors that say nothing about a version: the registry or a disk is unavailable.
 AWAY = (RegistryUnavailableError, StorageError)
 log = logging.getLogger(__name__)
@@ -52,8 +55,12 @@ class Versions:
     load: Callable[[ModelVersion], LoadedModel]
     clock: Callable[[], float] = time.monotonic
     _standings: dict[ModelConfig, Standing] = field(default_factory=dict)
+    _others: RateLimit = field(init=False)
     _renewing: threading.Lock = field(default_factory=threading.Lock)
     _changing: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._others = RateLimit(times=MAX_OTHERS_A_MINUTE, seconds=60.0, clock=self.clock)
 
     @property
     def default(self) -> Standing:
@@ -67,11 +74,12 @@ class Versions:
     def choose(self, *, alias: str | None = None, version: str | None = None) -> LoadedModel:
         """The model for a request; neither: the configured one.
 
-        Raises UnknownNameError, ModelRefusedError, NotReadyError, RegistryUnavailableError.
+        Raises UnknownNameError, ModelRefusedError, NotReadyError, TooOftenError, RegistryUnavailableError.
         """
         name = self.name(alias=alias, version=version)
         standing = self.used(name)
         if standing is None and name != self.model:
+            self.check_rate(name)
             standing = self.renew(name)
         if standing is None or standing.model is None:
             if standing is not None and name != self.model:
@@ -96,6 +104,15 @@ class Versions:
         else:
             return self.model
         return self.model.model_copy(update=changes)
+
+    def check_rate(self, name: ModelConfig) -> None:
+        """A name that is not loaded costs a request to the registry, and mostly a download. Raises TooOftenError."""
+        if wait_seconds := self._others.wait_seconds():
+            raise TooOftenError(
+                f"{name.described} is not loaded, and {MAX_OTHERS_A_MINUTE} others were asked for within a minute; ask "
+                f"again in {wait_seconds:.0f} s, or use the configured {self.model.described}",
+                wait_seconds=wait_seconds,
+            )
 
     def check_staleness(self, standing: Standing) -> None:
         age_seconds = self.clock() - standing.confirmed_at
