@@ -166,6 +166,9 @@ COLUMNS: list[Callable[[random.Random], str]] = [
     lambda draw: draw.choice(['5" pipe', "it's", "a\\b", "", "C:\\new", "ü", "NA"]),
 ]
 
+#: With these alone no line is known to be the header but the first.
+COLUMNS_OF_WORDS = [*COLUMNS[5:8], COLUMNS[-1]]
+
 
 def ugly_sample(draw: random.Random) -> bytes:
     """A CSV file as some program may write it, with a few broken lines."""
@@ -187,7 +190,7 @@ def ugly_sample(draw: random.Random) -> bytes:
     if draw.random() < 0.7:
         names = [name.replace("\n", " ") for name in names]
     above = draw.choice([[], [], [], [f"sep={separator}"], ["Report", "", "made today"], ["Title" + separator * 9]])
-    if any("\n" in name for name in names):
+    if any("\n" in name for name in names) or all(column in COLUMNS_OF_WORDS for column in columns):
         above = []
     lines = [*above, separator.join(cell(name) for name in names)]
     marker = draw.choice(["", "", "NA", "-"])

@@ -55,6 +55,7 @@ TEXT_ROWS = "".join(f"k{n},x{n},foo{n},bar{n}\n" for n in range(4))
         ("Report\nsep=;\na;b\n1,5;2\n", ["a", "b"], 2),
         ("sep=,\na\nx\ny\n", ["a"], 1),
         ("sep=;\nReport\na;b;c\n1,5;2;x\n", ["a", "b", "c"], 2),
+        ("Report\nn,city\n1,x\n2,y\n3 (?),z\n", ["n", "city"], 1),
         ("Report\nday,city\n01.02.2024,x\nNA,y\n", ["day", "city"], 1),
         (f"a,b,,\n{TEXT_ROWS}", ["a", "b"], 0),
         (f",,city,kind\n{TEXT_ROWS}", ["city", "kind"], 0),

@@ -24,6 +24,8 @@ MIN_FITTING = 0.7
 LONGEST_SINGLE_HEADER = 100
 #: How many lines above a header are looked through.
 MAX_SKIPPED = 30
+#: How many values of a column tell whether it has numbers or dates.
+VALUES_LOOKED_AT = 20
 UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 EXPECTED = "expected a CSV file, its columns separated by ',', ';', tab or '|'; JSON lines (.jsonl), or a Parquet file"
 
@@ -159,10 +161,16 @@ def has_measures(lines: Sequence[str], table: Attempt) -> bool:
 
 
 def are_measures(texts: Iterable[str]) -> bool:
-    values = {text.strip(BLANKS) for text in texts} - {"", *NULL_MARKERS}
+    """Whether most of the texts are numbers or dates; a few may be damaged, or be quoted in an odd way."""
+    given = [text.strip(BLANKS) for text in texts]
+    values = [text for text in given if text and text not in NULL_MARKERS][:VALUES_LOOKED_AT]
+    return bool(values) and sum(map(is_measure, values)) > len(values) / 2
+
+
+def is_measure(text: str) -> bool:
     # A string with a note is of digits in a form that no number type takes.
-    kind = kind_of(values, commas=True) if values else None
-    return kind is not None and kind.type != "boolean" and (kind.type != "string" or bool(kind.note))
+    kind = kind_of([text], commas=True)
+    return kind.type != "boolean" and (kind.type != "string" or bool(kind.note))
 
 
 def is_number(name: str) -> bool:
