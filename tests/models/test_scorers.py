@@ -33,11 +33,6 @@ def live_models() -> int:
     return sum(isinstance(found, GuardedModel) for found in gc.get_objects())
 
 
-@pandas_udf(LongType())
-def live_in_worker(ids: pd.Series) -> pd.Series:
-    return pd.Series([live_models()] * len(ids))
-
-
 @pytest.fixture
 def versions(registry: TestRegistry) -> Iterator[TestRegistry]:
     registry.use()
@@ -64,6 +59,12 @@ def test_ten_promotions_leave_three_scorers_and_two_models_in_each_worker(
         built.append(scorer.version)
         scored = scorer.score(rows, SMALL)
         assert [row.prediction for row in scored.collect()] == [3.0] * 4, number
+
+    @pandas_udf(LongType())
+    def live_in_worker(ids: pd.Series) -> pd.Series:  # the workers can't import this file
+        gc.collect()
+        return pd.Series([sum(isinstance(found, GuardedModel) for found in gc.get_objects())] * len(ids))
+
     assert [folder.exists() for folder in folders] == [False] * (PROMOTIONS - KEPT) + [True] * KEPT
     assert [scorers.has(version) for version in built] == [False] * (PROMOTIONS - KEPT) + [True] * KEPT
     alive = spark.range(0, 8, 1, 2).select(live_in_worker("id").alias("alive")).collect()

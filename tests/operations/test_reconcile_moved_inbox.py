@@ -1,7 +1,5 @@
 """The files of an inbox that has moved twice, from /a to /b to /c, as reconcile sees them."""
 
-from types import SimpleNamespace
-
 from penstock.operations.reconcile.files import Delivery, Stream
 from penstock.operations.reconcile.ledger_rows import Batch, Entry, Marker, RowCounts
 from penstock.operations.reconcile.moved_inbox import (
@@ -10,7 +8,6 @@ from penstock.operations.reconcile.moved_inbox import (
     read_moves,
     without_earlier_paths,
 )
-from penstock.pipeline.inbox_place import InboxPlace
 from penstock.sources.checkpoint import Logged
 from penstock.storage.files import FileStatus
 
@@ -49,9 +46,7 @@ LEDGER = RowCounts.of(
 
 
 def moves(*former, path="/c"):
-    place = InboxPlace(path=path, resolved=path, former=former).model_dump_json().encode()
-    config = SimpleNamespace(source=SimpleNamespace(path=path), tables=SimpleNamespace(root="/tables"))
-    return read_moves(SimpleNamespace(read=lambda _: place), config, LEDGER)
+    return read_moves([path, *former], LEDGER)
 
 
 def delivery(status):

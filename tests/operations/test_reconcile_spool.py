@@ -53,7 +53,7 @@ def test_few_files_are_one_part_in_the_order_in_which_they_came(spool):
 def test_the_later_entry_of_a_file_that_is_twice_in_the_log_counts(spool):
     spool.add(Facts.LOG, [("/in/a", 5, 8), ("/in/a", 3, 1)])
     stream = Stream(query_id="q", committed=0, log={}, forgotten_before=0)
-    assert stream.part(spool, range(BUCKETS)).log == {"/in/a": Logged(modified_milliseconds=5, offset=8)}
+    assert stream.part(spool, range(BUCKETS), inbox="/in").log == {"/in/a": Logged(modified_milliseconds=5, offset=8)}
 
 
 def test_the_inbox_comes_back_as_it_is(spool, tmp_path):
@@ -186,7 +186,7 @@ def test_parts_add_up_to_the_whole(spool, seed, since, files_a_part):
     files, balance, totals = {}, Balance(), dict.fromkeys(State, Total())
     for part in spool.parts():
         row_counts = ledger.part(part)
-        log = STREAM.part(spool, part).log
+        log = STREAM.part(spool, part, inbox="/in").log
         found = files_of(row_counts, inbox_of(spool, part), log, since)
         files |= found
         balance += balance_of(found.values(), row_counts, since_milliseconds=since)
