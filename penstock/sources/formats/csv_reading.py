@@ -32,7 +32,7 @@ def read_csv(
             rows = with_headers(rows, layouts, key=SOURCE_FILE)
         return rows.withColumn(HEADER, header_column(layout))
     # Read as text and parsed here, so that a rejected row keeps its exact text.
-    text = file_reader(spark).text(list(layouts))
+    text = file_reader(spark, layouts).text(list(layouts))
     lines = text.select(
         decoded(F.col("value"), dialect.encoding).alias(LINE),
         normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),

@@ -90,7 +90,7 @@ def read_csv_records(
     """
     columns = [f"c{number}" for number in range(len(layout.columns))]
     frame = (
-        file_reader(spark)
+        file_reader(spark, paths)
         .schema(", ".join(f"{name} string" for name in [*columns, CORRUPT]))
         # ISO-8859-1 keeps every byte; the declared encoding is applied, and checked, below.
         .options(**parser_options(dialect), header="true", multiLine="true", encoding="ISO-8859-1")

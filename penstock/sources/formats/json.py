@@ -86,9 +86,10 @@ class JsonLines:
         self, spark: SparkSession, files: Sequence[PlannedFile], *, source: SourceConfig, contract: Contract
     ) -> DataFrame:
         """One line, one row. Blank lines are no rows."""
+        paths = [file.path for file in files]
         lines = (
-            file_reader(spark)
-            .text([file.path for file in files])
+            file_reader(spark, paths)
+            .text(paths)
             .select(
                 decoded(F.col("value"), ENCODING).alias(LINE),
                 normal_path_column(F.col("_metadata.file_path")).alias(SOURCE_FILE),

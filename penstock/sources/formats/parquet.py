@@ -103,7 +103,8 @@ class Parquet:
         of_file = dict(files[0].the_layout.types)
         types = {source: of_file[source] for source in contract.sources}
         columns = ", ".join(f"{quoted(source)} {read_type(kind)}" for source, kind in types.items())
-        frame = file_reader(spark).schema(columns).options(**READ_OPTIONS).parquet(*[file.path for file in files])
+        paths = [file.path for file in files]
+        frame = file_reader(spark, paths).schema(columns).options(**READ_OPTIONS).parquet(*paths)
         texts = [F.col(quoted(source)) for source, kind in types.items() if kind == "string"]
         raw = as_json(types)
         return frame.select(

@@ -22,7 +22,7 @@ def count_lines(
 ) -> dict[str, int]:
     """Lines that are not blank, by path, of those of `files` that are as they were. The folder is read again,
     all of it in one Spark job."""
-    reader = file_reader(spark)
+    reader = file_reader(spark, [source.path])
     # A refused file may have a line that takes all memory; skipped, it is missing from counts that nobody asks for.
     reader = reader.option(MAX_LINE_OPTION, MAX_LINE_BYTES + len("\r\n") + 1)
     # A refused file may be a damaged gzip file, and a file may be archived while it is read.
