@@ -2,7 +2,7 @@
 
 import json
 
-from penstock.sources.checkpoint import arrivals
+from penstock.sources.checkpoint import Logged, arrivals, logged_files
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
@@ -35,3 +35,11 @@ class Checkpoint:
 
     def paths(self, batch_id):
         return [arrival.path for arrival in self.arrivals(batch_id)]
+
+
+def whole_log(storage, checkpoint):
+    """The checkpoint's file log, by path."""
+    return {
+        entry.path: Logged(modified_milliseconds=entry.modified_milliseconds, offset=entry.offset)
+        for entry in logged_files(storage, checkpoint)
+    }

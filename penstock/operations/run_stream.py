@@ -15,9 +15,7 @@ from penstock.pipeline.opening import opened
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
 from penstock.pipeline.stream import StreamRunner
-from penstock.sources.checkpoint import whole_log
 from penstock.sources.file_times import has_age_limit, warn_of_overlooked
-from penstock.sources.listing import list_inbox
 from penstock.spark.pipeline_settings import jit_of, settings_of
 from penstock.spark.session import build_session
 from penstock.storage.routing import storage_of
@@ -54,6 +52,5 @@ def run_pipeline(
             stop_file = StopFile.of(config, storage_of(config))
             log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
             if has_age_limit(config.source):
-                seen = whole_log(pipeline.storage, config.checkpoint)
-                warn_of_overlooked(list_inbox(pipeline.storage, config.source), seen, config.source)
+                warn_of_overlooked(pipeline.storage, config.source, config.checkpoint)
             return StreamRunner(pipeline=pipeline, stop_file=stop_file, on_record=on_record).run(once=once)

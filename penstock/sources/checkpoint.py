@@ -186,14 +186,6 @@ def logged_files(storage: Storage, checkpoint: str) -> Iterator[LogEntry]:
                 yield entry_of(line, path)
 
 
-def whole_log(storage: Storage, checkpoint: str) -> dict[str, Logged]:
-    """`logged_files` by path, all in memory. Raises PlanError."""
-    return {
-        entry.path: Logged(modified_milliseconds=entry.modified_milliseconds, offset=entry.offset)
-        for entry in logged_files(storage, checkpoint)
-    }
-
-
 def check_version(lines: list[str], path: str) -> None:
     if not lines or lines[0] != LOG_VERSION:
         found = lines[0] if lines else "an empty file"

@@ -52,5 +52,5 @@ def deadly_reason(status: FileStatus) -> str:
     return (
         f"file: the process ended {MAX_DEATHS} times while it read this file alone ({status.length} bytes of "
         f"{status.modification_time.isoformat()}): in most cases memory ran out, or the file is damaged; deliver it in "
-        "smaller parts, or written anew"
+        "smaller parts, or written again"
     )

@@ -7,14 +7,19 @@ that, whatever the clock says: one file from the future, and all later ones are 
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 from penstock.config.pipeline import MAX_FILE_AGE_SECONDS, SourceConfig
-from penstock.sources.checkpoint import Arrival, Logged
-from penstock.storage.files import FileStatus
+from penstock.sources.checkpoint import Arrival, logged_files
+from penstock.sources.listing import walk_inbox
+from penstock.storage.files import Storage
+from penstock.storage.key_set import KeySet
 
 #: Clocks of hosts differ by less.
 FUTURE_SECONDS = 3600.0
+#: How many paths are looked up at a time.
+LOOKED_UP = 10_000
 log = logging.getLogger(__name__)
 
 
@@ -41,30 +46,36 @@ def warn_of_future_times(arrived: Sequence[Arrival], source: SourceConfig) -> No
     )
 
 
-def newest_seen(log_of_files: Mapping[str, Logged]) -> int:
-    """The newest modification time that the stream has seen, in milliseconds; 0 where it has seen none."""
-    return max((logged.modified_milliseconds for logged in log_of_files.values()), default=0)
-
-
 def oldest_milliseconds(source: SourceConfig, *, newest_milliseconds: int) -> float:
     """The stream does not take a new file that is older than this."""
     return newest_milliseconds - 1000 * source.max_file_age if has_age_limit(source) else -math.inf
 
 
-def overlooked(files: Mapping[str, FileStatus], *, newest_milliseconds: int, source: SourceConfig) -> list[str]:
-    """The paths, of files that the stream has not seen yet, that it will never take."""
-    oldest = oldest_milliseconds(source, newest_milliseconds=newest_milliseconds)
-    return sorted(path for path, status in files.items() if status.modified_milliseconds < oldest)
+def warn_of_overlooked(storage: Storage, source: SourceConfig, checkpoint: str) -> None:
+    """Log the files of the inbox that the stream has not seen, and will never take. Of all that it has seen, 16 bytes
+    each are held.
 
+    Raises PlanError, EnvironmentCheckError.
+    """
+    newest = 0
 
-def warn_of_overlooked(inbox: Mapping[str, FileStatus], seen: Mapping[str, Logged], source: SourceConfig) -> None:
-    """Log the files of the inbox that the stream will never take."""
-    new = {path: status for path, status in inbox.items() if path not in seen}
-    paths = overlooked(new, newest_milliseconds=newest_seen(seen), source=source)
-    if paths:
+    def paths() -> Iterator[str]:
+        nonlocal newest
+        for entry in logged_files(storage, checkpoint):
+            newest = max(newest, entry.modified_milliseconds)
+            yield entry.path
+
+    seen = KeySet(paths())
+    oldest = oldest_milliseconds(source, newest_milliseconds=newest)
+    too_old = (path for path, status in walk_inbox(storage, source) if status.modified_milliseconds < oldest)
+    count, first = 0, ""
+    while some := list(islice(too_old, LOOKED_UP)):
+        new = [path for path, is_seen in zip(some, seen.are_in(some), strict=True) if not is_seen]
+        count, first = count + len(new), min([*new, *([first] if first else [])], default="")
+    if count:
         log.warning(
             "%d files of the inbox will never be scored, %s the first: they are older than the newest file by more "
             "than source.max_file_age; deliver them again with a new time, or raise or remove that setting",
-            len(paths),
-            paths[0],
+            count,
+            first,
         )

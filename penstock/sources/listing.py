@@ -8,16 +8,11 @@ from penstock.errors import EnvironmentCheckError
 from penstock.storage.files import FileStatus, Storage
 
 
-def list_inbox(storage: Storage, source: SourceConfig) -> dict[str, FileStatus]:
-    """The files that the stream would take, by path.
-
-    Raises EnvironmentCheckError: an inbox that is not mounted is not an empty one.
-    """
-    return dict(walk_inbox(storage, source))
-
-
 def walk_inbox(storage: Storage, source: SourceConfig) -> Iterator[tuple[str, FileStatus]]:
-    """`list_inbox`, one file at a time. Raises EnvironmentCheckError at the first one."""
+    """The files that the stream would take, one at a time.
+
+    Raises EnvironmentCheckError, at the first one: an inbox that is not mounted is not an empty one.
+    """
     try:
         yield from walk_files(storage, source.path, glob=source.path_glob_filter)
     except (FileNotFoundError, NotADirectoryError):

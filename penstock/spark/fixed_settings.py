@@ -22,6 +22,7 @@ OF_OURS = (
     "spark.sql.csv.parser.columnPruning.enabled",
     "spark.sql.optimizer.enableCsvExpressionOptimization",
     "spark.sql.parquet.outputTimestampType",
+    "spark.sql.execution.pythonUDF.pandas.preferIntExtensionDtype",
     "spark.executorEnv.MLFLOW_ALLOW_PICKLE_DESERIALIZATION",
 )
 #: Spark's and Delta's own defaults that the code relies on.

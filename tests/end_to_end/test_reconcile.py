@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters, two_series_model
+from spark_checkpoint import whole_log
 
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.reconcile import ledger_rows
@@ -20,9 +21,8 @@ from penstock.operations.reconcile import reconcile as reconcile_module
 from penstock.operations.reconcile.files import State
 from penstock.operations.reconcile.reconcile import Reconciliation, reconcile
 from penstock.operations.reconcile.report import as_text
-from penstock.sources.checkpoint import whole_log
 from penstock.sources.file_stream import file_stream
-from penstock.sources.listing import is_input, list_inbox
+from penstock.sources.listing import is_input, walk_inbox
 from penstock.storage.files import LocalStorage
 
 BAD = wine(alcohol="abc")
@@ -323,7 +323,7 @@ def test_the_inbox_is_listed_as_the_stream_lists_it(sandbox: Sandbox, glob: str 
     source, checkpoint = sandbox.config().source, str(sandbox.root / "checkpoint")
     writer = file_stream(sandbox.spark, source).writeStream.foreachBatch(lambda frame, number: None)
     writer.option("checkpointLocation", checkpoint).trigger(availableNow=True).start().awaitTermination()
-    listed = list_inbox(LocalStorage(), source)
+    listed = dict(walk_inbox(LocalStorage(), source))
     assert len(listed) > 1
     log = whole_log(LocalStorage(), checkpoint)
     assert listed.keys() == {path for path in log if is_input(path, source.path)}

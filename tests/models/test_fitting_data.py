@@ -11,7 +11,7 @@ from fit_sandbox import MACRO, fit_config, macro_frame, to_csv
 from penstock.errors import ConfigError, FitError
 from penstock.models.training.var import fit_var
 from penstock.models.training.var_data import read_fit_data
-from penstock.sources.listing import list_inbox
+from penstock.sources.listing import walk_inbox
 from penstock.storage.files import LocalStorage
 
 
@@ -78,7 +78,7 @@ def test_a_fit_reads_the_files_that_the_stream_reads(spark, registry, tmp_path):
         to_csv(frame.iloc[first : first + 50], tmp_path / "inbox" / name)
     config = fit_config(tmp_path, registry, source__path_glob_filter="{2024,2025}_[!c]*.csv")
     data = read_fit_data(spark, config)
-    assert {file.path for file in data.files} == list_inbox(LocalStorage(), config.source).keys()
+    assert {file.path for file in data.files} == dict(walk_inbox(LocalStorage(), config.source)).keys()
     assert rows(data.frame) == truth(frame.iloc[:100])
 
 

@@ -1,11 +1,11 @@
 import random
 
 import pytest
-from spark_checkpoint import METADATA, STORAGE, Checkpoint
+from spark_checkpoint import METADATA, STORAGE, Checkpoint, whole_log
 
 from penstock.errors import PlanError
 from penstock.sources import checkpoint as checkpoint_module
-from penstock.sources.checkpoint import Arrival, Logged, logged_files, query_id_of, whole_log
+from penstock.sources.checkpoint import Arrival, Logged, logged_files, query_id_of
 
 
 @pytest.fixture

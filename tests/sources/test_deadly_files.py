@@ -82,7 +82,7 @@ def test_a_deadly_file_is_not_opened_and_the_others_are_under_a_mark(paths: list
     assert [file.verdict for file in files] == ["accepted", "refused", "accepted", "refused"]
     assert files[1].reasons == (
         "file: the process ended 2 times while it read this file alone (4 bytes of 2023-11-14T22:13:20+00:00): in most "
-        "cases memory ran out, or the file is damaged; deliver it in smaller parts, or written anew",
+        "cases memory ran out, or the file is damaged; deliver it in smaller parts, or written again",
     )
     assert files[3].reasons == ("file: vanished between listing and reading",)
     opened = dict.fromkeys(step for step in storage.steps)

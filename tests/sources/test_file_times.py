@@ -1,24 +1,33 @@
 """Which files are overlooked for their times; what Spark does is in tests/end_to_end/test_surroundings.py."""
 
+import os
 import time
 
+from spark_checkpoint import Checkpoint
+
 from penstock.config.pipeline import MAX_FILE_AGE_SECONDS, SourceConfig
-from penstock.sources.checkpoint import Arrival, Logged
-from penstock.sources.file_times import has_age_limit, newest_seen, overlooked, warn_of_future_times
-from penstock.storage.files import FileStatus
+from penstock.sources.checkpoint import Arrival
+from penstock.sources.file_times import has_age_limit, warn_of_future_times, warn_of_overlooked
+from penstock.storage.files import LocalStorage
 
 DAY = 86_400_000
 WEEK = SourceConfig(path="/inbox", max_file_age="7 days")
 
 
-def status(day):
-    return FileStatus(length=1, modified_milliseconds=day * DAY)
-
-
-def test_older_than_the_newest_by_more_than_the_limit():
-    files = {"a": status(2), "b": status(3), "c": status(10)}
-    assert overlooked(files, newest_milliseconds=10 * DAY, source=WEEK) == ["a"]
-    assert overlooked(files, newest_milliseconds=10 * DAY, source=SourceConfig(path="/inbox")) == []
+def test_older_than_the_newest_by_more_than_the_limit(tmp_path, caplog):
+    """Files that the stream has seen are not overlooked, whatever their age."""
+    inbox, checkpoint = tmp_path / "inbox", Checkpoint(tmp_path / "checkpoint")
+    inbox.mkdir()
+    for name, day in (("b", 2), ("a", 1), ("seen", 1), ("young", 3), ("newest", 10)):
+        (inbox / name).write_text("x")
+        os.utime(inbox / name, (day * 86400, day * 86400))
+    seen = [(f"file://{inbox}/{name}", day * DAY, 0) for name, day in (("seen", 1), ("newest", 10))]
+    checkpoint.log(0, *seen)
+    said = f"2 files of the inbox will never be scored, {inbox}/a the first"
+    for limit, expected in (({"max_file_age": "7 days"}, [said]), ({}, [])):
+        caplog.clear()
+        warn_of_overlooked(LocalStorage(), SourceConfig(path=str(inbox), **limit), str(tmp_path / "checkpoint"))
+        assert [message.split(":")[0] for message in caplog.messages] == expected
 
 
 def test_the_default_reaches_from_the_first_to_the_last_time_that_a_file_can_have():
@@ -28,11 +37,6 @@ def test_the_default_reaches_from_the_first_to_the_last_time_that_a_file_can_hav
     assert year_9999 - epoch < MAX_FILE_AGE_SECONDS
     # Java counts milliseconds in 64 bits.
     assert 1000 * MAX_FILE_AGE_SECONDS < 2**62
-
-
-def test_the_newest_of_the_log():
-    assert newest_seen({}) == 0
-    assert newest_seen({name: Logged(modified_milliseconds=day, offset=0) for name, day in (("a", 5), ("b", 9))}) == 9
 
 
 def test_a_clock_that_is_a_little_ahead_is_no_news(caplog):

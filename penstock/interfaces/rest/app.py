@@ -19,8 +19,8 @@ from penstock.interfaces.rest.tokens import Authenticated, Tokens
 def create_app(
     models: dict[str, Served], *, renew_seconds: float = RENEW_SECONDS, tokens: Tokens | None = None
 ) -> FastAPI:
-    """A model's predict route is added once its first version is loaded, after the start. tokens: whoever asks needs
-    one of them."""
+    """A model's predict route is added once its first version is loaded, after the start. tokens: each request
+    needs one of them."""
     metrics = Metrics(models)
 
     @asynccontextmanager

@@ -18,6 +18,7 @@ from penstock.interfaces.rest.served import Served
 Alias = Annotated[str | None, Query(min_length=1, max_length=255, description="an alias other than the configured one")]
 Version = Annotated[str | None, Query(pattern="^[1-9][0-9]{0,8}$", description="a version, in place of an alias")]
 ERRORS: dict[int | str, dict[str, Any]] = {
+    401: {"model": ErrorBody, "description": "the service asks for a token, and this is none of its own"},
     404: {"model": ErrorBody, "description": "no such model, alias or version"},
     409: {"model": ErrorBody, "description": "the version can't be used, or an alias and a version are given"},
     413: {"model": ErrorBody, "description": "the body is too large"},

@@ -72,20 +72,21 @@ class Backlog:
                 logged = logged_files(self.storage, self.config.checkpoint)
                 self._newest_milliseconds = max((entry.modified_milliseconds for entry in logged), default=0)
             self._is_log_read = True
-        too_old: list[str] = []
+        too_old = KeySet()
         found = KeySet(self._inbox_paths(too_old))
         with self._lock:
             found.subtract(self._done)
             self._waiting = found
             self.show(len(found))
-            self.show_overlooked(int((~self._done.are_in(too_old)).sum()))
+            too_old.subtract(self._done)
+            self.show_overlooked(len(too_old))
 
-    def _inbox_paths(self, too_old: list[str]) -> Iterator[str]:
+    def _inbox_paths(self, too_old: KeySet) -> Iterator[str]:
         """The paths in the inbox; those that the stream will not take any more are added to `too_old` meanwhile."""
         oldest = oldest_milliseconds(self.config.source, newest_milliseconds=self._newest_milliseconds)
         for path, status in walk_inbox(self.storage, self.config.source):
             if status.modified_milliseconds < oldest:
-                too_old.append(path)
+                too_old.add([path])
             yield path
 
     def _finish(self, paths: Collection[str]) -> None:

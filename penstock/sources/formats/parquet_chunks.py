@@ -37,7 +37,7 @@ def chunk_reasons(metadata: Any, leaves: Mapping[str, int]) -> list[str]:
 REASONS = {
     "codec": "is compressed with {found}, which Spark can't unpack; write it with zstd, snappy or gzip",
     "encoding": "has the encoding {found}, which Spark can't read; write it without (use_byte_stream_split=False)",
-    "times": "has times in milliseconds that do not fit into microseconds (to the year 292,277); write them as missing",
+    "times": "has times in milliseconds that do not fit into microseconds (to the year 294,247); write them as missing",
 }
 
 
