@@ -18,7 +18,13 @@ def backfill(sandbox: Sandbox) -> subprocess.CompletedProcess[str]:
     options = arguments(sandbox, "small-echo")
     command = python("backfill", *options, "--set", "contract=sample_contracts:SMALL", "--set", "pipeline=deadly")
     return subprocess.run(
-        command, cwd=PROJECT, env=environment(sandbox), capture_output=True, text=True, timeout=300, check=False
+        command,
+        cwd=PROJECT,
+        env=environment(sandbox) | {"PYTHONPATH": str(PROJECT / "tests")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
 
 

@@ -44,7 +44,7 @@ def test_the_doctor_finds_a_healthy_pipeline(sandbox: Sandbox) -> None:
     assert answer.returncode == 0, answer.stdout
     found = {line.split(":")[0].split()[1]: line.split()[0] for line in answer.stdout.splitlines() if ": " in line}
     checks = "config python java packages jars contract inbox tables checkpoint model requirements"
-    with_spark = "rules schemas loading ledger"
+    with_spark = "rules schemas loading ledger scoring"
     assert found == dict.fromkeys([*checks.split(), *with_spark.split()], "ok")
 
 
