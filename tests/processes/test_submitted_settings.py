@@ -32,9 +32,10 @@ def test_they_take_the_place_of_our_own_and_not_of_what_was_given(tmp_path: Path
 def test_a_setting_that_carries_meaning_is_refused(tmp_path: Path) -> None:
     output = submitted(tmp_path, "--conf", "spark.ui.enabled=false", "--conf", "spark.sql.session.timeZone=Asia/Tokyo")
     assert output.returncode != 0
+    # spark-submit prints what a script writes to either on its own output.
     assert (
         "spark.sql.session.timeZone is 'Asia/Tokyo' in --conf or --properties-file of spark-submit, expected 'UTC'"
-        in output.stderr
+        in output.stdout + output.stderr
     )
 
 
