@@ -93,15 +93,19 @@ def actions_of(commit: bytes) -> Actions:
 
 
 def groups_in_files(storage: Storage, paths: list[str], column: str) -> Groups | None:
-    """None if a file's columns have other names than the table's (column mapping)."""
+    """None if a file's columns have other names than the table's (column mapping), or if maintenance has removed one
+    since."""
     groups: Groups = Counter()
     for path in paths:
-        with storage.open(path) as file:
-            parquet = pq.ParquetFile(file)
-            if not {"source_file", column} <= set(parquet.schema_arrow.names):
-                return None
-            for batch in parquet.iter_batches(columns=["source_file", column]):
-                groups.update(groups_of(pa.Table.from_batches([batch]), column))
+        try:
+            with storage.open(path) as file:
+                parquet = pq.ParquetFile(file)
+                if not {"source_file", column} <= set(parquet.schema_arrow.names):
+                    return None
+                for batch in parquet.iter_batches(columns=["source_file", column]):
+                    groups.update(groups_of(pa.Table.from_batches([batch]), column))
+        except FileNotFoundError:
+            return None
     return groups
 
 

@@ -104,6 +104,17 @@ def test_a_log_without_the_commit_is_left_to_a_query(spark: SparkSession, table:
     assert sum(groups(spark, table, 1).values()) == len(ROWS)
 
 
+def test_files_that_maintenance_has_removed_are_left_to_a_query(spark: SparkSession, table: str) -> None:
+    append_once(rows(spark), table, batch(0))
+    found = groups(spark, table, 0)
+    DeltaTable.forPath(spark, table).optimize().executeCompaction()
+    key = "spark.databricks.delta.retentionDurationCheck.enabled"
+    spark.conf.set(key, "false")
+    DeltaTable.forPath(spark, table).vacuum(0)
+    spark.conf.unset(key)
+    assert groups(spark, table, 0) == found
+
+
 def test_mapped_columns_are_left_to_a_query(spark: SparkSession, table: str) -> None:
     spark.sql(f"ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('delta.columnMapping.mode' = 'name')")
     spark.sql(f"ALTER TABLE delta.`{table}` DROP COLUMN error")
