@@ -45,7 +45,7 @@ class Preparation:
                 self._tried = version
                 self.champion.warm_up(version)
                 log.info("model %s is ready for the next batch", version.uri)
-        except PenstockError as error:
+        except (PenstockError, OSError) as error:
             log.debug("a new model could not be made ready: %s", error)
             pause_seconds = POLL_AFTER_ERROR_SECONDS
         except Exception as error:  # noqa: BLE001 - whatever a model's files and packages raise: no batch is at stake

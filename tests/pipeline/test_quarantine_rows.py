@@ -28,7 +28,7 @@ TAKEN: list[tuple[str, str, Any]] = [
 #: (type of the field, value in the JSON, reason)
 REJECTED = [
     ("decimal(18,8)", "1E-9", "value: '1E-9' is not a decimal(18,8)"),
-    ("decimal(18,8)", "1E9", "value: '1E9' is not a decimal(18,8)"),
+    ("decimal(18,8)", "1E10", "value: '1E10' is not a decimal(18,8)"),
     ("decimal(18,8)", "1E-999999999", "value: '1E-999999999' is not a decimal(18,8)"),
     ("date", '"+2024-02-29"', "value: '+2024-02-29' is not a date"),
     ("date", '"29.02.2024"', "value: '29.02.2024' is not a date"),

@@ -100,5 +100,7 @@ def test_a_model_that_can_not_be_made_ready_is_left_to_the_batch(caplog, error, 
     champion = SimpleNamespace(registry=registry, model=model, has_scorer=lambda version: False, warm_up=fail)
     preparation = Preparation(champion=champion)
     preparation.look()
+    assert preparation._thread is not None
+    preparation._thread.join(30)
     assert preparation._next_look > 0
     assert warnings(caplog) == warned

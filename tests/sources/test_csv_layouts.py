@@ -4,10 +4,12 @@ from random import Random
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from sample_contracts import SMALL
 from sandbox import Sandbox, checked_files
 
 from penstock.schemas.contract import Contract, Field
+from penstock.sources.casts import ACCEPTED
 from penstock.sources.files import Layout, PlannedFile
 from penstock.sources.formats import csv_layouts
 from penstock.sources.formats.csv_layouts import MAX_PLANS, reading_groups
@@ -90,4 +92,9 @@ def closed(dialect: dict[str, object]) -> list[bytes]:
 
 
 def rows_of(rows: DataFrame) -> list[tuple[str, ...]]:
-    return sorted(tuple(map(repr, row)) for row in rows.collect())
+    """Without the values of a rejected row, which nobody reads."""
+    names = [field.name for field in SMALL.fields]
+    found = rows.select(
+        *[F.when(F.col(ACCEPTED), F.col(name)).alias(name) for name in names], *rows.columns[len(names) :]
+    )
+    return sorted(tuple(map(repr, row)) for row in found.collect())

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from sandbox import with_damaged_pages
 
-from penstock.config.pipeline import SourceConfig
+from penstock.config.pipeline import S3Config, SourceConfig
 from penstock.errors import PlanError, StorageError
 from penstock.pipeline import microbatch
 from penstock.pipeline.batch import MicroBatch
@@ -117,6 +117,7 @@ def pipeline(tmp_path, storage):
         checkpoint=str(tmp_path / "checkpoint"),
         pipeline="p",
         workload="rows",
+        s3=S3Config(),
         source=SourceConfig(path=str(tmp_path), settle=0),
         table_path=lambda name: str(tmp_path / "tables" / name),
     )
