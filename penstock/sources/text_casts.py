@@ -91,7 +91,7 @@ def cast_number(text: Column, field: Field) -> Column:
 def cast_decimal(text: Column, field: Field) -> Column:
     """Only texts whose digits all have their place: Spark's own cast would round."""
     _, scale = field.decimal_precision_scale or (0, 0)
-    pattern = rf"^[+-]?(?=\.?[0-9])[0-9]*(\.[0-9]{{0,{scale}}}0*)?$"
+    pattern = rf"^[+-]?(?=\.?[0-9])[0-9]*(\.[0-9]{{0,{scale}}}0*)?\z"
 
     def exact(digits: Column) -> Column:
         return F.when(digits.rlike(pattern), digits.try_cast(spark_type(field)))

@@ -129,7 +129,7 @@ def test_by_hand(taken: Texts) -> None:
     assert {text: taken["comma"].get(text) for text in ("1,5", "0,5", "5", "1.5", "1.001,50", "1,5e3")} == {
         "1,5": "1.5", "0,5": "0.5", "5": "5.0", "1.5": None, "1.001,50": None, "1,5e3": "1500.0",
     }  # fmt: skip
-    assert taken["money"]["1e-07"] == "0.0000001000"
+    assert Decimal(taken["money"]["1e-07"]) == Decimal("0.0000001")
     assert {word: taken["flag"].get(word) for word in ("t", "F", "Yes", "N", "ON", "0", "ja", "1.0")} == {
         "t": "true", "F": "false", "Yes": "true", "N": "false", "ON": "true", "0": "false", "ja": None, "1.0": None,
     }  # fmt: skip
