@@ -11,19 +11,22 @@ from penstock.storage.files import FileStatus
 #: accepted: its rows are read. refused: one quarantine row. done: the ledger has it from an earlier checkpoint.
 #: replayed: some of its rows come from the quarantine.
 Verdict = Literal["accepted", "refused", "done", "replayed"]
+LineEnd = Literal["\n", "\r\n", "\r"]
 
 
 class Layout(FrozenModel):
     """How a file is read; files of one layout are read together. format: its name in `formats.FORMATS`.
 
     header: the first line of a file with column names, as text. columns: its fields, in the file's order. types: where
-    the file has types, the Spark type (DDL) of each contract column, by the column's source name.
+    the file has types, the Spark type (DDL) of each contract column, by the column's source name. line_end: what Spark
+    is told of a CSV file whose rows may span lines.
     """
 
     format: str
     header: str | None = None
     columns: tuple[str, ...] = ()
     types: tuple[tuple[str, str], ...] = ()
+    line_end: LineEnd | None = None
 
 
 class PlannedFile(FrozenModel):

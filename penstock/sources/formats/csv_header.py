@@ -11,7 +11,7 @@ from penstock.config.csv_dialect import CsvDialect
 from penstock.schemas.contract import Contract
 from penstock.sources.blanks import BLANKS
 from penstock.sources.column_names import column_hints
-from penstock.sources.files import Layout
+from penstock.sources.files import Layout, LineEnd
 from penstock.sources.formats.compression import HEADER_BYTES, chunks
 from penstock.sources.formats.line_lengths import LineLengths
 from penstock.sources.formats.signatures import UTF8_MARK
@@ -68,9 +68,27 @@ def read_header(head: bytes, *, dialect: CsvDialect, contract: Contract) -> Head
         reasons.append(OPEN_QUOTE)
     return Head(
         reasons=reasons,
-        layout=Layout(format="csv", header=text, columns=tuple(columns)),
+        layout=Layout(
+            format="csv",
+            header=text,
+            columns=tuple(columns),
+            line_end=record_end(content, number, last) if dialect.multi_line else None,
+        ),
         above=tuple(raw_text(line, dialect.encoding) for line in lines[:number] if not is_blank(line)),
     )
+
+
+def record_end(content: bytes, first: int, last: int) -> LineEnd:
+    """What ends a record for Spark's parser, which would take the first line break that it meets, that of a name in
+    quotes too. first, last: the numbers of the header's lines.
+
+    At "\\n" it cuts lines that end with "\\r\\n" as well, and leaves a "\\r" that `csv_rows` takes off; not at "\\r\\n"
+    those that end with "\\n". But it passes over the header, and would take a blank line with "\\r" for that.
+    """
+    ends = LINE_END.findall(content)[: last + 1]
+    if ends and ends[-1] == b"\r":
+        return "\r"
+    return "\r\n" if first and ends[-1:] == [b"\r\n"] else "\n"
 
 
 def raw_text(line: bytes, encoding: str) -> str:

@@ -94,8 +94,11 @@ def read_csv_records(
         .schema(", ".join(f"{name} string" for name in [*columns, CORRUPT]))
         # ISO-8859-1 keeps every byte; the declared encoding is applied, and checked, below.
         .options(**parser_options(dialect), header="true", multiLine="true", encoding="ISO-8859-1")
+        .option("lineSep", layout.line_end or "\n")
         .csv(list(paths))
     )
+    if layout.line_end == "\n":
+        frame = without_carriage_returns(frame, columns, null_marker=dialect.null_marker)
     record = F.coalesce(CORRUPT, F.to_csv(F.struct(*columns), parser_options(dialect)))
     texts = {**{name: F.col(name) for name in [*columns, CORRUPT]}, RAW: record}
     text = frame.select(
@@ -113,6 +116,17 @@ def read_csv_records(
         F.lit(False).alias(IS_HEADER),
         normal_path_column(F.col("file_path")).alias(SOURCE_FILE),
     )
+
+
+def without_carriage_returns(frame: DataFrame, columns: Sequence[str], *, null_marker: str) -> DataFrame:
+    """Records that were cut at "\\n", without the "\\r" before it, and without the blank lines that had it."""
+    first, last = columns[0], columns[-1]
+    is_blank = F.col(first).eqNullSafe("\r")
+    if len(columns) > 1:
+        is_blank &= F.coalesce(CORRUPT, F.lit("-")) == ""
+    bare = {name: F.regexp_replace(name, "\r\\z", "") for name in (last, CORRUPT)}
+    bare[last] = F.when(~bare[last].isin("", null_marker), bare[last])
+    return frame.where(~is_blank).withColumns(bare)
 
 
 def trimmed(text: Column, dialect: CsvDialect) -> Column:
