@@ -18,8 +18,8 @@ class Layout(FrozenModel):
     """How a file is read; files of one layout are read together. format: its name in `formats.FORMATS`.
 
     header: the first line of a file with column names, as text. columns: its fields, in the file's order. types: where
-    the file has types, the Spark type (DDL) of each contract column, by the column's source name. line_end: what Spark
-    is told of a CSV file whose rows may span lines.
+    the file has types, the Spark type (DDL) of each contract column, by the column's source name. line_end: what ends a
+    record of a CSV file whose rows may span lines.
     """
 
     format: str
