@@ -1,110 +1,171 @@
-"""The REST service under load: wrk against the real process, with 1 and with 100 rows per request; writes JSON.
+"""The REST service beside `mlflow models serve` on the same model: both loaded by the same client, in turns.
 
-Needs wrk on the PATH (Debian's package wrk). wrk and the service share the machine's cores.
+Client and service share the machine's cores. The client sends the next request of a connection when it has the answer
+to the last one.
 
-Usage: python benchmarks/bench_serving.py [--seconds 20] [--connections 8] [--port 8123] [--out FILE]
+Usage: python benchmarks/bench_serving.py [--seconds 10] [--rounds 3] [--port 8123] [--out FILE]
 """
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
-import re
-import shutil
 import signal
+import statistics
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 from rows_setup import register_wine_model, rows_config, run_benchmark, wines
 
 PROJECT = Path(__file__).parents[1]
-THREADS = 2
-WARM_UP_SECONDS = 10
-START_SECONDS = 120.0
-ROWS_PER_REQUEST = (1, 100)
-#: wrk's own summary is not machine-readable and has no errors by kind.
-SCRIPT = """
-wrk.method = "POST"
-wrk.headers["Content-Type"] = "application/json"
-wrk.body = [==[{body}]==]
-done = function(summary, latency, requests)
-  local errors = summary.errors
-  print(string.format(
-    '{"requests": %d, "seconds": %f, "p50_milliseconds": %f, "p99_milliseconds": %f, "errors": %d, "not_2xx": %d}',
-    summary.requests, summary.duration / 1e6, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3,
-    errors.connect + errors.read + errors.write + errors.timeout, errors.status))
-end
-"""
+START_SECONDS = 180.0
+WARM_UP_SECONDS = 5
+#: Rows of a request, connections.
+LOADS = ((1, 1), (1, 8), (100, 1), (100, 8))
 
 
-def start(folder: Path, port: int) -> subprocess.Popen[bytes]:
-    """The service with the wine model, ready."""
+@dataclass(frozen=True, kw_only=True)
+class Service:
+    """shape: the key of a request's rows."""
+
+    name: str
+    command: list[str]
+    ready: str
+    path: str
+    port: int
+    shape: str
+
+    def body(self, rows: int) -> bytes:
+        return json.dumps({self.shape: wines(rows).to_dict(orient="records")}).encode()
+
+
+def services(conf: Path, *, tracking_uri: str, port: int) -> list[Service]:
+    mlflow = ["-m", "mlflow", "models", "serve", "-m", "models:/wine-quality@champion", "--env-manager", "local"]
+    return [
+        Service(
+            name="penstock",
+            command=[sys.executable, "jobs/serve.py", "--conf", str(conf), "--port", str(port)],
+            ready="/readyz",
+            path="/models/wine-quality/predict",
+            port=port,
+            shape="rows",
+        ),
+        Service(
+            name="mlflow models serve",
+            command=["env", f"MLFLOW_TRACKING_URI={tracking_uri}", sys.executable, *mlflow, "--port", str(port + 1)],
+            ready="/ping",
+            path="/invocations",
+            port=port + 1,
+            shape="dataframe_records",
+        ),
+    ]
+
+
+@contextmanager
+def running(service: Service, folder: Path) -> Iterator[float]:
+    """Yields the seconds from its start until it is ready."""
+    log = folder / f"{service.name}.log"
+    begin = time.monotonic()
+    with log.open("wb") as out:
+        process = subprocess.Popen(service.command, cwd=PROJECT, stdout=out, stderr=out, start_new_session=True)
+    try:
+        while not is_ready(service):
+            if process.poll() is not None or time.monotonic() - begin > START_SECONDS:
+                sys.exit(f"{service.name} did not become ready:\n{log.read_text()}")
+            time.sleep(0.1)
+        yield time.monotonic() - begin
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
+
+
+def is_ready(service: Service) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{service.port}{service.ready}", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def send_for(seconds: float, service: Service, *, rows: int, connections: int) -> list[float]:
+    """The seconds of each request. Exits at an answer that is not 200."""
+    body, taken, end = service.body(rows), list[float](), time.monotonic() + seconds
+
+    def send() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+        connection.connect()
+        while (begin := time.monotonic()) < end:
+            connection.request("POST", service.path, body, {"Content-Type": "application/json"})
+            response = connection.getresponse()
+            answer = response.read()
+            if response.status != 200:
+                print(f"{service.name}: {response.status} {answer[:300]!r}", file=sys.stderr)
+                os._exit(1)
+            taken.append(time.monotonic() - begin)
+        connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return taken
+
+
+def summary(taken: list[float], *, rows: int, seconds: float) -> dict[str, float]:
+    cuts = statistics.quantiles(taken, n=100)
+    return {
+        "p50_milliseconds": 1000 * cuts[49],
+        "p99_milliseconds": 1000 * cuts[98],
+        "requests_per_second": len(taken) / seconds,
+        "rows_per_second": len(taken) * rows / seconds,
+    }
+
+
+def median_of(rounds: list[dict[str, float]]) -> dict[str, float]:
+    return {key: statistics.median(one[key] for one in rounds) for key in rounds[0]}
+
+
+def measure(folder: Path, *, seconds: int, rounds: int, port: int) -> dict[str, object]:
     config = rows_config(folder)
     register_wine_model(config)
     conf = folder / "bench.yaml"
     conf.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True)))
-    command = [sys.executable, "jobs/serve.py", "--conf", str(conf), "--port", str(port)]
-    with (folder / "service.log").open("wb") as log:
-        process = subprocess.Popen(command, cwd=PROJECT, stdout=log, stderr=log, env=os.environ)
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5):
-                return process
-        except OSError:
-            time.sleep(0.2)
-    process.kill()
-    sys.exit(f"the service did not become ready:\n{(folder / 'service.log').read_text()}")
-
-
-def load(folder: Path, *, port: int, rows: int, connections: int, seconds: int) -> dict[str, float]:
-    script = folder / f"rows-{rows}.lua"
-    body = json.dumps({"rows": wines(rows).to_dict(orient="records")})
-    script.write_text(SCRIPT.replace("{body}", body))
-    url = f"http://127.0.0.1:{port}/models/wine-quality/predict"
-    command = [
-        "wrk",
-        f"-t{min(THREADS, connections)}",
-        f"-c{connections}",
-        f"-d{seconds}s",
-        "--timeout",
-        "30s",
-        "-s",
-        str(script),
-        url,
-    ]
-    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = re.search(r"^\{.*\}$", printed, re.MULTILINE)
-    if not found:
-        sys.exit(f"wrk printed no summary:\n{printed}")
-    summary: dict[str, float] = json.loads(found[0])
-    return summary | {
-        "rows_per_request": rows,
-        "connections": connections,
-        "requests_per_second": summary["requests"] / summary["seconds"],
-        "rows_per_second": (summary["requests"] - summary["not_2xx"]) * rows / summary["seconds"],
-    }
-
-
-def measure(folder: Path, *, seconds: int, connections: int, port: int) -> dict[str, object]:
-    if not shutil.which("wrk"):
-        sys.exit("wrk is not on the PATH; on Debian: apt-get install wrk")
-    process = start(folder, port)
-    try:
-        results = []
-        for rows in ROWS_PER_REQUEST:
-            for number in sorted({1, connections}):
-                load(folder, port=port, rows=rows, connections=number, seconds=min(WARM_UP_SECONDS, seconds))
-                results.append(load(folder, port=port, rows=rows, connections=number, seconds=seconds))
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-    return {"cores": os.cpu_count(), "wrk_threads": THREADS, "results": results}
+    ours, plain = services(conf, tracking_uri=config.mlflow.tracking_uri, port=port)
+    results: list[dict[str, Any]] = []
+    with running(ours, folder) as our_start, running(plain, folder) as plain_start:
+        for rows, connections in LOADS:
+            found: dict[str, list[dict[str, float]]] = {ours.name: [], plain.name: []}
+            for service in (ours, plain):
+                send_for(WARM_UP_SECONDS, service, rows=rows, connections=connections)
+            for _ in range(rounds):
+                for service in (ours, plain):
+                    taken = send_for(seconds, service, rows=rows, connections=connections)
+                    found[service.name].append(summary(taken, rows=rows, seconds=seconds))
+            medians = {name: median_of(one) for name, one in found.items()}
+            results.append(
+                {
+                    "rows_per_request": rows,
+                    "connections": connections,
+                    **medians,
+                    "p50_ratio": medians[ours.name]["p50_milliseconds"] / medians[plain.name]["p50_milliseconds"],
+                    "throughput_ratio": medians[ours.name]["requests_per_second"]
+                    / medians[plain.name]["requests_per_second"],
+                }
+            )
+    starts = {ours.name: our_start, plain.name: plain_start}
+    return {"cores": os.cpu_count(), "rounds": rounds, "start_seconds": starts, "results": results}
 
 
 if __name__ == "__main__":
-    run_benchmark("serving", measure, description=__doc__, seconds=20, connections=8, port=8123)
+    run_benchmark("serving", measure, description=__doc__, seconds=10, rounds=3, port=8123)

@@ -148,8 +148,10 @@ def history_rows(result: dict[str, Any]) -> list[Row]:
 def serving_rows(result: dict[str, Any]) -> list[Row]:
     def row(load: dict[str, Any]) -> Row:
         what = f"REST, {load['connections']} connections, rows a request: {load['rows_per_request']}"
-        times = f"p50 {load['p50_milliseconds']:.0f} ms, p99 {load['p99_milliseconds']:.0f} ms"
-        return what, f"{load['requests_per_second']:.1f} requests/s", times, ""
+        ours = load["penstock"]
+        figure = f"p50 {ours['p50_milliseconds']:.1f} ms, {ours['requests_per_second']:.0f} requests/s"
+        ratio = f"p50 {load['p50_ratio']:.2f} x, requests/s {load['throughput_ratio']:.2f} x `mlflow models serve`"
+        return what, figure, ratio, "1.0, 2.0" if load["connections"] > 1 else "1.0"
 
     return list(map(row, result["results"]))
 

@@ -3,23 +3,25 @@
 import csv
 import io
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 from drawing import drawn
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
 from penstock.interfaces.rest.exact_numbers import WrittenFloat, WrittenInt
-from penstock.interfaces.rest.request_rows import checked_request
+from penstock.interfaces.rest.request_rows import checked, text_columns, texts_of
 from penstock.schemas.contract import Contract, Field
 from penstock.sources.admission import admit_files
 from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.checkpoint import Arrival
 from penstock.sources.reading import checked_rows
+from penstock.spark.compiled_rows import CompiledRows
 from penstock.storage.files import LocalStorage
 
 TYPES = ["double", "integer", "decimal(30,20)", "boolean", "timestamp", "date", "string"]
@@ -96,29 +98,35 @@ def rows() -> list[dict[str, str]]:
     return [{name: value} for name in NAMES for value in values_for(kinds[name], written)]
 
 
-def of_request(spark: SparkSession, rows: list[dict[str, str]], source: SourceConfig) -> DataFrame:
+def of_request(spark: SparkSession, rows: list[dict[str, str]], source: SourceConfig) -> list[tuple[Any, ...]]:
     parsed = [
         {name: json.loads(value, parse_float=WrittenFloat, parse_int=WrittenInt) for name, value in row.items()}
         for row in rows
     ]
     values = [[number, *[row.get(name) for name in NAMES]] for number, row in enumerate(parsed)]
-    return checked_request(spark, values, CONTRACT, source)
+    checks = CompiledRows.of(
+        spark, text_columns(CONTRACT), lambda texts: checked(texts, CONTRACT, source).select(*judgement())
+    )
+    return in_order(checks(texts_of(values, CONTRACT, source)))
 
 
-def of_file(spark: SparkSession, path: Path, source: SourceConfig) -> DataFrame:
+def of_file(spark: SparkSession, path: Path, source: SourceConfig) -> list[tuple[Any, ...]]:
     arrival = Arrival(path=str(path), modified_milliseconds=path.stat().st_mtime_ns // 1_000_000)
     [file] = admit_files([arrival], storage=LocalStorage(), source=source, contract=CONTRACT)
     assert file.verdict == "accepted", file.reasons
     read = checked_rows(spark, [file], contract=CONTRACT, source=source)
     assert read is not None
-    return read.where(~F.col("_is_header"))
+    return in_order(read.where(~F.col("_is_header")).select(*judgement()).collect())
 
 
-def judged(checked: DataFrame) -> list[tuple[Any, ...]]:
-    """Accepted rows with their values, others with their reasons; in no order."""
+def judgement() -> tuple[Column, Column]:
+    """Of an accepted row its values, of another one its reasons."""
     values = F.when(F.col(ACCEPTED), F.to_json(F.struct("id", *NAMES), {"ignoreNullFields": "false"}))
-    found = checked.select(values.alias("values"), F.array_join(REASONS, "; ").alias("why")).collect()
-    return sorted((row["values"] or "", row["why"] or "") for row in found)
+    return values.alias("values"), F.array_join(REASONS, "; ").alias("why")
+
+
+def in_order(found: Iterable[Sequence[str | None]]) -> list[tuple[Any, ...]]:
+    return sorted((values or "", why or "") for values, why in found)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS, ids=repr)
@@ -139,7 +147,7 @@ def test_as_in_csv(spark: SparkSession, rows: list[dict[str, str]], tmp_path: Pa
     path = tmp_path / "all.csv"
     path.write_text(text.getvalue(), encoding="utf-8")
     source = SourceConfig(path=str(tmp_path), csv=dialect)
-    found, expected = judged(of_request(spark, rows, source)), judged(of_file(spark, path, source))
+    found, expected = of_request(spark, rows, source), of_file(spark, path, source)
     damaged = "row: bytes that are not valid UTF-8"
     assert found == sorted(
         (values, why.replace(damaged, "row: text that is not valid UTF-8")) for values, why in expected
@@ -160,5 +168,5 @@ def test_as_in_json_lines(spark: SparkSession, rows: list[dict[str, str]], tmp_p
         nul = "a NUL byte, which no text has"
         return sorted((values, nul if nul in why else why) for values, why in verdicts)
 
-    found, expected = judged(of_request(spark, rows, source)), judged(of_file(spark, path, source))
+    found, expected = of_request(spark, rows, source), of_file(spark, path, source)
     assert same_words(found) == same_words(expected)

@@ -40,6 +40,7 @@ class AliasWatcher:
     def renew(self, served: Served) -> None:
         try:
             served.versions.renew_all()
+            served.prepare()
         except PenstockError as error:
             log.warning("%s: %s", served.name, error)
         except Exception:

@@ -27,6 +27,8 @@ def as_text(value: Value) -> str | None:
     """A value as in a file: numbers as they are written, else in their shortest exact form; true, false."""
     if value is None:
         return None
+    if type(value) is float:
+        return str(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, WrittenFloat | WrittenInt):
@@ -53,29 +55,37 @@ def row_reason(texts: Sequence[str | None]) -> str | None:
     return NUL_BYTE if any(text and "\0" in text for text in texts) else None
 
 
-def text_rows(spark: SparkSession, rows: Sequence[Row], contract: Contract, source: SourceConfig) -> DataFrame:
-    """The columns of `row_columns`; `source_file` is the row's number in the request.
+def texts_of(rows: Sequence[Row], contract: Contract, source: SourceConfig) -> list[list[str | None]]:
+    """The columns of `text_columns`."""
+    found: list[list[str | None]] = []
+    for number, row in enumerate(rows):
+        texts = [file_text(value, field, source) for value, field in zip(row, contract.fields, strict=True)]
+        found.append([*texts, row_reason(texts), str(number)])
+    return found
 
-    An Arrow table of this size becomes a local relation, and a projection of it needs no Spark job.
-    """
-    names = [field.name for field in contract.fields]
-    texts = [
-        [file_text(value, field, source) for value, field in zip(row, contract.fields, strict=True)] for row in rows
-    ]
-    columns = {name: pa.array([row[place] for row in texts], pa.string()) for place, name in enumerate(names)}
-    columns[ROW_REASON] = pa.array(list(map(row_reason, texts)), pa.string())
-    columns[SOURCE_FILE] = pa.array([str(number) for number in range(len(rows))], pa.string())
+
+def text_columns(contract: Contract) -> list[str]:
+    """A request's columns of text: the contract's fields, why a row can't be used, and its number."""
+    return [*[field.name for field in contract.fields], ROW_REASON, SOURCE_FILE]
+
+
+def checked(texts: DataFrame, contract: Contract, source: SourceConfig) -> DataFrame:
+    """The result of the contract's checks for each row of `text_columns`; see `check_rows`."""
     nothing = F.lit(None).cast("string")
-    return spark.createDataFrame(pa.table(columns)).select(
-        *names,
+    rows = texts.select(
+        *[field.name for field in contract.fields],
         nothing.alias(RAW),
         nothing.alias(HEADER),
         ROW_REASON,
         F.lit(False).alias(IS_HEADER),
         SOURCE_FILE,
     )
+    return check_rows(rows, contract_of(source.format, contract))
 
 
 def checked_request(spark: SparkSession, rows: Sequence[Row], contract: Contract, source: SourceConfig) -> DataFrame:
-    """The result of the contract's checks for each row, in order; see `check_rows`."""
-    return check_rows(text_rows(spark, rows, contract, source), contract_of(source.format, contract))
+    """The result of the contract's checks for each row, in order, by a query without a job: an Arrow table of this
+    size is a local relation."""
+    columns = zip(*texts_of(rows, contract, source), strict=True)
+    arrays = [pa.array(column, pa.string()) for column in columns]
+    return checked(spark.createDataFrame(pa.table(arrays, names=text_columns(contract))), contract, source)

@@ -12,11 +12,12 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import SourceConfig
 from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_batching import RequestBatcher
-from penstock.interfaces.rest.request_rows import Row, checked_request
+from penstock.interfaces.rest.request_rows import Row, checked, text_columns, texts_of
 from penstock.interfaces.rest.row_results import RowResult, predictions
 from penstock.models.scoring import beyond_datetime, model_argument
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS
+from penstock.spark.compiled_rows import CompiledRows
 from penstock.udfs.scoring.outputs import ModelColumn
 
 #: The maximum number of rows of concurrent requests that are checked together.
@@ -46,29 +47,42 @@ class CheckedRow:
 
 @dataclass(frozen=True)
 class RowPredictor:
-    spark: SparkSession
+    """checks: `compiled_checks` of the model's inputs."""
+
     source: SourceConfig
     contract: Contract
     loaded: LoadedModel
+    checks: CompiledRows
 
     def predict(self, rows: Sequence[Row]) -> list[RowResult]:
         """In the order of the rows. rows: JSON values in the order of the contract's fields."""
-        checked = self.checked_rows(rows)
-        accepted = [row.arguments for row in checked if row.arguments is not None]
+        verdicts = self.checked_rows(rows)
+        accepted = [row.arguments for row in verdicts if row.arguments is not None]
         results = iter(predictions(self.loaded.model.score(accepted), self.loaded.outputs))
-        return [row.result if row.arguments is None else next(results) for row in checked]
+        return [row.result if row.arguments is None else next(results) for row in verdicts]
 
     @cached_property
     def checked_rows(self) -> RequestBatcher[Row, CheckedRow]:
         return RequestBatcher(evaluate=self.check, most=MAX_BATCH_ROWS)
 
     def check(self, rows: Sequence[Row]) -> list[CheckedRow]:
-        """By the stream's expressions. Planning the Spark query takes longer than checking some hundred rows."""
-        arguments = [argument(column, self.contract) for column in self.loaded.inputs]
-        problem = beyond_datetime(self.loaded.inputs, self.contract)
-        error = (F.lit(None).cast("string") if problem is None else problem).alias("_error")
-        checked = checked_request(self.spark, rows, self.contract, self.source)
-        return [checked_row(*row) for row in checked.select(ACCEPTED, REASONS, error, *arguments).collect()]
+        """By the stream's expressions."""
+        return [checked_row(*row) for row in self.checks(texts_of(rows, self.contract, self.source))]
+
+
+def compiled_checks(
+    spark: SparkSession, inputs: tuple[ModelColumn, ...], contract: Contract, source: SourceConfig
+) -> CompiledRows:
+    """ACCEPTED, REASONS, why the model can't be asked, and its arguments, for each row of `text_columns`. Takes some
+    seconds."""
+    arguments = [argument(column, contract) for column in inputs]
+    problem = beyond_datetime(inputs, contract)
+    error = (F.lit(None).cast("string") if problem is None else problem).alias("_error")
+    return CompiledRows.of(
+        spark,
+        text_columns(contract),
+        lambda texts: checked(texts, contract, source).select(ACCEPTED, REASONS, error, *arguments),
+    )
 
 
 def checked_row(is_accepted: bool, reasons: Sequence[str] | None, error: str | None, *arguments: Any) -> CheckedRow:

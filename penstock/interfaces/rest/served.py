@@ -12,13 +12,18 @@ from penstock.config.series_contract import check_series_contract, with_time_ran
 from penstock.errors import ConfigError
 from penstock.interfaces.rest.loading import LoadedModel, Loader
 from penstock.interfaces.rest.request_rows import Row
-from penstock.interfaces.rest.row_predictor import Predictor, RowPredictor
+from penstock.interfaces.rest.row_predictor import Predictor, RowPredictor, compiled_checks
 from penstock.interfaces.rest.row_results import RowResult
 from penstock.interfaces.rest.series_predictor import SeriesPredictor
 from penstock.interfaces.rest.versions import Versions
 from penstock.models.registry import ModelVersion, Registry
 from penstock.schemas.contract import Contract
 from penstock.sources.rules import check_rules
+from penstock.spark.compiled_rows import CompiledRows
+from penstock.udfs.scoring.outputs import ModelColumn
+
+#: Of different inputs, compiled at a time.
+MAX_CHECKS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,8 @@ class Served:
     contract: Contract
     versions: Versions
     _predictors: dict[ModelVersion, Predictor] = field(default_factory=dict)
+    #: By the model's inputs, which most versions have in common.
+    _checks: dict[tuple[ModelColumn, ...], CompiledRows] = field(default_factory=dict)
     _making: threading.Lock = field(default_factory=threading.Lock)
 
     @classmethod
@@ -58,6 +65,11 @@ class Served:
     def predict(self, rows: Sequence[Row], loaded: LoadedModel) -> list[RowResult]:
         return self.predictor(loaded).predict(rows)
 
+    def prepare(self) -> None:
+        """Make what the next request would wait for some seconds for."""
+        if self.loaded is not None:
+            self.predictor(self.loaded)
+
     def predictor(self, loaded: LoadedModel) -> Predictor:
         with self._making:
             if loaded.version not in self._predictors:
@@ -70,7 +82,14 @@ class Served:
     def new_predictor(self, loaded: LoadedModel) -> Predictor:
         if self.config.workload == "series":
             return SeriesPredictor(self.spark, self.config, self.contract, loaded)
-        return RowPredictor(self.spark, self.config.source, self.contract, loaded)
+        return RowPredictor(self.config.source, self.contract, loaded, self.checks(loaded.inputs))
+
+    def checks(self, inputs: tuple[ModelColumn, ...]) -> CompiledRows:
+        if inputs not in self._checks:
+            while len(self._checks) >= MAX_CHECKS:
+                del self._checks[next(iter(self._checks))]
+            self._checks[inputs] = compiled_checks(self.spark, inputs, self.contract, self.config.source)
+        return self._checks[inputs]
 
 
 def served_models(spark: SparkSession, configs: Sequence[PipelineConfig]) -> dict[str, Served]:
