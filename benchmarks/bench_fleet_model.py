@@ -62,6 +62,9 @@ def made_up_fit(n_series: int) -> FleetFit:
         sigma_u=sigma_u,
         half_widths=widths,
         n_obs=np.full(n_series, 200),
+        n_holes=np.zeros(n_series, dtype=np.int64),
+        rows_left_out=np.zeros(n_series, dtype=np.int64),
+        last_time_index=np.full(n_series, 200.0),
         root_modulus=np.zeros(n_series),
         refused=(),
     )

@@ -52,11 +52,10 @@ class FitSettings:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
 
     @property
-    def observations_needed(self) -> int:
-        """Least length of a transformed series: the bound of statsmodels' `select_order` (var_model.py),
-        which leaves at least k residual degrees of freedom at max_lags."""
-        n_variables = len(self.transforms)
-        return self.max_lags * (n_variables + 1) + n_variables + TREND_TERMS[self.trend]
+    def rows_needed(self) -> int:
+        """Least number of rows of [Z Y] at max_lags: the bound of statsmodels' `select_order` (var_model.py), which
+        leaves at least k residual degrees of freedom."""
+        return TREND_TERMS[self.trend] + (self.max_lags + 1) * len(self.transforms)
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,9 @@ class FleetFit:
     (n,). trend_coefficients: (n, m, k) of 1, t, t squared with t = 1 at the first transformed observation.
     coefficients: (n, max_lags, k, k), [l, i, j] the effect of variable j, l + 1 periods ago, on variable i,
     zero beyond the series' lag order. sigma_u: (n, k, k), adjusted for degrees of freedom. half_widths: (n,
-    horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed series.
-    root_modulus: (n,).
+    horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed series. n_holes: (n,).
+    rows_left_out: (n,), how many more rows the model would be fitted on if the same observations had no holes between
+    them. last_time_index: (n,), t at the last observation. root_modulus: (n,).
     """
 
     settings: FitSettings
@@ -88,6 +88,9 @@ class FleetFit:
     sigma_u: FloatArray
     half_widths: FloatArray
     n_obs: IntArray
+    n_holes: IntArray
+    rows_left_out: IntArray
+    last_time_index: FloatArray
     root_modulus: FloatArray
     refused: tuple[Refusal, ...]
 
@@ -108,6 +111,9 @@ def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, .
         sigma_u=np.zeros((0, k, k)),
         half_widths=np.zeros((0, settings.horizon, k)),
         n_obs=np.zeros(0, dtype=np.int64),
+        n_holes=np.zeros(0, dtype=np.int64),
+        rows_left_out=np.zeros(0, dtype=np.int64),
+        last_time_index=np.zeros(0),
         root_modulus=np.zeros(0),
         refused=refused,
     )
@@ -124,13 +130,7 @@ def concatenate_fits(fits: Sequence[FleetFit]) -> FleetFit:
         settings=fits[0].settings,
         n_series=int(starts[-1]),
         positions=np.concatenate([fit.positions + start for fit, start in zip(fits, starts, strict=False)]),
-        lag_order=np.concatenate([fit.lag_order for fit in fits]),
-        trend_coefficients=np.concatenate([fit.trend_coefficients for fit in fits]),
-        coefficients=np.concatenate([fit.coefficients for fit in fits]),
-        sigma_u=np.concatenate([fit.sigma_u for fit in fits]),
-        half_widths=np.concatenate([fit.half_widths for fit in fits]),
-        n_obs=np.concatenate([fit.n_obs for fit in fits]),
-        root_modulus=np.concatenate([fit.root_modulus for fit in fits]),
+        **{name: np.concatenate([getattr(fit, name) for fit in fits]) for name in _ARRAYS if name != "positions"},
         refused=tuple(
             Refusal(refusal.position + int(start), refusal.reason)
             for fit, start in zip(fits, starts, strict=False)
@@ -147,6 +147,9 @@ _ARRAYS = (
     "sigma_u",
     "half_widths",
     "n_obs",
+    "n_holes",
+    "rows_left_out",
+    "last_time_index",
     "root_modulus",
 )
 

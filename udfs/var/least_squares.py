@@ -40,6 +40,28 @@ def design(values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: in
     return rows
 
 
+def gathered_design(
+    values: FloatArray, rows: IntArray, is_there: BoolArray, *, time_index: FloatArray, lag_order: int, trend: str
+) -> FloatArray:
+    """[Z Y] of every series of a pack at given rows, for series with holes; columns as in `design`.
+
+    values: (n_total, k), all series, oldest first. rows: (series, R), whose lags are the observations before each;
+    is_there: (series, R), the others become rows of zeros. time_index: (series, R). Returns (series, R, m + k).
+    """
+    n_variables = values.shape[1]
+    n_terms = TREND_TERMS[trend]
+    result = np.empty((*rows.shape, n_terms + (lag_order + 1) * n_variables))
+    for term in range(n_terms):
+        result[:, :, term] = time_index**term
+    for lag in range(1, lag_order + 1):
+        start = n_terms + (lag - 1) * n_variables
+        result[:, :, start : start + n_variables] = values[rows - lag]
+    result[:, :, -n_variables:] = values[rows]
+    if not is_there.all():
+        result[~is_there] = 0.0
+    return result
+
+
 def triangular_factor(rows: FloatArray) -> FloatArray:
     """R of the QR decomposition of each matrix: (series, T, c) to (series, c, c); T must be at least c."""
     return np.asarray(np.linalg.qr(rows, mode="r"))

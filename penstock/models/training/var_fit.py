@@ -145,10 +145,12 @@ def gather(rows: Sequence[Row], settings: BucketSettings, *, n_observations: int
 
 
 def outcome(fleet: FittedFleet) -> str:
-    """`1,234 series fitted, 56 refused: too short 50, constant 6`."""
+    """`1,234 series fitted, 56 refused: too short 50, constant 6; 9 series have 12 holes, which leave out 96 rows`."""
     text = f"{len(fleet.fit):,} series fitted, {len(fleet.refused):,} refused"
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in fleet.commonest_reasons[:5])
-    return f"{text}: {reasons}" if reasons else text
+    n_holes, n_rows = fleet.fit.n_holes, fleet.fit.rows_left_out
+    holes = f"; {(n_holes > 0).sum():,} series have {n_holes.sum():,} holes, which leave out {n_rows.sum():,} rows"
+    return text + (f": {reasons}" if reasons else "") + (holes if n_holes.any() else "")
 
 
 @contextmanager
