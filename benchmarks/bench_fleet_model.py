@@ -57,6 +57,7 @@ def made_up_fit(n_series: int) -> FleetFit:
         n_series=n_series,
         positions=np.arange(n_series),
         lag_order=np.full(n_series, 2),
+        lags_tried=np.full(n_series, 2),
         trend_coefficients=random.normal(size=(n_series, 1, 3)) * 1e-3,
         coefficients=coefficients,
         sigma_u=sigma_u,

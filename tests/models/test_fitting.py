@@ -177,6 +177,12 @@ def broken_fleet():
 HOLES = {"good-half": 29, "good-negative": 10}
 
 
+def lags_borne(n_levels):
+    """The most of up to 3 lags that leave an equation 3 residual degrees of freedom a coefficient and 10 more; its
+    sample lacks the first differences and lags."""
+    return max(p for p in (1, 2, 3) if n_levels - 1 - p >= 4 * (1 + 3 * p) + 10)
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_path):
     fleet = broken_fleet()
@@ -206,6 +212,7 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
     assert reasons["bad-twice"] == "duplicate: two observations of 2005-01-01 differ"
     assert "52 series fitted, 6 refused" in result.outcome
     assert "; 2 series have 2 holes, which leave out " in result.outcome
+    assert " series are too short for 3 lags and were tried with fewer" in result.outcome
     table = pd.read_csv(artifact(registry, result.run_id, "fit/refused_series.csv"))
     assert dict(zip(table["series_id"], table["reason"], strict=True)) == reasons
     metrics = registry.client.get_run(result.run_id).data.metrics
@@ -213,6 +220,9 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
     assert not any(name.startswith("holdout_mae") for name in metrics)
     series = pd.read_parquet(artifact(registry, result.run_id, "fit/series.parquet")).set_index("series_id")
     assert series["holes"][series["holes"] > 0].to_dict() == dict.fromkeys(HOLES, 1)
+    tried = {name: lags_borne(len(fleet[name])) for name in series.index if name not in HOLES}
+    assert series["lags_tried"][list(tried)].to_dict() == tried
+    assert metrics["series_with_fewer_lags"] == (series["lags_tried"] < 3).sum() > 10
     # a difference is lost besides the lags
     left_out = series["lag_order"] + 1
     assert series["rows_left_out"].to_dict() == left_out.where(series["holes"] > 0, 0).to_dict()
@@ -228,7 +238,7 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
         theirs = (
             looped(levels[keep], np.flatnonzero(keep), max_lags=3, criterion="aic", transforms=("dlog",) * 3)
             if name in HOLES
-            else selected(levels, max_lags=3)
+            else selected(levels, max_lags=lags_borne(len(levels)))
         )
         fit, row = result.fleet.fit, place[name]
         assert fit.lag_order[row] == theirs.k_ar, name

@@ -142,7 +142,7 @@ def test_too_few_rows_are_refused_with_their_holes():
     assert fit.positions.tolist() == [1]
     assert fit.refused[0].reason == (
         "too short: 45 observations after the transform have 14 holes, so that only 0 come after 3 others without a "
-        "hole; 9 needed"
+        "hole; 38 needed"
     )
 
 

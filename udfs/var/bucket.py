@@ -12,6 +12,7 @@ from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, fit_to_bytes
 from penstock.udfs.var.histories import Histories, histories
 from penstock.udfs.var.holdout import holdout_scores
+from penstock.udfs.var.lag_bounds import TOO_SHORT
 from penstock.udfs.var.runs import PERIOD_TOLERANCE
 
 SHOWN_HOLES = 3
@@ -80,7 +81,7 @@ def refusals(given: Histories, fit: FleetFit) -> dict[object, str]:
     """The reasons of all refused series by id; those that are too short for their holes with the holes' dates."""
     reasons: dict[object, str] = dict(given.refused)
     for refusal in fit.refused:
-        holes = holes_of(given, refusal.position) if refusal.reason.startswith("too short") else []
+        holes = holes_of(given, refusal.position) if refusal.reason.startswith(TOO_SHORT) else []
         reasons[given.ids[refusal.position]] = refusal.reason + (f"; {named(holes)}" if holes else "")
     return reasons
 

@@ -3,8 +3,9 @@
 With a criterion the lag order is that of `VAR.select_order(max_lags, trend=trend)`, and the model that of
 `VAR.fit(order, trend=trend)` on all observations. (statsmodels' `VAR.fit(max_lags, ic=..., trend=...)`
 selects with trend "c" whatever its own trend is; this doesn't.) A series with holes, which statsmodels does not take,
-is fitted by the same least squares on all rows whose lags are complete, on both sides of every hole. A series that
-can't be fitted is refused with its reason and never disturbs another one.
+is fitted by the same least squares on all rows whose lags are complete, on both sides of every hole. A short series is
+given fewer lags to choose from than max_lags (see `FitSettings.rows_needed`); one that can't be
+fitted is refused with its reason and never disturbs another one.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit, smallest_lag_order
 from .kernel import TREND_TERMS, FloatArray, IntArray
+from .lag_bounds import lags_borne
 from .least_squares import (
     information_criteria,
     is_rank_deficient,
@@ -21,10 +23,9 @@ from .least_squares import (
     solve,
     triangular_factor,
 )
-from .packs import Observations, packs
+from .packs import Observations, Pack, packs
 from .refusals import reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
-from .samples import Samples
 from .transform import observations_lost, scale_half_widths, transform_levels
 
 COLLINEARITY_TOLERANCE = 1e-10
@@ -51,8 +52,8 @@ def fit_fleet(
     models = _Models(len(is_accepted), empty_fit(settings, n_series=len(is_accepted)))
     # values too large to square overflow here and are refused for it below
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for members, samples in packs(np.flatnonzero(is_accepted), observations, settings):
-            reasons.update(_fit_pack(samples, observations.complete_rows[members], members, settings, models))
+        for pack in packs(np.flatnonzero(is_accepted), observations, settings):
+            reasons.update(_fit_pack(pack, observations.complete_rows[pack.members], settings, models))
     is_accepted[list(reasons)] = False
     refused = tuple(Refusal(position, reasons[position]) for position in sorted(reasons))
     return models.chosen(np.flatnonzero(is_accepted), observations, runs, refused)
@@ -66,7 +67,10 @@ def _transformed(levels: FloatArray, runs: Runs, settings: FitSettings) -> Obser
         owned=runs.owned,
         start_periods=runs.start_periods + observations_lost(settings.transforms),
     )
-    return Observations(values=values, runs=kept, complete_rows=kept.complete_rows(settings.max_lags))
+    complete_rows = kept.complete_rows(settings.max_lags)
+    return Observations(
+        values=values, runs=kept, complete_rows=complete_rows, max_lags=lags_borne(complete_rows, settings)
+    )
 
 
 class _Models:
@@ -95,6 +99,7 @@ class _Models:
             n_series=n_series,
             positions=positions,
             lag_order=lag_order,
+            lags_tried=observations.max_lags[rows],
             trend_coefficients=self.trend_coefficients[rows],
             coefficients=self.coefficients[rows],
             sigma_u=self.sigma_u[rows],
@@ -134,16 +139,15 @@ def _check_shapes(levels: FloatArray, offsets: IntArray, periods: FloatArray | N
         raise ValueError("periods must rise within each series")
 
 
-def _fit_pack(
-    samples: Samples, n_rows: IntArray, members: IntArray, settings: FitSettings, models: _Models
-) -> dict[int, str]:
-    """Fit the series `members`, write their models to `models`, return the reasons of those refused.
+def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Models) -> dict[int, str]:
+    """Fit the series of a pack, write their models to `models`, return the reasons of those refused.
 
     n_rows: (members, max_lags + 1), by lag order the rows that each series has.
     """
-    n_variables, max_lags, trend = len(settings.transforms), settings.max_lags, settings.trend
+    members, max_lags = pack.members, pack.max_lags
+    n_variables, trend = len(settings.transforms), settings.trend
     reasons: dict[int, str] = {}
-    factor = triangular_factor(samples.common())
+    factor = triangular_factor(pack.samples.common())
     is_finite = np.isfinite(factor.reshape(len(members), -1).sum(axis=1))
     is_deficient = is_rank_deficient(factor, tolerance=COLLINEARITY_TOLERANCE)
     for row in np.flatnonzero(~is_finite | is_deficient):
@@ -163,7 +167,7 @@ def _fit_pack(
         rows = usable[orders[usable] == lag_order]
         own = factor[rows]
         if lag_order < max_lags:
-            further = samples.further(rows, int(lag_order))
+            further = pack.samples.further(rows, int(lag_order))
             own = restrict(own, further, lag_order=lag_order, n_variables=n_variables, trend=trend)
         reasons.update(_store(own, members[rows], n_rows[rows, lag_order], int(lag_order), settings, models))
     return reasons

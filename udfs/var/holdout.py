@@ -7,6 +7,7 @@ import numpy as np
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
+from penstock.udfs.var.lag_bounds import lags_borne
 from penstock.udfs.var.runs import PERIOD_TOLERANCE, Runs, lag_window_ends, runs_of, whole_runs
 from penstock.udfs.var.transform import observations_lost, to_levels, transform_lags
 
@@ -38,9 +39,9 @@ def holdout_scores(
     forecast carries the last level on; its interval is that of a random walk: the root mean square of the training
     part's changes times the root of the step. A series too short to be fitted without its last periods is left out.
 
-    With holes: a forecast needs max_lags observations in succession, so that the training part ends with the last ones
-    of these before the last `holdout` periods. Steps whose truth is missing are left out, and so is a series of which
-    the truth of all steps is missing. Changes over a hole are none of the training part's.
+    With holes: a forecast needs as many observations in succession as the series bears lags, so that the training part
+    ends with the last ones of these before the last `holdout` periods. Steps whose truth is missing are left out, and
+    so is a series of which the truth of all steps is missing. Changes over a hole are none of the training part's.
     """
     k, steps = len(settings.transforms), min(settings.horizon, holdout)
     nothing = HoldoutScores(sums=np.zeros((len(METHODS), len(MEASURES), k)), n_series=0)
@@ -48,11 +49,12 @@ def holdout_scores(
         return nothing
     runs = whole_runs(offsets) if periods is None else runs_of(offsets, periods)
     numbers = runs.periods()
-    n_lags = max(1, settings.max_lags + observations_lost(settings.transforms))
+    lost = observations_lost(settings.transforms)
+    borne = lags_borne(runs.complete_rows(settings.max_lags + lost)[:, lost:], settings)
     filled = np.diff(offsets) > 0
     last_period = np.where(filled, numbers[np.maximum(offsets[1:], 1) - 1], 0.0)
-    ends = lag_window_ends(runs, n_lags=n_lags, last_period=last_period - holdout)
-    long_enough = np.flatnonzero(ends >= 0)
+    ends = lag_window_ends(runs, n_lags=np.maximum(1, borne + lost), last_period=last_period - holdout)
+    long_enough = np.flatnonzero((ends >= 0) & (borne >= 0))
     if not len(long_enough):
         return nothing
     starts, cutoffs = offsets[long_enough], ends[long_enough] + 1
@@ -69,7 +71,9 @@ def holdout_scores(
     starts, cutoffs = starts[fit.positions], cutoffs[fit.positions]
     stops = offsets[1:][long_enough[fit.positions]]
 
-    window = np.moveaxis(levels[cutoffs - 1 - np.arange(n_lags)[:, None]], -1, 1)
+    # beyond a series' own lags the coefficients are zero, and any level of its own will do
+    rows = np.maximum(cutoffs - 1 - np.arange(max(1, settings.max_lags + lost))[:, None], starts)
+    window = np.moveaxis(levels[rows], -1, 1)
     history, newest = transform_lags(window, settings.transforms)
     points = forecast_columns(
         coefficients=rows_last(fit.coefficients),

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .fleet_fit import smallest_lag_order
+from .fleet_fit import CRITERIA, smallest_lag_order
 from .kernel import TREND_TERMS, FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -91,8 +91,11 @@ def solve(factor: FloatArray, *, n_variables: int) -> tuple[FloatArray, FloatArr
 def information_criteria(
     factor: FloatArray, n_rows: IntArray, *, max_lags: int, n_variables: int, trend: str
 ) -> dict[str, FloatArray]:
-    """aic, bic, hqic and fpe of every lag order over the common sample (Luetkepohl 2005, section 4.3, pp.
-    146-150).
+    """aic, aicc, bic, hqic and fpe of every lag order over the common sample (Luetkepohl 2005, section 4.3, pp.
+    146-150; aicc: Hurvich and Tsai 1993, A corrected Akaike information criterion for vector autoregressive model
+    selection, Journal of Time Series Analysis 14, 271-279, divided by the rows T and without the constant k, where an
+    equation's number of lag coefficients also counts the trend terms, as in Bedrick and Tsai 1994, Biometrics 50,
+    226-231).
 
     factor: R of [Z Y] at max_lags; n_rows: (series,), rows of the common sample. The determinant is that of
     the maximum likelihood estimate of Sigma_u. As in statsmodels' `select_order` the first order is 0, or 1
@@ -100,7 +103,7 @@ def information_criteria(
     """
     n_terms = TREND_TERMS[trend]
     total = n_rows.astype(np.float64)
-    criteria: dict[str, list[FloatArray]] = {"aic": [], "bic": [], "hqic": [], "fpe": []}
+    criteria: dict[str, list[FloatArray]] = {name: [] for name in CRITERIA}
     for lag_order in range(smallest_lag_order(trend), max_lags + 1):
         per_equation = n_terms + lag_order * n_variables
         residual = factor[:, per_equation:, -n_variables:]
@@ -108,6 +111,9 @@ def information_criteria(
         log_determinant = np.linalg.slogdet(sums / total[:, None, None])[1]
         parameters = per_equation * n_variables
         criteria["aic"].append(log_determinant + (2.0 / total) * parameters)
+        degrees = total - per_equation - n_variables - 1
+        corrected = 2.0 / degrees * (parameters + n_variables * (n_variables + 1) / 2)
+        criteria["aicc"].append(np.where(degrees > 0, log_determinant + corrected, np.inf))
         criteria["bic"].append(log_determinant + (np.log(total) / total) * parameters)
         criteria["hqic"].append(log_determinant + (2.0 * np.log(np.log(total)) / total) * parameters)
         spread = (total + per_equation) / (total - per_equation)

@@ -22,11 +22,13 @@ LENGTH_RATIO_PER_PACK = 1.25
 @dataclass(frozen=True, kw_only=True)
 class Observations:
     """What the VARs of n series are fitted on. values: (n_total, k), transformed; runs: of them; complete_rows:
-    (n, max_lags + 1), by lag order how many of them have that many lags."""
+    (n, max_lags + 1), by lag order how many of them have that many lags; max_lags: (n,), the largest order that each
+    series bears, -1 for one that is too short."""
 
     values: FloatArray
     runs: Runs
     complete_rows: IntArray
+    max_lags: IntArray
 
     @property
     def n_obs(self) -> IntArray:
@@ -34,36 +36,46 @@ class Observations:
         return np.diff(self.runs.series_offsets)
 
 
-def packs(accepted: IntArray, observations: Observations, settings: FitSettings) -> Iterator[tuple[IntArray, Samples]]:
-    """The positions of each pack's series, and their samples. Series with holes have packs of their own."""
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """members: (series,), their positions. samples: up to max_lags, which is the same for all of them."""
+
+    members: IntArray
+    max_lags: int
+    samples: Samples
+
+
+def packs(accepted: IntArray, observations: Observations, settings: FitSettings) -> Iterator[Pack]:
+    """Series with holes, and those that bear fewer lags, have packs of their own."""
     has_holes = observations.runs.n_holes[accepted] > 0
-    whole, holed = accepted[~has_holes], accepted[has_holes]
-    for members in groups(whole, observations.n_obs, settings):
-        yield members, whole_samples(members, observations, settings)
-    if not len(holed):
-        return
-    places, time_index = observations.runs.places(), time_indices(observations.runs)
+    places, time_index = np.zeros(0, dtype=np.int64), np.zeros(0)
+    if has_holes.any():
+        places, time_index = observations.runs.places(), time_indices(observations.runs)
     offsets = observations.runs.series_offsets
-    for members in groups(holed, observations.complete_rows[:, settings.max_lags], settings):
-        yield (
-            members,
-            HoledSamples(
+    max_lags = observations.max_lags[accepted]
+    for lags in np.unique(max_lags).tolist():
+        width = TREND_TERMS[settings.trend] + (lags + 1) * len(settings.transforms)
+        whole, holed = (accepted[(max_lags == lags) & (has_holes == one)] for one in (False, True))
+        for members in groups(whole, observations.n_obs, width=width):
+            samples: Samples = whole_samples(members, observations, max_lags=lags, trend=settings.trend)
+            yield Pack(members=members, max_lags=lags, samples=samples)
+        for members in groups(holed, observations.complete_rows[:, lags], width=width):
+            samples = HoledSamples(
                 values=observations.values,
                 places=places,
                 time_index=time_index,
                 starts=offsets[members],
                 ends=offsets[members + 1],
-                max_lags=settings.max_lags,
+                max_lags=lags,
                 trend=settings.trend,
-            ),
-        )
+            )
+            yield Pack(members=members, max_lags=lags, samples=samples)
 
 
-def groups(members: IntArray, sizes: IntArray, settings: FitSettings) -> Iterator[IntArray]:
-    """Members of similar size, few enough for BYTES_PER_PACK. sizes: by position, in rows."""
+def groups(members: IntArray, sizes: IntArray, *, width: int) -> Iterator[IntArray]:
+    """Members of similar size, few enough for BYTES_PER_PACK. sizes: by position, in rows; width: their columns."""
     order = members[np.argsort(sizes[members], kind="stable")]
     lengths = sizes[order]
-    width = TREND_TERMS[settings.trend] + (settings.max_lags + 1) * len(settings.transforms)
     start = 0
     while start < len(order):
         longest = int(lengths[start] * LENGTH_RATIO_PER_PACK)
@@ -73,12 +85,12 @@ def groups(members: IntArray, sizes: IntArray, settings: FitSettings) -> Iterato
         start = end
 
 
-def whole_samples(members: IntArray, observations: Observations, settings: FitSettings) -> WholeSamples:
+def whole_samples(members: IntArray, observations: Observations, *, max_lags: int, trend: str) -> WholeSamples:
     starts, n_obs = observations.runs.series_offsets[members], observations.n_obs[members]
     times = starts[:, None] + np.arange(int(n_obs.max()))
     return WholeSamples(
         values=observations.values[np.minimum(times, len(observations.values) - 1)],
         n_obs=n_obs,
-        max_lags=settings.max_lags,
-        trend=settings.trend,
+        max_lags=max_lags,
+        trend=trend,
     )

@@ -6,6 +6,7 @@ import numpy as np
 
 from .fleet_fit import FitSettings
 from .kernel import FloatArray, IntArray
+from .lag_bounds import least_lags, too_short
 from .packs import Observations
 
 
@@ -29,24 +30,12 @@ def reasons_before_fitting(
     not_finite, lengths = _count_bad_rows(levels, offsets), np.diff(offsets)
     for position in np.flatnonzero(not_finite):
         reasons[int(position)] = f"not finite: {not_finite[position]} of {lengths[position]} observations"
-    n_rows, n_holes = observations.complete_rows[:, settings.max_lags], observations.runs.n_holes
-    for position in np.flatnonzero(n_rows < settings.rows_needed):
+    n_rows, n_holes = observations.complete_rows[:, least_lags(settings)], observations.runs.n_holes
+    for position in np.flatnonzero(observations.max_lags < 0):
         reasons[int(position)] = too_short(
             n_obs=int(n_obs[position]), n_rows=int(n_rows[position]), n_holes=int(n_holes[position]), settings=settings
         )
     return reasons
-
-
-def too_short(*, n_obs: int, n_rows: int, n_holes: int, settings: FitSettings) -> str:
-    """The reason why a series of n_obs transformed observations, n_rows of them with all lags, has too few."""
-    needed, lags = settings.rows_needed, settings.max_lags
-    if not n_holes:
-        return f"too short: {n_obs} observations after the transform, {needed + lags} needed for {lags} lags"
-    holes = f"{n_holes} hole{'s' if n_holes > 1 else ''}"
-    return (
-        f"too short: {n_obs} observations after the transform have {holes}, so that only {n_rows} come after {lags} "
-        f"others without a hole; {needed} needed"
-    )
 
 
 def _count_bad_rows(values: FloatArray, offsets: IntArray) -> IntArray:

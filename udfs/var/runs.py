@@ -68,11 +68,12 @@ def runs_of(offsets: IntArray, periods: FloatArray) -> Runs:
     )
 
 
-def lag_window_ends(runs: Runs, *, n_lags: int, last_period: FloatArray) -> IntArray:
-    """(n,), each series' last observation up to `last_period` (n,) that ends n_lags consecutive ones; -1: none."""
+def lag_window_ends(runs: Runs, *, n_lags: IntArray, last_period: FloatArray) -> IntArray:
+    """(n,), each series' last observation up to `last_period` (n,) that ends `n_lags` (n,) consecutive ones;
+    -1: none."""
     offsets = runs.series_offsets
     owner = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
-    is_end = (runs.places() >= n_lags - 1) & (runs.periods() <= last_period[owner] + PERIOD_TOLERANCE)
+    is_end = (runs.places() >= n_lags[owner] - 1) & (runs.periods() <= last_period[owner] + PERIOD_TOLERANCE)
     ends = np.full(len(offsets) - 1, -1, dtype=np.int64)
     rows = np.flatnonzero(is_end)
     # of several assignments to one place the last one counts, and rows ascend

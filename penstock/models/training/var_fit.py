@@ -150,7 +150,10 @@ def outcome(fleet: FittedFleet) -> str:
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in fleet.commonest_reasons[:5])
     n_holes, n_rows = fleet.fit.n_holes, fleet.fit.rows_left_out
     holes = f"; {(n_holes > 0).sum():,} series have {n_holes.sum():,} holes, which leave out {n_rows.sum():,} rows"
-    return text + (f": {reasons}" if reasons else "") + (holes if n_holes.any() else "")
+    n_shorter, max_lags = (fleet.fit.lags_tried < fleet.fit.settings.max_lags).sum(), fleet.fit.settings.max_lags
+    shorter = f"; {n_shorter:,} series are too short for {max_lags} lags and were tried with fewer"
+    parts = (f": {reasons}" if reasons else "", holes if n_holes.any() else "", shorter if n_shorter else "")
+    return text + "".join(parts)
 
 
 @contextmanager
