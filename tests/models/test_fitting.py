@@ -297,11 +297,26 @@ def test_settings_that_cannot_be(spark, registry, tmp_path):
         fit_var(spark, odd)
 
 
-def test_a_model_deeper_than_the_lags_table_is_warned_about(spark, registry, tmp_path, caplog):
+def test_a_model_deeper_than_the_lags_table_is_not_promoted(spark, registry, tmp_path, caplog):
     caplog.set_level("WARNING")
-    config = fit_config(
-        tmp_path, registry, model__name="deep-fit", series__keep_lags=2, fit__criterion="null", fit__max_lags=4
+    shallow = fit_config(
+        tmp_path, registry, model__name="deep-fit", series__keep_lags=2, fit__criterion="null", fit__max_lags=1
     )
     to_csv(macro_frame(), tmp_path / "inbox" / "a.csv")
-    fit_var(spark, config, diagnosed=0)
-    assert "takes 5 observations of a series and series.keep_lags is 2; set it to at least 5" in caplog.text
+    before = fit_var(spark, shallow, diagnosed=0, promote=True)
+    assert before.not_promoted is None
+    deep = shallow.model_copy(update={"fit": shallow.fit.model_copy(update={"max_lags": 4})})
+    result = fit_var(spark, deep, diagnosed=0, promote=True)
+    reason = (
+        "the model takes 5 observations of a series and series.keep_lags is 2; set series.keep_lags to at least 5, "
+        "or fit.max_lags to at most 1"
+    )
+    assert result.not_promoted == reason
+    assert result.outcome.endswith(f"; not promoted: {reason}")
+    assert f"version {result.version} must not be promoted: {reason}" in caplog.text
+    aliases = {
+        name: str(registry.client.get_model_version_by_alias("deep-fit", name).version)
+        for name in ("candidate", "champion")
+    }
+    assert aliases == {"candidate": result.version, "champion": before.version}
+    assert registry.client.get_run(result.run_id).data.tags["not_promoted"] == reason

@@ -183,9 +183,14 @@ def test_refusals():
         "too short: 22 observations after the transform, 23 needed for 1 lag"
     )
     assert refusal_of(noise[:0], max_lags=3).startswith("too short: 0 observations")
-    assert refusal_of(with_nan, max_lags=1) == "not finite: 1 of 80 observations"
-    assert refusal_of(with_inf, max_lags=2, criterion="aic") == "not finite: 1 of 80 observations"
-    assert refusal_of(constant, max_lags=1).startswith("constant: variable 1")
+    assert refusal_of(with_nan, max_lags=1) == "not finite: y1 in 1 of 80 observations"
+    assert refusal_of(with_inf, max_lags=2, criterion="aic") == "not finite: y2 in 1 of 80 observations"
+    assert refusal_of(constant, max_lags=1) == "constant: y2 after its transform"
+    named = {"variables": ("price", "volume")}
+    assert refusal_of(constant, max_lags=1, **named) == "constant: volume after its transform"
+    assert refusal_of(twins, max_lags=1, **named) == (
+        "collinear: volume, or one of its lags, is a combination of the other variables and lags"
+    )
     assert refusal_of(twins, max_lags=1).startswith("collinear")
     assert refusal_of(exact, max_lags=2).startswith("collinear")
     assert refusal_of(exact, max_lags=4, criterion="bic").startswith("collinear")
@@ -207,7 +212,7 @@ def test_log_of_a_negative_level_is_refused():
     bad[7, 1] = -2.0
     fit = fit_all([bad, good], max_lags=1, transforms=("diff", "log"))
     assert fit.positions.tolist() == [1]
-    assert fit.refused[0].reason == "log of a level that is not positive: 1 rows"
+    assert fit.refused[0].reason == "log of a level that is not positive: y2 in 1 rows"
 
 
 def test_no_series_and_no_survivors():
@@ -262,6 +267,7 @@ def test_a_fit_travels_as_bytes():
         {"level": 95.0},
         {"transforms": ("none", "square")},
         {"transforms": ()},
+        {"variables": ("a",)},
     ],
 )
 def test_settings_that_make_no_sense(options):

@@ -21,10 +21,9 @@ PHASES = ("arrange", "holdout", "fit")
 
 @dataclass(frozen=True)
 class BucketSettings:
-    """variables: the columns, one per transform of `fit`. frequency: a pandas offset alias. holdout: in periods."""
+    """fit: its variables are the columns. frequency: a pandas offset alias. holdout: in periods."""
 
     fit: FitSettings
-    variables: tuple[str, ...]
     frequency: str
     holdout: int
     ids_are_integers: bool
@@ -74,7 +73,7 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
 
 
 def arranged(table: pa.Table, settings: BucketSettings) -> Histories:
-    return histories(table, variables=settings.variables, frequency=settings.frequency)
+    return histories(table, variables=settings.fit.variables, frequency=settings.frequency)
 
 
 def refusals(given: Histories, fit: FleetFit) -> dict[object, str]:

@@ -16,15 +16,15 @@ from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit, smallest_lag_o
 from .kernel import TREND_TERMS, FloatArray, IntArray
 from .lag_bounds import lags_borne
 from .least_squares import (
+    first_dependent_column,
     information_criteria,
-    is_rank_deficient,
     largest_root_modulus,
     restrict,
     solve,
     triangular_factor,
 )
 from .packs import Observations, Pack, packs
-from .refusals import reasons_before_fitting
+from .refusals import collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
 from .transform import observations_lost, scale_half_widths, transform_levels
 
@@ -149,10 +149,11 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
     reasons: dict[int, str] = {}
     factor = triangular_factor(pack.samples.common())
     is_finite = np.isfinite(factor.reshape(len(members), -1).sum(axis=1))
-    is_deficient = is_rank_deficient(factor, tolerance=COLLINEARITY_TOLERANCE)
+    dependent = first_dependent_column(factor, tolerance=COLLINEARITY_TOLERANCE)
+    is_deficient = dependent >= 0
     for row in np.flatnonzero(~is_finite | is_deficient):
         reasons[int(members[row])] = (
-            "collinear: a variable or one of its lags is a combination of the others"
+            collinear(int(dependent[row]), n_terms=TREND_TERMS[trend], names=settings.names)
             if is_finite[row]
             else "not finite: the values are too large to square"
         )

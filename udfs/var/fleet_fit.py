@@ -24,9 +24,10 @@ class FitSettings:
     """How to fit; the same for every series.
 
     transforms: one per variable. max_lags: the lag order, or the largest one tried when `criterion` is one of
-    CRITERIA. level: coverage of the interval. max_root_modulus: a model whose companion matrix has
-    an eigenvalue beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit
-    roots lie on either side of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`.
+    CRITERIA. level: coverage of the interval. max_root_modulus: a model whose companion matrix has an eigenvalue
+    beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
+    of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
+    reasons of refusals; y1, y2, ... by default.
     """
 
     transforms: tuple[str, ...]
@@ -38,12 +39,15 @@ class FitSettings:
     max_root_modulus: float = 1.05
     residual_degrees_per_coefficient: int = 3
     residual_degrees_beyond: int = 10
+    variables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")
+        if self.variables and len(self.variables) != len(self.transforms):
+            raise ValueError(f"{len(self.variables)} names of variables for {len(self.transforms)} transforms")
         if self.trend not in TREND_TERMS:
             raise ValueError(f"unknown trend {self.trend}; use one of {', '.join(TREND_TERMS)}")
         if self.criterion is not None and self.criterion not in CRITERIA:
@@ -54,6 +58,11 @@ class FitSettings:
             raise ValueError("residual degrees of freedom must not be negative")
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the variables."""
+        return self.variables or tuple(f"y{number + 1}" for number in range(len(self.transforms)))
 
     def rows_needed(self, lag_order: int) -> int:
         """Least number of rows of [Z Y] at which a lag order is tried: so many that residual_degrees_per_coefficient

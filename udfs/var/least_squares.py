@@ -67,8 +67,8 @@ def triangular_factor(rows: FloatArray) -> FloatArray:
     return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
-def is_rank_deficient(factor: FloatArray, *, tolerance: float) -> BoolArray:
-    """True for a series with a column of [Z Y] that is a combination of those before it.
+def first_dependent_column(factor: FloatArray, *, tolerance: float) -> IntArray:
+    """(series,), the first column of [Z Y] that is a combination of those before it; -1: there is none.
 
     |R_jj| / ||R_.j|| is the sine of the angle between column j and the span of the columns before it. The
     ratio doesn't depend on the columns' units.
@@ -77,7 +77,8 @@ def is_rank_deficient(factor: FloatArray, *, tolerance: float) -> BoolArray:
     norms = np.sqrt(np.einsum("sij,sij->sj", factor, factor))
     # `<` alone would let a column of zeros pass, and a norm that overflows says nothing about angles
     is_flat = (diagonal == 0.0) | (diagonal < tolerance * norms)
-    return np.asarray((is_flat & np.isfinite(norms)).any(axis=1))
+    is_dependent = is_flat & np.isfinite(norms)
+    return np.where(is_dependent.any(axis=1), is_dependent.argmax(axis=1), -1)
 
 
 def solve(factor: FloatArray, *, n_variables: int) -> tuple[FloatArray, FloatArray]:

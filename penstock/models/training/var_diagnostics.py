@@ -51,7 +51,7 @@ def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, i
         rows = values[offsets[longest] : offsets[longest + 1]]
         end = pd.Timestamp(given.ds[runs.offsets[longest + 1] - 1])
         dates = pd.date_range(end=end, periods=len(rows), freq=settings.frequency)
-        frame = pd.DataFrame(rows, index=dates, columns=list(settings.variables))
+        frame = pd.DataFrame(rows, index=dates, columns=list(settings.fit.variables))
         found.append(Subject(series_id=series_id, lag_order=lag_orders[series_id], values=frame, n_runs=len(own)))
     return found
 

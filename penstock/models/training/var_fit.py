@@ -78,12 +78,12 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             trend=config.fit.trend,
             horizon=series.horizon,
             level=series.level,
+            variables=series.variables,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None
     return BucketSettings(
         fit=fit,
-        variables=series.variables,
         frequency=series.frequency,
         holdout=config.fit.holdout,
         ids_are_integers=ids_are_integers,
