@@ -1,6 +1,8 @@
 """Series with holes are fitted on every row whose lags are complete, as a plain loop over those rows does."""
 
+import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 from fit_sandbox import level_forecasts, random_levels
 from hypothesis import given, settings
@@ -11,6 +13,7 @@ from var_truth import simulated
 
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
+from penstock.udfs.var.fleet_save import save_fleet_model
 from penstock.udfs.var.holdout import holdout_scores
 
 CRITERIA = ("aic", "bic", "hqic", "fpe", None)
@@ -151,3 +154,22 @@ def test_periods_that_make_no_sense(periods):
     options = FitSettings(transforms=("none",), max_lags=1)
     with pytest.raises(ValueError, match="periods"):
         fit_fleet(np.zeros((4, 1)), np.array([0, 4]), options, periods=periods)
+
+
+def test_a_model_with_a_trend_goes_on_after_its_holes(tmp_path):
+    """Saved, opened and asked for a forecast two days after its last observation."""
+    levels, periods = with_holes(simulated(2, 1, 90, seed=8), missing=0.05, seed=8)
+    levels = levels + periods[:, None] * [0.3, -0.2]
+    fit = fit_holed([levels], [periods], max_lags=1, trend="ct")
+    days = np.datetime64("2024-01-01", "ns") + periods * np.timedelta64(1, "D")
+    save_fleet_model(tmp_path / "m", fit, ids=["s"], variables=("u", "v"), frequency="D", last_ds=np.array([days[-1]]))
+    newest = np.array([20.0, -15.0])
+    row = {"series_id": "s", "ds": days[-1] + np.timedelta64(2, "D"), "u_lag0": newest[0], "v_lag0": newest[1]}
+    answer = mlflow.pyfunc.load_model(str(tmp_path / "m")).predict(pd.DataFrame([row])).iloc[0]
+    theirs = looped(levels, periods, max_lags=1, trend="ct")
+    # t is 1 at period 0, and step 1 is three days after the last one
+    time = periods[-1] - periods[0] + 1 + 3
+    for step in (1, 2, 3):
+        newest = theirs.terms[0] + theirs.terms[1] * time + theirs.coefs[0] @ newest
+        np.testing.assert_allclose([answer[f"u_forecast_{step}"], answer[f"v_forecast_{step}"]], newest, rtol=1e-8)
+        time += 1
