@@ -80,7 +80,7 @@ class FitConfig(Section):
     """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing."""
 
     max_lags: int = Field(default=8, ge=1)
-    criterion: Literal["aic", "bic", "hqic", "fpe"] | None = "aic"
+    criterion: Literal["aic", "aicc", "bic", "hqic", "fpe"] | None = "aic"
     trend: Literal["n", "c", "ct", "ctt"] = "c"
     holdout: int = Field(default=8, ge=0)
 

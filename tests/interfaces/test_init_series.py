@@ -46,9 +46,10 @@ def test_a_pipeline_of_series(folder, capsys, monkeypatch):
     config = load_config([Path("conf/anlage.yaml")])
     series = config.the_series
     assert (series.id, series.time, series.variables) == ("anlage", "zeit", ("last", "number_2"))
-    assert (series.frequency, series.keep_lags) == ("D", 5)
-    # 30 observations give 3 for each of 10 coefficients: a constant, and 4 lags of 2 variables.
-    assert (config.fit.max_lags, config.fit.holdout) == (4, 0)
+    assert (series.frequency, series.keep_lags) == ("D", 2)
+    # One lag of 2 variables and a constant are 3 coefficients, which need 22 rows; two lags need 30: 32 observations.
+    assert (config.fit.max_lags, config.fit.holdout) == (1, 0)
+    assert "longest series bears (30 observations); others get fewer" in Path("conf/anlage.yaml").read_text()
     check_series_contract(contract, config)
     assert [(job, options[2:]) for job, options in jobs_of(steps(capsys))] == [
         ("fit_var", ["--data", "s.csv", "--promote"]),

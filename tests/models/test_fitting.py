@@ -20,6 +20,7 @@ from fit_sandbox import (
     to_csv,
     window,
 )
+from var_loop import looped
 
 from penstock.errors import ConfigError, FitError
 from penstock.models.training.var import fit_var
@@ -148,7 +149,7 @@ def test_the_artifacts(macro_fit, registry):
 
 
 def broken_fleet():
-    """50 random series of ragged lengths, two more with a hole early on, and six that can't be fitted, by id."""
+    """50 random series of ragged lengths, two more with a hole, and six that can't be fitted, by id."""
     lengths = np.random.default_rng(7).integers(30, 90, size=50)
     fleet = {f"good-{i:02d}": random_levels(n, seed=i) for i, n in enumerate(lengths)}
     collinear = random_levels(60, seed=101)
@@ -156,7 +157,7 @@ def broken_fleet():
     constant = random_levels(60, seed=102)
     constant[:, 1] = 5.0
     holey = random_levels(60, seed=104)
-    holey[::7, 0] = np.nan
+    holey[::3, 0] = np.nan
     bad = {
         "bad-collinear": collinear,
         "bad-constant": constant,
@@ -166,14 +167,20 @@ def broken_fleet():
         "bad-null": np.full((60, 3), np.nan),
     }
     half = random_levels(90, seed=107)
-    half[29, 1] = np.nan  # 60 good observations after it
+    half[29, 1] = np.nan
     negative = random_levels(60, seed=103)
     negative[10, 0] = -1.0  # breaks a rule of the contract: a hole
     return fleet | bad | {"good-half": half, "good-negative": negative}
 
 
-#: Where the run of observations begins that such a series is fitted on.
-AFTER_THE_HOLE = {"good-half": 30, "good-negative": 11}
+#: The place of the observation that such a series lacks.
+HOLES = {"good-half": 29, "good-negative": 10}
+
+
+def lags_borne(n_levels):
+    """The most of up to 3 lags that leave an equation 3 residual degrees of freedom a coefficient and 10 more; its
+    sample lacks the first differences and lags."""
+    return max(p for p in (1, 2, 3) if n_levels - 1 - p >= 4 * (1 + 3 * p) + 10)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
@@ -198,27 +205,47 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
         "bad-twice": "duplicate",
     }
     reasons = dict(result.fleet.refused)
-    assert "holes cut the series into 9 runs" in reasons["bad-holey"]
+    assert "have 19 holes" in reasons["bad-holey"]
+    assert reasons["bad-holey"].endswith(
+        "observations are missing after 2000-07-01, 2001-04-01, 2002-01-01 and 16 more"
+    )
     assert reasons["bad-twice"] == "duplicate: two observations of 2005-01-01 differ"
     assert "52 series fitted, 6 refused" in result.outcome
+    assert "; 2 series have 2 holes, which leave out " in result.outcome
+    assert " series are too short for 3 lags and were tried with fewer" in result.outcome
     table = pd.read_csv(artifact(registry, result.run_id, "fit/refused_series.csv"))
     assert dict(zip(table["series_id"], table["reason"], strict=True)) == reasons
     metrics = registry.client.get_run(result.run_id).data.metrics
     assert metrics["rejected_rows"] == 1
     assert not any(name.startswith("holdout_mae") for name in metrics)
+    series = pd.read_parquet(artifact(registry, result.run_id, "fit/series.parquet")).set_index("series_id")
+    assert series["holes"][series["holes"] > 0].to_dict() == dict.fromkeys(HOLES, 1)
+    tried = {name: lags_borne(len(fleet[name])) for name in series.index if name not in HOLES}
+    assert series["lags_tried"][list(tried)].to_dict() == tried
+    assert metrics["series_with_fewer_lags"] == (series["lags_tried"] < 3).sum() > 10
+    # a difference is lost besides the lags
+    left_out = series["lag_order"] + 1
+    assert series["rows_left_out"].to_dict() == left_out.where(series["holes"] > 0, 0).to_dict()
+    assert (metrics["holes"], metrics["series_with_holes"]) == (2, 2)
+    assert metrics["rows_left_out"] == series["rows_left_out"].sum()
 
     place = {name: i for i, name in enumerate(result.fleet.fitted_ids)}
     mlflow.set_registry_uri(registry.uri)
     model = mlflow.pyfunc.load_model(f"models:/fleet-fit/{result.version}")
     for name in [name for name in fleet if name.startswith("good")]:
-        levels = fleet[name][AFTER_THE_HOLE.get(name, 0) :]
-        theirs = selected(levels, max_lags=3)
+        levels = fleet[name]
+        keep = np.arange(len(levels)) != HOLES.get(name, -1)
+        theirs = (
+            looped(levels[keep], np.flatnonzero(keep), max_lags=3, criterion="aic", transforms=("dlog",) * 3)
+            if name in HOLES
+            else selected(levels, max_lags=lags_borne(len(levels)))
+        )
         fit, row = result.fleet.fit, place[name]
         assert fit.lag_order[row] == theirs.k_ar, name
         np.testing.assert_allclose(fit.sigma_u[row], theirs.sigma_u, rtol=1e-8)
         ds = frame.loc[frame["series_id"] == name, "ds"].max()
         answer = model.predict(pd.DataFrame([window(levels, lags=lags_of(model), series_id=name, ds=ds)]))
-        truth = level_forecasts(levels, theirs, steps=8)
+        truth = level_forecasts(levels[HOLES.get(name, -1) + 1 :], theirs, steps=8)
         for bound, expected in zip(("forecast", "lower", "upper"), truth, strict=True):
             np.testing.assert_allclose(answered(answer, bound), expected, rtol=1e-9, err_msg=name)
 
@@ -270,11 +297,26 @@ def test_settings_that_cannot_be(spark, registry, tmp_path):
         fit_var(spark, odd)
 
 
-def test_a_model_deeper_than_the_lags_table_is_warned_about(spark, registry, tmp_path, caplog):
+def test_a_model_deeper_than_the_lags_table_is_not_promoted(spark, registry, tmp_path, caplog):
     caplog.set_level("WARNING")
-    config = fit_config(
-        tmp_path, registry, model__name="deep-fit", series__keep_lags=2, fit__criterion="null", fit__max_lags=4
+    shallow = fit_config(
+        tmp_path, registry, model__name="deep-fit", series__keep_lags=2, fit__criterion="null", fit__max_lags=1
     )
     to_csv(macro_frame(), tmp_path / "inbox" / "a.csv")
-    fit_var(spark, config, diagnosed=0)
-    assert "takes 5 observations of a series and series.keep_lags is 2; set it to at least 5" in caplog.text
+    before = fit_var(spark, shallow, diagnosed=0, promote=True)
+    assert before.not_promoted is None
+    deep = shallow.model_copy(update={"fit": shallow.fit.model_copy(update={"max_lags": 4})})
+    result = fit_var(spark, deep, diagnosed=0, promote=True)
+    reason = (
+        "the model takes 5 observations of a series and series.keep_lags is 2; set series.keep_lags to at least 5, "
+        "or fit.max_lags to at most 1"
+    )
+    assert result.not_promoted == reason
+    assert result.outcome.endswith(f"; not promoted: {reason}")
+    assert f"version {result.version} must not be promoted: {reason}" in caplog.text
+    aliases = {
+        name: str(registry.client.get_model_version_by_alias("deep-fit", name).version)
+        for name in ("candidate", "champion")
+    }
+    assert aliases == {"candidate": result.version, "champion": before.version}
+    assert registry.client.get_run(result.run_id).data.tags["not_promoted"] == reason

@@ -1,4 +1,4 @@
-"""Loose observations become histories: sorted, each date once, cut at holes."""
+"""Loose observations become histories: sorted, each date once, counted by periods."""
 
 import numpy as np
 import pandas as pd
@@ -21,8 +21,8 @@ def table(rows, *, ids="string"):
     )
 
 
-def arrange(rows, *, needed=2, frequency="MS", ids="string"):
-    return histories(table(rows, ids=ids), variables=["x"], frequency=frequency, needed=needed)
+def arrange(rows, *, frequency="MS", ids="string"):
+    return histories(table(rows, ids=ids), variables=["x"], frequency=frequency)
 
 
 def month(number):
@@ -49,28 +49,23 @@ def test_integer_ids_are_ordered_as_numbers():
     assert found.ids.tolist() == [9, 10]
 
 
-@pytest.mark.parametrize(
-    ("months", "needed", "kept"),
-    [
-        ([1, 2, 3, 4, 6, 7, 8], 3, [6, 7, 8]),  # the last that is long enough
-        ([1, 2, 3, 4, 6, 7, 8, 10], 3, [6, 7, 8]),
-        ([1, 2, 3, 4, 6, 7, 8], 4, [1, 2, 3, 4]),
-        ([1, 2, 3, 4, 6, 7, 8], 9, [1, 2, 3, 4]),  # the longest where none is
-        ([1, 2, 4, 5], 9, [4, 5]),
-    ],
-)
-def test_a_series_with_holes_is_its_last_run_that_is_long_enough(months, needed, kept):
-    found = arrange([*run("a", months), *run("z", range(1, 10))], needed=needed)
-    assert found.levels[: found.offsets[1], 0].tolist() == kept
-    assert found.n_runs[0] == 1 + sum(np.diff(months) > 1)
-    assert found.offsets[2] - found.offsets[1] == 9
+def test_a_hole_is_a_step_between_periods():
+    months = [1, 2, 3, 4, 6, 7, 30]
+    found = arrange([*run("a", months), *run("z", range(1, 10))])
+    assert found.offsets.tolist() == [0, 7, 16]
+    assert found.levels[:7, 0].tolist() == months
+    assert np.diff(found.periods[:7]).tolist() == np.diff(months).tolist()
+    assert found.ds[:7].tolist() == [pd.Timestamp(month(number)).value for number in months]
+    assert np.diff(found.periods[7:]).tolist() == [1] * 8
 
 
 @pytest.mark.parametrize("value", [None, float("nan")])
 def test_a_null_is_a_hole(value):
     rows = run("a", range(1, 8))
     rows[3] = ("a", month(4), value)
-    assert arrange(rows, needed=3).levels[:, 0].tolist() == [5, 6, 7]
+    found = arrange(rows)
+    assert found.levels[:, 0].tolist() == [1, 2, 3, 5, 6, 7]
+    assert np.diff(found.periods).tolist() == [1, 1, 2, 1, 1]
 
 
 def test_an_observation_off_the_calendar_is_no_part_of_it():

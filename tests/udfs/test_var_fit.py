@@ -15,6 +15,8 @@ from penstock.udfs.var.fleet_fit import FitSettings, concatenate_fits, empty_fit
 from penstock.udfs.var.kernel import forecast_rows
 
 TRENDS = ("n", "c", "ct", "ctt")
+#: Series as short as statsmodels takes them.
+STATSMODELS_BOUND = {"residual_degrees_per_coefficient": 0, "residual_degrees_beyond": 0}
 
 
 def fit_all(pieces, **options):
@@ -50,7 +52,7 @@ def ragged(k, n_series, *, seed):
 @pytest.mark.parametrize("p", [1, 2, 5])
 def test_fixed_order_equals_statsmodels(k, p, trend):
     pieces = ragged(k, 6, seed=k * 10 + p)
-    fit = fit_all(pieces, max_lags=p, trend=trend)
+    fit = fit_all(pieces, max_lags=p, trend=trend, **STATSMODELS_BOUND)
     assert fit.positions.tolist() == list(range(6))
     for row, piece in enumerate(pieces):
         assert_is(fit, row, VAR(piece).fit(p, trend=trend))
@@ -169,13 +171,26 @@ def test_refusals():
     constant = np.column_stack([noise[:, 0], np.full(80, 3.0)])
     twins = np.column_stack([walk[:, 0], 2 * walk[:, 0] + 1])
     exact = np.column_stack([noise[:, 0], np.concatenate([[0.0], noise[:-1, 0]])])
-    assert refusal_of(noise[:11], max_lags=3) == (
+    assert refusal_of(noise[:11], max_lags=3, **STATSMODELS_BOUND) == (
         "too short: 11 observations after the transform, 12 needed for 3 lags"
     )
+    # 7 coefficients, 3 residual degrees of freedom for each and 10 more: 38 rows
+    assert refusal_of(noise[:40], max_lags=3) == (
+        "too short: 40 observations after the transform, 41 needed for 3 lags"
+    )
+    # a criterion may choose 1 lag: 3 coefficients, 22 rows
+    assert refusal_of(noise[:22], max_lags=3, criterion="aic") == (
+        "too short: 22 observations after the transform, 23 needed for 1 lag"
+    )
     assert refusal_of(noise[:0], max_lags=3).startswith("too short: 0 observations")
-    assert refusal_of(with_nan, max_lags=1) == "not finite: 1 of 80 observations"
-    assert refusal_of(with_inf, max_lags=2, criterion="aic") == "not finite: 1 of 80 observations"
-    assert refusal_of(constant, max_lags=1).startswith("constant: variable 1")
+    assert refusal_of(with_nan, max_lags=1) == "not finite: y1 in 1 of 80 observations"
+    assert refusal_of(with_inf, max_lags=2, criterion="aic") == "not finite: y2 in 1 of 80 observations"
+    assert refusal_of(constant, max_lags=1) == "constant: y2 after its transform"
+    named = {"variables": ("price", "volume")}
+    assert refusal_of(constant, max_lags=1, **named) == "constant: volume after its transform"
+    assert refusal_of(twins, max_lags=1, **named) == (
+        "collinear: volume, or one of its lags, is a combination of the other variables and lags"
+    )
     assert refusal_of(twins, max_lags=1).startswith("collinear")
     assert refusal_of(exact, max_lags=2).startswith("collinear")
     assert refusal_of(exact, max_lags=4, criterion="bic").startswith("collinear")
@@ -185,7 +200,7 @@ def test_refusals():
 
 def test_twelve_observations_are_enough_for_what_needs_twelve():
     noise = np.random.default_rng(0).normal(size=(12, 2))
-    fit = fit_all([noise], max_lags=3, criterion="aic", max_root_modulus=100.0)
+    fit = fit_all([noise], max_lags=3, criterion="aic", max_root_modulus=100.0, **STATSMODELS_BOUND)
     assert_is(fit, 0, VAR(noise).fit(3, ic="aic"))
     with pytest.raises(ValueError, match="maxlags is too large"):
         VAR(noise[:11]).select_order(3)
@@ -197,7 +212,7 @@ def test_log_of_a_negative_level_is_refused():
     bad[7, 1] = -2.0
     fit = fit_all([bad, good], max_lags=1, transforms=("diff", "log"))
     assert fit.positions.tolist() == [1]
-    assert fit.refused[0].reason == "log of a level that is not positive: 1 rows"
+    assert fit.refused[0].reason == "log of a level that is not positive: y2 in 1 rows"
 
 
 def test_no_series_and_no_survivors():
@@ -244,6 +259,7 @@ def test_a_fit_travels_as_bytes():
     "options",
     [
         {"trend": "t"},
+        {"residual_degrees_per_coefficient": -1},
         {"criterion": "sic"},
         {"max_lags": -1},
         {"max_lags": 0, "trend": "n"},
@@ -251,10 +267,11 @@ def test_a_fit_travels_as_bytes():
         {"level": 95.0},
         {"transforms": ("none", "square")},
         {"transforms": ()},
+        {"variables": ("a",)},
     ],
 )
 def test_settings_that_make_no_sense(options):
-    with pytest.raises(ValueError, match=r"trend|criterion|max_lags|horizon|level|transform|variable"):
+    with pytest.raises(ValueError, match=r"residual|trend|criterion|max_lags|horizon|level|transform|variable"):
         FitSettings(**{"transforms": ("none", "none"), "max_lags": 1, **options})
 
 

@@ -1,35 +1,32 @@
 """Fits all series of a hash bucket in one call of `applyInArrow`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, fit_to_bytes
 from penstock.udfs.var.histories import Histories, histories
 from penstock.udfs.var.holdout import holdout_scores
-from penstock.udfs.var.transform import observations_lost
+from penstock.udfs.var.lag_bounds import TOO_SHORT
+from penstock.udfs.var.runs import PERIOD_TOLERANCE
 
+SHOWN_HOLES = 3
 PHASES = ("arrange", "holdout", "fit")
 
 
 @dataclass(frozen=True)
 class BucketSettings:
-    """variables: the columns, one per transform of `fit`. frequency: a pandas offset alias. holdout: in periods."""
+    """fit: its variables are the columns. frequency: a pandas offset alias. holdout: in periods."""
 
     fit: FitSettings
-    variables: tuple[str, ...]
     frequency: str
     holdout: int
     ids_are_integers: bool
-
-    @property
-    def levels_needed(self) -> int:
-        """The minimum length of a history that can be fitted."""
-        return self.fit.observations_needed + observations_lost(self.fit.transforms)
 
     @property
     def result_schema(self) -> str:
@@ -49,9 +46,11 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
         moments = [time.monotonic()]
         given = arranged(table, settings)
         moments.append(time.monotonic())
-        scores = holdout_scores(given.levels, given.offsets, settings.fit, holdout=settings.holdout)
+        scores = holdout_scores(
+            given.levels, given.offsets, settings.fit, holdout=settings.holdout, periods=given.periods
+        )
         moments.append(time.monotonic())
-        fit = fit_fleet(given.levels, given.offsets, settings.fit)
+        fit = fit_fleet(given.levels, given.offsets, settings.fit, periods=given.periods)
         moments.append(time.monotonic())
         refused = refusals(given, fit)
         kind = pa.int64() if settings.ids_are_integers else pa.string()
@@ -74,15 +73,26 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
 
 
 def arranged(table: pa.Table, settings: BucketSettings) -> Histories:
-    return histories(table, variables=settings.variables, frequency=settings.frequency, needed=settings.levels_needed)
+    return histories(table, variables=settings.fit.variables, frequency=settings.frequency)
 
 
 def refusals(given: Histories, fit: FleetFit) -> dict[object, str]:
-    """The reasons of all refused series by id."""
+    """The reasons of all refused series by id; those that are too short for their holes with the holes' dates."""
     reasons: dict[object, str] = dict(given.refused)
     for refusal in fit.refused:
-        n_runs = int(given.n_runs[refusal.position])
-        cut = n_runs > 1 and refusal.reason.startswith("too short")
-        more = f"; holes cut the series into {n_runs} runs, of which this is the longest" if cut else ""
-        reasons[given.ids[refusal.position]] = refusal.reason + more
+        holes = holes_of(given, refusal.position) if refusal.reason.startswith(TOO_SHORT) else []
+        reasons[given.ids[refusal.position]] = refusal.reason + (f"; {named(holes)}" if holes else "")
     return reasons
+
+
+def holes_of(given: Histories, position: int) -> list[str]:
+    """For each hole of a series the observation before it, as an ISO date or time."""
+    rows = slice(given.offsets[position], given.offsets[position + 1])
+    before = np.flatnonzero(np.abs(np.diff(given.periods[rows]) - 1.0) > PERIOD_TOLERANCE)
+    moments = given.ds[rows][before].astype("datetime64[s]")
+    return [str(moment).replace("T00:00:00", "") for moment in moments]
+
+
+def named(holes: Sequence[str]) -> str:
+    more = f" and {len(holes) - SHOWN_HOLES} more" if len(holes) > SHOWN_HOLES else ""
+    return f"observations are missing after {', '.join(holes[:SHOWN_HOLES])}{more}"

@@ -11,7 +11,7 @@ import numpy as np
 from .kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
 from .transform import check_transforms
 
-CRITERIA = ("aic", "bic", "hqic", "fpe")
+CRITERIA = ("aic", "aicc", "bic", "hqic", "fpe")
 
 
 def smallest_lag_order(trend: str) -> int:
@@ -24,9 +24,10 @@ class FitSettings:
     """How to fit; the same for every series.
 
     transforms: one per variable. max_lags: the lag order, or the largest one tried when `criterion` is one of
-    aic, bic, hqic, fpe. level: coverage of the interval. max_root_modulus: a model whose companion matrix has
-    an eigenvalue beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit
-    roots lie on either side of 1.
+    CRITERIA. level: coverage of the interval. max_root_modulus: a model whose companion matrix has an eigenvalue
+    beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
+    of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
+    reasons of refusals; y1, y2, ... by default.
     """
 
     transforms: tuple[str, ...]
@@ -36,27 +37,46 @@ class FitSettings:
     horizon: int = 8
     level: float = 0.95
     max_root_modulus: float = 1.05
+    residual_degrees_per_coefficient: int = 3
+    residual_degrees_beyond: int = 10
+    variables: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")
+        if self.variables and len(self.variables) != len(self.transforms):
+            raise ValueError(f"{len(self.variables)} names of variables for {len(self.transforms)} transforms")
         if self.trend not in TREND_TERMS:
             raise ValueError(f"unknown trend {self.trend}; use one of {', '.join(TREND_TERMS)}")
         if self.criterion is not None and self.criterion not in CRITERIA:
             raise ValueError(f"unknown criterion {self.criterion}; use one of {', '.join(CRITERIA)}")
         if self.max_lags < smallest_lag_order(self.trend):
             raise ValueError(f"max_lags {self.max_lags} is too small for trend {self.trend}")
+        if min(self.residual_degrees_per_coefficient, self.residual_degrees_beyond) < 0:
+            raise ValueError("residual degrees of freedom must not be negative")
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
 
     @property
-    def observations_needed(self) -> int:
-        """Least length of a transformed series: the bound of statsmodels' `select_order` (var_model.py),
-        which leaves at least k residual degrees of freedom at max_lags."""
-        n_variables = len(self.transforms)
-        return self.max_lags * (n_variables + 1) + n_variables + TREND_TERMS[self.trend]
+    def names(self) -> tuple[str, ...]:
+        """Of the variables."""
+        return self.variables or tuple(f"y{number + 1}" for number in range(len(self.transforms)))
+
+    def rows_needed(self, lag_order: int) -> int:
+        """Least number of rows of [Z Y] at which a lag order is tried: so many that residual_degrees_per_coefficient
+        residual degrees of freedom remain for each of an equation's m coefficients, and residual_degrees_beyond more.
+
+        The interval leaves out the uncertainty of the coefficients, about m / (rows - m) of the residuals' variance.
+        The defaults keep the coverage of a 95% interval at step 1 at .90 or more (simulated: docs/series.md, by
+        tests/var_coverage.py). With 0 and 0 it is the bound of statsmodels' `select_order` (var_model.py), k
+        residual degrees of freedom, which a regular Sigma_u needs.
+        """
+        k = len(self.transforms)
+        coefficients = TREND_TERMS[self.trend] + lag_order * k
+        degrees = self.residual_degrees_per_coefficient * coefficients + self.residual_degrees_beyond
+        return coefficients + max(k, degrees)
 
 
 @dataclass(frozen=True)
@@ -71,23 +91,28 @@ class Refusal:
 class FleetFit:
     """The models of n fitted series, k variables, m trend terms.
 
-    n_series: how many series were given. positions: (n,), which of them was fitted, ascending. lag_order:
-    (n,). trend_coefficients: (n, m, k) of 1, t, t squared with t = 1 at the first transformed observation.
-    coefficients: (n, max_lags, k, k), [l, i, j] the effect of variable j, l + 1 periods ago, on variable i,
-    zero beyond the series' lag order. sigma_u: (n, k, k), adjusted for degrees of freedom. half_widths: (n,
-    horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed series.
-    root_modulus: (n,).
+    n_series: how many series were given. positions: (n,), which of them was fitted, ascending. lag_order: (n,).
+    lags_tried: (n,), the largest order that was tried. trend_coefficients: (n, m, k) of 1, t, t squared with t = 1 at
+    the first transformed observation. coefficients: (n, max_lags, k, k), [l, i, j] the effect of variable j, l + 1
+    periods ago, on variable i, zero beyond the series' lag order. sigma_u: (n, k, k), adjusted for degrees of freedom.
+    half_widths: (n, horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed
+    series. n_holes: (n,). rows_left_out: (n,), how many more rows the model would be fitted on if the same observations
+    had no holes between them. last_time_index: (n,), t at the last observation. root_modulus: (n,).
     """
 
     settings: FitSettings
     n_series: int
     positions: IntArray
     lag_order: IntArray
+    lags_tried: IntArray
     trend_coefficients: FloatArray
     coefficients: FloatArray
     sigma_u: FloatArray
     half_widths: FloatArray
     n_obs: IntArray
+    n_holes: IntArray
+    rows_left_out: IntArray
+    last_time_index: FloatArray
     root_modulus: FloatArray
     refused: tuple[Refusal, ...]
 
@@ -103,11 +128,15 @@ def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, .
         n_series=n_series,
         positions=np.zeros(0, dtype=np.int64),
         lag_order=np.zeros(0, dtype=np.int64),
+        lags_tried=np.zeros(0, dtype=np.int64),
         trend_coefficients=np.zeros((0, m, k)),
         coefficients=np.zeros((0, settings.max_lags, k, k)),
         sigma_u=np.zeros((0, k, k)),
         half_widths=np.zeros((0, settings.horizon, k)),
         n_obs=np.zeros(0, dtype=np.int64),
+        n_holes=np.zeros(0, dtype=np.int64),
+        rows_left_out=np.zeros(0, dtype=np.int64),
+        last_time_index=np.zeros(0),
         root_modulus=np.zeros(0),
         refused=refused,
     )
@@ -124,13 +153,7 @@ def concatenate_fits(fits: Sequence[FleetFit]) -> FleetFit:
         settings=fits[0].settings,
         n_series=int(starts[-1]),
         positions=np.concatenate([fit.positions + start for fit, start in zip(fits, starts, strict=False)]),
-        lag_order=np.concatenate([fit.lag_order for fit in fits]),
-        trend_coefficients=np.concatenate([fit.trend_coefficients for fit in fits]),
-        coefficients=np.concatenate([fit.coefficients for fit in fits]),
-        sigma_u=np.concatenate([fit.sigma_u for fit in fits]),
-        half_widths=np.concatenate([fit.half_widths for fit in fits]),
-        n_obs=np.concatenate([fit.n_obs for fit in fits]),
-        root_modulus=np.concatenate([fit.root_modulus for fit in fits]),
+        **{name: np.concatenate([getattr(fit, name) for fit in fits]) for name in _ARRAYS if name != "positions"},
         refused=tuple(
             Refusal(refusal.position + int(start), refusal.reason)
             for fit, start in zip(fits, starts, strict=False)
@@ -142,11 +165,15 @@ def concatenate_fits(fits: Sequence[FleetFit]) -> FleetFit:
 _ARRAYS = (
     "positions",
     "lag_order",
+    "lags_tried",
     "trend_coefficients",
     "coefficients",
     "sigma_u",
     "half_widths",
     "n_obs",
+    "n_holes",
+    "rows_left_out",
+    "last_time_index",
     "root_modulus",
 )
 

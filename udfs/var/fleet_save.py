@@ -91,6 +91,8 @@ def fleet_model_parts(
                     "frequency": about.frequency,
                     "horizon": about.horizon,
                     "max_lag_order": about.max_lag_order,
+                    "holes": int(fit.n_holes.sum()),
+                    "rows_left_out": int(fit.rows_left_out.sum()),
                 }
             },
         }
@@ -163,7 +165,7 @@ def _about(
         ids_are_strings=not np.issubdtype(_id_array(ids).dtype, np.integer),
         anchor=str(anchor),
     )
-    return about, fit.n_obs - last_numbers
+    return about, fit.last_time_index - last_numbers
 
 
 @contextmanager

@@ -1,10 +1,9 @@
-"""From raw observations to histories that a VAR can be fitted on: sorted, without duplicates and gaps.
+"""From raw observations to histories that a VAR can be fitted on: sorted, without duplicates, counted by periods.
 
 - Duplicates (same series and ds): the one from the newest file wins. If two equally new ones differ, the series is
   refused.
-- An observation with a null variable, or off the calendar, is a gap.
-- A series is split at gaps. Its history is the last run that is long enough to be fitted, since forecasts start from
-  the present; if there is none, the longest run, which the fit then refuses as too short.
+- An observation with a null variable, or off the calendar, is left out, as if it were missing.
+- Missing observations leave holes: the periods of those beside one differ by more than 1.
 """
 
 from collections.abc import Sequence
@@ -28,21 +27,26 @@ PANDAS_MICROSECONDS = (pd.Timestamp.min.value // 1000 + 1, pd.Timestamp.max.valu
 
 @dataclass(frozen=True)
 class Histories:
-    """n series, ids ascending. levels: (n_total, k), one after the other, oldest first. offsets: (n + 1,). last_ds:
-    (n,). n_runs: (n,), into how many runs holes cut the series. refused: reasons by id, of series that have no history.
+    """n series, ids ascending. levels: (n_total, k), one after the other, oldest first. ds, periods: (n_total,), when
+    each was observed, and the number of that period on the calendar. offsets: (n + 1,), none without observations.
+    refused: reasons by id, of series that have no history.
     """
 
     ids: NDArray[Any]
     levels: FloatArray
+    ds: Timestamps
+    periods: FloatArray
     offsets: IntArray
-    last_ds: Timestamps
-    n_runs: IntArray
     refused: dict[Any, str]
 
+    @property
+    def last_ds(self) -> Timestamps:
+        """(n,)."""
+        return self.ds[self.offsets[1:] - 1]
 
-def histories(table: pa.Table, *, variables: Sequence[str], frequency: str, needed: int) -> Histories:
-    """table: series_id, ds (no nulls), recency (a higher one wins its ds), variables. needed: the minimum length of a
-    run that can be fitted."""
+
+def histories(table: pa.Table, *, variables: Sequence[str], frequency: str) -> Histories:
+    """table: series_id, ds (no nulls), recency (a higher one wins its ds), variables."""
     ids, codes = encoded(table[SERIES_ID])
     ds = table[DS].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     recency = table[RECENCY].to_numpy()
@@ -66,16 +70,14 @@ def histories(table: pa.Table, *, variables: Sequence[str], frequency: str, need
         )
     is_usable &= ~np.isin(codes, list(refused))
     codes, ds, levels, numbers = codes[is_usable], ds[is_usable], levels[is_usable], numbers[is_usable]
-    is_chosen, n_runs = chosen_runs(codes, numbers, needed=needed, n_series=len(ids))
-    codes, ds, levels = codes[is_chosen], ds[is_chosen], levels[is_chosen]
     members, lengths = np.unique(codes, return_counts=True)
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return Histories(
         ids=ids[members],
         levels=np.ascontiguousarray(levels),
+        ds=ds.astype("datetime64[us]").astype("datetime64[ns]"),
+        periods=numbers,
         offsets=offsets,
-        last_ds=ds[offsets[1:] - 1].astype("datetime64[us]").astype("datetime64[ns]"),
-        n_runs=n_runs[members],
         refused={ids[code]: refused[code] for code in sorted(refused)},
     )
 
@@ -136,21 +138,3 @@ def calendar_numbers(ds: IntArray, *, frequency: str) -> FloatArray:
         anchor = np.datetime64(offset.base.rollforward(pd.Timestamp(middle).normalize()), "ns")
     numbers[usable] = period_numbers(times, frequency=frequency, anchor=anchor)
     return numbers
-
-
-def chosen_runs(
-    codes: IntArray, numbers: FloatArray, *, needed: int, n_series: int
-) -> tuple[NDArray[np.bool_], IntArray]:
-    """Which rows are in their series' selected run, and the number of runs of each series."""
-    if not len(codes):
-        return np.zeros(0, dtype=bool), np.zeros(n_series, dtype=np.int64)
-    is_same_run = (codes[1:] == codes[:-1]) & (np.abs(np.diff(numbers) - 1) < 1e-6)
-    run = np.concatenate([[0], np.cumsum(~is_same_run)])
-    starts = np.flatnonzero(np.concatenate([[True], ~is_same_run]))
-    lengths, owners = np.bincount(run), codes[starts]
-    is_enough = lengths >= needed
-    best_last = np.lexsort((np.arange(len(starts)), np.where(is_enough, 0, lengths), is_enough, owners))
-    is_last = np.append(np.diff(owners[best_last]) != 0, True)
-    is_chosen = np.zeros(len(starts), dtype=bool)
-    is_chosen[best_last[is_last]] = True
-    return is_chosen[run], np.bincount(owners, minlength=n_series)

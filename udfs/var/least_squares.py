@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .fleet_fit import smallest_lag_order
+from .fleet_fit import CRITERIA, smallest_lag_order
 from .kernel import TREND_TERMS, FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -40,13 +40,35 @@ def design(values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: in
     return rows
 
 
+def gathered_design(
+    values: FloatArray, rows: IntArray, is_there: BoolArray, *, time_index: FloatArray, lag_order: int, trend: str
+) -> FloatArray:
+    """[Z Y] of every series of a pack at given rows, for series with holes; columns as in `design`.
+
+    values: (n_total, k), all series, oldest first. rows: (series, R), whose lags are the observations before each;
+    is_there: (series, R), the others become rows of zeros. time_index: (series, R). Returns (series, R, m + k).
+    """
+    n_variables = values.shape[1]
+    n_terms = TREND_TERMS[trend]
+    result = np.empty((*rows.shape, n_terms + (lag_order + 1) * n_variables))
+    for term in range(n_terms):
+        result[:, :, term] = time_index**term
+    for lag in range(1, lag_order + 1):
+        start = n_terms + (lag - 1) * n_variables
+        result[:, :, start : start + n_variables] = values[rows - lag]
+    result[:, :, -n_variables:] = values[rows]
+    if not is_there.all():
+        result[~is_there] = 0.0
+    return result
+
+
 def triangular_factor(rows: FloatArray) -> FloatArray:
     """R of the QR decomposition of each matrix: (series, T, c) to (series, c, c); T must be at least c."""
     return np.asarray(np.linalg.qr(rows, mode="r"))
 
 
-def is_rank_deficient(factor: FloatArray, *, tolerance: float) -> BoolArray:
-    """True for a series with a column of [Z Y] that is a combination of those before it.
+def first_dependent_column(factor: FloatArray, *, tolerance: float) -> IntArray:
+    """(series,), the first column of [Z Y] that is a combination of those before it; -1: there is none.
 
     |R_jj| / ||R_.j|| is the sine of the angle between column j and the span of the columns before it. The
     ratio doesn't depend on the columns' units.
@@ -55,7 +77,8 @@ def is_rank_deficient(factor: FloatArray, *, tolerance: float) -> BoolArray:
     norms = np.sqrt(np.einsum("sij,sij->sj", factor, factor))
     # `<` alone would let a column of zeros pass, and a norm that overflows says nothing about angles
     is_flat = (diagonal == 0.0) | (diagonal < tolerance * norms)
-    return np.asarray((is_flat & np.isfinite(norms)).any(axis=1))
+    is_dependent = is_flat & np.isfinite(norms)
+    return np.where(is_dependent.any(axis=1), is_dependent.argmax(axis=1), -1)
 
 
 def solve(factor: FloatArray, *, n_variables: int) -> tuple[FloatArray, FloatArray]:
@@ -69,8 +92,11 @@ def solve(factor: FloatArray, *, n_variables: int) -> tuple[FloatArray, FloatArr
 def information_criteria(
     factor: FloatArray, n_rows: IntArray, *, max_lags: int, n_variables: int, trend: str
 ) -> dict[str, FloatArray]:
-    """aic, bic, hqic and fpe of every lag order over the common sample (Luetkepohl 2005, section 4.3, pp.
-    146-150).
+    """aic, aicc, bic, hqic and fpe of every lag order over the common sample (Luetkepohl 2005, section 4.3, pp.
+    146-150; aicc: Hurvich and Tsai 1993, A corrected Akaike information criterion for vector autoregressive model
+    selection, Journal of Time Series Analysis 14, 271-279, divided by the rows T and without the constant k, where an
+    equation's number of lag coefficients also counts the trend terms, as in Bedrick and Tsai 1994, Biometrics 50,
+    226-231).
 
     factor: R of [Z Y] at max_lags; n_rows: (series,), rows of the common sample. The determinant is that of
     the maximum likelihood estimate of Sigma_u. As in statsmodels' `select_order` the first order is 0, or 1
@@ -78,7 +104,7 @@ def information_criteria(
     """
     n_terms = TREND_TERMS[trend]
     total = n_rows.astype(np.float64)
-    criteria: dict[str, list[FloatArray]] = {"aic": [], "bic": [], "hqic": [], "fpe": []}
+    criteria: dict[str, list[FloatArray]] = {name: [] for name in CRITERIA}
     for lag_order in range(smallest_lag_order(trend), max_lags + 1):
         per_equation = n_terms + lag_order * n_variables
         residual = factor[:, per_equation:, -n_variables:]
@@ -86,6 +112,9 @@ def information_criteria(
         log_determinant = np.linalg.slogdet(sums / total[:, None, None])[1]
         parameters = per_equation * n_variables
         criteria["aic"].append(log_determinant + (2.0 / total) * parameters)
+        degrees = total - per_equation - n_variables - 1
+        corrected = 2.0 / degrees * (parameters + n_variables * (n_variables + 1) / 2)
+        criteria["aicc"].append(np.where(degrees > 0, log_determinant + corrected, np.inf))
         criteria["bic"].append(log_determinant + (np.log(total) / total) * parameters)
         criteria["hqic"].append(log_determinant + (2.0 * np.log(np.log(total)) / total) * parameters)
         spread = (total + per_equation) / (total - per_equation)

@@ -6,41 +6,53 @@ import numpy as np
 
 from .fleet_fit import FitSettings
 from .kernel import FloatArray, IntArray
+from .lag_bounds import least_lags, too_short
+from .packs import Observations
 
 
 def reasons_before_fitting(
-    levels: FloatArray, offsets: IntArray, values: FloatArray, value_offsets: IntArray, settings: FitSettings
+    levels: FloatArray, offsets: IntArray, observations: Observations, settings: FitSettings
 ) -> dict[int, str]:
     """Reasons by position, for series whose data rules out a fit."""
     reasons: dict[int, str] = {}
-    n_obs = np.diff(value_offsets)
+    values, value_offsets, n_obs = observations.values, observations.runs.series_offsets, observations.n_obs
     nonempty = np.flatnonzero(n_obs > 0)
     if len(nonempty):
         # reduceat does not support empty segments, and empty ones can be left out
         starts = value_offsets[nonempty]
         is_constant = np.minimum.reduceat(values, starts) == np.maximum.reduceat(values, starts)
         for row in np.flatnonzero(is_constant.any(axis=1)):
-            variables = ", ".join(str(i) for i in np.flatnonzero(is_constant[row]))
-            reasons[int(nonempty[row])] = f"constant: variable {variables} after its transform"
-    not_positive = _count_bad_rows(values, value_offsets)
-    for position in np.flatnonzero(not_positive):
-        reasons[int(position)] = f"log of a level that is not positive: {not_positive[position]} rows"
-    not_finite, lengths = _count_bad_rows(levels, offsets), np.diff(offsets)
-    for position in np.flatnonzero(not_finite):
-        reasons[int(position)] = f"not finite: {not_finite[position]} of {lengths[position]} observations"
-    needed = settings.observations_needed
-    for position in np.flatnonzero(n_obs < needed):
-        reasons[int(position)] = (
-            f"too short: {n_obs[position]} observations after the transform, "
-            f"{needed} needed for {settings.max_lags} lags"
+            constant = ", ".join(settings.names[i] for i in np.flatnonzero(is_constant[row]))
+            reasons[int(nonempty[row])] = f"constant: {constant} after its transform"
+    for place, counts in _bad_values(values, value_offsets, settings.names).items():
+        reasons[place] = f"log of a level that is not positive: {counts} rows"
+    lengths = np.diff(offsets)
+    for place, counts in _bad_values(levels, offsets, settings.names).items():
+        reasons[place] = f"not finite: {counts} of {lengths[place]} observations"
+    n_rows, n_holes = observations.complete_rows[:, least_lags(settings)], observations.runs.n_holes
+    for position in np.flatnonzero(observations.max_lags < 0):
+        reasons[int(position)] = too_short(
+            n_obs=int(n_obs[position]), n_rows=int(n_rows[position]), n_holes=int(n_holes[position]), settings=settings
         )
     return reasons
 
 
-def _count_bad_rows(values: FloatArray, offsets: IntArray) -> IntArray:
-    """How many rows of each series hold a NaN or an infinity."""
+def collinear(column: int, *, n_terms: int, names: tuple[str, ...]) -> str:
+    """The reason of a series whose column of [Z Y] is a combination of those before it; n_terms: of the trend."""
+    if column < n_terms:
+        return "collinear: the trend's terms are combinations of each other"
+    name = names[(column - n_terms) % len(names)]
+    return f"collinear: {name}, or one of its lags, is a combination of the other variables and lags"
+
+
+def _bad_values(values: FloatArray, offsets: IntArray, names: tuple[str, ...]) -> dict[int, str]:
+    """By position `a in 3, b in 1`: the variables with a NaN or an infinity, and in how many rows."""
     is_finite = np.isfinite(values)
     if is_finite.all():
-        return np.zeros(len(offsets) - 1, dtype=np.int64)
-    running = np.concatenate([[0], np.cumsum(~is_finite.all(axis=1))])
-    return np.asarray(running[offsets[1:]] - running[offsets[:-1]], dtype=np.int64)
+        return {}
+    running = np.concatenate([np.zeros((1, len(names)), dtype=np.int64), np.cumsum(~is_finite, axis=0)])
+    counts = running[offsets[1:]] - running[offsets[:-1]]
+    return {
+        int(position): ", ".join(f"{names[i]} in {counts[position, i]}" for i in np.flatnonzero(counts[position]))
+        for position in np.flatnonzero(counts.any(axis=1))
+    }

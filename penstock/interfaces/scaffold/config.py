@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from penstock.config.csv_dialect import CsvDialect
+from penstock.udfs.var.fleet_fit import FitSettings
 
 HOLDOUT = 8
 MIN_PERIODS_FOR_HOLDOUT = 40
@@ -33,9 +34,15 @@ class SeriesSettings:
 
     @property
     def max_lags(self) -> int:
-        """At most about one coefficient per equation for three observations."""
-        coefficients = (self.periods - self.holdout) // 3 - 1
-        return max(1, min(MAX_LAGS, coefficients // len(self.variables)))
+        """The most that the fit would try on the longest series without its hold-out; shorter ones get fewer."""
+        rule = FitSettings(transforms=("none",) * len(self.variables), max_lags=MAX_LAGS)
+        borne = [lags for lags in range(2, MAX_LAGS + 1) if self.fitted_periods >= rule.rows_needed(lags) + lags]
+        return max(borne, default=1)
+
+    @property
+    def fitted_periods(self) -> int:
+        """Of the longest series, without its hold-out."""
+        return self.periods - self.holdout
 
 
 def config_text(
@@ -100,6 +107,7 @@ def series_lines(series: SeriesSettings) -> list[str]:
         commented("  horizon: 8", "periods ahead"),
         commented("  level: 0.95", "of the intervals"),
         commented(f"  keep_lags: {series.max_lags + 1}", "at least max_lags; one more for diff or dlog"),
+        f"# the most lags that the longest series bears ({series.fitted_periods} observations); others get fewer",
         f"fit: {{max_lags: {series.max_lags}, criterion: aic, trend: c, holdout: {series.holdout}}}",
         commented("forecast: {at: every}", "or latest: one a series and micro-batch"),
     ]

@@ -29,21 +29,25 @@ from penstock.udfs.var.histories import SERIES_ID
 from penstock.udfs.var.transform import observations_lost
 
 CANDIDATE = "candidate"
+#: The tag of a run whose model must not be promoted, with the reason; else it is empty.
+NOT_PROMOTED = "not_promoted"
 DIAGNOSED_SERIES = 20
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FitResult:
-    """The registered version, its run, and the fit."""
+    """The registered version, its run, and the fit. not_promoted: why the config's alias must not be set to it; None if
+    it may."""
 
     version: str
     run_id: str
     fleet: FittedFleet
+    not_promoted: str | None = None
 
     @property
     def outcome(self) -> str:
-        return outcome(self.fleet)
+        return outcome(self.fleet) + (f"; not promoted: {self.not_promoted}" if self.not_promoted else "")
 
 
 def check_workload(config: PipelineConfig) -> None:
@@ -65,7 +69,8 @@ def fit_var(
 ) -> FitResult:
     """Fit every series on its observations with ds <= until (UTC) and register one model with the alias `candidate`.
 
-    promote: also set the config's alias. diagnosed: how many series, the first by id, get statsmodels' diagnostics.
+    promote: also set the config's alias, unless the model takes more observations than series.keep_lags. diagnosed: how
+    many series, the first by id, get statsmodels' diagnostics.
     Raises ConfigError, FitError, RegistryUnavailableError.
     """
     check_workload(config)
@@ -97,11 +102,14 @@ def fit_var(
                 looked_at = subjects(arranged(table, settings), settings, chosen)
                 write_diagnostics(looked_at, Path(scratch) / "diagnostics", trend=config.fit.trend)
             mlflow.log_artifacts(scratch)
+        not_promoted = too_deep(config, fleet)
+        mlflow.set_tag(NOT_PROMOTED, not_promoted or "")
         with timings.measure("register"):
-            version = register(config, fleet, promote=promote)
+            version = register(config, fleet, promote=promote and not_promoted is None)
         mlflow.log_metrics({f"seconds_{phase}": seconds for phase, seconds in timings.seconds.items()})
-    warn_about_lags(config, fleet)
-    return FitResult(version=version, run_id=run.info.run_id, fleet=fleet)
+    if not_promoted:
+        log.warning("version %s must not be promoted: %s", version, not_promoted)
+    return FitResult(version=version, run_id=run.info.run_id, fleet=fleet, not_promoted=not_promoted)
 
 
 @contextmanager
@@ -162,13 +170,15 @@ def report_holdout(fleet: FittedFleet, config: PipelineConfig) -> None:
         log.info("  %s %s: %.4g, naive %.4g", row.variable, row.measure, row.model, row.naive)
 
 
-def warn_about_lags(config: PipelineConfig, fleet: FittedFleet) -> None:
-    """Warn if series.keep_lags, the observations that the stream keeps per series, is too few for the model."""
+def too_deep(config: PipelineConfig, fleet: FittedFleet) -> str | None:
+    """Why the stream, which keeps series.keep_lags observations of a series, would refuse the model; None if it would
+    not."""
     needed = max(1, int(fleet.fit.lag_order.max()) + observations_lost(config.the_series.transforms))
-    if needed > config.the_series.keep_lags:
-        log.warning(
-            "the model takes %d observations of a series and series.keep_lags is %d; set it to at least %d",
-            needed,
-            config.the_series.keep_lags,
-            needed,
-        )
+    kept = config.the_series.keep_lags
+    if needed <= kept:
+        return None
+    fewer = kept - observations_lost(config.the_series.transforms)
+    return (
+        f"the model takes {needed} observations of a series and series.keep_lags is {kept}; set series.keep_lags to at "
+        f"least {needed}" + (f", or fit.max_lags to at most {fewer}" if fewer else "")
+    )

@@ -1,6 +1,7 @@
 """VAR diagnostics by statsmodels for single series.
 
-Each diagnostic is independent: one that can't be computed is reported, and the others are still written.
+statsmodels takes no holes: of a series that has some it sees the longest run of consecutive periods. Each diagnostic
+is independent: one that can't be computed is reported, and the others are still written.
 """
 
 import logging
@@ -18,6 +19,7 @@ from statsmodels.tsa.api import VAR
 
 from penstock.udfs.var.bucket import BucketSettings
 from penstock.udfs.var.histories import Histories
+from penstock.udfs.var.runs import runs_of
 from penstock.udfs.var.transform import transform_levels
 
 WHITENESS_LAGS = 10
@@ -27,41 +29,55 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A series to diagnose. values: the VAR's (transformed) input, by variable and ds."""
+    """A series to diagnose. values: the VAR's (transformed) input, by variable and ds, of its longest run. n_runs: how
+    many runs it has."""
 
     series_id: Any
     lag_order: int
     values: pd.DataFrame
+    n_runs: int = 1
 
 
 def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, int]) -> list[Subject]:
     """One for each series in `given` that has a lag order."""
-    values, offsets = transform_levels(given.levels, given.offsets, settings.fit.transforms)
+    runs = runs_of(given.offsets, given.periods)
+    values, offsets = transform_levels(given.levels, runs.offsets, settings.fit.transforms)
     found = []
     for place, series_id in enumerate(given.ids.tolist()):
         if series_id not in lag_orders:
             continue
-        own = values[offsets[place] : offsets[place + 1]]
-        dates = pd.date_range(end=pd.Timestamp(given.last_ds[place]), periods=len(own), freq=settings.frequency)
-        frame = pd.DataFrame(own, index=dates, columns=list(settings.variables))
-        found.append(Subject(series_id=series_id, lag_order=lag_orders[series_id], values=frame))
+        own = range(runs.owned[place], runs.owned[place + 1])
+        longest = max(own, key=lambda run: offsets[run + 1] - offsets[run])
+        rows = values[offsets[longest] : offsets[longest + 1]]
+        end = pd.Timestamp(given.ds[runs.offsets[longest + 1] - 1])
+        dates = pd.date_range(end=end, periods=len(rows), freq=settings.frequency)
+        frame = pd.DataFrame(rows, index=dates, columns=list(settings.fit.variables))
+        found.append(Subject(series_id=series_id, lag_order=lag_orders[series_id], values=frame, n_runs=len(own)))
     return found
 
 
 def write_diagnostics(chosen: Iterable[Subject], folder: Path, *, trend: str) -> pd.DataFrame:
-    """A folder of diagnostics per series, and `index.csv`, which is also returned: series_id, folder, lag_order, and
-    problems (empty: all were computed)."""
+    """A folder of diagnostics per series, and `index.csv`, which is also returned: series_id, folder, lag_order, the
+    run of observations that was looked at, and problems (empty: all were computed)."""
     rows = []
     for number, subject in enumerate(chosen, start=1):
         name = f"{number:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(subject.series_id))[:60]}"
         (folder / name).mkdir(parents=True)
         problems = diagnose(subject, folder / name, trend=trend)
-        rows.append((subject.series_id, name, subject.lag_order, "; ".join(problems)))
+        rows.append((subject.series_id, name, subject.lag_order, looked_at(subject), "; ".join(problems)))
         log.info("diagnostics of %s: %s", subject.series_id, "; ".join(problems) or "done")
-    index = pd.DataFrame(rows, columns=["series_id", "folder", "lag_order", "problems"])
+    index = pd.DataFrame(rows, columns=["series_id", "folder", "lag_order", "looked_at", "problems"])
     folder.mkdir(parents=True, exist_ok=True)
     index.to_csv(folder / "index.csv", index=False)
     return index
+
+
+def looked_at(subject: Subject) -> str:
+    if not len(subject.values):
+        return "nothing"
+    dates = subject.values.index
+    which = "all" if subject.n_runs == 1 else f"the longest of {subject.n_runs} runs"
+    return f"{which}: {len(dates)} observations, {dates[0]} to {dates[-1]}"
 
 
 def diagnose(subject: Subject, folder: Path, *, trend: str) -> list[str]:

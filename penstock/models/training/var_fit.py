@@ -78,12 +78,12 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             trend=config.fit.trend,
             horizon=series.horizon,
             level=series.level,
+            variables=series.variables,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None
     return BucketSettings(
         fit=fit,
-        variables=series.variables,
         frequency=series.frequency,
         holdout=config.fit.holdout,
         ids_are_integers=ids_are_integers,
@@ -145,10 +145,15 @@ def gather(rows: Sequence[Row], settings: BucketSettings, *, n_observations: int
 
 
 def outcome(fleet: FittedFleet) -> str:
-    """`1,234 series fitted, 56 refused: too short 50, constant 6`."""
+    """`1,234 series fitted, 56 refused: too short 50, constant 6; 9 series have 12 holes, which leave out 96 rows`."""
     text = f"{len(fleet.fit):,} series fitted, {len(fleet.refused):,} refused"
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in fleet.commonest_reasons[:5])
-    return f"{text}: {reasons}" if reasons else text
+    n_holes, n_rows = fleet.fit.n_holes, fleet.fit.rows_left_out
+    holes = f"; {(n_holes > 0).sum():,} series have {n_holes.sum():,} holes, which leave out {n_rows.sum():,} rows"
+    n_shorter, max_lags = (fleet.fit.lags_tried < fleet.fit.settings.max_lags).sum(), fleet.fit.settings.max_lags
+    shorter = f"; {n_shorter:,} series are too short for {max_lags} lags and were tried with fewer"
+    parts = (f": {reasons}" if reasons else "", holes if n_holes.any() else "", shorter if n_shorter else "")
+    return text + "".join(parts)
 
 
 @contextmanager

@@ -68,6 +68,10 @@ def log_outcome(config: PipelineConfig, data: FitData, fleet: FittedFleet) -> No
         "rejected_rows": float(data.n_rejected),
         "refused_files": float(len(data.refused_files)),
         "lag_order_mean": float(fleet.fit.lag_order.mean()),
+        "series_with_fewer_lags": float((fleet.fit.lags_tried < fleet.fit.settings.max_lags).sum()),
+        "series_with_holes": float((fleet.fit.n_holes > 0).sum()),
+        "holes": float(fleet.fit.n_holes.sum()),
+        "rows_left_out": float(fleet.fit.rows_left_out.sum()),
         "holdout_series": float(fleet.scored),
         **fleet.holdout_metrics(config.the_series.variables),
         **{f"worker_seconds_{phase}": seconds for phase, seconds in fleet.worker_seconds.items()},
@@ -103,7 +107,10 @@ def series_table(fleet: FittedFleet) -> pd.DataFrame:
         {
             "series_id": fleet.fitted_ids,
             "lag_order": fleet.fit.lag_order,
+            "lags_tried": fleet.fit.lags_tried,
             "transformed_observations": fleet.fit.n_obs,
+            "holes": fleet.fit.n_holes,
+            "rows_left_out": fleet.fit.rows_left_out,
             "largest_root_modulus": fleet.fit.root_modulus,
             "last_ds": fleet.last_ds[fleet.fit.positions],
         }
