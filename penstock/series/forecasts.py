@@ -116,7 +116,7 @@ def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: 
     ]
     made = scored_windows.where(F.col("error").isNull())
     tidy = made.select(*carried, "series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
-    return tidy.select("*", Calendar.of(series.frequency).after(F.col("cutoff"), F.col("step")).alias("ds"))
+    return tidy.select("*", Calendar.of_series(series).after(F.col("cutoff"), F.col("step")).alias("ds"))
 
 
 def observation_rows(frame: DataFrame, series: SeriesConfig) -> DataFrame:

@@ -126,7 +126,7 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
     of the last keep_lags. `<variable>_lag<l>`: the level l periods before, null beyond the run of consecutive
     observations. carried: more columns to keep.
     """
-    calendar = Calendar.of(series.frequency)
+    calendar = Calendar.of_series(series)
     # Late observations and revisions are kept in the same frame, so that the whole batch is one frame.
     by_ds = Window.partitionBy(HASH, "series_id", IS_IN_ORDER).orderBy("ds")
     complete = calendar.is_on(F.col("ds"))
@@ -136,8 +136,9 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
     is_new = (F.col(PLACE) == NEW).cast("long")
     n_new = F.sum(is_new).over(by_ds.rowsBetween(Window.unboundedPreceding, 0))
     n_all_new = F.sum(is_new).over(by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing))
-    whole = F.when(F.col(IS_COMPLETE), F.col("ds"))
-    lagging = marked.select(
+    # A column of its own: each lag of it is an expression that has it once.
+    numbered = marked.withColumn("_ordinal_0", F.when(F.col(IS_COMPLETE), calendar.ordinal(F.col("ds"))))
+    lagging = numbered.select(
         *KEYS,
         *series.variables,
         *carried,
@@ -147,8 +148,8 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
         F.coalesce(F.col(NUMBER), F.col(LAST_NUMBER) + n_new).alias(NUMBER),
         (F.col(LAST_NUMBER) + n_all_new).alias(LAST_NUMBER),
         F.lead("ds").over(by_ds).isNull().alias(IS_NEWEST),
-        whole.alias("_ds_0"),
-        *[F.lag(whole, lag).over(by_ds).alias(f"_ds_{lag}") for lag in range(1, series.keep_lags)],
+        "_ordinal_0",
+        *[F.lag("_ordinal_0", lag).over(by_ds).alias(f"_ordinal_{lag}") for lag in range(1, series.keep_lags)],
         *[
             F.lag(variable, lag).over(by_ds).alias(f"_{variable}_{lag}")
             for lag in range(1, series.keep_lags)
@@ -172,9 +173,10 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
 
 def run_length(calendar: Calendar, series: SeriesConfig) -> Column:
     """The first lag at which the complete observation of the preceding period is missing."""
-    length = F.when(F.col("_ds_0").isNull(), 0)
+    length = F.when(F.col("_ordinal_0").isNull(), 0)
     for lag in range(1, series.keep_lags):
-        is_consecutive = calendar.follows(F.col(f"_ds_{lag - 1}"), F.col(f"_ds_{lag}"))
+        distance = F.col(f"_ordinal_{lag - 1}") - F.col(f"_ordinal_{lag}")
+        is_consecutive = distance == calendar.ordinals_per_period
         length = length.when(~F.coalesce(is_consecutive, F.lit(False)), lag)
     return length.otherwise(series.keep_lags)
 

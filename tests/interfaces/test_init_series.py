@@ -98,12 +98,6 @@ def test_a_given_frequency_counts(folder):
     assert load_config([Path("conf/anlage.yaml")]).the_series.frequency == "W"
 
 
-def test_business_days_have_no_calendar(folder, capsys):
-    write_sample(iso("2024-01-01", 12, "B"))
-    said = error_of(capsys, "anlage", "--sample", "s.csv", *OPTIONS)
-    assert "frequency 'B' is not supported; use seconds to weeks" in said
-
-
 def test_times_with_offsets_are_taken_as_one_time(folder):
     times = ["2024-03-31T00:00:00+01:00", "2024-03-31T01:00:00+01:00", "2024-03-31T03:00:00+02:00"]
     write_sample(times)

@@ -18,13 +18,15 @@ PHASES = ("arrange", "holdout", "fit")
 
 @dataclass(frozen=True)
 class BucketSettings:
-    """variables: the columns, one per transform of `fit`. frequency: a pandas offset alias. holdout: in periods."""
+    """variables: the columns, one per transform of `fit`. holdout: in periods. holidays: ISO
+    dates."""
 
     fit: FitSettings
     variables: tuple[str, ...]
     frequency: str
     holdout: int
     ids_are_integers: bool
+    holidays: tuple[str, ...] = ()
 
     @property
     def levels_needed(self) -> int:
@@ -74,7 +76,13 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
 
 
 def arranged(table: pa.Table, settings: BucketSettings) -> Histories:
-    return histories(table, variables=settings.variables, frequency=settings.frequency, needed=settings.levels_needed)
+    return histories(
+        table,
+        variables=settings.variables,
+        frequency=settings.frequency,
+        needed=settings.levels_needed,
+        holidays=settings.holidays,
+    )
 
 
 def refusals(given: Histories, fit: FleetFit) -> dict[object, str]:

@@ -17,6 +17,7 @@ import pandas as pd
 from statsmodels.tsa.api import VAR
 
 from penstock.udfs.var.bucket import BucketSettings
+from penstock.udfs.var.fleet_calendar import last_periods
 from penstock.udfs.var.histories import Histories
 from penstock.udfs.var.transform import transform_levels
 
@@ -42,8 +43,10 @@ def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, i
         if series_id not in lag_orders:
             continue
         own = values[offsets[place] : offsets[place + 1]]
-        dates = pd.date_range(end=pd.Timestamp(given.last_ds[place]), periods=len(own), freq=settings.frequency)
-        frame = pd.DataFrame(own, index=dates, columns=list(settings.variables))
+        dates = last_periods(
+            given.last_ds[place], periods=len(own), frequency=settings.frequency, holidays=settings.holidays
+        )
+        frame = pd.DataFrame(own, index=pd.DatetimeIndex(dates), columns=list(settings.variables))
         found.append(Subject(series_id=series_id, lag_order=lag_orders[series_id], values=frame))
     return found
 
