@@ -46,12 +46,12 @@ class SourceConfig(Section):
 class SeriesConfig(Section):
     """The columns of a series by their table names, its calendar, and its forecast horizon.
 
-    transform: none (the default), log, diff or dlog by variable. frequency:
+    id: null where all rows are of one series. transform: none (the default), log, diff or dlog by variable. frequency:
     a pandas offset alias, or a day of the month (`MS-15`). holidays: dates that are no business days. keep_lags: how
     many observations of each series the `lags` table keeps; at least as many as the model needs.
     """
 
-    id: str = "series_id"
+    id: str | None = "series_id"
     time: str = "ds"
     variables: tuple[str, ...] = Field(min_length=1)
     transform: dict[str, Literal["none", "log", "diff", "dlog"]] = Field(default_factory=dict)

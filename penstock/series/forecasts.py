@@ -39,7 +39,7 @@ def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
     kinds = {field.name: field.type for field in contract.fields}
     return Contract(
         fields=(
-            Field(name="series_id", type=kinds[series.id]),
+            Field(name="series_id", type="string" if series.id is None else kinds[series.id]),
             Field(name="ds", type="timestamp"),
             *(
                 Field(name=lag_column(variable, lag), type="double", nullable=True)

@@ -16,6 +16,8 @@ from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")
+#: The id of the only series where the files have no id.
+SINGLE_SERIES = "single"
 #: The place of an observation: in `lags` already, after the last one of its series, or too late to be used.
 PLACE = "_place"
 OLD = "old"
@@ -37,11 +39,15 @@ BROADCAST_BYTES = 256 * 1024 * 1024
 def observations_of(rows: DataFrame, series: SeriesConfig) -> DataFrame:
     """Accepted rows under the tables' names: series_id, ds, variables, source_file."""
     return rows.select(
-        F.col(series.id).cast("string").alias("series_id"),
+        series_id(series).cast("string").alias("series_id"),
         F.col(series.time).cast("timestamp").alias("ds"),
         *[F.col(variable).cast("double").alias(variable) for variable in series.variables],
         "source_file",
     )
+
+
+def series_id(series: SeriesConfig) -> Column:
+    return F.lit(SINGLE_SERIES) if series.id is None else F.col(series.id)
 
 
 def arrange(

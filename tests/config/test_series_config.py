@@ -9,8 +9,10 @@ import pytest
 
 from penstock.config.loading import load_config
 from penstock.config.pipeline import SeriesConfig
+from penstock.config.series_contract import check_series_contract, ids_are_integers
 from penstock.errors import ConfigError
 from penstock.models.fleet_check import other_meaning
+from penstock.schemas.contract import Contract, Field
 
 PIPELINE = """
 pipeline: prices
@@ -89,3 +91,18 @@ def test_a_model_with_a_trend_in_time_has_its_streams_holidays(tmp_path, fitted,
 
 def test_series_without_holidays():
     assert SeriesConfig(variables=("x",), frequency="B").calendar.holidays == ()
+
+
+FIELDS = (Field(name="day", type="date"), Field(name="x", type="double", nullable=True))
+
+
+def test_a_file_that_is_one_series_has_no_id(tmp_path):
+    config = load(tmp_path, "id: null, time: day, frequency: D")
+    check_series_contract(Contract(fields=FIELDS), config)
+    assert not ids_are_integers(Contract(fields=FIELDS), config)
+
+
+def test_a_missing_id_column_gets_a_hint(tmp_path):
+    config = load(tmp_path, "time: day, frequency: D")
+    with pytest.raises(ConfigError, match=r"has no field series_id; a file that is one series has series\.id: null"):
+        check_series_contract(Contract(fields=FIELDS), config)
