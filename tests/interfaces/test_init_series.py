@@ -10,7 +10,7 @@ from projects import use_project
 
 from penstock.config.loading import load_config, load_contract
 from penstock.config.series_contract import check_series_contract
-from penstock.interfaces.scaffold.series import frequency_of_times
+from penstock.interfaces.scaffold.frequency import frequency_of_times
 from penstock.jobs.init_pipeline import main
 from penstock.schemas.contract import Field
 
@@ -113,7 +113,7 @@ def test_times_with_offsets_are_taken_as_one_time(folder):
         (["--variables", "Last,Last"], "name a column twice"),
         (["--variables", "Last,Lust"], "has no column 'Lust'; is 'Last' meant?"),
         (["--frequency", "often"], "frequency 'often' is not supported"),
-        (["--target", "Rest"], "all three, and no --target"),
+        (["--target", "Rest"], "a series takes --time and --variables, --series-id if"),
     ],
     ids=repr,
 )
