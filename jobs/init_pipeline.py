@@ -20,10 +20,10 @@ from penstock.interfaces.scaffold.steps import next_steps
 @click.argument("name")
 @click.option("--sample", required=True, type=click.Path(path_type=Path), help="A CSV or Parquet file of the input.")
 @click.option("--target", metavar="COLUMN", help="The column to predict; it is not part of the contract.")
-@click.option("--series-id", metavar="COLUMN", help="With --time and --variables: the id of a series.")
-@click.option("--time", metavar="COLUMN", help="The timestamp of an observation.")
+@click.option("--series-id", metavar="COLUMN", help="The id of a series; without one the file is one series.")
+@click.option("--time", metavar="COLUMN", help="With --variables: the timestamp of an observation.")
 @click.option("--variables", metavar="A,B", help="The variables to forecast.")
-@click.option("--frequency", metavar="ALIAS", help="A pandas offset alias; default: inferred from the sample.")
+@click.option("--frequency", metavar="ALIAS", help="D, MS, B, MS-15, ...; default: inferred from the sample.")
 @click.option("--model", metavar="NAME", help="The registered model's name; default: NAME.")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Penstock's folder; default: this one.")
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
@@ -40,10 +40,10 @@ def command(
     force: bool,
 ) -> None:
     series = None
-    if series_id and time and variables and target is None:
-        series = SeriesColumns(id=series_id, time=time, variables=tuple(next(csv.reader([variables]))))
+    if time and variables and target is None:
+        series = SeriesColumns(id=series_id or None, time=time, variables=tuple(next(csv.reader([variables]))))
     elif series_id or time or variables or frequency:
-        raise click.UsageError("a series takes --series-id, --time and --variables, all three, and no --target")
+        raise click.UsageError("a series takes --time and --variables, --series-id if there is one, and no --target")
     request = Request(name=name, sample=sample, target=target, series=series, frequency=frequency)
     outcome = init_pipeline(replace(request, model=model, folder=folder, force=force))
     for note in outcome.notes:

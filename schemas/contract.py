@@ -30,7 +30,7 @@ class Field:
     name: the column in the tables, snake_case. source: its name in the file's header (default: name).
     model: its name in the model's signature (default: name); a field that is not a model input is
     kept in the tables. type: double, float, integer, long, string, boolean, timestamp, date, decimal(p,s).
-    format: Spark datetime pattern for timestamp and date in CSV; default ISO 8601.
+    format: Spark datetime pattern for timestamp and date in CSV; default ISO 8601. A quarter may be q (yyyy'Q'q).
     decimal: the decimal mark of a number in CSV: "." or ","; with a comma no point is taken, nor a thousands separator.
     nan: how to treat a NaN in a double or float: reject the row, convert it to null, or keep it.
     """

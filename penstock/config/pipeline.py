@@ -3,8 +3,9 @@
 import hashlib
 import json
 import os
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -16,6 +17,9 @@ from penstock.config.model import ModelConfig
 from penstock.config.retention import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
 from penstock.config.sections import Section
 from penstock.config.serve import ServeConfig
+
+if TYPE_CHECKING:
+    from penstock.config.frequency import Frequency
 
 Location = Annotated[str, AfterValidator(absolute_location)]
 
@@ -42,15 +46,17 @@ class SourceConfig(Section):
 class SeriesConfig(Section):
     """The columns of a series by their table names, its calendar, and its forecast horizon.
 
-    transform: none (the default), log, diff or dlog by variable. frequency: a pandas offset alias. keep_lags: how
+    id: null where all rows are of one series. transform: none (the default), log, diff or dlog by variable. frequency:
+    a pandas offset alias, or a day of the month (`MS-15`). holidays: dates that are no business days. keep_lags: how
     many observations of each series the `lags` table keeps; at least as many as the model needs.
     """
 
-    id: str = "series_id"
+    id: str | None = "series_id"
     time: str = "ds"
     variables: tuple[str, ...] = Field(min_length=1)
     transform: dict[str, Literal["none", "log", "diff", "dlog"]] = Field(default_factory=dict)
     frequency: str
+    holidays: tuple[date, ...] = ()
     horizon: int = Field(default=8, ge=1)
     level: float = Field(default=0.95, gt=0, lt=1)
     keep_lags: int = Field(default=8, ge=1)
@@ -66,14 +72,22 @@ class SeriesConfig(Section):
             raise ValueError(f"transform names {', '.join(unknown)}, not among the variables {list(self.variables)}")
         return self
 
-    @field_validator("frequency")
-    @classmethod
-    def frequency_is_supported(cls, frequency: str) -> str:
+    @model_validator(mode="after")
+    def calendar_is_supported(self) -> Self:
+        _ = self.calendar
+        return self
+
+    @property
+    def calendar(self) -> "Frequency":
         # Imports pandas, which takes most of a second and which pipelines of rows do not need.
         from penstock.config.frequency import Frequency
 
-        Frequency.of(frequency)
-        return frequency
+        return Frequency.of(self.frequency, holidays=self.holidays)
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """What determines forecasts, as JSON. As it was before there were holidays, where there are none."""
+        return self.model_dump(mode="json", exclude=None if self.holidays else {"holidays"})
 
 
 class FitConfig(Section):
@@ -233,7 +247,7 @@ class PipelineConfig(Section):
             "csv": self.source.csv.meaning,
             "contract": self.contract,
             "model": self.model.name,
-            "series": self.series.model_dump() if self.series else None,
+            "series": self.series.meaning if self.series else None,
             "forecast": self.forecast.at,
         }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

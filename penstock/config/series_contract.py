@@ -18,15 +18,17 @@ TIME_RANGES = {
 def check_series_contract(contract: Contract, config: PipelineConfig) -> None:
     """Raises ConfigError unless the contract has the columns that the section `series` names, in usable types."""
     series, fields = config.the_series, {field.name: field for field in contract.fields}
-    missing = [name for name in (series.id, series.time, *series.variables) if name not in fields]
+    keys = (series.time,) if series.id is None else (series.id, series.time)
+    missing = [name for name in (*keys, *series.variables) if name not in fields]
     if missing:
-        raise ConfigError(f"series: the contract {config.contract} has no field {', '.join(missing)}")
-    wanted = {series.id: ("id", IDS), series.time: ("time", TIMES)}
+        hint = "; a file that is one series has series.id: null" if series.id in missing else ""
+        raise ConfigError(f"series: the contract {config.contract} has no field {', '.join(missing)}{hint}")
+    wanted = dict.fromkeys(keys, ("id", IDS)) | {series.time: ("time", TIMES)}
     wanted |= dict.fromkeys(series.variables, ("variables", NUMBERS))
     for name, (key, types) in wanted.items():
         if fields[name].type not in types:
             raise ConfigError(f"series.{key}: {name} is a {fields[name].type}, expected {' or '.join(types)}")
-    for name in (series.id, series.time):
+    for name in keys:
         if fields[name].nullable:
             raise ConfigError(f"series: {name} may be null in the contract {config.contract}; give it nullable=False")
 
@@ -48,4 +50,5 @@ def with_time_range(contract: Contract, config: PipelineConfig) -> Contract:
 
 
 def ids_are_integers(contract: Contract, config: PipelineConfig) -> bool:
-    return next(field.facts.is_whole for field in contract.fields if field.name == config.the_series.id)
+    """Not for a single series."""
+    return any(field.facts.is_whole for field in contract.fields if field.name == config.the_series.id)

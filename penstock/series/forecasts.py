@@ -39,7 +39,7 @@ def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
     kinds = {field.name: field.type for field in contract.fields}
     return Contract(
         fields=(
-            Field(name="series_id", type=kinds[series.id]),
+            Field(name="series_id", type="string" if series.id is None else kinds[series.id]),
             Field(name="ds", type="timestamp"),
             *(
                 Field(name=lag_column(variable, lag), type="double", nullable=True)
@@ -116,7 +116,7 @@ def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: 
     ]
     made = scored_windows.where(F.col("error").isNull())
     tidy = made.select(*carried, "series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
-    return tidy.select("*", Calendar.of(series.frequency).after(F.col("cutoff"), F.col("step")).alias("ds"))
+    return tidy.select("*", Calendar.of_series(series).after(F.col("cutoff"), F.col("step")).alias("ds"))
 
 
 def observation_rows(frame: DataFrame, series: SeriesConfig) -> DataFrame:

@@ -16,6 +16,8 @@ from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")
+#: The id of the only series where the files have no id.
+SINGLE_SERIES = "single"
 #: The place of an observation: in `lags` already, after the last one of its series, or too late to be used.
 PLACE = "_place"
 OLD = "old"
@@ -37,11 +39,15 @@ BROADCAST_BYTES = 256 * 1024 * 1024
 def observations_of(rows: DataFrame, series: SeriesConfig) -> DataFrame:
     """Accepted rows under the tables' names: series_id, ds, variables, source_file."""
     return rows.select(
-        F.col(series.id).cast("string").alias("series_id"),
+        series_id(series).cast("string").alias("series_id"),
         F.col(series.time).cast("timestamp").alias("ds"),
         *[F.col(variable).cast("double").alias(variable) for variable in series.variables],
         "source_file",
     )
+
+
+def series_id(series: SeriesConfig) -> Column:
+    return F.lit(SINGLE_SERIES) if series.id is None else F.col(series.id)
 
 
 def arrange(
@@ -126,7 +132,7 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
     of the last keep_lags. `<variable>_lag<l>`: the level l periods before, null beyond the run of consecutive
     observations. carried: more columns to keep.
     """
-    calendar = Calendar.of(series.frequency)
+    calendar = Calendar.of_series(series)
     # Late observations and revisions are kept in the same frame, so that the whole batch is one frame.
     by_ds = Window.partitionBy(HASH, "series_id", IS_IN_ORDER).orderBy("ds")
     complete = calendar.is_on(F.col("ds"))
@@ -136,8 +142,9 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
     is_new = (F.col(PLACE) == NEW).cast("long")
     n_new = F.sum(is_new).over(by_ds.rowsBetween(Window.unboundedPreceding, 0))
     n_all_new = F.sum(is_new).over(by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing))
-    whole = F.when(F.col(IS_COMPLETE), F.col("ds"))
-    lagging = marked.select(
+    # A column of its own: each lag of it is an expression that has it once.
+    numbered = marked.withColumn("_ordinal_0", F.when(F.col(IS_COMPLETE), calendar.ordinal(F.col("ds"))))
+    lagging = numbered.select(
         *KEYS,
         *series.variables,
         *carried,
@@ -147,8 +154,8 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
         F.coalesce(F.col(NUMBER), F.col(LAST_NUMBER) + n_new).alias(NUMBER),
         (F.col(LAST_NUMBER) + n_all_new).alias(LAST_NUMBER),
         F.lead("ds").over(by_ds).isNull().alias(IS_NEWEST),
-        whole.alias("_ds_0"),
-        *[F.lag(whole, lag).over(by_ds).alias(f"_ds_{lag}") for lag in range(1, series.keep_lags)],
+        "_ordinal_0",
+        *[F.lag("_ordinal_0", lag).over(by_ds).alias(f"_ordinal_{lag}") for lag in range(1, series.keep_lags)],
         *[
             F.lag(variable, lag).over(by_ds).alias(f"_{variable}_{lag}")
             for lag in range(1, series.keep_lags)
@@ -172,9 +179,10 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
 
 def run_length(calendar: Calendar, series: SeriesConfig) -> Column:
     """The first lag at which the complete observation of the preceding period is missing."""
-    length = F.when(F.col("_ds_0").isNull(), 0)
+    length = F.when(F.col("_ordinal_0").isNull(), 0)
     for lag in range(1, series.keep_lags):
-        is_consecutive = calendar.follows(F.col(f"_ds_{lag - 1}"), F.col(f"_ds_{lag}"))
+        distance = F.col(f"_ordinal_{lag - 1}") - F.col(f"_ordinal_{lag}")
+        is_consecutive = distance == calendar.ordinals_per_period
         length = length.when(~F.coalesce(is_consecutive, F.lit(False)), lag)
     return length.otherwise(series.keep_lags)
 

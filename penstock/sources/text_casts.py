@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from penstock.schemas.contract import Field
 from penstock.schemas.tables import spark_type
+from penstock.sources.quarters import QuarterFormat
 from penstock.spark.functions import parse_number
 
 NOT_A_NUMBER = r"^[nN][aA][nN]$"
@@ -105,14 +106,16 @@ def cast_boolean(text: Column, field: Field) -> Column:
 
 def cast_date(text: Column, field: Field) -> Column:
     if field.format:
-        return F.to_date(F.try_to_timestamp(text, F.lit(field.format)))
+        quarters = QuarterFormat.of(field.format)
+        return quarters.first_day(text) if quarters else F.to_date(F.try_to_timestamp(text, F.lit(field.format)))
     return F.when(text.rlike(ISO_DATE), text.try_cast("date"))
 
 
 def cast_timestamp(text: Column, field: Field) -> Column:
     """A time without a date is none: Spark's cast would put it on today."""
     if field.format:
-        return F.try_to_timestamp(text, F.lit(field.format))
+        quarters = QuarterFormat.of(field.format)
+        return quarters.first_day(text).cast("timestamp") if quarters else F.try_to_timestamp(text, F.lit(field.format))
     iso = F.when(text.rlike(ISO_TIMESTAMP), text.try_cast("timestamp"))
     written = text
     for pattern, replacement in AS_SPARK_READS_IT:

@@ -185,7 +185,10 @@ def test_notes_are_printed_and_stand_in_the_contract(folder, capsys):
         ),
         (["ofen", "--sample", "ofen.csv", "--folder", "none"], "none is no folder; name one that is there"),
         (["ofen", "--sample", "ofen.csv", "--model", "a/b"], "expected the name of a registered model"),
-        (["ofen", "--sample", "ofen.csv", "--time", "geprüft"], "--series-id, --time and --variables, all three"),
+        (
+            ["ofen", "--sample", "ofen.csv", "--time", "geprüft"],
+            "a series takes --time and --variables, --series-id if",
+        ),
     ],
     ids=repr,
 )

@@ -10,7 +10,7 @@ from projects import use_project
 
 from penstock.config.loading import load_config, load_contract
 from penstock.config.series_contract import check_series_contract
-from penstock.interfaces.scaffold.series import frequency_of_times
+from penstock.interfaces.scaffold.frequency import frequency_of_times
 from penstock.jobs.init_pipeline import main
 from penstock.schemas.contract import Field
 
@@ -99,12 +99,6 @@ def test_a_given_frequency_counts(folder):
     assert load_config([Path("conf/anlage.yaml")]).the_series.frequency == "W"
 
 
-def test_business_days_have_no_calendar(folder, capsys):
-    write_sample(iso("2024-01-01", 12, "B"))
-    said = error_of(capsys, "anlage", "--sample", "s.csv", *OPTIONS)
-    assert "frequency 'B' is not supported; use seconds to weeks" in said
-
-
 def test_times_with_offsets_are_taken_as_one_time(folder):
     times = ["2024-03-31T00:00:00+01:00", "2024-03-31T01:00:00+01:00", "2024-03-31T03:00:00+02:00"]
     write_sample(times)
@@ -120,7 +114,7 @@ def test_times_with_offsets_are_taken_as_one_time(folder):
         (["--variables", "Last,Last"], "name a column twice"),
         (["--variables", "Last,Lust"], "has no column 'Lust'; is 'Last' meant?"),
         (["--frequency", "often"], "frequency 'often' is not supported"),
-        (["--target", "Rest"], "all three, and no --target"),
+        (["--target", "Rest"], "a series takes --time and --variables, --series-id if"),
     ],
     ids=repr,
 )

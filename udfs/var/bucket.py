@@ -21,12 +21,14 @@ PHASES = ("arrange", "holdout", "fit")
 
 @dataclass(frozen=True)
 class BucketSettings:
-    """fit: its variables are the columns. frequency: a pandas offset alias. holdout: in periods."""
+    """fit: its variables are the columns. frequency: a pandas offset alias. holdout: in periods. holidays: ISO
+    dates."""
 
     fit: FitSettings
     frequency: str
     holdout: int
     ids_are_integers: bool
+    holidays: tuple[str, ...] = ()
 
     @property
     def result_schema(self) -> str:
@@ -73,7 +75,7 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
 
 
 def arranged(table: pa.Table, settings: BucketSettings) -> Histories:
-    return histories(table, variables=settings.fit.variables, frequency=settings.frequency)
+    return histories(table, variables=settings.fit.variables, frequency=settings.frequency, holidays=settings.holidays)
 
 
 def refusals(given: Histories, fit: FleetFit) -> dict[object, str]:

@@ -99,6 +99,7 @@ def _first_time_index(store: FleetStore, ds: NDArray[Any], places: IntArray) -> 
         np.asarray(ds, dtype="datetime64[ns]"),
         frequency=store.about.frequency,
         anchor=np.datetime64(store.about.anchor, "ns"),
+        holidays=store.about.holidays,
     )
     return whole(numbers + store.time_origin[places]) + 1.0
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from .fleet_calendar import Timestamps, period_numbers
 from .fleet_fit import FleetFit
 from .fleet_forecast import forecast_columns_of, lag_columns
+from .fleet_frequency import Frequency
 from .fleet_model import ARTIFACT
 from .fleet_store import FleetAbout, write_store
 
@@ -33,6 +34,7 @@ MODULES = (
     "fleet_cache",
     "fleet_calendar",
     "fleet_forecast",
+    "fleet_frequency",
     "fleet_ids",
     "fleet_model",
     "fleet_store",
@@ -54,15 +56,18 @@ def fleet_model_parts(
     variables: Sequence[str],
     frequency: str,
     last_ds: Timestamps | None = None,
+    holidays: tuple[str, ...] = (),
 ) -> Iterator[dict[str, Any]]:
     """The arguments by which `mlflow.pyfunc.save_model` or `log_model` makes a model of `fit`.
 
     The files they name are there only within the `with`.
     ids: (fit.n_series,), all str or all int, those of refused series included. variables: (k,), names.
-    frequency: pandas offset alias. last_ds: (fit.n_series,), when each series' last fitted observation was;
-    needed for the trends ct and ctt.
+    frequency: an alias, see Frequency. last_ds: (fit.n_series,), when each series' last fitted observation was;
+    needed for the trends ct and ctt. holidays: ISO dates that are no business days.
     """
-    about, time_origin = _about(fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds)
+    about, time_origin = _about(
+        fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays
+    )
     with tempfile.TemporaryDirectory() as scratch, _carried_code(Path(scratch)) as (entry, package):
         folder = Path(scratch) / ARTIFACT
         write_store(
@@ -93,6 +98,12 @@ def fleet_model_parts(
                     "max_lag_order": about.max_lag_order,
                     "holes": int(fit.n_holes.sum()),
                     "rows_left_out": int(fit.rows_left_out.sum()),
+                    # A trend in time counts periods, by a calendar that has to be the stream's.
+                    **(
+                        {"holidays": list(holidays)}
+                        if "t" in about.trend and Frequency.of(frequency).has_business_days
+                        else {}
+                    ),
                 }
             },
         }
@@ -106,9 +117,12 @@ def save_fleet_model(
     variables: Sequence[str],
     frequency: str,
     last_ds: Timestamps | None = None,
+    holidays: tuple[str, ...] = (),
 ) -> None:
     """Save the models of `fit` to the new folder `path`; for the rest see `fleet_model_parts`."""
-    with fleet_model_parts(fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds) as parts:
+    with fleet_model_parts(
+        fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays
+    ) as parts:
         mlflow.pyfunc.save_model(path=str(path), **parts)
 
 
@@ -137,6 +151,7 @@ def _about(
     variables: Sequence[str],
     frequency: str,
     last_ds: Timestamps | None,
+    holidays: tuple[str, ...],
 ) -> tuple[FleetAbout, NDArray[np.float64]]:
     """The fleet's description, and each model's time index minus the number of its last period."""
     settings = fit.settings
@@ -150,7 +165,7 @@ def _about(
             raise ValueError(f"trend {settings.trend} needs last_ds, one timestamp per series")
         fitted_last_ds = np.asarray(last_ds, dtype="datetime64[ns]")[fit.positions]
         anchor = fitted_last_ds.min()
-        last_numbers = period_numbers(fitted_last_ds, frequency=frequency, anchor=anchor)
+        last_numbers = period_numbers(fitted_last_ds, frequency=frequency, anchor=anchor, holidays=holidays)
         if np.isnan(last_numbers).any():
             stray = fitted_last_ds[np.isnan(last_numbers)][0]
             raise ValueError(f"{stray} is not on the calendar of frequency {frequency}")
@@ -164,6 +179,7 @@ def _about(
         max_lag_order=int(fit.lag_order.max(initial=0)),
         ids_are_strings=not np.issubdtype(_id_array(ids).dtype, np.integer),
         anchor=str(anchor),
+        holidays=holidays,
     )
     return about, fit.last_time_index - last_numbers
 

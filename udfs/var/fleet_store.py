@@ -23,7 +23,8 @@ ROWS_PER_WRITE = 50_000
 
 @dataclass(frozen=True)
 class FleetAbout:
-    """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from."""
+    """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. holidays: ISO
+    dates that are no business days."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -34,6 +35,7 @@ class FleetAbout:
     max_lag_order: int
     ids_are_strings: bool
     anchor: str
+    holidays: tuple[str, ...] = ()
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -130,5 +132,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _about(manifest: dict[str, Any]) -> FleetAbout:
-    about = dict(manifest["about"])
-    return FleetAbout(**{**about, "variables": tuple(about["variables"]), "transforms": tuple(about["transforms"])})
+    about: dict[str, Any] = {
+        key: tuple(value) if isinstance(value, list) else value for key, value in manifest["about"].items()
+    }
+    return FleetAbout(**about)

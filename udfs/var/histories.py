@@ -6,7 +6,7 @@
 - Missing observations leave holes: the periods of those beside one differ by more than 1.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from penstock.udfs.var.fleet_calendar import Timestamps, period_numbers
+from penstock.udfs.var.fleet_calendar import Timestamps, counted
+from penstock.udfs.var.fleet_frequency import Frequency
 from penstock.udfs.var.kernel import FloatArray, IntArray
 
 SERIES_ID, DS, RECENCY = "series_id", "ds", "recency"
-WEEK_NANOSECONDS = 7 * 86_400_000_000_000
 #: The range of pandas' timestamps (nanoseconds in 64 bits), smaller than Spark's; others are off every calendar.
 PANDAS_MICROSECONDS = (pd.Timestamp.min.value // 1000 + 1, pd.Timestamp.max.value // 1000 - 1)
 
@@ -45,8 +45,11 @@ class Histories:
         return self.ds[self.offsets[1:] - 1]
 
 
-def histories(table: pa.Table, *, variables: Sequence[str], frequency: str) -> Histories:
-    """table: series_id, ds (no nulls), recency (a higher one wins its ds), variables."""
+def histories(
+    table: pa.Table, *, variables: Sequence[str], frequency: str, holidays: Collection[str] = ()
+) -> Histories:
+    """table: series_id, ds (no nulls), recency (a higher one wins its ds), variables. holidays: ISO dates that are no
+    business days."""
     ids, codes = encoded(table[SERIES_ID])
     ds = table[DS].cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).to_numpy()
     recency = table[RECENCY].to_numpy()
@@ -57,7 +60,7 @@ def histories(table: pa.Table, *, variables: Sequence[str], frequency: str) -> H
     refused = {int(code): reason for code, reason in duplicate_reasons(codes, ds, contradicting).items()}
 
     codes, ds, levels = codes[is_kept], ds[is_kept], levels[is_kept]
-    numbers = calendar_numbers(ds, frequency=frequency)
+    numbers = calendar_numbers(ds, frequency=frequency, holidays=holidays)
     is_whole = ~np.isnan(levels).any(axis=1)
     is_usable = is_whole & ~np.isnan(numbers)
     has_any, has_whole = (np.bincount(codes, weights=mask, minlength=len(ids)) > 0 for mask in (is_usable, is_whole))
@@ -117,24 +120,17 @@ def duplicate_reasons(codes: IntArray, ds: IntArray, contradicting: IntArray) ->
     return reasons
 
 
-def calendar_numbers(ds: IntArray, *, frequency: str) -> FloatArray:
+def calendar_numbers(ds: IntArray, *, frequency: str, holidays: Collection[str] = ()) -> FloatArray:
     """(n,), the number of each timestamp (microseconds) on the calendar, counted from anywhere; NaN if off it."""
     numbers = np.full(len(ds), np.nan)
     usable = (ds > PANDAS_MICROSECONDS[0]) & (ds < PANDAS_MICROSECONDS[1])
     if not usable.any():
         return numbers
     times = ds[usable].astype("datetime64[us]").astype("datetime64[ns]")
-    offset = pd.tseries.frequencies.to_offset(frequency)
-    # The median, not the minimum: a date in the year 1700 would put all others out of the calendar's range.
+    calendar = Frequency.of(frequency, holidays=holidays)
+    # The median: the fewer periods a time is away, the more exact is the number of them.
     middle = np.sort(times)[len(times) // 2]
-    if isinstance(offset, pd.offsets.Week):
-        weekday = getattr(offset, "weekday", None)
-        is_on = True if weekday is None else pd.DatetimeIndex(times).weekday == weekday
-        weeks = (times - middle) / np.timedelta64(WEEK_NANOSECONDS * offset.n, "ns")
-        numbers[usable] = np.where(is_on, weeks, np.nan)
-        return numbers
-    anchor = middle
-    if not isinstance(offset, pd.offsets.Tick):
-        anchor = np.datetime64(offset.base.rollforward(pd.Timestamp(middle).normalize()), "ns")
-    numbers[usable] = period_numbers(times, frequency=frequency, anchor=anchor)
+    if not calendar.microseconds:
+        middle = middle.astype("datetime64[D]").astype("datetime64[ns]")
+    numbers[usable] = counted(times, calendar, start=middle)
     return numbers

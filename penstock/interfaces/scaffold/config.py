@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,18 +15,21 @@ HOLDOUT = 8
 MIN_PERIODS_FOR_HOLDOUT = 40
 MAX_LAGS = 8
 COMMENT_COLUMN = 44
+HOLIDAYS_PER_LINE = 9
 PLAIN = re.compile(r"[A-Za-z0-9][\w-]*", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesSettings:
-    """Values of the section `series`, by table names. periods: observations of the sample's longest series."""
+    """Values of the section `series`, by table names. id: None for a single series. holidays: ISO dates. periods:
+    consecutive observations of the sample's longest series."""
 
-    id: str
+    id: str | None
     time: str
     variables: tuple[str, ...]
     frequency: str
     periods: int
+    holidays: tuple[str, ...] = ()
 
     @property
     def holdout(self) -> int:
@@ -99,15 +102,36 @@ def dialect_lines(dialect: CsvDialect, file_format: str) -> list[str]:
 def series_lines(series: SeriesSettings) -> list[str]:
     return [
         "series:",
-        commented(f"  id: {yaml_value(series.id)}", "names of the tables, not of the file"),
+        id_line(series),
         f"  time: {yaml_value(series.time)}",
         f"  variables: [{', '.join(map(yaml_value, series.variables))}]",
         commented("  transform: {}", "log, diff or dlog by variable; default none"),
-        commented(f"  frequency: {yaml_value(series.frequency)}", "as the sample has it; a pandas offset alias"),
+        commented(f"  frequency: {yaml_value(series.frequency)}", "the sample's; others are in docs/series.md"),
+        *holiday_lines(series.holidays),
         commented("  horizon: 8", "periods ahead"),
         commented("  level: 0.95", "of the intervals"),
         commented(f"  keep_lags: {series.max_lags + 1}", "at least max_lags; one more for diff or dlog"),
         f"# the most lags that the longest series bears ({series.fitted_periods} observations); others get fewer",
         f"fit: {{max_lags: {series.max_lags}, criterion: aic, trend: c, holdout: {series.holdout}}}",
         commented("forecast: {at: every}", "or latest: one a series and micro-batch"),
+    ]
+
+
+def id_line(series: SeriesSettings) -> str:
+    if series.id is None:
+        return commented("  id: null", "no such column: the file is one series")
+    return commented(f"  id: {yaml_value(series.id)}", "names of the tables, not of the file")
+
+
+def holiday_lines(holidays: Sequence[str]) -> list[str]:
+    """A list of as many dates a line as fit."""
+    if not holidays:
+        return []
+    rows = [
+        ", ".join(holidays[start : start + HOLIDAYS_PER_LINE]) for start in range(0, len(holidays), HOLIDAYS_PER_LINE)
+    ]
+    return [
+        commented("  holidays: [", "weekdays that no series of the sample has; add those of the coming years"),
+        *[f"    {row}," for row in rows],
+        "  ]",
     ]

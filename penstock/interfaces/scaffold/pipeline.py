@@ -11,12 +11,11 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.interfaces.scaffold.config import SeriesSettings, config_text
 from penstock.interfaces.scaffold.contract import contract_text, fields_of
+from penstock.interfaces.scaffold.frequency import FoundCalendar, found_calendar
 from penstock.interfaces.scaffold.naming import check_pipeline_name, column_names, refuse_own_module
 from penstock.interfaces.scaffold.series import (
     TABLE_COLUMNS,
     SeriesColumns,
-    checked_frequency,
-    frequency_of,
     series_kinds,
     times_by_series,
 )
@@ -74,7 +73,8 @@ def init_pipeline(request: Request) -> Outcome:
         is_series=request.series is not None,
         model=request.model or request.name,
     )
-    config = config_of(sample, contract, request, written)
+    found = calendar_of(sample, contract, request.series, request.frequency) if request.series else None
+    config = config_of(sample, contract, request, written, found)
     field_notes = {source: kind.note for source, kind in kinds.items() if kind.note}
     about = f"What a file of the pipeline {request.name} holds, as {shown_name(request.sample)} has it."
     files = [
@@ -83,7 +83,8 @@ def init_pipeline(request: Request) -> Outcome:
         sample_without(sample, request.target, written.sample),
     ]
     write_all(request.folder, files, force=request.force)
-    notes = (*sample.notes, *(f"column {source!r}: {note}" for source, note in field_notes.items()))
+    column_notes = (f"column {source!r}: {note}" for source, note in field_notes.items())
+    notes = (*sample.notes, *column_notes, *(found.notes if found else ()))
     return Outcome(written=written, contract=contract, notes=notes)
 
 
@@ -117,22 +118,33 @@ def wanted_names(kinds: dict[str, Kind], request: Request) -> list[str]:
     sources = list(kinds)
     if request.series is None:
         return column_names(sources)
-    own = column_names(sources[:2])
-    return [*own, *column_names(sources[2:], taken={*own, *TABLE_COLUMNS})]
+    n_keys = len(request.series.keys)
+    own = column_names(sources[:n_keys])
+    return [*own, *column_names(sources[n_keys:], taken={*own, *TABLE_COLUMNS})]
 
 
-def config_of(sample: Sample, contract: Contract, request: Request, written: Written) -> str:
-    """The config's text, validated by parsing it. Raises ConfigError."""
+def calendar_of(sample: Sample, contract: Contract, series: SeriesColumns, frequency: str | None) -> FoundCalendar:
+    """Raises ConfigError."""
+    form = next(field.format for field in contract.fields if field.source == series.time)
+    times = times_by_series(sample, series, form=form)
+    return found_calendar(times, frequency=frequency, n_variables=len(series.variables))
+
+
+def config_of(
+    sample: Sample, contract: Contract, request: Request, written: Written, calendar: FoundCalendar | None
+) -> str:
+    """The config's text, validated by parsing it. calendar: of a pipeline of series. Raises ConfigError."""
     settings = None
-    if request.series:
+    if request.series and calendar:
         names = [field.name for field in contract.fields]
-        frequency = checked_frequency(request.frequency) if request.frequency else frequency_of(sample, request.series)
+        n_keys = len(request.series.keys)
         settings = SeriesSettings(
-            id=names[0],
-            time=names[1],
-            variables=tuple(names[2:]),
-            frequency=frequency,
-            periods=max(map(len, times_by_series(sample, request.series)), default=0),
+            id=None if request.series.id is None else names[0],
+            time=names[n_keys - 1],
+            variables=tuple(names[n_keys:]),
+            frequency=calendar.frequency,
+            holidays=calendar.holidays,
+            periods=calendar.longest_run,
         )
     what = f"a prediction of {request.target!r}" if request.target is not None else "a prediction"
     about = "each new observation gives a forecast" if settings else f"each row of an arriving file gets {what}"

@@ -5,7 +5,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -81,7 +81,10 @@ def fit_var(
     with timings.measure("read"):
         observed = read_fit_data(spark, config, data=data, from_table=from_table, table_version=table_version)
         report_refusals(observed)
-    settings = bucket_settings(config, ids_are_integers=observed.ids_are_integers)
+    settings = replace(
+        bucket_settings(config, ids_are_integers=observed.ids_are_integers),
+        holidays=config.the_series.calendar.holidays,
+    )
     frame = observed.until(until)
     with timings.measure("fit"):
         fleet = fit_series(spark, frame, settings)
@@ -135,6 +138,7 @@ def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> st
                 variables=config.the_series.variables,
                 frequency=config.the_series.frequency,
                 last_ds=fleet.last_ds,
+                holidays=config.the_series.calendar.holidays,
             ) as parts,
             warnings.catch_warnings(),
         ):

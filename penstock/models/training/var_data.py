@@ -17,7 +17,7 @@ from penstock.config.series_contract import check_series_contract, ids_are_integ
 from penstock.errors import FitError
 from penstock.schemas.contract import Contract
 from penstock.series.forecasts import SUPERSEDED
-from penstock.series.windows import REVISION
+from penstock.series.windows import REVISION, series_id
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
 from penstock.sources.files import PlannedFile
@@ -135,7 +135,7 @@ def observations(rows: DataFrame, config: PipelineConfig, contract: Contract) ->
     series = config.the_series
     kind = "long" if ids_are_integers(contract, config) else "string"
     columns = rows.select(
-        F.col(series.id).cast(kind).alias(SERIES_ID),
+        series_id(series).cast(kind).alias(SERIES_ID),
         F.col(series.time).cast("timestamp").alias(DS),
         RECENCY,
         *[F.col(variable).cast("double").alias(variable) for variable in series.variables],

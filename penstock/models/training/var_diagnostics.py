@@ -18,6 +18,7 @@ import pandas as pd
 from statsmodels.tsa.api import VAR
 
 from penstock.udfs.var.bucket import BucketSettings
+from penstock.udfs.var.fleet_calendar import last_periods
 from penstock.udfs.var.histories import Histories
 from penstock.udfs.var.runs import runs_of
 from penstock.udfs.var.transform import transform_levels
@@ -49,9 +50,9 @@ def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, i
         own = range(runs.owned[place], runs.owned[place + 1])
         longest = max(own, key=lambda run: offsets[run + 1] - offsets[run])
         rows = values[offsets[longest] : offsets[longest + 1]]
-        end = pd.Timestamp(given.ds[runs.offsets[longest + 1] - 1])
-        dates = pd.date_range(end=end, periods=len(rows), freq=settings.frequency)
-        frame = pd.DataFrame(rows, index=dates, columns=list(settings.fit.variables))
+        end = given.ds[runs.offsets[longest + 1] - 1]
+        dates = last_periods(end, periods=len(rows), frequency=settings.frequency, holidays=settings.holidays)
+        frame = pd.DataFrame(rows, index=pd.DatetimeIndex(dates), columns=list(settings.fit.variables))
         found.append(Subject(series_id=series_id, lag_order=lag_orders[series_id], values=frame, n_runs=len(own)))
     return found
 

@@ -27,6 +27,7 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         "variables": ", ".join(series.variables),
         "transforms": ", ".join(series.transforms),
         "frequency": series.frequency,
+        **({"holidays": len(series.calendar.holidays)} if series.holidays else {}),
         "horizon": series.horizon,
         "level": series.level,
         "criterion": fit.criterion or "none",

@@ -87,10 +87,14 @@ def check_at_start(config: PipelineConfig, model: ModelAtStart) -> None:
 
 
 def describe_contract(config: PipelineConfig) -> str:
-    contract = load_contract(config)
+    contract, holidays = load_contract(config), ""
     if config.workload == "series":
         check_series_contract(contract, config)
-    return f"{config.contract}, {len(contract.fields)} fields, {len(contract.rules)} rules"
+        calendar = config.the_series.calendar
+        if calendar.has_business_days:
+            last = f", the last one on {calendar.holidays[-1]}" if calendar.holidays else ""
+            holidays = f", {len(calendar.holidays)} holidays{last}"
+    return f"{config.contract}, {len(contract.fields)} fields, {len(contract.rules)} rules{holidays}"
 
 
 def check_folder(storage: Storage, location: str, *, write: bool) -> str:
