@@ -178,7 +178,9 @@ LAGS = Table(
 )
 
 #: One row is a finished micro-batch, and so its marker. resolved_at: when the registry last said what the alias means,
-#: which is earlier than started_at where it did not answer.
+#: which is earlier than started_at where it did not answer. without_forecast: accepted observations that have none, by
+#: the kind of their `error` (penstock/series/reasons.py). series: how many the batch has observations of, and of how
+#: many of them it made no forecast. The last three are null for rows, and for batches of versions up to 0.2.0.
 BATCHES = Table(
     name="batches",
     workloads=BOTH,
@@ -209,6 +211,9 @@ BATCHES = Table(
         Column("refused_versions", Map("string", "string")),
         Column("seconds", Map("string", "double")),
         Column("resolved_at", "timestamp"),
+        Column("without_forecast", Map("string", "long")),
+        Column("series", "long"),
+        Column("series_without_forecast", "long"),
     ),
     time_column="finished_at",
     kept_whole="it is the ledger: a file that it forgot would be scored again after --resume-from-ledger",

@@ -12,7 +12,8 @@ from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.series.forecasts import answered, forecast_rows, observation_rows
-from penstock.series.windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arrange, new_lags, observations_of, windowed
+from penstock.series.reasons import LATE, REVISION
+from penstock.series.windows import KEYS, NEW, OLD, PLACE, arrange, new_lags, observations_of, windowed
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 from penstock.spark.merge import merge_once

@@ -9,6 +9,7 @@ from penstock.config.pipeline import SeriesConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar
+from penstock.series.reasons import GAP, MODEL, NOT_LATEST, UNKNOWN_SERIES, WARMING_UP
 from penstock.series.windows import (
     IS_COMPLETE,
     IS_NEWEST,
@@ -22,15 +23,7 @@ from penstock.series.windows import (
 )
 from penstock.udfs.scoring.outputs import ERROR, SCORED
 
-UNKNOWN_SERIES = "unknown_series"
-WARMING_UP = "warming_up"
-GAP = "gap"
-NOT_LATEST = "not_latest"
-#: The error of an observation that a late replay replaced by a newer one with the same ds.
-SUPERSEDED = "superseded"
-NO_FORECAST = "model: gave no forecast for these values"
-#: Reasons for a missing forecast that are not failures.
-REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, "late", "revision")
+NO_FORECAST = f"{MODEL}: gave no forecast for these values"
 BOUNDS = ("forecast", "lower", "upper")
 
 
@@ -65,7 +58,7 @@ def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
     if latest_only:
         in_place = in_place.when(~F.col(IS_NEWEST), F.lit(NOT_LATEST))
     return (
-        in_place.when(failed.isNotNull(), F.concat(F.lit("model: "), failed))
+        in_place.when(failed.isNotNull(), F.concat(F.lit(f"{MODEL}: "), failed))
         .when(scored("lag_order") < 0, F.lit(UNKNOWN_SERIES))
         .when(~F.col(IS_COMPLETE), F.lit(GAP))
         .when(

@@ -19,17 +19,16 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
-from penstock.series.forecasts import SUPERSEDED, answered, forecast_rows, observation_rows
+from penstock.series.forecasts import answered, forecast_rows, observation_rows
+from penstock.series.reasons import LATE, REVISION, SUPERSEDED
 from penstock.series.windows import (
     HASH,
     KEYS,
     LAST_NUMBER,
-    LATE,
     NEW,
     NUMBER,
     OLD,
     PLACE,
-    REVISION,
     whole_lags,
     windowed,
 )
