@@ -6,7 +6,7 @@ from typing import Any
 from penstock.config.pipeline import PipelineConfig
 from penstock.series.forecasts import BOUNDS, output
 from penstock.udfs.scoring.outputs import ModelColumn
-from penstock.udfs.var.fleet_save import FLEET_METADATA
+from penstock.udfs.var.fleet_save import FLEET_METADATA, REFUSED_REASONS
 
 #: Above this number of series, `forecast.at: every` needs `forecast.every_of_many`.
 MANY_SERIES = 10_000
@@ -41,6 +41,12 @@ def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | 
                 f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}; fit it again, or change the config"
             )
     return None
+
+
+def refused_reasons(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why the model's fit refused series, in the order by which its lag_order names them; empty for models of earlier
+    versions, which know no refused series."""
+    return tuple(metadata.get(FLEET_METADATA, {}).get(REFUSED_REASONS, ()))
 
 
 def too_many(metadata: Mapping[str, Any], config: PipelineConfig) -> str | None:

@@ -7,6 +7,7 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from penstock.models.fleet_check import refused_reasons
 from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.context import Pipeline
@@ -29,6 +30,7 @@ def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
         scoring_of(pipeline, plan),
         series,
         latest_only=pipeline.config.forecast.at == "latest",
+        refused_reasons=refused_reasons(pipeline.selector.scorer(plan.champion).metadata),
     )
     with persisted(answers) as scored:
         batch.append(forecast_rows(scored, series, model=version_columns(plan.champion)), "forecasts")

@@ -1,9 +1,12 @@
 """Why an observation has no forecast: the values of `observations.error`, and the kinds that they are counted by.
 
-A value is a kind, or a kind with a detail: `model: ValueError: ...`. Pure Python: status and dashboard ask it too.
+A value is a kind, or a kind with a detail: `refused_by_fit: too short: ...`, `model: ValueError: ...`. Pure Python:
+status and dashboard ask it too.
 """
 
 UNKNOWN_SERIES = "unknown_series"
+#: With why the fit gave the series no model, which is part of the model.
+REFUSED_BY_FIT = "refused_by_fit"
 WARMING_UP = "warming_up"
 GAP = "gap"
 NOT_LATEST = "not_latest"
@@ -12,7 +15,7 @@ REVISION = "revision"
 #: The error of an observation that a late replay replaced by a newer one with the same ds.
 SUPERSEDED = "superseded"
 #: Reasons for a missing forecast that are not failures of the model.
-REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, LATE, REVISION)
+REASONS = (UNKNOWN_SERIES, REFUSED_BY_FIT, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, LATE, REVISION)
 #: The model raised an error, or gave no forecast for these values.
 MODEL = "model"
 #: Every kind that a micro-batch counts.

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, wine
-from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, macro, quarters, two_series_model
+from series_sandbox import FITTED, HORIZON, REFUSED, VARIABLES, SeriesSandbox, macro, quarters, two_series_model
 
 from penstock.errors import ConfigError, EnvironmentCheckError
 from penstock.interfaces.sql.duckdb_queries import connect_duckdb, run_duckdb_query
@@ -51,12 +51,13 @@ def rows(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
 @pytest.fixture(scope="module")
 def many(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
     """US: ten quarters, the investment of the last one tenfold. CA: four, then the first again; a line of no series.
-    MARS: one, which no model knows."""
+    MARS and MOON: one each, which have no model; the fit refused the latter."""
     sandbox = Sandbox(root=tmp_path_factory.mktemp("many"), spark=spark, registry=registry)
     series = SeriesSandbox(sandbox, two_series_model(registry))
     us = quarters(FITTED, FITTED + 10)
     us.loc[FITTED + 9, "realinv"] *= 10
-    series.drop("a.csv", pd.concat([us, quarters(FITTED, FITTED + 4, "CA"), quarters(FITTED, FITTED + 1, "MARS")]))
+    without = [quarters(FITTED, FITTED + 1, name) for name in ("MARS", "MOON")]
+    series.drop("a.csv", pd.concat([us, quarters(FITTED, FITTED + 4, "CA"), *without]))
     sandbox.run()
     again = quarters(FITTED, FITTED + 1, "CA").assign(realgdp=1.0)
     series.drop("b.csv", pd.concat([again, quarters(FITTED, FITTED + 1).assign(series_id=None)]))
@@ -199,9 +200,13 @@ def test_the_numbers_of_series_are_those_counted_by_hand(many: Sandbox) -> None:
         "warming_up": 4,
         "revision": 1,
         "unknown_series": 1,
+        "refused_by_fit: too short": 1,
     }
-    [without] = run_duckdb_query(many.config(), "series_without_forecast").to_pylist()
-    assert (without["series_id"], without["observations"], without["last_error"]) == ("MARS", 1, "unknown_series")
+    without = run_duckdb_query(many.config(), "series_without_forecast").to_pylist()
+    assert [(row["series_id"], row["observations"], row["last_error"]) for row in without] == [
+        ("MARS", 1, "unknown_series"),
+        ("MOON", 1, f"refused_by_fit: {REFUSED}"),
+    ]
 
 
 def test_what_can_t_be_asked_is_told_with_what_to_do(sandbox: Sandbox) -> None:

@@ -10,6 +10,7 @@ from penstock.series.reasons import KINDS, is_failure, kind_of, reasons_text
         ("model: ValueError: late: no", "model"),
         ("whatever else: gap", "model"),
         ("not_latest", "not_latest"),
+        ("refused_by_fit: too short: 3 observations", "refused_by_fit"),
     ],
 )
 def test_an_error_has_one_of_few_kinds(error: str, kind: str) -> None:

@@ -27,6 +27,7 @@ from .fleet_calendar import Timestamps, period_numbers
 from .fleet_fit import FleetFit
 from .fleet_forecast import forecast_columns_of, lag_columns
 from .fleet_model import ARTIFACT
+from .fleet_refused import RefusedSeries
 from .fleet_store import FleetAbout, write_store
 
 MODULES = (
@@ -43,6 +44,8 @@ MODULES = (
 
 #: The key in a model's MLmodel metadata under which it says what it was fitted for.
 FLEET_METADATA = "penstock_fleet"
+#: The key within it of the texts that a lag_order of FIRST_REFUSED and below stands for.
+REFUSED_REASONS = "refused_reasons"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 
 
@@ -54,15 +57,19 @@ def fleet_model_parts(
     variables: Sequence[str],
     frequency: str,
     last_ds: Timestamps | None = None,
+    refused: Sequence[tuple[Any, str]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The arguments by which `mlflow.pyfunc.save_model` or `log_model` makes a model of `fit`.
 
     The files they name are there only within the `with`.
     ids: (fit.n_series,), all str or all int, those of refused series included. variables: (k,), names.
     frequency: pandas offset alias. last_ds: (fit.n_series,), when each series' last fitted observation was;
-    needed for the trends ct and ctt.
+    needed for the trends ct and ctt. refused: (id, reason) of every series that has no model, those included that
+    were refused before the fit; by default those of `fit`.
     """
     about, time_origin = _about(fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds)
+    pairs = refused if refused is not None else [(ids[one.position], one.reason) for one in fit.refused]
+    without_model = RefusedSeries.of(pairs, ids_are_strings=about.ids_are_strings)
     with tempfile.TemporaryDirectory() as scratch, _carried_code(Path(scratch)) as (entry, package):
         folder = Path(scratch) / ARTIFACT
         write_store(
@@ -76,6 +83,8 @@ def fleet_model_parts(
             ),
             lag_order=fit.lag_order,
             time_origin=time_origin,
+            refused_ids=without_model.ids,
+            refused_codes=without_model.codes,
         )
         yield {
             "python_model": str(entry),
@@ -91,6 +100,8 @@ def fleet_model_parts(
                     "frequency": about.frequency,
                     "horizon": about.horizon,
                     "max_lag_order": about.max_lag_order,
+                    REFUSED_REASONS: list(without_model.reasons),
+                    "refused_left_out": without_model.left_out,
                 }
             },
         }
@@ -104,9 +115,12 @@ def save_fleet_model(
     variables: Sequence[str],
     frequency: str,
     last_ds: Timestamps | None = None,
+    refused: Sequence[tuple[Any, str]] | None = None,
 ) -> None:
     """Save the models of `fit` to the new folder `path`; for the rest see `fleet_model_parts`."""
-    with fleet_model_parts(fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds) as parts:
+    with fleet_model_parts(
+        fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, refused=refused
+    ) as parts:
         mlflow.pyfunc.save_model(path=str(path), **parts)
 
 

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig, SeriesConfig
+from penstock.models.fleet_check import refused_reasons
 from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch, RejectedRows, StagedWrites
 from penstock.pipeline.context import Pipeline
@@ -136,6 +137,7 @@ def recompute(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
         scoring_of(pipeline, plan),
         pipeline.config.the_series,
         latest_only=pipeline.config.forecast.at == "latest",
+        refused_reasons=refused_reasons(pipeline.selector.scorer(plan.champion).metadata),
     )
 
 
