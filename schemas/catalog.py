@@ -34,10 +34,12 @@ Type = str | Array | Map | Struct
 
 @dataclass(frozen=True)
 class Column:
-    """All are nullable for Delta: a later contract may relax a field."""
+    """All are nullable for Delta: a later contract may relax a field. comment: of the table's column, for its readers;
+    without apostrophes, since it is quoted in SQL."""
 
     name: str
     type: Type
+    comment: str = ""
 
 
 class PerPipeline(Enum):
@@ -125,10 +127,15 @@ FORECASTS = Table(
         Column("ds", "timestamp"),
         Column("step", "integer"),
         Column("variable", "string"),
-        Column("forecast", "double"),
-        Column("lower", "double"),
-        Column("upper", "double"),
-        Column("level", "double"),
+        Column(
+            "forecast",
+            "double",
+            "In levels. Of a variable with the transform log or dlog the median of its distribution, so that sums over "
+            "series come out too low; its mean if the model was fitted with series.point: mean",
+        ),
+        Column("lower", "double", "Lower bound of the interval, in levels; equal tails on both sides"),
+        Column("upper", "double", "Upper bound of the interval, in levels; equal tails on both sides"),
+        Column("level", "double", "Coverage of the interval"),
         *MODEL,
         Column("scored_at", "timestamp"),
     ),

@@ -43,7 +43,8 @@ class SeriesConfig(Section):
     """The columns of a series by their table names, its calendar, and its forecast horizon.
 
     transform: none (the default), log, diff or dlog by variable. frequency: a pandas offset alias. keep_lags: how
-    many observations of each series the `lags` table keeps; at least as many as the model needs.
+    many observations of each series the `lags` table keeps; at least as many as the model needs. point: what forecasts
+    of a variable in logs are, the median of its distribution or its mean; for sums over series, means.
     """
 
     id: str = "series_id"
@@ -53,6 +54,7 @@ class SeriesConfig(Section):
     frequency: str
     horizon: int = Field(default=8, ge=1)
     level: float = Field(default=0.95, gt=0, lt=1)
+    point: Literal["median", "mean"] = "median"
     keep_lags: int = Field(default=8, ge=1)
 
     @property
@@ -233,7 +235,8 @@ class PipelineConfig(Section):
             "csv": self.source.csv.meaning,
             "contract": self.contract,
             "model": self.model.name,
-            "series": self.series.model_dump() if self.series else None,
+            # Medians or means: that is in the model, whose version a plan names.
+            "series": self.series.model_dump(exclude={"point"}) if self.series else None,
             "forecast": self.forecast.at,
         }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

@@ -33,9 +33,12 @@ def missing_outputs(outputs: Sequence[ModelColumn], config: PipelineConfig) -> s
 
 
 def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | None:
-    """Why the level or frequency of the fit does not match. Models without this metadata pass."""
-    fleet = metadata.get(FLEET_METADATA, {})
-    for key, wanted in (("level", config.the_series.level), ("frequency", config.the_series.frequency)):
+    """Why the level, frequency or kind of points of the fit does not match. Models without this metadata pass."""
+    fleet, series = metadata.get(FLEET_METADATA), config.the_series
+    if fleet is None:
+        return None
+    fleet = {"point": "median", **fleet}  # fleets of earlier versions do not say it
+    for key, wanted in (("level", series.level), ("frequency", series.frequency), ("point", series.point)):
         if fleet.get(key, wanted) != wanted:
             return (
                 f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}; fit it again, or change the config"

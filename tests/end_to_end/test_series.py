@@ -192,6 +192,7 @@ def model_line(series: SeriesSandbox) -> str:
     [
         ({"level": 0.9}, "it was fitted with level 0.95, series.level is 0.9"),
         ({"horizon": HORIZON + 1}, f"its outputs lack realgdp_forecast_{HORIZON + 1}"),
+        ({"point": "mean"}, "it was fitted with point median, series.point is mean"),
         ({"frequency": "MS"}, "it was fitted with frequency QS, series.frequency is MS"),
         ({"keep_lags": 2}, "'realgdp_lag2' is in no field"),
     ],

@@ -9,7 +9,7 @@ from io import BytesIO
 import numpy as np
 
 from .kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
-from .transform import check_transforms
+from .transform import check_point, check_transforms
 
 CRITERIA = ("aic", "bic", "hqic", "fpe")
 
@@ -26,7 +26,7 @@ class FitSettings:
     transforms: one per variable. max_lags: the lag order, or the largest one tried when `criterion` is one of
     aic, bic, hqic, fpe. level: coverage of the interval. max_root_modulus: a model whose companion matrix has
     an eigenvalue beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit
-    roots lie on either side of 1.
+    roots lie on either side of 1. point: whether point forecasts are medians or means.
     """
 
     transforms: tuple[str, ...]
@@ -36,9 +36,11 @@ class FitSettings:
     horizon: int = 8
     level: float = 0.95
     max_root_modulus: float = 1.05
+    point: str = "median"
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
+        check_point(self.point)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")

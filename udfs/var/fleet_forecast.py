@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from .fleet_calendar import period_numbers, whole
 from .fleet_store import FleetAbout, FleetStore
 from .kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns
-from .transform import differenced, observations_lost, to_levels, transform_lags
+from .transform import differenced, observations_lost, scale_variances, to_levels, transform_lags
 
 UNKNOWN_SERIES = -1
 """`lag_order` of a series that isn't in the fleet; its `needed` is 0."""
@@ -143,7 +143,13 @@ def _forecast_block(
         horizon=about.horizon,
         first_time_index=time_index,
     )
-    bounds = to_levels(points, newest=newest, half_widths=widths, transforms=about.transforms)
+    bounds = to_levels(
+        points,
+        newest=newest,
+        half_widths=widths,
+        transforms=about.transforms,
+        variances=scale_variances(widths, level=about.level) if about.point == "mean" else None,
+    )
     for place, bound in enumerate(bounds):
         out[:, :, place] = bound
     out[..., ~is_usable] = np.nan

@@ -97,6 +97,7 @@ def fleet_model_parts(
                 FLEET_METADATA: {
                     "series": len(fit),
                     "level": about.level,
+                    "point": about.point,
                     "frequency": about.frequency,
                     "horizon": about.horizon,
                     "max_lag_order": about.max_lag_order,
@@ -176,6 +177,7 @@ def _about(
         max_lag_order=int(fit.lag_order.max(initial=0)),
         ids_are_strings=not np.issubdtype(_id_array(ids).dtype, np.integer),
         anchor=str(anchor),
+        point=settings.point,
     )
     return about, fit.n_obs - last_numbers
 

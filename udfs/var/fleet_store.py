@@ -25,7 +25,8 @@ INDEX, REFUSED_INDEX = "index_", "refused_index_"
 
 @dataclass(frozen=True)
 class FleetAbout:
-    """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from."""
+    """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. point: what
+    point forecasts are, one of transform.POINTS; fleets of earlier versions do not say, and theirs are medians."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -36,6 +37,7 @@ class FleetAbout:
     max_lag_order: int
     ids_are_strings: bool
     anchor: str
+    point: str = "median"
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:

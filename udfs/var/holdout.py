@@ -7,7 +7,7 @@ import numpy as np
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
-from penstock.udfs.var.transform import observations_lost, to_levels, transform_lags
+from penstock.udfs.var.transform import observations_lost, scale_variances, to_levels, transform_lags
 
 METHODS = ("model", "naive")
 MEASURES = ("mae", "rmse", "mase", "coverage")
@@ -52,12 +52,14 @@ def holdout_scores(levels: FloatArray, offsets: IntArray, settings: FitSettings,
         horizon=steps,
         first_time_index=fit.n_obs.astype(np.float64) + 1.0,
     )
+    widths = rows_last(fit.half_widths[:, :steps])
     forecasts = {
         "model": to_levels(
             points,
             newest=newest,
-            half_widths=rows_last(fit.half_widths[:, :steps]),
+            half_widths=widths,
             transforms=settings.transforms,
+            variances=scale_variances(widths, level=settings.level) if settings.point == "mean" else None,
         )
     }
     changes = [np.diff(levels[start:cutoff], axis=0) for start, cutoff in zip(starts, cutoffs, strict=True)]

@@ -99,6 +99,7 @@ def series_lines(series: SeriesSettings) -> list[str]:
         commented(f"  frequency: {yaml_value(series.frequency)}", "as the sample has it; a pandas offset alias"),
         commented("  horizon: 8", "periods ahead"),
         commented("  level: 0.95", "of the intervals"),
+        commented("  point: median", "or mean: of variables in logs; sums over series need means"),
         commented(f"  keep_lags: {series.max_lags + 1}", "at least max_lags; one more for diff or dlog"),
         f"fit: {{max_lags: {series.max_lags}, criterion: aic, trend: c, holdout: {series.holdout}}}",
         commented("forecast: {at: every}", "or latest: one a series and micro-batch"),

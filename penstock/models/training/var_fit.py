@@ -78,6 +78,7 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             trend=config.fit.trend,
             horizon=series.horizon,
             level=series.level,
+            point=series.point,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None

@@ -29,6 +29,7 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         "frequency": series.frequency,
         "horizon": series.horizon,
         "level": series.level,
+        "point": series.point,
         "criterion": fit.criterion or "none",
         "max_lags": fit.max_lags,
         "trend": fit.trend,
