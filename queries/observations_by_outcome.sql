@@ -1,6 +1,9 @@
--- How many observations have a forecast, and why do the others have none?
+-- How many observations have a forecast, and why do the others have none? Details of a refusal are left out.
 SELECT
-  coalesce(error, 'forecast made') AS outcome,
+  CASE
+    WHEN error LIKE 'refused_by_fit:%' THEN concat('refused_by_fit: ', split_part(error, ': ', 2))
+    ELSE coalesce(error, 'forecast made')
+  END AS outcome,
   count(*) AS observations,
   count(DISTINCT series_id) AS series,
   min(ds) AS first_ds,

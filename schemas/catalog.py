@@ -34,10 +34,12 @@ Type = str | Array | Map | Struct
 
 @dataclass(frozen=True)
 class Column:
-    """All are nullable for Delta: a later contract may relax a field."""
+    """All are nullable for Delta: a later contract may relax a field. comment: of the table's column, for its readers;
+    without apostrophes, since it is quoted in SQL."""
 
     name: str
     type: Type
+    comment: str = ""
 
 
 class PerPipeline(Enum):
@@ -125,10 +127,15 @@ FORECASTS = Table(
         Column("ds", "timestamp"),
         Column("step", "integer"),
         Column("variable", "string"),
-        Column("forecast", "double"),
-        Column("lower", "double"),
-        Column("upper", "double"),
-        Column("level", "double"),
+        Column(
+            "forecast",
+            "double",
+            "In levels. Of a variable with the transform log or dlog the median of its distribution, so that sums over "
+            "series come out too low; its mean if the model was fitted with series.point: mean",
+        ),
+        Column("lower", "double", "Lower bound of the interval, in levels; equal tails on both sides"),
+        Column("upper", "double", "Upper bound of the interval, in levels; equal tails on both sides"),
+        Column("level", "double", "Coverage of the interval"),
         *MODEL,
         Column("scored_at", "timestamp"),
     ),
@@ -178,7 +185,9 @@ LAGS = Table(
 )
 
 #: One row is a finished micro-batch, and so its marker. resolved_at: when the registry last said what the alias means,
-#: which is earlier than started_at where it did not answer.
+#: which is earlier than started_at where it did not answer. without_forecast: accepted observations that have none, by
+#: the kind of their `error` (penstock/series/reasons.py). series: how many the batch has observations of, and of how
+#: many of them it made no forecast. The last three are null for rows, and for batches of versions up to 0.2.0.
 BATCHES = Table(
     name="batches",
     workloads=BOTH,
@@ -209,6 +218,9 @@ BATCHES = Table(
         Column("refused_versions", Map("string", "string")),
         Column("seconds", Map("string", "double")),
         Column("resolved_at", "timestamp"),
+        Column("without_forecast", Map("string", "long")),
+        Column("series", "long"),
+        Column("series_without_forecast", "long"),
     ),
     time_column="finished_at",
     kept_whole="it is the ledger: a file that it forgot would be scored again after --resume-from-ledger",

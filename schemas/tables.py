@@ -67,7 +67,9 @@ def type_of(given: catalog.Type) -> DataType:
 
 
 def column_of(column: Column) -> StructField:
-    return StructField(column.name, type_of(column.type))
+    return StructField(
+        column.name, type_of(column.type), metadata={"comment": column.comment} if column.comment else {}
+    )
 
 
 BATCH_COLUMNS = tuple(column_of(column) for column in catalog.BATCH)

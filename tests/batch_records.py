@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.pinned import PinnedModel
-from penstock.pipeline.batch_record import BatchRecord, FileCount
+from penstock.pipeline.batch_record import BatchRecord, FileCount, ForecastCount
 from penstock.pipeline.plan import Plan
 from penstock.sources.files import PlannedFile
 
@@ -26,6 +26,12 @@ def metrics_config(**metrics: object) -> PipelineConfig:
     return PipelineConfig.model_validate(CONFIG | ({"metrics": metrics} if metrics else {}))
 
 
+def series_config(**metrics: object) -> PipelineConfig:
+    series = {"variables": ["realgdp"], "frequency": "QS"}
+    changes = {"pipeline": "macro", "workload": "series", "series": series, "metrics": metrics}
+    return PipelineConfig.model_validate(CONFIG | changes)
+
+
 def batch_record(
     counts: dict[str, FileCount],
     *,
@@ -34,6 +40,7 @@ def batch_record(
     refused_versions: dict[str, str] | None = None,
     seconds: float = 4.0,
     timings: dict[str, float] | None = None,
+    forecasts: ForecastCount | None = None,
 ) -> BatchRecord:
     """A batch of the files in `counts` and of refused ones; it took `seconds` from noon on."""
     accepted = tuple(PlannedFile(path=path, verdict="accepted") for path in counts)
@@ -54,6 +61,7 @@ def batch_record(
         plan=plan,
         pipeline="wine",
         counts=counts,
+        forecasts=forecasts,
         started_at=STARTED,
         finished_at=STARTED + timedelta(seconds=seconds),
         seconds=timings or {},

@@ -21,6 +21,7 @@ KEEP_LAGS = 6
 LEVEL = 0.95
 #: The models are fitted on the first so many quarters; what follows is streamed.
 FITTED = 160
+REFUSED = "too short: 12 observations after the transform, 13 needed for 2 lags"
 
 
 def macro() -> pd.DataFrame:
@@ -31,7 +32,13 @@ def macro() -> pd.DataFrame:
 
 
 def register_fleet(
-    registry: TestRegistry, name: str, *, ids: tuple[str, ...] = ("US",), lags: int = 2, transform: str = "dlog"
+    registry: TestRegistry,
+    name: str,
+    *,
+    ids: tuple[str, ...] = ("US",),
+    lags: int = 2,
+    transform: str = "dlog",
+    refused: tuple[tuple[str, str], ...] = (),
 ) -> str:
     """One model for `ids`, each fitted on the same quarters, with a fixed lag order; returns the version."""
     levels = macro()[list(VARIABLES)].to_numpy()[:FITTED]
@@ -43,7 +50,7 @@ def register_fleet(
     assert len(fit) == len(ids), fit.refused
     registry.use()
     with (
-        fleet_model_parts(fit, ids=list(ids), variables=VARIABLES, frequency="QS") as parts,
+        fleet_model_parts(fit, ids=list(ids), variables=VARIABLES, frequency="QS", refused=refused) as parts,
         mlflow.start_run(),
     ):
         info = mlflow.pyfunc.log_model(name="model", registered_model_name=name, **parts)
@@ -53,10 +60,10 @@ def register_fleet(
 
 
 def two_series_model(registry: TestRegistry) -> str:
-    """The name of a model for the series US and CA, registered once per registry."""
+    """The name of a model for the series US and CA, registered once per registry. Its fit refused the series MOON."""
     if "macro-two" not in registry.made:
         if not registry.client.search_registered_models("name = 'macro-two'"):
-            register_fleet(registry, "macro-two", ids=("US", "CA"))
+            register_fleet(registry, "macro-two", ids=("US", "CA"), refused=(("MOON", REFUSED),))
         registry.made.add("macro-two")
     return "macro-two"
 

@@ -11,6 +11,8 @@ from batch_records import batch_record
 from penstock.config.loading import load_config
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.monitoring.metrics import PipelineMetrics
+from penstock.pipeline.batch_record import FileCount, ForecastCount
+from penstock.spark.series_counts import SeriesCount
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"
@@ -60,7 +62,12 @@ def families():
     """What a pipeline serves after a batch with everything in it."""
     config = PipelineConfig.model_validate(load_config([ROOT / "conf" / "wine.yaml"]).model_dump() | {"metrics": {}})
     metrics = PipelineMetrics(config)
-    metrics.on_record(batch_record({}, refused_versions={"2": "no"}, timings={"plan": 1}))
+    forecasts = ForecastCount(without_forecast={"gap": 1}, series=SeriesCount(series=1, without_forecast=1))
+    metrics.on_record(
+        batch_record(
+            {"/a.csv": FileCount(accepted=1)}, refused_versions={"2": "no"}, timings={"plan": 1}, forecasts=forecasts
+        )
+    )
     metrics.on_backlog(1)
     metrics.on_overlooked(1)
     metrics.on_query(running=True)

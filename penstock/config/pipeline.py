@@ -48,7 +48,8 @@ class SeriesConfig(Section):
 
     id: null where all rows are of one series. transform: none (the default), log, diff or dlog by variable. frequency:
     a pandas offset alias, or a day of the month (`MS-15`). holidays: dates that are no business days. keep_lags: how
-    many observations of each series the `lags` table keeps; at least as many as the model needs.
+    many observations of each series the `lags` table keeps; at least as many as the model needs. point: what
+    forecasts of a variable in logs are, the median of its distribution or its mean; for sums over series, means.
     """
 
     id: str | None = "series_id"
@@ -59,6 +60,7 @@ class SeriesConfig(Section):
     holidays: tuple[date, ...] = ()
     horizon: int = Field(default=8, ge=1)
     level: float = Field(default=0.95, gt=0, lt=1)
+    point: Literal["median", "mean"] = "median"
     keep_lags: int = Field(default=8, ge=1)
 
     @property
@@ -86,8 +88,9 @@ class SeriesConfig(Section):
 
     @property
     def meaning(self) -> dict[str, Any]:
-        """What determines forecasts, as JSON. As it was before there were holidays, where there are none."""
-        return self.model_dump(mode="json", exclude=None if self.holidays else {"holidays"})
+        """What determines forecasts, as JSON, but for medians or means: that is in the model, whose version a plan names.
+        As it was before there were holidays, where there are none."""
+        return self.model_dump(mode="json", exclude={"point"} if self.holidays else {"point", "holidays"})
 
 
 class FitConfig(Section):

@@ -6,7 +6,7 @@ from typing import Any
 from penstock.config.pipeline import PipelineConfig
 from penstock.series.forecasts import BOUNDS, output
 from penstock.udfs.scoring.outputs import ModelColumn
-from penstock.udfs.var.fleet_save import FLEET_METADATA
+from penstock.udfs.var.fleet_save import FLEET_METADATA, REFUSED_REASONS
 
 #: Above this number of series, `forecast.at: every` needs `forecast.every_of_many`.
 MANY_SERIES = 10_000
@@ -33,9 +33,12 @@ def missing_outputs(outputs: Sequence[ModelColumn], config: PipelineConfig) -> s
 
 
 def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | None:
-    """Why the level or frequency of the fit does not match. Models without this metadata pass."""
-    fleet = metadata.get(FLEET_METADATA, {})
-    for key, wanted in (("level", config.the_series.level), ("frequency", config.the_series.frequency)):
+    """Why the level, frequency or kind of points of the fit does not match. Models without this metadata pass."""
+    fleet, series = metadata.get(FLEET_METADATA), config.the_series
+    if fleet is None:
+        return None
+    fleet = {"point": "median", **fleet}  # fleets of earlier versions do not say it
+    for key, wanted in (("level", series.level), ("frequency", series.frequency), ("point", series.point)):
         if fleet.get(key, wanted) != wanted:
             return (
                 f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}; fit it again, or change the config"
@@ -46,6 +49,12 @@ def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | 
             f"({len(config.the_series.calendar.holidays):,}), so that it counts other days; fit it again"
         )
     return None
+
+
+def refused_reasons(metadata: Mapping[str, Any]) -> tuple[str, ...]:
+    """Why the model's fit refused series, in the order by which its lag_order names them; empty for models of earlier
+    versions, which know no refused series."""
+    return tuple(metadata.get(FLEET_METADATA, {}).get(REFUSED_REASONS, ()))
 
 
 def too_many(metadata: Mapping[str, Any], config: PipelineConfig) -> str | None:

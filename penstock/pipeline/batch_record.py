@@ -13,10 +13,12 @@ from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES
+from penstock.series.reasons import kind_of
 from penstock.sources.files import PlannedFile
 from penstock.sources.listing import is_overlooked
 from penstock.spark.commit_log import Groups, committed_groups
 from penstock.spark.local_frames import local_frame
+from penstock.spark.series_counts import SeriesCount, committed_observations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,23 +35,39 @@ class FileCount:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ForecastCount:
+    """Of a batch of series. without_forecast: accepted observations that have none, by the kind of their reason, those
+    on which the model failed too. series: see SeriesCount."""
+
+    without_forecast: dict[str, int]
+    series: SeriesCount
+
+    @property
+    def observations_without(self) -> int:
+        return sum(self.without_forecast.values())
+
+
+@dataclass(frozen=True, kw_only=True)
 class BatchRecord:
-    """A finished micro-batch, as its row in `batches` has it."""
+    """A finished micro-batch, as its row in `batches` has it. forecasts: None for rows, and for a recomputation, into
+    which no row comes."""
 
     plan: Plan
     pipeline: str
     counts: dict[str, FileCount]
+    forecasts: ForecastCount | None = None
     started_at: datetime
     finished_at: datetime
     seconds: dict[str, float]
 
     @classmethod
-    def of(cls, batch: MicroBatch, counts: dict[str, FileCount]) -> Self:
+    def of(cls, batch: MicroBatch, counted: "RowCounts") -> Self:
         """The record of a batch that is finished now."""
         return cls(
             plan=batch.plan,
             pipeline=batch.pipeline.config.pipeline,
-            counts=counts,
+            counts=counted.files,
+            forecasts=counted.forecasts,
             started_at=batch.started_at,
             finished_at=datetime.now(UTC),
             seconds=dict(batch.timings.seconds),
@@ -68,6 +86,11 @@ class BatchRecord:
         return sum(count.quarantined for count in self.counts.values())
 
     @property
+    def with_forecast(self) -> int | None:
+        """Accepted observations that have a forecast; None where none are made of rows."""
+        return self.accepted - self.forecasts.observations_without if self.forecasts else None
+
+    @property
     def rows_in(self) -> int:
         return self.accepted + self.quarantined
 
@@ -77,7 +100,7 @@ class BatchRecord:
 
     def as_frame(self, spark: SparkSession) -> DataFrame:
         """One row with the columns of `batches`, without query_id and batch_id."""
-        plan = self.plan
+        plan, forecasts = self.plan, self.forecasts
         row = (
             self.pipeline,
             self.started_at,
@@ -92,6 +115,9 @@ class BatchRecord:
             list(plan.refused_versions.items()),
             list(self.seconds.items()),
             plan.resolved_at,
+            sorted(forecasts.without_forecast.items()) if forecasts else None,
+            forecasts.series.series if forecasts else None,
+            forecasts.series.without_forecast if forecasts else None,
         )
         schema = type(BATCHES.schema)(BATCHES.schema.fields[2:])
         return local_frame(spark, [row], schema)
@@ -103,16 +129,24 @@ class BatchRecord:
         return file.path, file.length, status.modification_time if status else None, rows
 
 
-def count_rows(batch: MicroBatch) -> dict[str, FileCount]:
-    """Rows by file, read back from the batch's commits; none for a recomputation, into which no row comes.
+@dataclass(frozen=True, kw_only=True)
+class RowCounts:
+    """Rows of a batch by file, and what became of its observations (None for rows)."""
+
+    files: dict[str, FileCount]
+    forecasts: ForecastCount | None = None
+
+
+def count_rows(batch: MicroBatch) -> RowCounts:
+    """Read back from the batch's commits; nothing for a recomputation, into which no row comes.
 
     Raises AccountingError if a file whose rows were counted at admission has another number of them.
     """
     if isinstance(batch.plan.replay, LateReplay):
-        return {}
+        return RowCounts(files={})
     counts = committed_counts(batch)
     for file in batch.plan.files_with("accepted"):
-        found = counts.get(file.path, FileCount()).rows
+        found = counts.files.get(file.path, FileCount()).rows
         # A plan of an earlier version may have a summary (`_metadata`), whose footer counts the rows of other files.
         is_summary = found == 0 and is_overlooked(posixpath.basename(file.path))
         if file.rows is not None and file.rows != found and not is_summary:
@@ -123,19 +157,34 @@ def count_rows(batch: MicroBatch) -> dict[str, FileCount]:
     return counts
 
 
-def committed_counts(batch: MicroBatch) -> dict[str, FileCount]:
-    """The counts by source file, over the accepted rows' table and the quarantine's rows."""
+def committed_counts(batch: MicroBatch) -> RowCounts:
+    """The counts over the accepted rows' table and the quarantine's rows."""
     workload = workload_of(batch.pipeline.config)
     accepted, failed, quarantined = Counter[str](), Counter[str](), Counter[str]()
-    for (path, error), rows in groups(batch, workload.rows_table, column="error").items():
-        accepted[path] += rows
-        failed[path] += rows if error is not None and error not in workload.no_failures else 0
-    for (path, stage), rows in groups(batch, "quarantine", column="stage").items():
-        quarantined[path] += rows if stage != "file" else 0
-    return {
+    rows, forecasts = accepted_groups(batch)
+    for (path, error), number in rows.items():
+        accepted[path] += number
+        failed[path] += number if error is not None and workload.is_failure(error) else 0
+    for (path, stage), number in groups(batch, "quarantine", column="stage").items():
+        quarantined[path] += number if stage != "file" else 0
+    files = {
         path: FileCount(accepted=accepted[path], failed=failed[path], quarantined=quarantined[path])
         for path in accepted | quarantined
     }
+    return RowCounts(files=files, forecasts=forecasts)
+
+
+def accepted_groups(batch: MicroBatch) -> tuple[Groups, ForecastCount | None]:
+    """The accepted rows by source file and error."""
+    pipeline, table = batch.pipeline, workload_of(batch.pipeline.config).rows_table
+    if pipeline.config.workload == "rows":
+        return groups(batch, table, column="error"), None
+    rows, series = committed_observations(pipeline.spark, pipeline.storage, batch.table_path(table), batch.transaction)
+    without = Counter[str]()
+    for (_, error), number in rows.items():
+        if error is not None:
+            without[kind_of(error)] += number
+    return rows, ForecastCount(without_forecast=dict(without), series=series)
 
 
 def groups(batch: MicroBatch, table: str, *, column: str) -> Groups:

@@ -7,12 +7,14 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from penstock.models.fleet_check import refused_reasons
 from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.series.forecasts import answered, forecast_rows, observation_rows
-from penstock.series.windows import KEYS, LATE, NEW, OLD, PLACE, REVISION, arrange, new_lags, observations_of, windowed
+from penstock.series.reasons import LATE, REVISION
+from penstock.series.windows import KEYS, NEW, OLD, PLACE, arrange, new_lags, observations_of, windowed
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 from penstock.spark.merge import merge_once
@@ -28,6 +30,7 @@ def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
         scoring_of(pipeline, plan),
         series,
         latest_only=pipeline.config.forecast.at == "latest",
+        refused_reasons=refused_reasons(pipeline.selector.scorer(plan.champion).metadata),
     )
     with persisted(answers) as scored:
         batch.append(forecast_rows(scored, series, model=version_columns(plan.champion)), "forecasts")

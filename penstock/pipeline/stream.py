@@ -20,6 +20,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.microbatch import run_microbatch
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
+from penstock.series.reasons import reasons_text
 from penstock.sources.checkpoint import query_id_of
 from penstock.sources.file_stream import file_stream
 from penstock.spark.errors import SPARK_ERRORS
@@ -141,8 +142,7 @@ class StreamRunner:
         if record is not None:
             self.records.add(record)
             self.on_record(record)
-            rows_did = "scored" if pipeline.config.workload == "rows" else "accepted, forecast"
-            log.info("%s", progress_line(record, time.monotonic() - started, rows_did=rows_did))
+            log.info("%s", progress_line(record, time.monotonic() - started))
 
     def _install_signal_handlers(self) -> None:
         if threading.current_thread() is not threading.main_thread():
@@ -156,11 +156,11 @@ class StreamRunner:
         signal.signal(signal.SIGINT, ask_to_stop)
 
 
-def progress_line(record: BatchRecord, seconds: float, *, rows_did: str) -> str:
+def progress_line(record: BatchRecord, seconds: float) -> str:
     plan = record.plan
     parts = [
         f"batch {plan.batch_id}: {len(plan.files)} files, {record.rows_in:,} rows in {seconds:.1f} s",
-        f"{record.accepted - record.failed:,} {rows_did} by version {plan.champion.version}",
+        *accepted_texts(record),
     ]
     if record.failed:
         parts.append(f"{record.failed:,} failed in the model")
@@ -170,3 +170,14 @@ def progress_line(record: BatchRecord, seconds: float, *, rows_did: str) -> str:
         parts.append(f"{record.files_refused} files refused")
     parts += [f"version {version} refused: {reason}" for version, reason in plan.refused_versions.items()]
     return ", ".join(parts)
+
+
+def accepted_texts(record: BatchRecord) -> list[str]:
+    """What became of the accepted rows; an accepted observation without a forecast is no scored row."""
+    version = record.plan.champion.version
+    if record.forecasts is None:
+        return [f"{record.accepted - record.failed:,} scored by version {version}"]
+    texts = [f"{record.with_forecast:,} forecast by version {version}"]
+    if without := record.forecasts.without_forecast:
+        texts.append(f"{record.forecasts.observations_without:,} without a forecast ({reasons_text(without)})")
+    return texts

@@ -17,7 +17,8 @@ from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_writes import new_windows, write_series
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
-from penstock.series.forecasts import REASONS, window_contract
+from penstock.series.forecasts import window_contract
+from penstock.series.reasons import is_failure
 from penstock.sources.files import PlannedFile
 from penstock.spark.tables import column_type, lasting_version, prepare_append
 
@@ -29,9 +30,8 @@ class Workload(Protocol):
     def rows_table(self) -> str:
         """The table with a row for each accepted row."""
 
-    @property
-    def no_failures(self) -> tuple[str, ...]:
-        """Values of `error` in rows_table that are not failures of the model."""
+    def is_failure(self, error: str) -> bool:
+        """Whether a value of `error` in rows_table is a failure of the model."""
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         """The columns that the model's inputs are taken from."""
@@ -58,8 +58,10 @@ class Workload(Protocol):
 @dataclass(frozen=True)
 class Rows:
     rows_table: str = "predictions"
-    no_failures: tuple[str, ...] = ()
     reads_once: bool = True
+
+    def is_failure(self, error: str) -> bool:
+        return True
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return contract
@@ -116,8 +118,10 @@ def prediction_rows(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> Data
 @dataclass(frozen=True)
 class Series:
     rows_table: str = "observations"
-    no_failures: tuple[str, ...] = REASONS
     reads_once: bool = False
+
+    def is_failure(self, error: str) -> bool:
+        return is_failure(error)
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return window_contract(contract, config.the_series)

@@ -9,6 +9,7 @@ from penstock.config.pipeline import SeriesConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar
+from penstock.series.reasons import GAP, MODEL, NOT_LATEST, REFUSED_BY_FIT, UNKNOWN_SERIES, WARMING_UP
 from penstock.series.windows import (
     IS_COMPLETE,
     IS_NEWEST,
@@ -21,16 +22,11 @@ from penstock.series.windows import (
     lag_names,
 )
 from penstock.udfs.scoring.outputs import ERROR, SCORED
+from penstock.udfs.var.fleet_forecast import FIRST_REFUSED
 
-UNKNOWN_SERIES = "unknown_series"
-WARMING_UP = "warming_up"
-GAP = "gap"
-NOT_LATEST = "not_latest"
-#: The error of an observation that a late replay replaced by a newer one with the same ds.
-SUPERSEDED = "superseded"
-NO_FORECAST = "model: gave no forecast for these values"
-#: Reasons for a missing forecast that are not failures.
-REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, "late", "revision")
+NO_FORECAST = f"{MODEL}: gave no forecast for these values"
+#: Between texts that are one literal; no reason has it.
+SEPARATOR = "\x1f"
 BOUNDS = ("forecast", "lower", "upper")
 
 
@@ -58,15 +54,18 @@ def scored(name: str) -> Column:
     return F.col(f"{SCORED}.`{name}`")
 
 
-def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
-    """Why an observation has no forecast; null if it has one. `late` may later be refined to `revision`."""
+def reason(series: SeriesConfig, *, latest_only: bool, refused_reasons: Sequence[str]) -> Column:
+    """Why an observation has no forecast; null if it has one. `late` may later be refined to `revision`.
+
+    refused_reasons: those of the model's fit, see `fleet_check.refused_reasons`.
+    """
     failed = F.nullif(scored(ERROR), F.lit(""))
     in_place = F.when(F.col(PLACE) != NEW, F.col(PLACE))
     if latest_only:
         in_place = in_place.when(~F.col(IS_NEWEST), F.lit(NOT_LATEST))
     return (
-        in_place.when(failed.isNotNull(), F.concat(F.lit("model: "), failed))
-        .when(scored("lag_order") < 0, F.lit(UNKNOWN_SERIES))
+        in_place.when(failed.isNotNull(), F.concat(F.lit(f"{MODEL}: "), failed))
+        .when(scored("lag_order") < 0, no_model(refused_reasons))
         .when(~F.col(IS_COMPLETE), F.lit(GAP))
         .when(
             F.col(POSITION) < scored("needed"),
@@ -76,14 +75,30 @@ def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
     )
 
 
+def no_model(refused_reasons: Sequence[str]) -> Column:
+    """Why a series has no model, by its negative lag_order."""
+    if not refused_reasons:
+        return F.lit(UNKNOWN_SERIES)
+    # One literal: an array of them would be a call of the JVM for each.
+    texts = F.split(F.lit(SEPARATOR.join(refused_reasons)), SEPARATOR)
+    known = F.get(texts, (F.lit(FIRST_REFUSED) - scored("lag_order")).cast("int"))
+    return F.coalesce(F.concat(F.lit(f"{REFUSED_BY_FIT}: "), known), F.lit(UNKNOWN_SERIES))
+
+
 def answered(
-    windows: DataFrame, score: Callable[[DataFrame], DataFrame], series: SeriesConfig, *, latest_only: bool
+    windows: DataFrame,
+    score: Callable[[DataFrame], DataFrame],
+    series: SeriesConfig,
+    *,
+    latest_only: bool,
+    refused_reasons: Sequence[str],
 ) -> DataFrame:
     """The windows without their lags, with the model's output in `_scored` and the reason for no forecast in `error`.
 
-    score: adds `_scored` to the windows.
+    score: adds `_scored` to the windows. refused_reasons: of the model that it asks.
     """
-    with_error = score(windows).withColumn("error", reason(series, latest_only=latest_only))
+    why = reason(series, latest_only=latest_only, refused_reasons=refused_reasons)
+    with_error = score(windows).withColumn("error", why)
     output_or_null = F.when(F.col("error").isNull(), F.col(SCORED)) if latest_only else F.col(SCORED)
     given = [name for name in windows.columns if name not in {lag_column(*lag) for lag in lag_names(series)}]
     return with_error.select(*given, "error", output_or_null.alias(SCORED))

@@ -8,8 +8,8 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.schemas.tables import FREQUENCY, KEEP_LAGS
-from penstock.series.forecasts import SUPERSEDED
-from penstock.series.windows import LATE, REVISION, whole_lags
+from penstock.series.reasons import LATE, REVISION, SUPERSEDED
+from penstock.series.windows import whole_lags
 from penstock.spark.commit_retry import commit
 from penstock.spark.tables import set_properties, table_properties
 

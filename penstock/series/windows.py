@@ -12,18 +12,18 @@ from pyspark.sql.window import WindowSpec
 
 from penstock.config.pipeline import SeriesConfig
 from penstock.series.calendar import Calendar
+from penstock.series.reasons import LATE, REVISION
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")
 #: The id of the only series where the files have no id.
 SINGLE_SERIES = "single"
-#: The place of an observation: in `lags` already, after the last one of its series, or too late to be used.
+#: The place of an observation: in `lags` already, after the last one of its series, or one of the reasons LATE and
+#: REVISION.
 PLACE = "_place"
 OLD = "old"
 NEW = "new"
-LATE = "late"
-REVISION = "revision"
 HASH = "_hash"
 POSITION = "_position"
 NUMBER = "_number"

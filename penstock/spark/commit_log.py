@@ -7,7 +7,7 @@ the appId and version that the writer gave.
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -25,6 +25,11 @@ LOOK_BACK = 20
 #: Rows by (source_file, the value of another column).
 Groups = Counter[tuple[str, str | None]]
 Actions = list[dict[str, dict[str, Any]]]
+
+
+class NotInFilesError(Exception):
+    """A commit's rows can't be read from its own files: maintenance has removed one, or its columns have other names
+    than the table's (column mapping). A query over the table finds them."""
 
 
 def committed_groups(
@@ -93,20 +98,28 @@ def actions_of(commit: bytes) -> Actions:
 
 
 def groups_in_files(storage: Storage, paths: list[str], column: str) -> Groups | None:
-    """None if a file's columns have other names than the table's (column mapping), or if maintenance has removed one
-    since."""
+    """None where `rows_in_files` raises NotInFilesError."""
     groups: Groups = Counter()
+    try:
+        for rows in rows_in_files(storage, paths, ("source_file", column)):
+            groups.update(groups_of(rows, column))
+    except NotInFilesError:
+        return None
+    return groups
+
+
+def rows_in_files(storage: Storage, paths: list[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Some columns of data files, in parts. Raises NotInFilesError, after some parts possibly."""
     for path in paths:
         try:
             with storage.open(path) as file:
                 parquet = pq.ParquetFile(file)
-                if not {"source_file", column} <= set(parquet.schema_arrow.names):
-                    return None
-                for batch in parquet.iter_batches(columns=["source_file", column]):
-                    groups.update(groups_of(pa.Table.from_batches([batch]), column))
+                if not set(columns) <= set(parquet.schema_arrow.names):
+                    raise NotInFilesError(path)
+                for batch in parquet.iter_batches(columns=list(columns)):
+                    yield pa.Table.from_batches([batch])
         except FileNotFoundError:
-            return None
-    return groups
+            raise NotInFilesError(path) from None
 
 
 def groups_of(rows: pa.Table, column: str) -> Groups:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain, repeat
 from typing import Any
 
@@ -159,17 +160,20 @@ def column_type(spark: SparkSession, path: str, column: str) -> DataType | None:
 
 
 def prepare_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
-    """Create the table, or add the spec's new nullable columns to an existing one.
+    """Create the table, or add the spec's new nullable columns, and its comments, to an existing one.
 
     Raises EnvironmentCheckError for any other difference.
     """
     if not table_exists(spark, path):
         create_table(spark, path, spec)
         return
-    missing = new_columns(spark.read.format("delta").load(path).schema, spec, path)
+    found = spark.read.format("delta").load(path).schema
+    missing = new_columns(found, spec, path)
     if missing:
         definitions = ", ".join(f"`{column.name}` {column.dataType.simpleString()}" for column in missing)
         commit(path, lambda: spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({definitions})"))
+    for change in new_comments(found, spec):
+        commit(path, partial(spark.sql, f"ALTER TABLE delta.`{path}` {change}"))
 
 
 def create_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
@@ -199,6 +203,14 @@ def new_columns(found: StructType, spec: TableSpec, path: str) -> list[StructFie
             "for another change use a new tables.root (and checkpoint), or change the contract back"
         )
     return [column for column in spec.schema.fields if column.name not in types]
+
+
+def new_comments(found: StructType, spec: TableSpec) -> list[str]:
+    """For a table of an earlier version: SQL that gives its columns the spec's comments."""
+    known = {column.name: column.metadata.get("comment") for column in found.fields}
+    comments = {column.name: column.metadata["comment"] for column in spec.schema.fields if column.metadata}
+    changed = {name: text for name, text in comments.items() if known.get(name) != text}
+    return [f"ALTER COLUMN `{name}` COMMENT '{text}'" for name, text in changed.items()]
 
 
 def close_query(spark: SparkSession, paths: Iterable[str], *, pipeline: str, query_id: str) -> None:

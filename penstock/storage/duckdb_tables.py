@@ -6,6 +6,7 @@ import duckdb
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.schemas.catalog import CATALOG
+from penstock.storage.catalog_columns import with_new_columns
 from penstock.storage.deletion_vectors import DELETION_VECTORS, register_undeleted
 from penstock.storage.delta_reader import READ_ERRORS, open_table
 
@@ -28,7 +29,8 @@ def connect_tables(config: PipelineConfig, names: Sequence[str] = READABLE) -> d
         if DELETION_VECTORS in (table.protocol().reader_features or ()):
             register_undeleted(connection, name, table)
         else:
-            connection.register(name, table.to_pyarrow_dataset())
+            dataset = table.to_pyarrow_dataset()
+            connection.register(name, dataset.replace_schema(with_new_columns(dataset.schema, name)))
     return connection
 
 

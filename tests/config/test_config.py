@@ -171,6 +171,20 @@ def test_what_changes_a_batchs_meaning_changes_the_hash(changed):
     assert config(**changed).meaning_hash != config().meaning_hash
 
 
+def test_whether_points_are_means_is_the_models_and_not_the_hashs():
+    """So an unfinished batch of an earlier version, whose config had no such key, is not planned otherwise."""
+    series = {"variables": ["x"], "frequency": "QS"}
+    hashes = {config(workload="series", series=series | point).meaning_hash for point in ({}, {"point": "mean"})}
+    assert len(hashes) == 1
+
+
+def test_points_are_medians_or_means():
+    series = {"variables": ["x"], "frequency": "QS"}
+    assert config(workload="series", series=series).series.point == "median"
+    with pytest.raises(ValidationError):
+        config(workload="series", series=series | {"point": "mode"})
+
+
 @pytest.mark.parametrize(
     "changed",
     [

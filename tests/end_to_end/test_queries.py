@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import SparkSession
 from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, wine
-from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, macro, quarters, two_series_model
+from series_sandbox import FITTED, HORIZON, REFUSED, VARIABLES, SeriesSandbox, macro, quarters, two_series_model
 
 from penstock.errors import ConfigError, EnvironmentCheckError
 from penstock.interfaces.sql.duckdb_queries import connect_duckdb, run_duckdb_query
@@ -20,7 +20,13 @@ from penstock.interfaces.sql.views import views_of
 
 COMMON_QUERIES = ("latency_per_batch", "quarantine_by_reason")
 ROWS_QUERIES = ("predictions_per_hour", "error_rate_by_version", *COMMON_QUERIES)
-SERIES_QUERIES = ("forecast_accuracy", "latest_forecast", "observations_by_outcome", *COMMON_QUERIES)
+SERIES_QUERIES = (
+    "forecast_accuracy",
+    "latest_forecast",
+    "observations_by_outcome",
+    "series_without_forecast",
+    *COMMON_QUERIES,
+)
 COMMON_VIEWS = ("quarantine_by_reason", "batch_health")
 ROWS_VIEWS = ("predictions_ok", *COMMON_VIEWS)
 SERIES_VIEWS = ("latest_forecast", "forecast_vs_actual", *COMMON_VIEWS)
@@ -44,12 +50,14 @@ def rows(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def many(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
-    """US: ten quarters, the investment of the last one tenfold. CA: four, then the first again; a line of no series."""
+    """US: ten quarters, the investment of the last one tenfold. CA: four, then the first again; a line of no series.
+    MARS and MOON: one each, which have no model; the fit refused the latter."""
     sandbox = Sandbox(root=tmp_path_factory.mktemp("many"), spark=spark, registry=registry)
     series = SeriesSandbox(sandbox, two_series_model(registry))
     us = quarters(FITTED, FITTED + 10)
     us.loc[FITTED + 9, "realinv"] *= 10
-    series.drop("a.csv", pd.concat([us, quarters(FITTED, FITTED + 4, "CA")]))
+    without = [quarters(FITTED, FITTED + 1, name) for name in ("MARS", "MOON")]
+    series.drop("a.csv", pd.concat([us, quarters(FITTED, FITTED + 4, "CA"), *without]))
     sandbox.run()
     again = quarters(FITTED, FITTED + 1, "CA").assign(realgdp=1.0)
     series.drop("b.csv", pd.concat([again, quarters(FITTED, FITTED + 1).assign(series_id=None)]))
@@ -191,7 +199,14 @@ def test_the_numbers_of_series_are_those_counted_by_hand(many: Sandbox) -> None:
         "forecast made": 10,
         "warming_up": 4,
         "revision": 1,
+        "unknown_series": 1,
+        "refused_by_fit: too short": 1,
     }
+    without = run_duckdb_query(many.config(), "series_without_forecast").to_pylist()
+    assert [(row["series_id"], row["observations"], row["last_error"]) for row in without] == [
+        ("MARS", 1, "unknown_series"),
+        ("MOON", 1, f"refused_by_fit: {REFUSED}"),
+    ]
 
 
 def test_what_can_t_be_asked_is_told_with_what_to_do(sandbox: Sandbox) -> None:

@@ -84,6 +84,21 @@ def test_the_batch_record_adds_up(two_batches: TwoBatches) -> None:
     assert (record.rows_in, record.accepted, record.quarantined, record.failed) == (37, 37, 0, 0)
 
 
+def test_the_batch_record_counts_forecasts(two_batches: TwoBatches) -> None:
+    """As the observations in the table say, by pandas."""
+    sandbox, record = two_batches.series.sandbox, two_batches.record
+    rows = [row for row in sandbox.rows("observations") if row.batch_id == record.plan.batch_id]
+    observed = pd.DataFrame([row.asDict() for row in rows])
+    reasons = observed["error"].dropna().value_counts().to_dict()
+    assert record.forecasts is not None
+    assert record.forecasts.without_forecast == reasons
+    assert record.with_forecast == observed["error"].isna().sum() > 0
+    series = observed["error"].isna().groupby(observed["series_id"]).any()
+    assert (record.forecasts.series.series, record.forecasts.series.without_forecast) == (len(series), (~series).sum())
+    [marker] = [row for row in sandbox.rows("batches") if row.batch_id == record.plan.batch_id]
+    assert (marker.without_forecast, marker.series) == (reasons, len(series))
+
+
 def test_why_an_observation_has_no_forecast(two_batches: TwoBatches) -> None:
     """Two lags of log differences need three consecutive quarters."""
     rows = two_batches.series.sandbox.rows("observations")
@@ -177,6 +192,7 @@ def model_line(series: SeriesSandbox) -> str:
     [
         ({"level": 0.9}, "it was fitted with level 0.95, series.level is 0.9"),
         ({"horizon": HORIZON + 1}, f"its outputs lack realgdp_forecast_{HORIZON + 1}"),
+        ({"point": "mean"}, "it was fitted with point median, series.point is mean"),
         ({"frequency": "MS"}, "it was fitted with frequency QS, series.frequency is MS"),
         ({"keep_lags": 2}, "'realgdp_lag2' is in no field"),
     ],

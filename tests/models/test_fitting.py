@@ -232,6 +232,7 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
     place = {name: i for i, name in enumerate(result.fleet.fitted_ids)}
     mlflow.set_registry_uri(registry.uri)
     model = mlflow.pyfunc.load_model(f"models:/fleet-fit/{result.version}")
+    assert reasons_by_model(model, [*reasons, "nobody"]) == reasons | {"nobody": None}
     for name in [name for name in fleet if name.startswith("good")]:
         levels = fleet[name]
         keep = np.arange(len(levels)) != HOLES.get(name, -1)
@@ -248,6 +249,14 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
         truth = level_forecasts(levels[HOLES.get(name, -1) + 1 :], theirs, steps=8)
         for bound, expected in zip(("forecast", "lower", "upper"), truth, strict=True):
             np.testing.assert_allclose(answered(answer, bound), expected, rtol=1e-9, err_msg=name)
+
+
+def reasons_by_model(model, names):
+    """What the model says of series without a forecast: the text that its negative lag order stands for."""
+    rows = [window(np.zeros((0, 3)), MACRO, lags=lags_of(model), series_id=name, ds="2005-01-01") for name in names]
+    known = model.metadata.metadata["penstock_fleet"]["refused_reasons"]
+    orders = model.predict(pd.DataFrame(rows))["lag_order"]
+    return {name: known[-2 - order] if order < -1 else None for name, order in zip(names, orders, strict=True)}
 
 
 def test_buckets_do_not_change_the_fit(spark, registry, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import socket
 import time
 
 import pytest
-from batch_records import CONFIG, STARTED, batch_record, metrics_config
+from batch_records import CONFIG, STARTED, batch_record, metrics_config, series_config
 from free_ports import free_port
 from prometheus_client import REGISTRY
 from pydantic import ValidationError
@@ -14,7 +14,8 @@ from scraping import samples, scrape, series
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.monitoring.metrics_server import served_metrics
-from penstock.pipeline.batch_record import FileCount
+from penstock.pipeline.batch_record import FileCount, ForecastCount
+from penstock.spark.series_counts import SeriesCount
 
 
 class Served:
@@ -59,6 +60,35 @@ def test_a_finished_batch_is_counted(served):
     assert counters(served) == [1, 15, 12, 3, 2, 1]
     served.metrics.on_record(batch_record({"/in/d.csv": FileCount(accepted=1, quarantined=9)}))
     assert counters(served) == [2, 25, 13, 12, 2, 1]
+
+
+def test_observations_are_counted_by_outcome():
+    """Of 9 observations 5 have a forecast; of 3 series one has none. No reason is missing before it first occurs."""
+    port = free_port()
+    with served_metrics(series_config(port=port)) as metrics:
+        served = Served(metrics, port)
+        name = "observations_total"
+        assert served.value(name, pipeline="macro", outcome="forecast") == 0
+        assert served.value(name, pipeline="macro", outcome="late") == 0
+        assert not served.has("batch_series")
+        forecasts = ForecastCount(
+            without_forecast={"warming_up": 3, "model": 1}, series=SeriesCount(series=3, without_forecast=1)
+        )
+        counts = {"/in/a.csv": FileCount(accepted=9, failed=1)}
+        for _ in range(2):
+            served.metrics.on_record(batch_record(counts, forecasts=forecasts))
+        found = {
+            outcome: served.value(name, pipeline="macro", outcome=outcome)
+            for outcome in ("forecast", "warming_up", "model", "gap")
+        }
+        assert found == {"forecast": 10, "warming_up": 6, "model": 2, "gap": 0}
+        assert served.value("batch_series", pipeline="macro") == 3
+        assert served.value("batch_series_without_forecast", pipeline="macro") == 1
+
+
+def test_rows_have_no_outcomes(served):
+    served.metrics.on_record(batch_record({"/in/a.csv": FileCount(accepted=1)}))
+    assert not served.has("observations_total")
 
 
 def test_the_seconds_of_batches_and_phases(served):

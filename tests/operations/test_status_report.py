@@ -25,7 +25,13 @@ MODEL = ModelInUse(
 def test_a_status_is_a_few_lines() -> None:
     reasons = tuple(Reason(stage="contract", reason=f"reason {number}", entries=20 - number) for number in range(12))
     status = Status(
-        pipeline="wine", running=None, last_batch=BATCH, backlog_files=1500, model=MODEL, quarantine=reasons
+        pipeline="wine",
+        workload="rows",
+        running=None,
+        last_batch=BATCH,
+        backlog_files=1500,
+        model=MODEL,
+        quarantine=reasons,
     )
     lines = as_text(status).splitlines()
     assert lines[:6] == [
@@ -40,6 +46,42 @@ def test_a_status_is_a_few_lines() -> None:
     assert lines[6] == "      20  contract: reason 0"
     assert lines[-1] == "       2  more reasons"
     assert len(lines) == 6 + 10 + 1
+
+
+def series_lines(**changes: object) -> list[str]:
+    """The lines on the last batch and on its series."""
+    batch = BATCH.model_copy(update=changes)
+    status = Status(
+        pipeline="macro",
+        workload="series",
+        running=None,
+        last_batch=batch,
+        backlog_files=0,
+        model=MODEL,
+        quarantine=(),
+    )
+    return as_text(status).splitlines()[2:4]
+
+
+def test_accepted_observations_are_not_forecasts() -> None:
+    """Of 1,195 accepted ones 1,150 have a forecast; the 2 on which the model failed are among the others."""
+    reasons = {"gap": 10, "warming_up": 30, "late": 3, "model": 2}
+    assert series_lines(without_forecast=reasons, series=1000, series_without_forecast=37) == [
+        "last batch  7, 3 min ago: 1,200 rows in 4 s, 1,150 with a forecast, 45 without (30 warming_up, 10 gap, "
+        "3 late, 2 model), 5 quarantined, 2 failed, 1 files refused (300 rows/s)",
+        "series      1,000 in the last batch, 37 of them without any forecast in it",
+    ]
+
+
+def test_no_reason_is_shown_where_every_observation_has_a_forecast() -> None:
+    batch, _ = series_lines(without_forecast={}, series=3, series_without_forecast=0)
+    assert "1,195 with a forecast, 0 without, 5 quarantined" in batch
+
+
+def test_a_batch_that_did_not_count_forecasts_says_so() -> None:
+    batch, series = series_lines()
+    assert "1,195 accepted, 5 quarantined" in batch
+    assert "not counted in the last batch" in series
 
 
 @pytest.mark.parametrize(

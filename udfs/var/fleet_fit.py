@@ -9,7 +9,7 @@ from io import BytesIO
 import numpy as np
 
 from .kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
-from .transform import check_transforms
+from .transform import check_point, check_transforms
 
 CRITERIA = ("aic", "aicc", "bic", "hqic", "fpe")
 
@@ -27,7 +27,8 @@ class FitSettings:
     CRITERIA. level: coverage of the interval. max_root_modulus: a model whose companion matrix has an eigenvalue
     beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
     of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
-    reasons of refusals; y1, y2, ... by default.
+    reasons of refusals; y1, y2, ... by default. point: whether point forecasts are
+    medians or means.
     """
 
     transforms: tuple[str, ...]
@@ -40,9 +41,11 @@ class FitSettings:
     residual_degrees_per_coefficient: int = 3
     residual_degrees_beyond: int = 10
     variables: tuple[str, ...] = ()
+    point: str = "median"
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
+        check_point(self.point)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from .fleet_calendar import period_numbers, whole
 from .fleet_store import FleetAbout, FleetStore
 from .kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns
-from .transform import differenced, observations_lost, to_levels, transform_lags
+from .transform import differenced, observations_lost, scale_variances, to_levels, transform_lags
 
 UNKNOWN_SERIES = -1
 """`lag_order` of a series that isn't in the fleet; its `needed` is 0."""
+
+FIRST_REFUSED = -2
+"""`lag_order` of a series that the fit refused for the first of the model's `refused_reasons`; -3 is the second one."""
 
 BOUNDS = ("forecast", "lower", "upper")
 
@@ -56,7 +59,7 @@ def forecast_frame(store: FleetStore, frame: pd.DataFrame) -> pd.DataFrame:
 
 def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> tuple[IntArray, IntArray, FloatArray]:
     """lag_order (n,), needed (n,) and forecasts (len(forecast_columns_of), n) from one array per input
-    column."""
+    column. lag_order is negative for a series without a model: UNKNOWN_SERIES, or why the fit refused it."""
     about = store.about
     places = store.find(columns["series_id"])
     is_known = places >= 0
@@ -66,6 +69,9 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
         lag_order = np.where(is_known, store.lag_order[safe_places], UNKNOWN_SERIES).astype(np.int64)
     else:
         lag_order = np.full(n_rows, UNKNOWN_SERIES, dtype=np.int64)
+    if not is_known.all():
+        codes = store.find_refused(columns["series_id"][~is_known])
+        lag_order[~is_known] = np.where(codes >= 0, FIRST_REFUSED - codes, UNKNOWN_SERIES)
     # a VAR(0) of levels needs no lag, but the observation at the cutoff has to be there
     needed = np.where(is_known, np.maximum(1, lag_order + observations_lost(about.transforms)), 0)
     values = np.full((about.horizon, n_variables, len(BOUNDS), n_rows), np.nan)
@@ -138,7 +144,13 @@ def _forecast_block(
         horizon=about.horizon,
         first_time_index=time_index,
     )
-    bounds = to_levels(points, newest=newest, half_widths=widths, transforms=about.transforms)
+    bounds = to_levels(
+        points,
+        newest=newest,
+        half_widths=widths,
+        transforms=about.transforms,
+        variances=scale_variances(widths, level=about.level) if about.point == "mean" else None,
+    )
     for place, bound in enumerate(bounds):
         out[:, :, place] = bound
     out[..., ~is_usable] = np.nan

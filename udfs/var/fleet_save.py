@@ -28,6 +28,7 @@ from .fleet_fit import FleetFit
 from .fleet_forecast import forecast_columns_of, lag_columns
 from .fleet_frequency import Frequency
 from .fleet_model import ARTIFACT
+from .fleet_refused import RefusedSeries
 from .fleet_store import FleetAbout, write_store
 
 MODULES = (
@@ -45,6 +46,8 @@ MODULES = (
 
 #: The key in a model's MLmodel metadata under which it says what it was fitted for.
 FLEET_METADATA = "penstock_fleet"
+#: The key within it of the texts that a lag_order of FIRST_REFUSED and below stands for.
+REFUSED_REASONS = "refused_reasons"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
 
 
@@ -57,17 +60,21 @@ def fleet_model_parts(
     frequency: str,
     last_ds: Timestamps | None = None,
     holidays: tuple[str, ...] = (),
+    refused: Sequence[tuple[Any, str]] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """The arguments by which `mlflow.pyfunc.save_model` or `log_model` makes a model of `fit`.
 
     The files they name are there only within the `with`.
     ids: (fit.n_series,), all str or all int, those of refused series included. variables: (k,), names.
     frequency: an alias, see Frequency. last_ds: (fit.n_series,), when each series' last fitted observation was;
-    needed for the trends ct and ctt. holidays: ISO dates that are no business days.
+    needed for the trends ct and ctt. holidays: ISO dates that are no business days. refused: (id, reason) of every
+    series that has no model, those included that were refused before the fit; by default those of `fit`.
     """
     about, time_origin = _about(
         fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays
     )
+    pairs = refused if refused is not None else [(ids[one.position], one.reason) for one in fit.refused]
+    without_model = RefusedSeries.of(pairs, ids_are_strings=about.ids_are_strings)
     with tempfile.TemporaryDirectory() as scratch, _carried_code(Path(scratch)) as (entry, package):
         folder = Path(scratch) / ARTIFACT
         write_store(
@@ -81,6 +88,8 @@ def fleet_model_parts(
             ),
             lag_order=fit.lag_order,
             time_origin=time_origin,
+            refused_ids=without_model.ids,
+            refused_codes=without_model.codes,
         )
         yield {
             "python_model": str(entry),
@@ -93,6 +102,7 @@ def fleet_model_parts(
                 FLEET_METADATA: {
                     "series": len(fit),
                     "level": about.level,
+                    "point": about.point,
                     "frequency": about.frequency,
                     "horizon": about.horizon,
                     "max_lag_order": about.max_lag_order,
@@ -104,6 +114,8 @@ def fleet_model_parts(
                         if "t" in about.trend and Frequency.of(frequency).has_business_days
                         else {}
                     ),
+                    REFUSED_REASONS: list(without_model.reasons),
+                    "refused_left_out": without_model.left_out,
                 }
             },
         }
@@ -118,10 +130,11 @@ def save_fleet_model(
     frequency: str,
     last_ds: Timestamps | None = None,
     holidays: tuple[str, ...] = (),
+    refused: Sequence[tuple[Any, str]] | None = None,
 ) -> None:
     """Save the models of `fit` to the new folder `path`; for the rest see `fleet_model_parts`."""
     with fleet_model_parts(
-        fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays
+        fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays, refused=refused
     ) as parts:
         mlflow.pyfunc.save_model(path=str(path), **parts)
 
@@ -180,6 +193,7 @@ def _about(
         ids_are_strings=not np.issubdtype(_id_array(ids).dtype, np.integer),
         anchor=str(anchor),
         holidays=holidays,
+        point=settings.point,
     )
     return about, fit.last_time_index - last_numbers
 

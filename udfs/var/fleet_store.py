@@ -19,12 +19,15 @@ from .kernel import TREND_TERMS, FloatArray, IntArray
 FORMAT = 1
 MANIFEST = "fleet.json"
 ROWS_PER_WRITE = 50_000
+#: The beginnings of the files that find a series by its id, and a series that the fit refused.
+INDEX, REFUSED_INDEX = "index_", "refused_index_"
 
 
 @dataclass(frozen=True)
 class FleetAbout:
     """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. holidays: ISO
-    dates that are no business days."""
+    dates that are no business days. point: what point forecasts are, one of transform.POINTS; fleets of earlier
+    versions do not say, and theirs are medians."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -36,6 +39,7 @@ class FleetAbout:
     ids_are_strings: bool
     anchor: str
     holidays: tuple[str, ...] = ()
+    point: str = "median"
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -52,17 +56,28 @@ class FleetAbout:
 @dataclass(frozen=True)
 class FleetStore:
     """An open fleet of n series, in the order of `index`. records: (n, width); lag_order: (n,);
-    time_origin: (n,), time index minus number of the period, for trends in time."""
+    time_origin: (n,), time index minus number of the period, for trends in time. refused_codes: (m,), the number of
+    the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models of earlier
+    versions."""
 
     about: FleetAbout
     records: FloatArray
     lag_order: NDArray[np.int16]
     time_origin: FloatArray
     index: dict[str, NDArray[Any]] = field(repr=False)
+    refused_index: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
+    refused_codes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32), repr=False)
 
     def find(self, ids: NDArray[Any]) -> IntArray:
         """(n_ids,), the place of each series, -1 for one that isn't in the fleet."""
         return find_ids(self.index, ids)
+
+    def find_refused(self, ids: NDArray[Any]) -> IntArray:
+        """(n_ids,), the number of the reason for which the fit refused each series, -1 for one that it did not."""
+        if not len(self.refused_codes):
+            return np.full(len(ids), -1, dtype=np.int64)
+        places = find_ids(self.refused_index, ids)
+        return np.where(places >= 0, self.refused_codes[places], -1).astype(np.int64)
 
 
 def write_store(
@@ -73,12 +88,17 @@ def write_store(
     record_parts: tuple[FloatArray, FloatArray, FloatArray],
     lag_order: IntArray,
     time_origin: FloatArray,
+    refused_ids: NDArray[Any],
+    refused_codes: IntArray,
 ) -> None:
-    """Write a fleet to a new folder. record_parts: with the shapes of `about.record_shapes`, series first."""
+    """Write a fleet to a new folder. record_parts: with the shapes of `about.record_shapes`, series first.
+    refused_ids, refused_codes: see fleet_refused.RefusedSeries."""
     folder.mkdir(parents=True)
     order, index = index_arrays(ids)
-    for name, array in index.items():
-        np.save(folder / f"index_{name}.npy", array, allow_pickle=False)
+    _save_index(folder, INDEX, index)
+    refused_order, refused_index = index_arrays(refused_ids)
+    _save_index(folder, REFUSED_INDEX, refused_index)
+    np.save(folder / "refused_codes.npy", refused_codes[refused_order].astype(np.int32), allow_pickle=False)
     np.save(folder / "lag_order.npy", lag_order[order].astype(np.int16), allow_pickle=False)
     np.save(folder / "time_origin.npy", time_origin[order], allow_pickle=False)
     # written in pieces through a memory map, so that no second copy of a big fleet is held in memory
@@ -98,6 +118,15 @@ def write_store(
     }
     key = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     (folder / MANIFEST).write_text(json.dumps({**content, "sha256": key}, indent=1))
+
+
+def _save_index(folder: Path, prefix: str, index: dict[str, NDArray[Any]]) -> None:
+    for name, array in index.items():
+        np.save(folder / f"{prefix}{name}.npy", array, allow_pickle=False)
+
+
+def _index_of(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
 def read_about(folder: Path) -> FleetAbout:
@@ -120,7 +149,9 @@ def open_store(folder: Path) -> FleetStore:
         records=arrays["records"],
         lag_order=arrays["lag_order"],
         time_origin=arrays["time_origin"],
-        index={name.removeprefix("index_"): array for name, array in arrays.items() if name.startswith("index_")},
+        index=_index_of(arrays, INDEX),
+        refused_index=_index_of(arrays, REFUSED_INDEX),
+        refused_codes=arrays.get("refused_codes", np.zeros(0, dtype=np.int32)),
     )
 
 

@@ -9,7 +9,7 @@ from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
 from penstock.udfs.var.lag_bounds import lags_borne
 from penstock.udfs.var.runs import PERIOD_TOLERANCE, Runs, lag_window_ends, runs_of, whole_runs
-from penstock.udfs.var.transform import observations_lost, to_levels, transform_lags
+from penstock.udfs.var.transform import observations_lost, scale_variances, to_levels, transform_lags
 
 METHODS = ("model", "naive")
 MEASURES = ("mae", "rmse", "mase", "coverage")
@@ -82,12 +82,14 @@ def holdout_scores(
         horizon=steps,
         first_time_index=fit.last_time_index + 1.0,
     )
+    widths = rows_last(fit.half_widths[:, :steps])
     forecasts = {
         "model": to_levels(
             points,
             newest=newest,
-            half_widths=rows_last(fit.half_widths[:, :steps]),
+            half_widths=widths,
             transforms=settings.transforms,
+            variances=scale_variances(widths, level=settings.level) if settings.point == "mean" else None,
         )
     }
     scale, spread = changes(levels, runs, starts, cutoffs)

@@ -3,8 +3,9 @@
 Each variable has its own transform: `none` (y), `log` (ln y), `diff` (y_t - y_{t-1}), `dlog` (ln y_t - ln
 y_{t-1}). *Scale* means levels for none and diff, logs of levels for log and dlog: forecast errors are
 Gaussian on the scale, so half-widths live there, and bounds of logs are exp of the bounds on the scale. The
-point forecast of a logged variable is exp of the forecast of its log, that is the median of its distribution,
-not its mean.
+point forecast of a logged variable is exp(mu), the median of its lognormal distribution, or by choice its mean,
+exp(mu + sigma^2 / 2); mu and sigma^2 are those of the log of the level at that step. Of other variables both are
+the same.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from .kernel import (
 BoolArray = NDArray[np.bool_]
 
 TRANSFORMS = ("none", "log", "diff", "dlog")
+POINTS = ("median", "mean")
+"""What a point forecast is of the distribution of the level."""
 
 
 def check_transforms(transforms: Sequence[str]) -> None:
@@ -32,6 +35,12 @@ def check_transforms(transforms: Sequence[str]) -> None:
     unknown = sorted(set(transforms) - set(TRANSFORMS))
     if unknown:
         raise ValueError(f"unknown transform {', '.join(unknown)}; use one of {', '.join(TRANSFORMS)}")
+
+
+def check_point(point: str) -> None:
+    """Raise ValueError for a name that isn't one of POINTS."""
+    if point not in POINTS:
+        raise ValueError(f"unknown point {point}; use one of {', '.join(POINTS)}")
 
 
 def logged(transforms: Sequence[str]) -> BoolArray:
@@ -103,13 +112,24 @@ def scale_half_widths(
     return normal_quantile(level) * np.sqrt(forecast_variances(weights, sigma_u))
 
 
+def scale_variances(half_widths: FloatArray, *, level: float) -> FloatArray:
+    """The variances of the forecast errors that `scale_half_widths` made half-widths of, with the same shape."""
+    return np.square(half_widths / normal_quantile(level))
+
+
 def to_levels(
-    forecasts: FloatArray, *, newest: FloatArray, half_widths: FloatArray, transforms: Sequence[str]
+    forecasts: FloatArray,
+    *,
+    newest: FloatArray,
+    half_widths: FloatArray,
+    transforms: Sequence[str],
+    variances: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Point forecasts, lower and upper bounds in levels.
 
     forecasts: (horizon, k, rows) of the VAR; newest: (k, rows), the last observation on the scale;
-    half_widths: (horizon, k, rows) on the scale. Returns three (horizon, k, rows).
+    half_widths: (horizon, k, rows) on the scale. variances: (horizon, k, rows) of the errors on the scale, if the
+    points are to be means; without them they are medians. Returns three (horizon, k, rows).
     """
     points = forecasts.copy()
     for i in np.flatnonzero(differenced(transforms)):
@@ -118,6 +138,8 @@ def to_levels(
             running = running + points[step, i]
             points[step, i] = running
     lower, upper = points - half_widths, points + half_widths
+    if variances is not None:
+        points[:, logged(transforms)] += variances[:, logged(transforms)] / 2.0
     with np.errstate(over="ignore"):
         for i in np.flatnonzero(logged(transforms)):
             for array in (points, lower, upper):

@@ -9,6 +9,8 @@ from penstock.interfaces.dashboard.windows import Window
 
 SHOWN_BATCHES = 200
 SHOWN_FILES = 500
+#: Null for a pipeline of rows.
+SERIES_COLUMNS = ("with_forecast", "without_forecast", "series", "series_without_forecast")
 
 
 def show(config: PipelineConfig, window: Window) -> None:
@@ -19,7 +21,7 @@ def show(config: PipelineConfig, window: Window) -> None:
         return
     st.caption(f"Newest first, at most {SHOWN_BATCHES}. A batch is listed once all its rows are committed.")
     st.dataframe(
-        batches.drop(columns=["query_id", "batch_id"]),
+        batches.drop(columns=["query_id", "batch_id", *([] if config.workload == "series" else SERIES_COLUMNS)]),
         hide_index=True,
         column_config={
             "started_at": st.column_config.DatetimeColumn("started", format="YYYY-MM-DD HH:mm:ss"),
@@ -28,6 +30,9 @@ def show(config: PipelineConfig, window: Window) -> None:
             "files_refused": "refused files",
             "rows_in": "rows",
             "refused_versions": "refused versions",
+            "with_forecast": "with a forecast",
+            "without_forecast": "without, by reason",
+            "series_without_forecast": "series without any",
         },
     )
     st.subheader("Files of a batch")

@@ -1,12 +1,20 @@
 """Shared by the charts: time axis, stacked bars over time, and a consistent colour scheme."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import altair as alt
 import pandas as pd
 
 #: A colour-blind-safe palette.
 OUTCOMES = {"scored": "#2f7ebc", "quarantined": "#e59400", "failed": "#c0304a"}
+#: Of observations; `accepted` where a batch of an earlier version did not count its forecasts.
+SERIES_OUTCOMES = {
+    "forecast": "#2f7ebc",
+    "no forecast": "#9a9fa8",
+    "accepted": "#8cbfe0",
+    "quarantined": "#e59400",
+    "failed": "#c0304a",
+}
 TRUTH, FORECAST = "#3b4252", "#2f7ebc"
 HEIGHT_PIXELS = 300
 #: Labels each tick by the largest unit that begins there (year, month, day, hour), in UTC.
@@ -24,8 +32,9 @@ def top_legend() -> alt.Legend:
     return alt.Legend(orient="top", titleOrient="left", columns=4)
 
 
-def outcome_colour() -> alt.Color:
-    scale = alt.Scale(domain=list(OUTCOMES), range=list(OUTCOMES.values()))
+def outcome_colour(outcomes: Mapping[str, str]) -> alt.Color:
+    """outcomes: their colours by name."""
+    scale = alt.Scale(domain=list(outcomes), range=list(outcomes.values()))
     return alt.Color("outcome:N", title=None, scale=scale, legend=top_legend())
 
 

@@ -20,6 +20,8 @@ OFFERED_CUTOFFS = 500
 #: History shown before the cutoff, in multiples of the horizon.
 HORIZONS_BEFORE = 3
 FAN_PIXELS = 420
+#: The transforms whose forecasts are made in logs, so that their median is not their mean.
+LOGGED = ("log", "dlog")
 
 
 def show(config: PipelineConfig, _window: Window) -> None:
@@ -86,8 +88,17 @@ def show_fan(tables: Tables, made: Made, variable: str, series: SeriesConfig) ->
     st.altair_chart(fan_chart(fan, truths, made, variable))
     st.caption(
         f"{made.model_name} version {made.version}, made {moment(made.scored_at)}. The band is the {made.level:.0%} "
-        "forecast interval."
+        f"forecast interval.{point_text(series, variable)}"
     )
+
+
+def point_text(series: SeriesConfig, variable: str) -> str:
+    """What the line is of a variable in logs. By the config: a model that was fitted otherwise is refused."""
+    if series.transform.get(variable, "none") not in LOGGED:
+        return ""
+    if series.point == "mean":
+        return " The line is the mean of what may come (series.point)."
+    return " The line is the median of what may come (series.point): sums of medians over series are too low."
 
 
 def fan_chart(fan: pd.DataFrame, truths: pd.DataFrame, made: Made, variable: str) -> alt.LayerChart:

@@ -26,10 +26,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedModel:
+    """A version in this process. metadata: of its MLmodel file."""
+
     version: ModelVersion
     inputs: tuple[ModelColumn, ...]
     outputs: tuple[ModelColumn, ...]
     model: InProcessModel
+    metadata: Mapping[str, Any]
 
     @property
     def prediction_type(self) -> str:
@@ -63,7 +66,8 @@ class Loader:
                 raise ModelRefusedError(f"{version.uri} can't be loaded: {error}") from None
             self._prediction_type = prediction_type(outputs).simpleString()
         log.info("%s is loaded", version.uri)
-        return LoadedModel(version=version, inputs=inputs, outputs=outputs, model=InProcessModel(guarded))
+        model = InProcessModel(guarded)
+        return LoadedModel(version=version, inputs=inputs, outputs=outputs, model=model, metadata=found.metadata)
 
     def incompatibility(self, outputs: tuple[ModelColumn, ...], metadata: Mapping[str, Any]) -> str | None:
         if self.config.workload == "series":

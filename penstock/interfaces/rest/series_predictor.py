@@ -14,6 +14,7 @@ from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_rows import Row, checked_request
 from penstock.interfaces.rest.row_predictor import argument
 from penstock.interfaces.rest.row_results import RowResult
+from penstock.models.fleet_check import refused_reasons
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
 from penstock.series.forecasts import BOUNDS, forecast_steps, reason, window_contract
@@ -69,8 +70,12 @@ class SeriesPredictor:
             [pa.array(scored[name], from_pandas=True) for name in scored.columns], names=list(scored.columns)
         )
         known = windows.drop_columns(arguments.column_names).append_column(SCORED, outputs)
-        latest_only = self.config.forecast.at == "latest"
-        return self.spark.createDataFrame(known).withColumn("error", reason(series, latest_only=latest_only))
+        why = reason(
+            series,
+            latest_only=self.config.forecast.at == "latest",
+            refused_reasons=refused_reasons(self.loaded.metadata),
+        )
+        return self.spark.createDataFrame(known).withColumn("error", why)
 
     def steps(self, scored: DataFrame) -> DataFrame:
         made = forecast_steps(scored, self.config.the_series, carried=(SOURCE_FILE,))

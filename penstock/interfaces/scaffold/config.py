@@ -110,6 +110,7 @@ def series_lines(series: SeriesSettings) -> list[str]:
         *holiday_lines(series.holidays),
         commented("  horizon: 8", "periods ahead"),
         commented("  level: 0.95", "of the intervals"),
+        commented("  point: median", "or mean: of variables in logs; sums over series need means"),
         commented(f"  keep_lags: {series.max_lags + 1}", "at least max_lags; one more for diff or dlog"),
         f"# the most lags that the longest series bears ({series.fitted_periods} observations); others get fewer",
         f"fit: {{max_lags: {series.max_lags}, criterion: aic, trend: c, holdout: {series.holdout}}}",

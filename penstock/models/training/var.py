@@ -24,6 +24,7 @@ from penstock.models.training.var_fit import FittedFleet, bucket_settings, fit_s
 from penstock.models.training.var_logging import holdout_table, log_outcome, log_settings, write_tables
 from penstock.timings import Timings
 from penstock.udfs.var.bucket import arranged
+from penstock.udfs.var.fleet_refused import MAX_SERIES
 from penstock.udfs.var.fleet_save import fleet_model_parts
 from penstock.udfs.var.histories import SERIES_ID
 from penstock.udfs.var.transform import observations_lost
@@ -139,6 +140,7 @@ def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> st
                 frequency=config.the_series.frequency,
                 last_ds=fleet.last_ds,
                 holidays=config.the_series.calendar.holidays,
+                refused=fleet.refused,
             ) as parts,
             warnings.catch_warnings(),
         ):
@@ -147,6 +149,9 @@ def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> st
     except ValueError as error:
         raise FitError(f"the fit can't be made a model: {error}") from error
     version = str(info.registered_model_version)
+    left_out = len(fleet.refused) - MAX_SERIES
+    if left_out > 0:
+        log.warning("%s of the refused series are not in the model: they will be unknown_series", f"{left_out:,}")
     aliases = dict.fromkeys([CANDIDATE, *([config.model.alias] if promote else [])])
     for alias in aliases:
         Registry.of(config).client.set_registered_model_alias(config.model.name, alias, version)

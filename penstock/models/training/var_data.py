@@ -16,8 +16,8 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers, with_time_range
 from penstock.errors import FitError
 from penstock.schemas.contract import Contract
-from penstock.series.forecasts import SUPERSEDED
-from penstock.series.windows import REVISION, series_id
+from penstock.series.reasons import REVISION, SUPERSEDED
+from penstock.series.windows import series_id
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
 from penstock.sources.files import PlannedFile

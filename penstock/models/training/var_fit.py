@@ -79,6 +79,7 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             horizon=series.horizon,
             level=series.level,
             variables=series.variables,
+            point=series.point,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None

@@ -30,6 +30,7 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         **({"holidays": len(series.calendar.holidays)} if series.holidays else {}),
         "horizon": series.horizon,
         "level": series.level,
+        "point": series.point,
         "criterion": fit.criterion or "none",
         "max_lags": fit.max_lags,
         "trend": fit.trend,

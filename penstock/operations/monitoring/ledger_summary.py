@@ -7,6 +7,7 @@ import pyarrow as pa
 from deltalake import DeltaTable
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.storage.catalog_columns import with_new_columns
 from penstock.storage.delta_files import data_files, read_files
 from penstock.storage.delta_reader import open_table
 from penstock.storage.key_set import KeySet
@@ -16,7 +17,8 @@ FILES = "files"
 
 @dataclass(frozen=True, kw_only=True)
 class LedgerSummary:
-    """batches: the table without `files`, a few hundred bytes a batch. paths: every path in `files`."""
+    """batches: the table without `files`, a few hundred bytes a batch; columns that it does not have yet are null.
+    paths: every path in `files`."""
 
     batches: pa.Table
     paths: KeySet
@@ -39,4 +41,8 @@ def summary_of(table: DeltaTable) -> LedgerSummary:
             yield from filter(None, rows[FILES].flatten().field("path").to_pylist())
 
     files = KeySet(paths())
-    return LedgerSummary(batches=pa.Table.from_batches(kept, schema=small).combine_chunks(), paths=files)
+    batches = pa.Table.from_batches(kept, schema=small).combine_chunks()
+    for column in with_new_columns(schema, "batches"):
+        if column.name not in schema.names:
+            batches = batches.append_column(column, pa.nulls(len(batches), column.type))
+    return LedgerSummary(batches=batches, paths=files)

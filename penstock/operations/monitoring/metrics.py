@@ -8,10 +8,15 @@ scrapes, while `_sum` and `_count` give the true mean over any period and the bu
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.batch_record import BatchRecord, ForecastCount
+from penstock.series.reasons import KINDS
 
 #: From a batch of one small file to a whole backfill in one batch.
 BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600)
+
+
+#: The outcome of an observation that has a forecast; the others are the kinds of reasons.
+FORECAST = "forecast"
 
 
 class InfoGauge:
@@ -42,6 +47,19 @@ class PipelineMetrics:
         self._rows_quarantined = self._counter("rows_quarantined", "Rows that the contract rejected")
         self._rows_failed = self._counter("rows_failed", "Accepted rows for which the model gave an error")
         self._files_refused = self._counter("files_refused", "Files that were refused whole")
+        self._observations = Counter(
+            "penstock_observations",
+            "Accepted observations of a pipeline of series, by outcome: forecast, or why there is none",
+            ["pipeline", "outcome"],
+            registry=self.registry,
+        )
+        self._series = self._gauge("batch_series", "Series that the last micro-batch has observations of")
+        self._series_without = self._gauge(
+            "batch_series_without_forecast", "Those of them that it made no forecast for"
+        )
+        if config.workload == "series":
+            for outcome in (FORECAST, *KINDS):  # as 0 from the start, as in `_counter`
+                self._observations.labels(self.pipeline, outcome)
         self._batch_seconds = Histogram(
             "penstock_batch_duration_seconds",
             "Seconds of a micro-batch, all phases",
@@ -102,6 +120,8 @@ class PipelineMetrics:
         self._rows_quarantined.inc(record.quarantined)
         self._rows_failed.inc(record.failed)
         self._files_refused.inc(record.files_refused)
+        if record.forecasts is not None:
+            self._on_forecasts(record.forecasts, with_forecast=record.accepted - record.forecasts.observations_without)
         self._batch_seconds.observe((record.finished_at - record.started_at).total_seconds())
         for phase, seconds in record.seconds.items():
             self._phase_seconds.labels(self.pipeline, phase).observe(seconds)
@@ -109,6 +129,13 @@ class PipelineMetrics:
         self._model.show({(self.pipeline, model.name, model.version, model.role) for model in plan.models})
         self._refused.show({(self.pipeline, plan.champion.name, version) for version in plan.refused_versions})
         self._last_batch.labels(self.pipeline).set(record.finished_at.timestamp())
+
+    def _on_forecasts(self, forecasts: ForecastCount, *, with_forecast: int) -> None:
+        self._observations.labels(self.pipeline, FORECAST).inc(with_forecast)
+        for kind, count in forecasts.without_forecast.items():
+            self._observations.labels(self.pipeline, kind).inc(count)
+        show(self._series, self.pipeline, forecasts.series.series)
+        show(self._series_without, self.pipeline, forecasts.series.without_forecast)
 
     def on_backlog(self, files: int | None) -> None:
         """None if unknown: the series is then removed rather than left at a stale number."""

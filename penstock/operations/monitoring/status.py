@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import duckdb
 from pydantic import BaseModel, ConfigDict
@@ -22,7 +22,7 @@ QUARANTINE_WINDOW = timedelta(hours=24)
 
 LAST_BATCH = """
 SELECT batch_id, started_at, finished_at, rows_in, accepted, quarantined, failed, files_refused,
-       versions['champion'] AS version, refused_versions
+       versions['champion'] AS version, refused_versions, without_forecast, series, series_without_forecast
 FROM batches ORDER BY finished_at DESC LIMIT 1
 """
 #: The first batch after the last one that had another version.
@@ -44,7 +44,12 @@ class Part(BaseModel):
 
 
 class LastBatch(Part):
-    """The batch that finished last. rows_per_second: over its whole duration; null if that is 0."""
+    """The batch that finished last. rows_per_second: over its whole duration; null if that is 0.
+
+    without_forecast: accepted observations that have none, by the kind of their reason. series: how many the batch has
+    observations of, and how many of them it made no forecast for. Null for rows, and where the batch did not count
+    them.
+    """
 
     batch_id: int
     finished_at: datetime
@@ -56,6 +61,13 @@ class LastBatch(Part):
     quarantined: int
     failed: int
     files_refused: int
+    without_forecast: dict[str, int] | None = None
+    series: int | None = None
+    series_without_forecast: int | None = None
+
+    @property
+    def with_forecast(self) -> int | None:
+        return None if self.without_forecast is None else self.accepted - sum(self.without_forecast.values())
 
 
 class ModelInUse(Part):
@@ -82,6 +94,7 @@ class Status(Part):
     """
 
     pipeline: str
+    workload: Literal["rows", "series"]
     running: str | None
     last_batch: LastBatch | None
     backlog_files: int
@@ -112,6 +125,7 @@ def status_now(config: PipelineConfig) -> Status:
     row = first(tables, LAST_BATCH) if ledger is not None else None
     return Status(
         pipeline=config.pipeline,
+        workload=config.workload,
         running=str(holder) if holder else None,
         last_batch=last_batch(row, now=now) if row else None,
         backlog_files=backlog(storage, config, ledger.paths if ledger else KeySet()),

@@ -2,7 +2,8 @@
 
 from datetime import datetime
 
-from penstock.operations.monitoring.status import Status
+from penstock.operations.monitoring.status import LastBatch, Status
+from penstock.series.reasons import reasons_text
 
 SHOWN_REASONS = 10
 
@@ -12,6 +13,7 @@ def as_text(status: Status) -> str:
         ("pipeline", status.pipeline),
         ("running", status.running or "no"),
         ("last batch", batch_text(status)),
+        *([("series", series_text(status.last_batch))] if status.workload == "series" else []),
         ("backlog", f"{status.backlog_files:,} files"),
         ("model", model_text(status)),
         ("quarantine", quarantine_text(status)),
@@ -25,7 +27,7 @@ def batch_text(status: Status) -> str:
         return "none yet"
     parts = [
         f"{batch.batch_id}, {age_text(batch.age_seconds)} ago: {batch.rows_in:,} rows in {batch.seconds:g} s",
-        f"{batch.accepted - batch.failed:,} scored",
+        *accepted_texts(status, batch),
         f"{batch.quarantined:,} quarantined",
         f"{batch.failed:,} failed",
     ]
@@ -33,6 +35,25 @@ def batch_text(status: Status) -> str:
         parts.append(f"{batch.files_refused} files refused")
     rate = f" ({batch.rows_per_second:,g} rows/s)" if batch.rows_per_second is not None else ""
     return ", ".join(parts) + rate
+
+
+def accepted_texts(status: Status, batch: LastBatch) -> list[str]:
+    """What became of the accepted rows. An accepted observation is not a forecast: it may be warming up."""
+    if status.workload == "rows":
+        return [f"{batch.accepted - batch.failed:,} scored"]
+    if batch.with_forecast is None or batch.without_forecast is None:
+        return [f"{batch.accepted:,} accepted"]
+    without = sum(batch.without_forecast.values())
+    reasons = f" ({reasons_text(batch.without_forecast)})" if without else ""
+    return [f"{batch.with_forecast:,} with a forecast", f"{without:,} without{reasons}"]
+
+
+def series_text(batch: LastBatch | None) -> str:
+    if batch is None:
+        return "none yet"
+    if batch.series is None or batch.series_without_forecast is None:
+        return "not counted in the last batch: it is a recomputation, or of an earlier version"
+    return f"{batch.series:,} in the last batch, {batch.series_without_forecast:,} of them without any forecast in it"
 
 
 def model_text(status: Status) -> str:

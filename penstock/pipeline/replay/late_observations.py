@@ -13,23 +13,23 @@ from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig, SeriesConfig
+from penstock.models.fleet_check import refused_reasons
 from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch, RejectedRows, StagedWrites
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
-from penstock.series.forecasts import SUPERSEDED, answered, forecast_rows, observation_rows
+from penstock.series.forecasts import answered, forecast_rows, observation_rows
+from penstock.series.reasons import LATE, REVISION, SUPERSEDED
 from penstock.series.windows import (
     HASH,
     KEYS,
     LAST_NUMBER,
-    LATE,
     NEW,
     NUMBER,
     OLD,
     PLACE,
-    REVISION,
     whole_lags,
     windowed,
 )
@@ -137,6 +137,7 @@ def recompute(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
         scoring_of(pipeline, plan),
         pipeline.config.the_series,
         latest_only=pipeline.config.forecast.at == "latest",
+        refused_reasons=refused_reasons(pipeline.selector.scorer(plan.champion).metadata),
     )
 
 

@@ -9,6 +9,8 @@ import pandas as pd
 #: The label of a batch; replays are numbered separately.
 LABEL = "CASE WHEN query_id = 'replay' THEN 'replay ' || batch_id ELSE batch_id::VARCHAR END"
 SPAN = "(epoch(finished_at) - epoch(started_at))"
+#: Accepted observations of a batch that have no forecast; 0 where it did not count them.
+WITHOUT = "coalesce(list_sum(map_values(without_forecast)), 0)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,11 +89,16 @@ def phase_seconds(tables: duckdb.DuckDBPyConnection, *, since: datetime, limit: 
 
 
 def last_batches(tables: duckdb.DuckDBPyConnection, *, since: datetime, limit: int) -> pd.DataFrame:
-    """One row per batch, the newest first. refused_versions: as text, with the reasons."""
+    """One row per batch, the newest first. refused_versions: as text, with the reasons. with_forecast,
+    without_forecast (as text, by kind of reason), series, series_without_forecast: null for rows."""
     return tables.execute(
         f"""
         SELECT {LABEL} AS batch, started_at, {SPAN} AS seconds, rows_in / nullif({SPAN}, 0) AS rows_per_second,
                len(files) AS files, files_refused, rows_in, accepted, quarantined, failed,
+               CASE WHEN without_forecast IS NOT NULL THEN accepted - {WITHOUT} END AS with_forecast,
+               array_to_string([entry.value || ' ' || entry.key FOR entry IN map_entries(without_forecast)], ', ')
+                   AS without_forecast,
+               series, series_without_forecast,
                versions['champion'] AS version,
                array_to_string([entry.key || ': ' || entry.value FOR entry IN map_entries(refused_versions)], '; ')
                    AS refused_versions,

@@ -1,0 +1,37 @@
+"""Why an observation has no forecast: the values of `observations.error`, and the kinds that they are counted by.
+
+A value is a kind, or a kind with a detail: `refused_by_fit: too short: ...`, `model: ValueError: ...`. Pure Python:
+status and dashboard ask it too.
+"""
+
+UNKNOWN_SERIES = "unknown_series"
+#: With why the fit gave the series no model, which is part of the model.
+REFUSED_BY_FIT = "refused_by_fit"
+WARMING_UP = "warming_up"
+GAP = "gap"
+NOT_LATEST = "not_latest"
+LATE = "late"
+REVISION = "revision"
+#: The error of an observation that a late replay replaced by a newer one with the same ds.
+SUPERSEDED = "superseded"
+#: Reasons for a missing forecast that are not failures of the model.
+REASONS = (UNKNOWN_SERIES, REFUSED_BY_FIT, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, LATE, REVISION)
+#: The model raised an error, or gave no forecast for these values.
+MODEL = "model"
+#: Every kind that a micro-batch counts.
+KINDS = (*REASONS, MODEL)
+
+
+def kind_of(error: str) -> str:
+    """One of KINDS; whatever is none of the others is the model's."""
+    kind = error.partition(":")[0]
+    return kind if kind in REASONS else MODEL
+
+
+def is_failure(error: str) -> bool:
+    return kind_of(error) == MODEL
+
+
+def reasons_text(counts: dict[str, int]) -> str:
+    """`30 warming_up, 2 gap`, the most frequent first."""
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items(), key=lambda one: (-one[1], one[0])))

@@ -1,0 +1,46 @@
+"""What a fleet model's metadata says of its fit, compared with the config."""
+
+import pytest
+from batch_records import series_config
+
+from penstock.models.fleet_check import other_meaning, refused_reasons
+from penstock.udfs.var.fleet_save import FLEET_METADATA
+
+FITTED = {"level": 0.95, "frequency": "QS", "point": "median"}
+EARLIER = {"level": 0.95, "frequency": "QS"}
+
+
+def config(point: str):
+    made = series_config()
+    return made.model_copy(update={"series": made.the_series.model_copy(update={"point": point})})
+
+
+@pytest.mark.parametrize(
+    ("fleet", "point", "fits"),
+    [
+        (FITTED, "median", True),
+        (FITTED | {"point": "mean"}, "mean", True),
+        (FITTED, "mean", False),
+        (FITTED | {"point": "mean"}, "median", False),
+        # A model of an earlier version gives medians.
+        (EARLIER, "median", True),
+        (EARLIER, "mean", False),
+    ],
+)
+def test_points_are_those_that_the_config_asks_for(fleet, point, fits):
+    found = other_meaning({FLEET_METADATA: fleet}, config(point))
+    made = fleet.get("point", "median")
+    expected = f"it was fitted with point {made}, series.point is {point}; fit it again, or change the config"
+    assert found == (None if fits else expected)
+
+
+def test_a_model_that_is_no_fleet_of_ours_passes():
+    assert other_meaning({}, config("mean")) is None
+
+
+def test_reasons_of_refusals_are_those_of_the_metadata():
+    assert refused_reasons({FLEET_METADATA: {"refused_reasons": ["too short: 3", "constant: 0"]}}) == (
+        "too short: 3",
+        "constant: 0",
+    )
+    assert refused_reasons({FLEET_METADATA: EARLIER}) == refused_reasons({}) == ()

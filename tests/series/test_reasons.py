@@ -1,0 +1,23 @@
+import pytest
+
+from penstock.series.reasons import KINDS, is_failure, kind_of, reasons_text
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        ("warming_up", "warming_up"),
+        ("model: ValueError: late: no", "model"),
+        ("whatever else: gap", "model"),
+        ("not_latest", "not_latest"),
+        ("refused_by_fit: too short: 3 observations", "refused_by_fit"),
+    ],
+)
+def test_an_error_has_one_of_few_kinds(error: str, kind: str) -> None:
+    assert kind_of(error) == kind
+    assert kind in KINDS
+    assert is_failure(error) is (kind == "model")
+
+
+def test_the_most_frequent_reason_comes_first() -> None:
+    assert reasons_text({"gap": 2, "late": 2, "warming_up": 3000}) == "3,000 warming_up, 2 gap, 2 late"
