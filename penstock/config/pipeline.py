@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -43,7 +43,9 @@ class SeriesConfig(Section):
     """The columns of a series by their table names, its calendar, and its forecast horizon.
 
     transform: none (the default), log, diff or dlog by variable. frequency: a pandas offset alias. keep_lags: how
-    many observations of each series the `lags` table keeps; at least as many as the model needs.
+    many observations of each series the `lags` table keeps; at least as many as the model needs. revisions: which of
+    two observations with the same ds counts. first: the one that came first, and one before the newest ds is not used
+    either, both until a late replay. newest: the one that came last, at once; `penstock init` writes this.
     """
 
     id: str = "series_id"
@@ -54,6 +56,13 @@ class SeriesConfig(Section):
     horizon: int = Field(default=8, ge=1)
     level: float = Field(default=0.95, gt=0, lt=1)
     keep_lags: int = Field(default=8, ge=1)
+    revisions: Literal["first", "newest"] = "first"
+
+    @property
+    def meaning(self) -> dict[str, Any]:
+        """The settings that determine what the series are and forecast. The default of `revisions` is left out: it is
+        what batches meant that were planned before there was this setting."""
+        return self.model_dump(exclude={"revisions"} if self.revisions == "first" else None)
 
     @property
     def transforms(self) -> tuple[str, ...]:
@@ -233,7 +242,7 @@ class PipelineConfig(Section):
             "csv": self.source.csv.meaning,
             "contract": self.contract,
             "model": self.model.name,
-            "series": self.series.model_dump() if self.series else None,
+            "series": self.series.meaning if self.series else None,
             "forecast": self.forecast.at,
         }
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
