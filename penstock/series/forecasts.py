@@ -10,13 +10,21 @@ from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar
 from penstock.series.windows import (
+    CHANGED_NUMBER,
+    INSERTED,
     IS_COMPLETE,
     IS_NEWEST,
     KEYS,
+    LATE,
     NEW,
     NUMBER,
+    OLD,
     PLACE,
     POSITION,
+    REVISED,
+    REVISION,
+    SUPERSEDED,
+    UNCHANGED,
     lag_column,
     lag_names,
 )
@@ -26,11 +34,21 @@ UNKNOWN_SERIES = "unknown_series"
 WARMING_UP = "warming_up"
 GAP = "gap"
 NOT_LATEST = "not_latest"
-#: The error of an observation that a late replay replaced by a newer one with the same ds.
-SUPERSEDED = "superseded"
-NO_FORECAST = "model: gave no forecast for these values"
+MODEL_ERROR = "model: "
+NO_FORECAST = f"{MODEL_ERROR}gave no forecast for these values"
 #: Reasons for a missing forecast that are not failures.
-REASONS = (UNKNOWN_SERIES, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, "late", "revision")
+REASONS = (
+    UNKNOWN_SERIES,
+    WARMING_UP,
+    GAP,
+    NOT_LATEST,
+    SUPERSEDED,
+    LATE,
+    REVISION,
+    REVISED,
+    INSERTED,
+    UNCHANGED,
+)
 BOUNDS = ("forecast", "lower", "upper")
 
 
@@ -61,11 +79,11 @@ def scored(name: str) -> Column:
 def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
     """Why an observation has no forecast; null if it has one. `late` may later be refined to `revision`."""
     failed = F.nullif(scored(ERROR), F.lit(""))
-    in_place = F.when(F.col(PLACE) != NEW, F.col(PLACE))
+    in_place = F.when(~may_have_forecast(series), F.col(PLACE))
     if latest_only:
         in_place = in_place.when(~F.col(IS_NEWEST), F.lit(NOT_LATEST))
-    return (
-        in_place.when(failed.isNotNull(), F.concat(F.lit("model: "), failed))
+    why = (
+        in_place.when(failed.isNotNull(), F.concat(F.lit(MODEL_ERROR), failed))
         .when(scored("lag_order") < 0, F.lit(UNKNOWN_SERIES))
         .when(~F.col(IS_COMPLETE), F.lit(GAP))
         .when(
@@ -74,6 +92,22 @@ def reason(series: SeriesConfig, *, latest_only: bool) -> Column:
         )
         .when(scored(output(series.variables[0], "forecast", 1)).isNull(), F.lit(NO_FORECAST))
     )
+    return why.when(~has_changed(), F.lit(OLD)) if series.revisions == "newest" else why
+
+
+def may_have_forecast(series: SeriesConfig) -> Column:
+    """Whether a forecast is made from an observation, if there is a model and a long enough history for it: each new
+    one, and with `revisions: newest` also the last one of a series whose history has changed."""
+    is_new = F.col(PLACE) == NEW
+    if series.revisions == "first":
+        return is_new
+    return is_new | (F.col(IS_NEWEST) & F.col(PLACE).isin(OLD, REVISED))
+
+
+def has_changed() -> Column:
+    """Whether the model sees other values than at its last forecast from this observation, if it is an old one."""
+    is_in_reach = F.col(NUMBER) - F.col(CHANGED_NUMBER) < scored("needed")
+    return (F.col(PLACE) != OLD) | is_in_reach
 
 
 def answered(

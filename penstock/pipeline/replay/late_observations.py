@@ -19,7 +19,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
-from penstock.series.forecasts import SUPERSEDED, answered, forecast_rows, observation_rows
+from penstock.series.forecasts import answered, forecast_rows, observation_rows
 from penstock.series.windows import (
     HASH,
     KEYS,
@@ -30,6 +30,7 @@ from penstock.series.windows import (
     OLD,
     PLACE,
     REVISION,
+    SUPERSEDED,
     whole_lags,
     windowed,
 )
