@@ -46,7 +46,7 @@ def test_a_pipeline_of_series(folder, capsys, monkeypatch):
     config = load_config([Path("conf/anlage.yaml")])
     series = config.the_series
     assert (series.id, series.time, series.variables) == ("anlage", "zeit", ("last", "number_2"))
-    assert (series.frequency, series.keep_lags) == ("D", 5)
+    assert (series.frequency, series.keep_lags, series.revisions) == ("D", 5, "newest")
     # 30 observations give 3 for each of 10 coefficients: a constant, and 4 lags of 2 variables.
     assert (config.fit.max_lags, config.fit.holdout) == (4, 0)
     check_series_contract(contract, config)

@@ -100,6 +100,7 @@ def series_lines(series: SeriesSettings) -> list[str]:
         commented("  horizon: 8", "periods ahead"),
         commented("  level: 0.95", "of the intervals"),
         commented(f"  keep_lags: {series.max_lags + 1}", "at least max_lags; one more for diff or dlog"),
+        commented("  revisions: newest", "of observations with the same time; or first"),
         f"fit: {{max_lags: {series.max_lags}, criterion: aic, trend: c, holdout: {series.holdout}}}",
         commented("forecast: {at: every}", "or latest: one a series and micro-batch"),
     ]
