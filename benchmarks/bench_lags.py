@@ -4,7 +4,10 @@
    the merge. Observations per second of both together.
 2. One observation of each of 1,000 series, with 1,000,000 series in `lags` compared with those 1,000 alone.
 
-Usage: python benchmarks/bench_lags.py [--series 500000] [--large 1000000] [--touched 1000] [--rounds 5] [--out FILE]
+With `--revisions newest`, each batch also has other values for the last observation of the state.
+
+Usage: python benchmarks/bench_lags.py [--series 500000] [--large 1000000] [--touched 1000] [--rounds 5]
+                                       [--revisions first] [--out FILE]
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_conf
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.series_writes import persisted
 from penstock.schemas.tables import lags
-from penstock.series.windows import OLD, PLACE, arrange, new_lags, windowed
+from penstock.series.revisions import batch_windows, lags_to_merge
 from penstock.sources.files import PlannedFile
 from penstock.spark.merge import merge_once
 from penstock.spark.tables import prepare_table
@@ -61,7 +64,9 @@ def batch(spark: SparkSession, config: PipelineConfig, folder: Path, path: str, 
     """Seconds of the windows and the merge of one batch; each batch continues the series of the one before."""
     periods = 2 if len(ids) > 100_000 else 1
     file = folder / f"{Path(path).name}-{number}.parquet"
-    observations(ids, first=KEEP_LAGS + number * periods, n_periods=periods).to_parquet(file, index=False)
+    again = 1 if config.the_series.revisions == "newest" else 0
+    first = KEEP_LAGS + number * periods - again
+    observations(ids, first=first, n_periods=periods + again).to_parquet(file, index=False)
     new = spark.read.parquet(str(file)).withColumn("source_file", F.lit(FILE.path))
     transaction = Transaction(pipeline="bench", query_id="bench", batch_id=number)
     return timed(lambda: advance(spark, config, new, path, transaction))
@@ -71,10 +76,10 @@ def advance(spark: SparkSession, config: PipelineConfig, new: DataFrame, path: s
     series = config.the_series
     before = spark.read.format("delta").load(path)
     ours = {"query_id": F.lit(transaction.query_id), "batch_id": F.lit(transaction.batch_id).cast("long")}
-    windows = windowed(arrange(spark, new, before, series=series, files=[FILE]), series).where(F.col(PLACE) != OLD)
+    windows = batch_windows(spark, new, before, series=series, files=[FILE])
     with persisted(windows.withColumns(ours)) as windows:
         windows.write.format("noop").mode("overwrite").save()
-        merge_once(new_lags(windows, series), path, transaction, keys=("series_id", "slot"))
+        merge_once(lags_to_merge(windows, series), path, transaction, keys=("series_id", "slot"))
 
 
 def main() -> None:
@@ -84,12 +89,15 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=1_000_000)
     parser.add_argument("--touched", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--revisions", choices=("first", "newest"), default="first")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "lags.json")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         os.environ["PENSTOCK_SPARK_LOG"] = str(folder / "spark.log")
         config = series_config(folder, "sqlite:///unused.db")
+        series = config.the_series.model_copy(update={"revisions": arguments.revisions})
+        config = config.model_copy(update={"series": series})
         spark = session("bench")
         tables = {name: str(folder / name) for name in ("many", "large", "small")}
         step = arguments.large // arguments.touched

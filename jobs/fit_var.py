@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from penstock.errors import FitError
 from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.models.training.var import DIAGNOSED_SERIES, check_workload, fit_var
 from penstock.spark.pipeline_settings import settings_of
@@ -20,11 +19,7 @@ from penstock.spark.session import build_session
 @click.option("--from-table", is_flag=True, help="Fit on the pipeline's observations table.")
 @click.option("--table-version", type=click.IntRange(min=0), help="With --from-table: as of this version.")
 @click.option("--until", type=click.DateTime(), help="Use observations up to this date only (UTC).")
-@click.option(
-    "--promote",
-    is_flag=True,
-    help="Also set the config's alias, not only 'candidate'; exit 1 if series.keep_lags is too small for it.",
-)
+@click.option("--promote", is_flag=True, help="Also set the config's alias, if series.keep_lags is enough for it.")
 @click.option("--diagnosed", type=click.IntRange(0, 20), default=DIAGNOSED_SERIES, show_default=True)
 def command(
     conf: tuple[Path, ...],
@@ -51,10 +46,8 @@ def command(
         diagnosed=diagnosed,
     )
     click.echo(f"{config.model.name} version {result.version}: {result.outcome}")
-    if promote and result.not_promoted:
-        raise FitError(
-            f"version {result.version} has the alias candidate, not {config.model.alias}: {result.not_promoted}"
-        )
+    if promote:
+        result.check_promoted(config.model.alias)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,6 @@
--- How accurate were the forecasts, by variable and step, and how often was the actual value in the interval?
+-- How accurate were the first forecasts from each cutoff, by variable and step, against the values as they are now, and
+-- how often was the actual value in the interval? In place of `vintage = 1`, `is_newest` asks for those made again after
+-- the last revision; in place of `actual`, `first_actual` is the value as first published.
 SELECT
   variable,
   step,
@@ -8,5 +10,6 @@ SELECT
   avg(abs(error) / abs(actual)) AS mean_relative_error,
   avg(CAST(is_within AS INT)) AS interval_coverage
 FROM forecast_vs_actual
+WHERE vintage = 1
 GROUP BY ALL
 ORDER BY variable, step, model_version

@@ -11,9 +11,27 @@ CREATE OR REPLACE VIEW forecast_vs_actual AS
 WITH observed AS (
   SELECT series_id, ds, {variables}
   FROM observations
-  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded')
+  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged')
+  QUALIFY row_number() OVER (PARTITION BY series_id, ds ORDER BY observed_at DESC, batch_id DESC) = 1
 ),
-truth AS (SELECT series_id, ds, variable, actual FROM observed UNPIVOT (actual FOR variable IN ({variables})))
+first_observed AS (
+  SELECT series_id, ds, {variables}
+  FROM observations
+  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged')
+  QUALIFY row_number() OVER (PARTITION BY series_id, ds ORDER BY observed_at, batch_id) = 1
+),
+truth AS (SELECT series_id, ds, variable, actual FROM observed UNPIVOT (actual FOR variable IN ({variables}))),
+first_truth AS (
+  SELECT series_id, ds, variable, first_actual
+  FROM first_observed UNPIVOT (first_actual FOR variable IN ({variables}))
+),
+made AS (
+  SELECT
+    *,
+    dense_rank() OVER (PARTITION BY series_id, cutoff, role ORDER BY scored_at) AS vintage,
+    scored_at = max(scored_at) OVER (PARTITION BY series_id, cutoff, role) AS is_newest
+  FROM forecasts
+)
 SELECT
   series_id,
   variable,
@@ -28,9 +46,14 @@ SELECT
   forecast - actual AS error,
   actual BETWEEN lower AND upper AS is_within,
   model_name,
-  model_version
-FROM forecasts
-JOIN truth USING (series_id, ds, variable);
+  model_version,
+  vintage,
+  is_newest,
+  first_actual,
+  scored_at
+FROM made
+JOIN truth USING (series_id, ds, variable)
+LEFT JOIN first_truth USING (series_id, ds, variable);
 
 -- Which rows have a prediction, and what is it?
 CREATE OR REPLACE VIEW predictions_ok AS

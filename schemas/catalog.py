@@ -117,6 +117,8 @@ PREDICTIONS = Table(
     statistics=("query_id", "batch_id", "model_version", "scored_at"),
 )
 
+#: One row is the forecast of a variable, so many steps after a cutoff. scored_at: tells those of one cutoff apart, of
+#: which there are several if its series was revised.
 FORECASTS = Table(
     name="forecasts",
     workloads=("series",),
@@ -145,7 +147,8 @@ FORECASTS = Table(
     statistics=("batch_id", "series_id", "cutoff"),
 )
 
-#: One row is an accepted observation, in levels; `error` is null, or why it has no forecast.
+#: One row is an accepted observation, in levels; `error` is null, or why it has no forecast. A revised value is a later
+#: row with the same ds (penstock.series.valid_observations).
 OBSERVATIONS = Table(
     name="observations",
     workloads=("series",),
@@ -165,7 +168,8 @@ OBSERVATIONS = Table(
 )
 
 #: One row is one of the last `keep_lags` observations of a series. query_id and batch_id: who put it there. number: it
-#: is the how-many-th of its series. slot: number modulo keep_lags, so that a new one replaces the oldest.
+#: is the how-many-th of its series, less those inserted before the kept ones. slot: number modulo keep_lags, so that a
+#: new one replaces the oldest.
 LAGS = Table(
     name="lags",
     workloads=("series",),

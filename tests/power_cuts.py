@@ -42,13 +42,16 @@ def run_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: st
             sandbox.run()
 
 
-def cut_after(monkeypatch: pytest.MonkeyPatch, target: str) -> None:
-    """Let the function `target` do its work once, and raise then."""
+def cut_after(monkeypatch: pytest.MonkeyPatch, target: str, *, times: int = 1) -> None:
+    """Let the function `target` do its work so many times, and raise then."""
     module, _, name = target.rpartition(".")
     original = getattr(importlib.import_module(module), name)
+    done: list[None] = []
 
     def work_then_cut(*arguments: object, **options: object) -> None:
         original(*arguments, **options)
-        raise PowerCutError
+        done.append(None)
+        if len(done) == times:
+            raise PowerCutError
 
     monkeypatch.setattr(target, work_then_cut)

@@ -69,16 +69,20 @@ def two_series_model(registry: TestRegistry) -> str:
 
 
 def expected_forecasts(*, cutoff: int, lags: int = 2) -> dict[str, np.ndarray[Any, Any]]:
-    """statsmodels' forecasts from quarter number `cutoff`, in dollars: (HORIZON, 3) each of forecast, lower, upper.
+    """statsmodels' forecasts from quarter number `cutoff`, in dollars: (HORIZON, 3) each of forecast, lower, upper."""
+    return forecasts_after(macro()[list(VARIABLES)].to_numpy()[: cutoff + 1], lags=lags)
+
+
+def forecasts_after(levels: np.ndarray[Any, Any], *, lags: int = 2) -> dict[str, np.ndarray[Any, Any]]:
+    """The same after levels of whatever consecutive quarters, by the model that was fitted on the macro data.
 
     The VAR is on log differences; levels are cumulated by hand (Luetkepohl 2005, section 2.2.2: the forecast error of
     a sum of steps has the cumulated moving-average matrices).
     """
-    levels = macro()[list(VARIABLES)].to_numpy()
-    growth = np.diff(np.log(levels), axis=0)
-    result = VAR(growth[: FITTED - 1]).fit(lags, trend="c")
-    path = result.forecast(growth[cutoff - lags : cutoff], HORIZON)
-    logs = np.log(levels[cutoff]) + np.cumsum(path, axis=0)
+    fitted = macro()[list(VARIABLES)].to_numpy()[:FITTED]
+    result = VAR(np.diff(np.log(fitted), axis=0)).fit(lags, trend="c")
+    path = result.forecast(np.diff(np.log(levels), axis=0)[-lags:], HORIZON)
+    logs = np.log(levels[-1]) + np.cumsum(path, axis=0)
     cumulated = np.cumsum(result.ma_rep(HORIZON - 1), axis=0)
     steps = [phi @ result.sigma_u @ phi.T for phi in cumulated]
     half = norm.ppf(0.5 + LEVEL / 2) * np.sqrt([np.diag(np.sum(steps[: s + 1], axis=0)) for s in range(HORIZON)])

@@ -48,8 +48,10 @@ class SeriesConfig(Section):
 
     id: null where all rows are of one series. transform: none (the default), log, diff or dlog by variable. frequency:
     a pandas offset alias, or a day of the month (`MS-15`). holidays: dates that are no business days. keep_lags: how
-    many observations of each series the `lags` table keeps; at least as many as the model needs. point: what
-    forecasts of a variable in logs are, the median of its distribution or its mean; for sums over series, means.
+    many observations of each series the `lags` table keeps; at least as many as the model needs. point: what forecasts
+    of a variable in logs are, the median of its distribution or its mean; for sums over series, means. revisions:
+    which of two observations with the same ds counts. first: the one that came first, and one before the newest ds is
+    not used either, both until a late replay. newest: the one that came last, at once; `penstock init` writes this.
     """
 
     id: str | None = "series_id"
@@ -62,6 +64,7 @@ class SeriesConfig(Section):
     level: float = Field(default=0.95, gt=0, lt=1)
     point: Literal["median", "mean"] = "median"
     keep_lags: int = Field(default=8, ge=1)
+    revisions: Literal["first", "newest"] = "first"
 
     @property
     def transforms(self) -> tuple[str, ...]:
@@ -88,9 +91,10 @@ class SeriesConfig(Section):
 
     @property
     def meaning(self) -> dict[str, Any]:
-        """What determines forecasts, as JSON, but for medians or means: that is in the model, whose version a plan names.
-        As it was before there were holidays, where there are none."""
-        return self.model_dump(mode="json", exclude={"point"} if self.holidays else {"point", "holidays"})
+        """What determines forecasts, as JSON, but for medians or means: that is in the model, whose version a plan
+        names. Without what is as it was before there was the setting: no holidays, the first of two observations."""
+        excluded = {"point"} | ({"holidays"} if not self.holidays else set())
+        return self.model_dump(mode="json", exclude=excluded | ({"revisions"} if self.revisions == "first" else set()))
 
 
 class FitConfig(Section):

@@ -37,10 +37,11 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
     """Replay pending quarantine entries, or (late) recompute series; returns records, an interrupted replay's first.
 
     aborts: an interrupted replay is rolled back instead of finished, and none is begun. Raises ConfigError for `late`
-    in a pipeline of rows, LedgerError if a batch of the stream is unfinished, and the errors of a batch.
+    in a pipeline of rows or with `revisions: newest`, LedgerError if a batch of the stream is unfinished, and the
+    errors of a batch.
     """
-    if late and config.workload != "series":
-        raise ConfigError(f"{config.pipeline} is a pipeline of rows: --late is for series")
+    if late:
+        check_late_is_possible(config)
     load_contract(config)
     model = ModelAtStart.of(config)
     check_at_start(config, model)
@@ -65,9 +66,22 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
         return records
 
 
+def check_late_is_possible(config: PipelineConfig) -> None:
+    """Raises ConfigError."""
+    if config.workload != "series":
+        raise ConfigError(f"{config.pipeline} is a pipeline of rows: --late is for series")
+    if config.the_series.revisions == "newest":
+        raise ConfigError(
+            f"{config.pipeline}: series.revisions is newest: late observations and revisions have been put to use as "
+            "they came. --late is for those that came under `revisions: first`: run it with that, before it is changed"
+        )
+
+
 def settle(pipeline: Pipeline, cut_off: Plan, *, aborts: bool) -> list[BatchRecord]:
     """Complete an interrupted replay: finish it, roll it back, or discard it if it had written nothing."""
     is_late = isinstance(cut_off.replay, LateReplay)
+    if is_late:
+        check_late_is_possible(pipeline.config)
     if is_late and not can_be_repeated(pipeline, cut_off):
         return plan_late_again(pipeline, cut_off)
     if not aborts and has_marker(pipeline, cut_off) and not can_be_repeated(pipeline, cut_off):

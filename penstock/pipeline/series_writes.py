@@ -12,9 +12,11 @@ from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
-from penstock.series.forecasts import answered, forecast_rows, observation_rows
+from penstock.pipeline.series_revisions import mark_changes
+from penstock.series import revisions
+from penstock.series.forecasts import answered, forecast_rows, may_have_forecast, observation_rows
 from penstock.series.reasons import LATE, REVISION
-from penstock.series.windows import KEYS, NEW, OLD, PLACE, arrange, new_lags, observations_of, windowed
+from penstock.series.windows import KEYS, PLACE, observations_of
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 from penstock.spark.merge import merge_once
@@ -35,12 +37,13 @@ def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
     with persisted(answers) as scored:
         batch.append(forecast_rows(scored, series, model=version_columns(plan.champion)), "forecasts")
         with batch.timings.measure("observations"):
-            observed = observation_rows(mark_revisions(pipeline, plan, scored), series)
+            mark = mark_changes if series.revisions == "newest" else mark_revisions
+            observed = observation_rows(mark(pipeline, plan, scored), series)
         batch.append(observed, "observations")
         with batch.timings.measure("lags"):
             pipeline.lease.check()
-            newest = new_lags(scored, series)
-            merge_once(newest, batch.table_path("lags"), batch.transaction, keys=("series_id", "slot"))
+            kept = revisions.lags_to_merge(scored, series)
+            merge_once(kept, batch.table_path("lags"), batch.transaction, keys=("series_id", "slot"))
 
 
 def scoring_of(pipeline: Pipeline, plan: Plan) -> Callable[[DataFrame], DataFrame]:
@@ -50,8 +53,9 @@ def scoring_of(pipeline: Pipeline, plan: Plan) -> Callable[[DataFrame], DataFram
 
 
 def new_windows(pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
-    """The windows of the new observations of a batch that is not planned yet, over the newest `lags`."""
-    return batch_windows(pipeline, accepted, files, lags_version=None).where(F.col(PLACE) == NEW)
+    """The windows that get a forecast of a batch that is not planned yet, over the newest `lags`."""
+    windows = batch_windows(pipeline, accepted, files, lags_version=None)
+    return windows.where(may_have_forecast(pipeline.config.the_series))
 
 
 def batch_stamp(pipeline: Pipeline, plan: Plan) -> DataFrame:
@@ -70,8 +74,8 @@ def batch_windows(
     """Every observation of the batch with its window, after the state as `lags_version` of `lags` has it."""
     series = pipeline.config.the_series
     lags = table_at(pipeline.spark, pipeline.config.table_path("lags"), lags_version)
-    arranged = arrange(pipeline.spark, observations_of(accepted, series), lags, series=series, files=files)
-    return windowed(arranged, series).where(F.col(PLACE) != OLD)
+    observed = observations_of(accepted, series)
+    return revisions.batch_windows(pipeline.spark, observed, lags, series=series, files=files)
 
 
 def mark_revisions(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> DataFrame:

@@ -9,13 +9,15 @@ from penstock.config.pipeline import SeriesConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar
-from penstock.series.reasons import GAP, MODEL, NOT_LATEST, REFUSED_BY_FIT, UNKNOWN_SERIES, WARMING_UP
+from penstock.series.reasons import GAP, MODEL, NOT_LATEST, REFUSED_BY_FIT, REVISED, UNKNOWN_SERIES, WARMING_UP
 from penstock.series.windows import (
+    CHANGED_NUMBER,
     IS_COMPLETE,
     IS_NEWEST,
     KEYS,
     NEW,
     NUMBER,
+    OLD,
     PLACE,
     POSITION,
     lag_column,
@@ -60,10 +62,10 @@ def reason(series: SeriesConfig, *, latest_only: bool, refused_reasons: Sequence
     refused_reasons: those of the model's fit, see `fleet_check.refused_reasons`.
     """
     failed = F.nullif(scored(ERROR), F.lit(""))
-    in_place = F.when(F.col(PLACE) != NEW, F.col(PLACE))
+    in_place = F.when(~may_have_forecast(series), F.col(PLACE))
     if latest_only:
         in_place = in_place.when(~F.col(IS_NEWEST), F.lit(NOT_LATEST))
-    return (
+    why = (
         in_place.when(failed.isNotNull(), F.concat(F.lit(f"{MODEL}: "), failed))
         .when(scored("lag_order") < 0, no_model(refused_reasons))
         .when(~F.col(IS_COMPLETE), F.lit(GAP))
@@ -73,6 +75,22 @@ def reason(series: SeriesConfig, *, latest_only: bool, refused_reasons: Sequence
         )
         .when(scored(output(series.variables[0], "forecast", 1)).isNull(), F.lit(NO_FORECAST))
     )
+    return why.when(~has_changed(), F.lit(OLD)) if series.revisions == "newest" else why
+
+
+def may_have_forecast(series: SeriesConfig) -> Column:
+    """Whether a forecast is made from an observation, if there is a model and a long enough history for it: each new
+    one, and with `revisions: newest` also the last one of a series whose history has changed."""
+    is_new = F.col(PLACE) == NEW
+    if series.revisions == "first":
+        return is_new
+    return is_new | (F.col(IS_NEWEST) & F.col(PLACE).isin(OLD, REVISED))
+
+
+def has_changed() -> Column:
+    """Whether the model sees other values than at its last forecast from this observation, if it is an old one."""
+    is_in_reach = F.col(NUMBER) - F.col(CHANGED_NUMBER) < scored("needed")
+    return (F.col(PLACE) != OLD) | is_in_reach
 
 
 def no_model(refused_reasons: Sequence[str]) -> Column:

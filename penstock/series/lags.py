@@ -3,12 +3,11 @@
 import logging
 
 from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
 from penstock.schemas.tables import FREQUENCY, KEEP_LAGS
-from penstock.series.reasons import LATE, REVISION, SUPERSEDED
+from penstock.series.valid_observations import newest_of_each_ds
 from penstock.series.windows import whole_lags
 from penstock.spark.commit_retry import commit
 from penstock.spark.tables import set_properties, table_properties
@@ -20,8 +19,7 @@ def rebuild_lags(spark: SparkSession, config: PipelineConfig) -> None:
     """Rebuild the state from the observations, without effects of an interrupted or undone merge."""
     series, path = config.the_series, config.table_path("lags")
     observations = spark.read.format("delta").load(config.table_path("observations"))
-    used = observations.where(F.col("error").isNull() | ~F.col("error").isin(LATE, REVISION, SUPERSEDED))
-    writer = whole_lags(used, series).write.format("delta").mode("overwrite")
+    writer = whole_lags(newest_of_each_ds(observations), series).write.format("delta").mode("overwrite")
     commit(path, lambda: writer.save(path))
 
 

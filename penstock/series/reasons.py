@@ -12,10 +12,28 @@ GAP = "gap"
 NOT_LATEST = "not_latest"
 LATE = "late"
 REVISION = "revision"
-#: The error of an observation that a late replay replaced by a newer one with the same ds.
+#: The error of an observation that was replaced by a newer one with the same ds, in its micro-batch or by a late
+#: replay.
 SUPERSEDED = "superseded"
+#: With `series.revisions: newest`: other values for a known ds, and an unknown ds that is not the last; known values
+#: once more.
+REVISED = "revised"
+INSERTED = "inserted"
+UNCHANGED = "unchanged"
 #: Reasons for a missing forecast that are not failures of the model.
-REASONS = (UNKNOWN_SERIES, REFUSED_BY_FIT, WARMING_UP, GAP, NOT_LATEST, SUPERSEDED, LATE, REVISION)
+REASONS = (
+    UNKNOWN_SERIES,
+    REFUSED_BY_FIT,
+    WARMING_UP,
+    GAP,
+    NOT_LATEST,
+    SUPERSEDED,
+    LATE,
+    REVISION,
+    REVISED,
+    INSERTED,
+    UNCHANGED,
+)
 #: The model raised an error, or gave no forecast for these values.
 MODEL = "model"
 #: Every kind that a micro-batch counts.

@@ -12,7 +12,7 @@ from pyspark.sql.window import WindowSpec
 
 from penstock.config.pipeline import SeriesConfig
 from penstock.series.calendar import Calendar
-from penstock.series.reasons import LATE, REVISION
+from penstock.series.reasons import INSERTED, LATE, REVISED, REVISION
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 
@@ -24,14 +24,19 @@ SINGLE_SERIES = "single"
 PLACE = "_place"
 OLD = "old"
 NEW = "new"
+#: The places of the observations that make up a series, from which windows are made.
+IN_ORDER = (OLD, NEW, REVISED, INSERTED)
 HASH = "_hash"
 POSITION = "_position"
 NUMBER = "_number"
 LAST_NUMBER = "_last_number"
+CHANGED_NUMBER = "_changed_number"
 IS_NEWEST = "_is_newest"
 IS_COMPLETE = "_is_complete"
 IS_IN_ORDER = "_is_in_order"
 IS_KEPT = "_is_kept"
+FILE_NUMBER = "_file_number"
+IS_REPLAYED = "_is_replayed"
 #: Up to this total size of a batch's files, its series ids are broadcast to find their rows in `lags`.
 BROADCAST_BYTES = 256 * 1024 * 1024
 
@@ -64,28 +69,9 @@ def arrange(
     revision: another observation with the same ds, in `lags` or in the batch, wins: that of the newest file, then by
     path, then by values. `_number`: the observation's ordinal number within its series (old ones only).
     """
-    ages = local_frame(
-        spark,
-        [(file.path, number) for number, file in enumerate(oldest_first(files))],
-        "source_file string, _file_number int",
-    )
-    new = observations.join(F.broadcast(ages), on="source_file", how="left").withColumn(
-        NUMBER, F.lit(None).cast("long")
-    )
-    old = touched(lags, observations, files).select(
-        *KEYS,
-        *series.variables,
-        F.lit(None).cast("string").alias("source_file"),
-        F.lit(None).cast("int").alias("_file_number"),
-        F.col("number").alias(NUMBER),
-    )
-    # One shuffle and one sort for all windows of the batch, each within a series. The hash is the first sort key
-    # because numbers compare faster than strings.
-    both = old.unionByName(new).withColumn(HASH, F.xxhash64("series_id")).repartition("series_id")
+    both = with_state(spark, observations, lags, series=series, files=files)
     is_old = F.col(NUMBER).isNotNull()
-    winner_first = in_series().orderBy(
-        "ds", F.desc_nulls_last(NUMBER), F.desc("_file_number"), *map(F.desc, series.variables)
-    )
+    winner_first = winners_first(series)
     whole_series = winner_first.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     known = both.select(
         HASH,
@@ -108,8 +94,47 @@ def arrange(
     return known.withColumn(PLACE, place).where(~is_stale).drop("_is_known", "_last_ds")
 
 
+def with_state(
+    spark: SparkSession,
+    observations: DataFrame,
+    lags: DataFrame,
+    *,
+    series: SeriesConfig,
+    files: Sequence[PlannedFile],
+) -> DataFrame:
+    """A batch's observations and the old ones of their series in one frame, in which a series is in one partition.
+
+    `_number`: of the old ones. `_file_number`: of the others, higher for a newer file. `_is_replayed`: whether their
+    rows come from the quarantine.
+    """
+    ages = local_frame(
+        spark,
+        [(file.path, number, file.verdict == "replayed") for number, file in enumerate(oldest_first(files))],
+        f"source_file string, {FILE_NUMBER} int, {IS_REPLAYED} boolean",
+    )
+    new = observations.join(F.broadcast(ages), on="source_file", how="left").withColumn(
+        NUMBER, F.lit(None).cast("long")
+    )
+    old = touched(lags, observations, files).select(
+        *KEYS,
+        *series.variables,
+        F.lit(None).cast("string").alias("source_file"),
+        F.lit(None).cast("int").alias(FILE_NUMBER),
+        F.lit(None).cast("boolean").alias(IS_REPLAYED),
+        F.col("number").alias(NUMBER),
+    )
+    # One shuffle and one sort for all windows of the batch, each within a series. The hash is the first sort key
+    # because numbers compare faster than strings.
+    return old.unionByName(new).withColumn(HASH, F.xxhash64("series_id")).repartition("series_id")
+
+
 def in_series() -> WindowSpec:
     return Window.partitionBy(HASH, "series_id")
+
+
+def winners_first(series: SeriesConfig) -> WindowSpec:
+    """By ds, and of those with the same ds the old one first, then that of the newest file."""
+    return in_series().orderBy("ds", F.desc_nulls_last(NUMBER), F.desc(FILE_NUMBER), *map(F.desc, series.variables))
 
 
 def oldest_first(files: Sequence[PlannedFile]) -> list[PlannedFile]:
@@ -125,7 +150,7 @@ def touched(lags: DataFrame, observations: DataFrame, files: Sequence[PlannedFil
 
 
 def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str] = ()) -> DataFrame:
-    """The arranged observations, the old and new ones with their position in the series and their lagged levels.
+    """The arranged observations, those in order with their position in the series and their lagged levels.
 
     `_position`: how many consecutive complete observations end with this one, at most keep_lags (0: it is incomplete
     itself). `_number`: its ordinal number within the series. `_is_newest`: it is the last one. `_is_kept`: it is one
@@ -138,7 +163,7 @@ def windowed(arranged: DataFrame, series: SeriesConfig, *, carried: Sequence[str
     complete = calendar.is_on(F.col("ds"))
     for variable in series.variables:
         complete = complete & F.col(variable).isNotNull() & ~F.isnan(variable)
-    marked = arranged.withColumns({IS_IN_ORDER: F.col(PLACE).isin(OLD, NEW), IS_COMPLETE: complete})
+    marked = arranged.withColumns({IS_IN_ORDER: F.col(PLACE).isin(*IN_ORDER), IS_COMPLETE: complete})
     is_new = (F.col(PLACE) == NEW).cast("long")
     n_new = F.sum(is_new).over(by_ds.rowsBetween(Window.unboundedPreceding, 0))
     n_all_new = F.sum(is_new).over(by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing))
@@ -206,8 +231,13 @@ def new_lags(windows: DataFrame, series: SeriesConfig) -> DataFrame:
     An observation's slot is its number modulo keep_lags, so that a new one overwrites the oldest one, and no other
     row changes.
     """
-    kept = windows.where((F.col(PLACE) == NEW) & F.col(IS_KEPT)).withColumn("number", F.col(NUMBER))
-    return kept.withColumn("slot", slot(series)).select(*lags_columns(series))
+    return lags_of(windows.where((F.col(PLACE) == NEW) & F.col(IS_KEPT)), series)
+
+
+def lags_of(kept: DataFrame, series: SeriesConfig) -> DataFrame:
+    """The columns of `lags` for windows that are to be kept."""
+    numbered = kept.withColumn("number", F.col(NUMBER))
+    return numbered.withColumn("slot", slot(series)).select(*lags_columns(series))
 
 
 def whole_lags(used: DataFrame, series: SeriesConfig) -> DataFrame:

@@ -1,3 +1,5 @@
+import hashlib
+import json
 import re
 
 import pytest
@@ -198,3 +200,40 @@ def test_points_are_medians_or_means():
 )
 def test_when_and_where_a_batch_runs_does_not_change_the_hash(changed):
     assert config(**changed).meaning_hash == config().meaning_hash
+
+
+def series_config(**series):
+    settings = {"variables": ["x"], "frequency": "MS", **series}
+    return config(workload="series", contract="schemas.macro:CONTRACT", series=settings)
+
+
+def test_a_config_without_revisions_means_what_it_meant_before_there_was_the_setting():
+    """Else a batch that was planned before could not be finished."""
+    made = series_config()
+    assert made.the_series.revisions == "first"
+    meaning = {
+        "workload": "series",
+        "format": "csv",
+        "csv": made.source.csv.meaning,
+        "contract": "schemas.macro:CONTRACT",
+        "model": "wine-quality",
+        "series": {
+            "id": "series_id",
+            "time": "ds",
+            "variables": ["x"],
+            "transform": {},
+            "frequency": "MS",
+            "horizon": 8,
+            "level": 0.95,
+            "keep_lags": 8,
+        },
+        "forecast": "every",
+    }
+    assert made.meaning_hash == hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
+    assert series_config(revisions="first").meaning_hash == made.meaning_hash
+    assert series_config(revisions="newest").meaning_hash != made.meaning_hash
+
+
+def test_which_revisions_there_are_is_in_the_message():
+    with pytest.raises(ValidationError, match="Input should be 'first' or 'newest'"):
+        series_config(revisions="last")

@@ -60,6 +60,28 @@ def test_a_fan_is_one_forecast_of_one_variable_by_step(tables):
     ]
 
 
+def test_a_forecast_made_again_after_a_revision_stands_before_the_first_one(tables):
+    tables.append("forecasts", forecast(129.0, cutoff=2, step=1, scored_at=minutes(60)))
+    newest, first = made_at(tables, 2)
+    assert (newest.version, newest.scored_at, first.scored_at) == ("1", minutes(60), minutes(2))
+    fans = [tables.query(forecasts.fan, made, variable="realgdp") for made in (newest, first)]
+    assert [list(fan["forecast"]) for fan in fans] == [[129.0], [131.0, 150.0]]
+
+
+def test_a_revised_value_is_the_truth_and_the_first_forecast_is_compared_with_it(tables):
+    tables.append("forecasts", forecast(129.0, cutoff=2, step=1, scored_at=minutes(60)))
+    tables.append("observations", observed(133.0, at=3, error="revised", observed_at=minutes(60)))
+    tables.append("observations", observed(999.0, at=3, error="unchanged", observed_at=minutes(70)))
+    assert dict(truths(tables))[quarter(3)] == 133.0
+    found = tables.query(forecasts.accuracy, series_id="US", variables=VARIABLES)
+    [realgdp] = [row for row in found.itertuples() if row.variable == "realgdp"]
+    assert (realgdp.forecasts, realgdp.mean_absolute_error) == (3, pytest.approx((2 + 10 + 3) / 3))
+    tables.append("observations", observed(None, at=3, error="revised", observed_at=minutes(80)))
+    withdrawn = dict(truths(tables))[quarter(3)]
+    assert withdrawn != withdrawn
+    assert len(tables.query(forecasts.accuracy, series_id="US", variables=["realgdp"])) == 1
+
+
 def truths(tables, *, end=4, before=9, variable="realgdp"):
     found = tables.query(
         forecasts.truths, series_id="US", variable=variable, cutoff=quarter(2), end=quarter(end), before=before

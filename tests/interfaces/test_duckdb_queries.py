@@ -107,3 +107,23 @@ def test_of_two_forecasts_of_one_cutoff_the_one_made_last_is_the_newest(macro: W
     )
     rows = run_duckdb_query(macro.config, "latest_forecast").to_pylist()
     assert [(row["series_id"], row["forecast"]) for row in rows] == [("CA", 4.0), ("US", 2.0)]
+
+
+def test_a_revision_makes_a_forecast_again_and_is_the_truth(macro: WrittenTables) -> None:
+    """What was published first, and forecast first, can be asked for too."""
+    macro.append(
+        "forecasts", forecast(100.0, cutoff=0, step=1), forecast(104.0, cutoff=0, step=1, scored_at=minutes(60))
+    )
+    macro.append(
+        "observations",
+        observed(101.0, at=1),
+        observed(105.0, at=1, error="revised", observed_at=minutes(60)),
+        observed(99.0, at=1, error="unchanged", observed_at=minutes(70)),
+        observed(99.0, at=2),
+        observed(None, at=2, error="revised", observed_at=minutes(60)),
+    )
+    macro.append("forecasts", forecast(99.0, cutoff=1, step=1))
+    asked = "SELECT forecast, actual, error, first_actual, vintage, is_newest FROM forecast_vs_actual ORDER BY vintage"
+    assert ask(macro, asked) == [(100.0, 105.0, -5.0, 101.0, 1, False), (104.0, 105.0, -1.0, 101.0, 2, True)]
+    [accuracy] = run_duckdb_query(macro.config, "forecast_accuracy").to_pylist()
+    assert (accuracy["forecasts_compared"], accuracy["mean_absolute_error"]) == (1, 5.0)

@@ -46,7 +46,7 @@ def test_a_pipeline_of_series(folder, capsys, monkeypatch):
     config = load_config([Path("conf/anlage.yaml")])
     series = config.the_series
     assert (series.id, series.time, series.variables) == ("anlage", "zeit", ("last", "number_2"))
-    assert (series.frequency, series.keep_lags) == ("D", 2)
+    assert (series.frequency, series.keep_lags, series.revisions) == ("D", 2, "newest")
     # One lag of 2 variables and a constant are 3 coefficients, which need 22 rows; two lags need 30: 32 observations.
     assert (config.fit.max_lags, config.fit.holdout) == (1, 0)
     assert "longest series bears (30 observations); others get fewer" in Path("conf/anlage.yaml").read_text()

@@ -1,5 +1,6 @@
 """View: fan chart of a series' forecasts from a selected cutoff, with the actual values."""
 
+from collections import Counter
 from datetime import datetime
 
 import altair as alt
@@ -61,10 +62,18 @@ def choose_cutoff(tables: Tables, place: DeltaGenerator, series_id: str) -> Made
         "Cutoff", list(texts), key="cutoff", bind="query-params", help="The last observation that the forecast has seen"
     )
     made = tables.query(queries.made_at, series_id=series_id, cutoff=texts[text])
-    by_version = {one.version: one for one in made}
-    if len(by_version) == 1:
+    if len(made) == 1:
         return made[0]
-    return by_version[place.selectbox("Model version", list(by_version))]
+    by_name = names_of(made)
+    return by_name[place.selectbox("Model version", list(by_name))]
+
+
+def names_of(made: list[Made]) -> dict[str, Made]:
+    """The forecasts by their model version; where one has made several, also by the time."""
+    counts = Counter(one.version for one in made)
+    return {
+        one.version if counts[one.version] == 1 else f"{one.version}, made {moment(one.scored_at)}": one for one in made
+    }
 
 
 def short(time: datetime) -> str:
@@ -137,7 +146,10 @@ def show_accuracy(accuracy: pd.DataFrame, level: float) -> None:
         st.info("None of this series' forecasts can be compared with an actual value yet.")
         return
     st.subheader("Forecast accuracy")
-    st.caption("All forecasts of this series with an actual value, over all cutoffs and steps.")
+    st.caption(
+        "All forecasts of this series with an actual value, over all cutoffs and steps; of those made again after a "
+        "revision, the first one from each cutoff, against the value as it is now."
+    )
     st.dataframe(
         accuracy.assign(within=accuracy["within"] * 100),
         hide_index=True,

@@ -18,7 +18,8 @@ from penstock.models.fleet_check import refused_reasons
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
 from penstock.series.forecasts import BOUNDS, forecast_steps, reason, window_contract
-from penstock.series.windows import arrange, observations_of, windowed
+from penstock.series.revisions import batch_windows
+from penstock.series.windows import observations_of
 from penstock.sources.casts import ACCEPTED, REASONS
 from penstock.sources.reading import accepted_rows
 from penstock.sources.row_columns import SOURCE_FILE
@@ -59,11 +60,12 @@ class SeriesPredictor:
     def scored(self, accepted: DataFrame) -> DataFrame:
         """The observations with the model's output and `error`, as in the stream."""
         series = self.config.the_series
-        arranged = arrange(self.spark, observations_of(accepted, series), self.no_lags(), series=series, files=())
+        observed = observations_of(accepted, series)
+        made = batch_windows(self.spark, observed, self.no_lags(), series=series, files=())
         inputs = window_contract(self.contract, series)
         columns = [argument(column, inputs).alias(INPUT + column.name) for column in self.loaded.inputs]
         # One Spark job; the rest runs on the driver.
-        windows = windowed(arranged, series).select("*", *columns).toArrow()
+        windows = made.select("*", *columns).toArrow()
         arguments = windows.select([INPUT + column.name for column in self.loaded.inputs])
         scored = self.loaded.model.score(list(zip(*(column.to_pylist() for column in arguments.columns), strict=True)))
         outputs = pa.StructArray.from_arrays(

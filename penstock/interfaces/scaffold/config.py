@@ -112,6 +112,7 @@ def series_lines(series: SeriesSettings) -> list[str]:
         commented("  level: 0.95", "of the intervals"),
         commented("  point: median", "or mean: of variables in logs; sums over series need means"),
         commented(f"  keep_lags: {series.max_lags + 1}", "at least max_lags; one more for diff or dlog"),
+        commented("  revisions: newest", "of observations with the same time; or first"),
         f"# the most lags that the longest series bears ({series.fitted_periods} observations); others get fewer",
         f"fit: {{max_lags: {series.max_lags}, criterion: aic, trend: c, holdout: {series.holdout}}}",
         commented("forecast: {at: every}", "or latest: one a series and micro-batch"),

@@ -46,6 +46,11 @@ class FitResult:
     fleet: FittedFleet
     not_promoted: str | None = None
 
+    def check_promoted(self, alias: str) -> None:
+        """Raises FitError if `alias` was to be set to the version, and must not be."""
+        if self.not_promoted:
+            raise FitError(f"version {self.version} has the alias candidate, not {alias}: {self.not_promoted}")
+
     @property
     def outcome(self) -> str:
         return outcome(self.fleet) + (f"; not promoted: {self.not_promoted}" if self.not_promoted else "")

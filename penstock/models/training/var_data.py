@@ -16,7 +16,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers, with_time_range
 from penstock.errors import FitError
 from penstock.schemas.contract import Contract
-from penstock.series.reasons import REVISION, SUPERSEDED
+from penstock.series.reasons import REVISION, SUPERSEDED, UNCHANGED
 from penstock.series.windows import series_id
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
@@ -32,7 +32,7 @@ from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3
 #: Errors of observations that are not fitted on, because another one with the same ds is valid.
-OUTVOTED = (REVISION, SUPERSEDED)
+OUTVOTED = (REVISION, SUPERSEDED, UNCHANGED)
 log = logging.getLogger(__name__)
 
 
@@ -159,7 +159,9 @@ def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contrac
         raise FitError(f"{path}: has no column {', '.join(missing)} at version {chosen}")
     used = table.where(F.col("error").isNull() | ~F.col("error").isin(*OUTVOTED))
     kind = "long" if ids_are_integers(contract, config) else "string"
-    frame = used.select(F.col(SERIES_ID).cast(kind), DS, F.lit(0).alias(RECENCY), *config.the_series.variables).where(
+    # Of a ds that was revised in the stream there is a row for each value.
+    arrived = F.unix_micros("observed_at") if "observed_at" in table.columns else F.lit(0)
+    frame = used.select(F.col(SERIES_ID).cast(kind), DS, arrived.alias(RECENCY), *config.the_series.variables).where(
         F.col(SERIES_ID).isNotNull() & F.col(DS).isNotNull()
     )
     return FitData(

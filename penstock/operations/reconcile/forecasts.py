@@ -1,13 +1,18 @@
-"""Compares forecasts with observations: exactly the observations without an error must have forecasts."""
+"""Compares forecasts with observations: exactly the observations without an error must have forecasts.
+
+With `series.revisions: newest` a cutoff may have several, each of another batch; and it may have one although its
+observation got none when it came, because a hole before it was filled later.
+"""
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Literal
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from penstock.operations.reconcile.ledger_rows import Batch
 from penstock.operations.reconcile.tables import MARKER_BACK, PUT_BACK, TAKE_OUT, Difference
+from penstock.series.valid_observations import is_in_use
 
 KEYS = ("series_id", "cutoff")
 BATCH = ("query_id", "batch_id")
@@ -28,12 +33,13 @@ def compare_forecasts(
     *,
     is_unfinished: Callable[[Batch], bool],
     is_trimmed: bool,
+    revisions: Literal["first", "newest"] = "first",
 ) -> list[Difference]:
     """One difference for each kind, with an example. By series and cutoff, not by batch: a replay recomputes forecasts
     but leaves the observations with their original batch.
 
     done: the finished batches. is_trimmed: retention may have deleted observations or forecasts; only wrong numbers of
-    rows are differences then.
+    rows are differences then. revisions: the pipeline's setting.
     """
     sizes = [
         (Batch(row["query_id"], row["batch_id"]), row["rows"], row["steps"] * row["variables"])
@@ -43,7 +49,7 @@ def compare_forecasts(
         left_behind(batch, rows) for batch, rows, _ in sizes if batch not in done and not is_unfinished(batch)
     ]
     finished = [(*batch, each) for batch, _, each in sizes if batch in done]
-    for row in mismatches(tables, done, finished):
+    for row in mismatches(tables, done, finished, revisions=revisions):
         if not (is_trimmed and row["kind"] != "forecast rows"):
             differences.append(as_difference(row))
     return differences
@@ -62,25 +68,42 @@ def batch_sizes(forecasts: DataFrame) -> list[Row]:
     )
 
 
-def mismatches(tables: dict[str, DataFrame], done: Collection[Batch], finished: list[tuple[Any, ...]]) -> list[Row]:
+def mismatches(
+    tables: dict[str, DataFrame],
+    done: Collection[Batch],
+    finished: list[tuple[Any, ...]],
+    *,
+    revisions: Literal["first", "newest"],
+) -> list[Row]:
     """kind, number of (series, cutoff) pairs, and the first of them."""
     spark = tables["forecasts"].sparkSession
     each = F.broadcast(spark.createDataFrame(finished, "query_id string, batch_id long, expected int"))
-    by_cutoff = tables["forecasts"].join(each, on=list(BATCH)).groupBy(*KEYS)
-    made = by_cutoff.agg(F.count("*").alias("rows"), F.max("expected").alias("expected"))
+    made = rows_of_cutoffs(tables["forecasts"].join(each, on=list(BATCH)), revisions=revisions)
     markers = F.broadcast(spark.createDataFrame([tuple(batch) for batch in done], "query_id string, batch_id long"))
-    observed = tables["observations"].where(F.col("error").isNull()).join(markers, on=list(BATCH), how="left_semi")
-    observed = (
-        observed.select("series_id", F.col("ds").alias("cutoff")).distinct().withColumn("is_observed", F.lit(True))
+    may_have = F.col("error").isNull() if revisions == "first" else is_in_use()
+    observed = tables["observations"].where(may_have).join(markers, on=list(BATCH), how="left_semi")
+    observed = observed.groupBy("series_id", F.col("ds").alias("cutoff")).agg(
+        F.max(F.col("error").isNull()).alias("must_have")
     )
     kind = (
-        F.when(F.col("rows").isNull(), "no forecast")
-        .when(F.col("is_observed").isNull(), "orphan forecast")
+        F.when(F.col("rows").isNull() & F.col("must_have"), "no forecast")
+        .when(F.col("must_have").isNull(), "orphan forecast")
         .when(F.col("rows") != F.col("expected"), "forecast rows")
     )
     both = made.join(observed, on=list(KEYS), how="full_outer").withColumn("kind", kind).where("kind IS NOT NULL")
     example = F.min(F.struct("series_id", F.col("cutoff").cast("string").alias("cutoff"), "rows", "expected"))
     return both.groupBy("kind").agg(F.count("*").alias("number"), example.alias("example")).orderBy("kind").collect()
+
+
+def rows_of_cutoffs(forecasts: DataFrame, *, revisions: Literal["first", "newest"]) -> DataFrame:
+    """series_id, cutoff, rows, expected; with `revisions: newest` those of the batch that is wrong, if one is."""
+    counts = (F.count("*").alias("rows"), F.max("expected").alias("expected"))
+    if revisions == "first":
+        return forecasts.groupBy(*KEYS).agg(*counts)
+    is_wrong = (F.col("rows") != F.col("expected")).alias("is_wrong")
+    by_batch = forecasts.groupBy(*KEYS, *BATCH).agg(*counts)
+    worst = by_batch.groupBy(*KEYS).agg(F.max(F.struct(is_wrong, "rows", "expected")).alias("worst"))
+    return worst.select(*KEYS, "worst.rows", "worst.expected")
 
 
 def as_difference(row: Row) -> Difference:

@@ -110,7 +110,11 @@ def reconcile_in_parts(
     differences += comparison.differences(ledger.markers, ledger.doubled)
     if {"forecasts", "observations"} <= tables.keys() and not progress.unfinished_replays:
         differences += compare_forecasts(
-            tables, ledger.finished, is_unfinished=progress.is_unfinished, is_trimmed=bool(since)
+            tables,
+            ledger.finished,
+            is_unfinished=progress.is_unfinished,
+            is_trimmed=bool(since),
+            revisions=config.the_series.revisions,
         )
     if balance.unaccounted and not differences:
         differences.append(unaccounted(balance.unaccounted))

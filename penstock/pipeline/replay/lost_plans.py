@@ -81,8 +81,10 @@ def roll_back_lost_replay(pipeline: Pipeline) -> None:
 
 def is_of_late_observations(pipeline: Pipeline, of_lost: Column) -> bool:
     """Whether its forecasts are for observations that were there before it: it has replaced others. A replay of the
-    quarantine brings the observations of its forecasts itself."""
+    quarantine brings the observations of its forecasts itself, but for `revisions: newest`, which knows no other."""
     spark, config = pipeline.spark, pipeline.config
+    if config.the_series.revisions == "newest":
+        return False
     forecasts = spark.read.format("delta").load(config.table_path("forecasts")).where(of_lost)
     observations = spark.read.format("delta").load(config.table_path("observations")).where(~of_lost)
     cutoffs = observations.select("series_id", F.col("ds").alias("cutoff"))

@@ -9,8 +9,8 @@ import pandas as pd
 
 from penstock.interfaces.dashboard.queries.predictions import LABEL, quoted
 
-#: Whether an observation is the valid one for its ds, as in queries/views.sql.
-COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded')"
+#: Whether an observation is in use, as in queries/views.sql; of those with the same ds the last one counts.
+COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged')"
 #: Sorts after any character of a name.
 LAST_CHARACTER = "\U0010ffff"
 #: How many observations are scanned for series ids.
@@ -54,12 +54,12 @@ def cutoffs(tables: duckdb.DuckDBPyConnection, *, series_id: str, limit: int) ->
 
 
 def made_at(tables: duckdb.DuckDBPyConnection, *, series_id: str, cutoff: datetime) -> list[Made]:
-    """The forecasts from a cutoff, the champion's first."""
+    """The forecasts from a cutoff, the champion's first, then the newest: after a revision there is one more."""
     found = tables.execute(
         f"""
-        SELECT {LABEL} AS version, any_value(model_name), any_value(level), max(scored_at)
+        SELECT {LABEL} AS version, any_value(model_name), any_value(level), scored_at
         FROM forecasts WHERE series_id = $series AND cutoff = $cutoff AND step = 1
-        GROUP BY role, version ORDER BY role <> 'champion', max(scored_at) DESC
+        GROUP BY role, version, scored_at ORDER BY role <> 'champion', scored_at DESC
         """,
         {"series": series_id, "cutoff": cutoff},
     ).fetchall()
@@ -75,9 +75,16 @@ def fan(tables: duckdb.DuckDBPyConnection, made: Made, *, variable: str) -> pd.D
         f"""
         SELECT step, ds, forecast, lower, upper FROM forecasts
         WHERE series_id = $series AND cutoff = $cutoff AND variable = $variable AND {LABEL} = $version
+              AND scored_at = $scored_at
         ORDER BY step
         """,
-        {"series": made.series_id, "cutoff": made.cutoff, "variable": variable, "version": made.version},
+        {
+            "series": made.series_id,
+            "cutoff": made.cutoff,
+            "variable": variable,
+            "version": made.version,
+            "scored_at": made.scored_at,
+        },
     ).df()
 
 
@@ -88,7 +95,7 @@ def truths(
     return tables.execute(
         f"""
         WITH known AS (
-            SELECT ds, arg_max({quoted(variable)}, observed_at) AS value FROM observations
+            SELECT ds, arg_max_null({quoted(variable)}, observed_at) AS value FROM observations
             WHERE series_id = $series AND ds <= $end AND {COUNTS} GROUP BY ds
         )
         FROM known WHERE ds > $cutoff
@@ -101,18 +108,22 @@ def truths(
 
 def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Sequence[str]) -> pd.DataFrame:
     """version, variable, forecasts (with a truth to compare with), mean_absolute_error, within (share of them whose
-    truth lay in the interval): over all cutoffs and steps of the series."""
+    truth lay in the interval): over all steps of the first forecast from each cutoff of the series."""
     columns = ", ".join(map(quoted, variables))
     return tables.execute(
         f"""
         WITH known AS (SELECT ds, observed_at, {columns} FROM observations WHERE series_id = $series AND {COUNTS}),
         truths AS (
-            SELECT ds, variable, arg_max(value, observed_at) AS value
-            FROM known UNPIVOT (value FOR variable IN ({columns})) GROUP BY ds, variable
+            SELECT ds, variable, arg_max_null(value, observed_at) AS value
+            FROM known UNPIVOT INCLUDE NULLS (value FOR variable IN ({columns})) GROUP BY ds, variable
+        ),
+        made AS (
+            SELECT * FROM forecasts WHERE series_id = $series
+            QUALIFY rank() OVER (PARTITION BY cutoff, role ORDER BY scored_at) = 1
         )
         SELECT {LABEL} AS version, variable, count(*) AS forecasts, avg(abs(forecast - value)) AS mean_absolute_error,
                avg((value BETWEEN lower AND upper)::INT) AS within
-        FROM (SELECT * FROM forecasts WHERE series_id = $series) JOIN truths USING (ds, variable)
+        FROM made JOIN truths USING (ds, variable)
         WHERE value IS NOT NULL AND forecast IS NOT NULL
         GROUP BY ALL ORDER BY max(scored_at) DESC, version, variable
         """,
@@ -123,6 +134,10 @@ def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Se
 def last_error(tables: duckdb.DuckDBPyConnection, *, series_id: str) -> str | None:
     """Why the series' last observation has no forecast; None if it has one, or if there is no observation."""
     row = tables.execute(
-        "SELECT arg_max(coalesce(error, ''), ds) FROM observations WHERE series_id = $series", {"series": series_id}
+        f"""
+        SELECT arg_max(coalesce(error, ''), row(ds, observed_at)) FROM observations
+        WHERE series_id = $series AND {COUNTS}
+        """,
+        {"series": series_id},
     ).fetchone()
     return (row[0] or None) if row else None

@@ -1,0 +1,172 @@
+"""`series.revisions: newest`: what arrives later counts, whichever ds it is for.
+
+Other values for a known ds take the place of those in the state, and an unknown ds is inserted into its series. Both
+change the windows of all later observations; of those, the last one of the series gets a new forecast. What was
+forecast before stays. Of the state, what is older than its last `series.keep_lags` observations is in `observations`
+only (penstock.pipeline.series_revisions).
+"""
+
+from collections.abc import Callable, Sequence
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F
+
+from penstock.config.pipeline import SeriesConfig
+from penstock.series.reasons import INSERTED, REVISED, SUPERSEDED, UNCHANGED
+from penstock.series.windows import (
+    CHANGED_NUMBER,
+    HASH,
+    IS_KEPT,
+    IS_NEWEST,
+    IS_REPLAYED,
+    KEYS,
+    LAST_NUMBER,
+    NEW,
+    NUMBER,
+    OLD,
+    PLACE,
+    arrange,
+    in_series,
+    lags_of,
+    new_lags,
+    windowed,
+    winners_first,
+    with_state,
+)
+from penstock.sources.files import PlannedFile
+
+#: The place of an observation whose ds is before those in `lags`, which do not say whether it is known.
+EARLIER = "earlier"
+#: The places of observations that change the history of a series.
+CHANGES = (REVISED, INSERTED)
+IS_MOVED = "_is_moved"
+CARRIED = (CHANGED_NUMBER, IS_MOVED, IS_REPLAYED)
+
+
+def batch_windows(
+    spark: SparkSession,
+    observations: DataFrame,
+    lags: DataFrame,
+    *,
+    series: SeriesConfig,
+    files: Sequence[PlannedFile],
+) -> DataFrame:
+    """Every observation of a batch with its window, over the state `lags`.
+
+    With `revisions: newest` also the old ones that move to another slot, and the last one of each series whose history
+    has changed.
+    """
+    if series.revisions == "first":
+        arranged = arrange(spark, observations, lags, series=series, files=files)
+        return windowed(arranged, series).where(F.col(PLACE) != OLD)
+    arranged = arrange_newest(spark, observations, lags, series=series, files=files)
+    windows = windowed(arranged, series, carried=CARRIED)
+    is_asked = F.col(IS_NEWEST) & F.col(CHANGED_NUMBER).isNotNull()
+    return windows.where((F.col(PLACE) != OLD) | is_asked | (F.col(IS_MOVED) & F.col(IS_KEPT)))
+
+
+def arrange_newest(
+    spark: SparkSession,
+    observations: DataFrame,
+    lags: DataFrame,
+    *,
+    series: SeriesConfig,
+    files: Sequence[PlannedFile],
+) -> DataFrame:
+    """A batch's observations together with the old ones of their series that keep their values, each with its
+    `_place`.
+
+    lags: the state before the batch. old: from `lags`. new: after all old ones of its series. revised: other values
+    for the ds of an old one, which is left out. inserted: a ds between old ones, or before the first one of a series.
+    unchanged: the values of an old one. earlier: before the old ones, where the series has some that are not in `lags`.
+    superseded: another observation of the batch with the same ds wins, that of the newest file, then by path, then by
+    values; or it is known, and this one comes from the quarantine, where it may have waited for long.
+
+    `_number`: the ordinal number within the series of those in order that are not new. `_last_number`: the last of
+    them. `_changed_number`: that of the last revised or inserted one. `_is_moved`: whether an old one has another
+    number than in `lags`.
+    """
+    both = with_state(spark, observations, lags, series=series, files=files)
+    whole = winners_first(series).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    last = both.withColumn(LAST_NUMBER, F.max(NUMBER).over(whole))
+    # Rows left by a larger keep_lags are not part of the state.
+    valid = last.where(F.col(NUMBER).isNull() | (F.col(NUMBER) > F.col(LAST_NUMBER) - series.keep_lags))
+    return renumbered(placed(valid, series), series)
+
+
+def placed(valid: DataFrame, series: SeriesConfig) -> DataFrame:
+    """With `_place`, and `_first_number` of the old ones of the series; without the old ones that are revised."""
+    by_ds = winners_first(series)
+    whole = by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    is_old = F.col(NUMBER).isNotNull()
+    compared = valid.select(
+        "*",
+        F.lag("ds").over(by_ds).eqNullSafe(F.col("ds")).alias("_is_second"),
+        F.lag(is_old, 1, False).over(by_ds).alias("_is_after_old"),
+        same_as(F.lag, series).alias("_is_same_as_before"),
+        F.lead("ds").over(by_ds).eqNullSafe(F.col("ds")).alias("_has_second"),
+        F.coalesce(F.lead(IS_REPLAYED).over(by_ds), F.lit(False)).alias("_second_is_replayed"),
+        same_as(F.lead, series).alias("_is_same_as_second"),
+        F.min(F.when(is_old, F.col("ds"))).over(whole).alias("_first_ds"),
+        F.max(F.when(is_old, F.col("ds"))).over(whole).alias("_last_ds"),
+        F.min(NUMBER).over(whole).alias("_first_number"),
+    )
+    is_replaced = is_old & F.col("_has_second") & ~F.col("_is_same_as_second") & ~F.col("_second_is_replayed")
+    is_known = F.col("_is_second") & F.col("_is_after_old")
+    place = (
+        F.when(is_old, F.lit(OLD))
+        .when(F.col("_is_second") & ~F.col("_is_after_old"), F.lit(SUPERSEDED))
+        .when(is_known & F.col("_is_same_as_before"), F.lit(UNCHANGED))
+        .when(is_known & F.col(IS_REPLAYED), F.lit(SUPERSEDED))
+        .when(is_known, F.lit(REVISED))
+        .when(F.col("_last_ds").isNull() | (F.col("ds") > F.col("_last_ds")), F.lit(NEW))
+        .when((F.col("ds") < F.col("_first_ds")) & (F.col("_first_number") > 1), F.lit(EARLIER))
+        .otherwise(F.lit(INSERTED))
+    )
+    return compared.withColumn(PLACE, place).where(~is_replaced)
+
+
+def same_as(neighbor: Callable[[str], Column], series: SeriesConfig) -> Column:
+    """Whether the row before (F.lag) or after (F.lead) has the same values; nulls are the same."""
+    by_ds = winners_first(series)
+    same = F.lit(True)
+    for variable in series.variables:
+        same = same & neighbor(variable).over(by_ds).eqNullSafe(F.col(variable))
+    return same
+
+
+def renumbered(placed: DataFrame, series: SeriesConfig) -> DataFrame:
+    """The columns that `windowed` takes, and CARRIED."""
+    by_ds = in_series().orderBy("ds")
+    whole = by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    is_settled = F.col(PLACE).isin(OLD, *CHANGES).cast("long")
+    before = F.coalesce(F.col("_first_number") - 1, F.lit(0))
+    n_settled = F.sum(is_settled).over(by_ds.rowsBetween(Window.unboundedPreceding, 0))
+    former = F.col(NUMBER)
+    numbered = placed.select(
+        "*",
+        F.when(is_settled == 1, before + n_settled).alias("_number_now"),
+        (before + F.sum(is_settled).over(whole)).alias("_last_number_now"),
+    )
+    changed = F.when(F.col(PLACE).isin(*CHANGES), F.col("_number_now"))
+    return numbered.select(
+        HASH,
+        *KEYS,
+        *series.variables,
+        "source_file",
+        PLACE,
+        F.col("_number_now").alias(NUMBER),
+        F.col("_last_number_now").alias(LAST_NUMBER),
+        F.max(changed).over(whole).alias(CHANGED_NUMBER),
+        F.coalesce(F.col("_number_now") != former, F.lit(False)).alias(IS_MOVED),
+        IS_REPLAYED,
+    )
+
+
+def lags_to_merge(windows: DataFrame, series: SeriesConfig) -> DataFrame:
+    """The rows that a batch merges into `lags`: of the last `keep_lags` observations of each series those that are new,
+    have other values, or have moved to another slot."""
+    if series.revisions == "first":
+        return new_lags(windows, series)
+    is_other = F.col(PLACE).isin(NEW, *CHANGES) | ((F.col(PLACE) == OLD) & F.col(IS_MOVED))
+    return lags_of(windows.where(F.col(IS_KEPT) & is_other), series)
