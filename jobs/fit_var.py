@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 
-from penstock.errors import FitError
 from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.models.training.var import DIAGNOSED_SERIES, check_workload, fit_var
 from penstock.spark.pipeline_settings import settings_of
@@ -38,8 +37,7 @@ def command(
 ) -> None:
     if (data and from_table) or (table_version is not None and not from_table):
         raise click.UsageError("use either --data, or --from-table with or without --table-version")
-    config = read_config(conf, overrides)
-    check_workload(config)
+    config = check_workload(read_config(conf, overrides))
     result = fit_var(
         build_session("penstock-fit", settings=settings_of(config)),
         config,
@@ -51,10 +49,7 @@ def command(
         diagnosed=diagnosed,
     )
     click.echo(f"{config.model.name} version {result.version}: {result.outcome}")
-    if promote and result.not_promoted:
-        raise FitError(
-            f"version {result.version} has the alias candidate, not {config.model.alias}: {result.not_promoted}"
-        )
+    result.check_promoted(config.model.alias, asked=promote)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
