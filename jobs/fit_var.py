@@ -33,8 +33,7 @@ def command(
 ) -> None:
     if (data and from_table) or (table_version is not None and not from_table):
         raise click.UsageError("use either --data, or --from-table with or without --table-version")
-    config = read_config(conf, overrides)
-    check_workload(config)
+    config = check_workload(read_config(conf, overrides))
     result = fit_var(
         build_session("penstock-fit", settings=settings_of(config)),
         config,
@@ -46,8 +45,7 @@ def command(
         diagnosed=diagnosed,
     )
     click.echo(f"{config.model.name} version {result.version}: {result.outcome}")
-    if promote:
-        result.check_promoted(config.model.alias)
+    result.check_promoted(config.model.alias, asked=promote)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

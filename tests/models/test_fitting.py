@@ -323,6 +323,11 @@ def test_a_model_deeper_than_the_lags_table_is_not_promoted(spark, registry, tmp
     assert result.not_promoted == reason
     assert result.outcome.endswith(f"; not promoted: {reason}")
     assert f"version {result.version} must not be promoted: {reason}" in caplog.text
+    result.check_promoted("champion", asked=False)
+    with pytest.raises(
+        FitError, match=f"version {result.version} has the alias candidate, not champion: the model takes"
+    ):
+        result.check_promoted("champion", asked=True)
     aliases = {
         name: str(registry.client.get_model_version_by_alias("deep-fit", name).version)
         for name in ("candidate", "champion")

@@ -46,20 +46,21 @@ class FitResult:
     fleet: FittedFleet
     not_promoted: str | None = None
 
-    def check_promoted(self, alias: str) -> None:
-        """Raises FitError if `alias` was to be set to the version, and must not be."""
-        if self.not_promoted:
-            raise FitError(f"version {self.version} has the alias candidate, not {alias}: {self.not_promoted}")
-
     @property
     def outcome(self) -> str:
         return outcome(self.fleet) + (f"; not promoted: {self.not_promoted}" if self.not_promoted else "")
 
+    def check_promoted(self, alias: str, *, asked: bool) -> None:
+        """Raises FitError if `alias` was asked for and is not set."""
+        if asked and self.not_promoted:
+            raise FitError(f"version {self.version} has the alias {CANDIDATE}, not {alias}: {self.not_promoted}")
 
-def check_workload(config: PipelineConfig) -> None:
-    """Raises ConfigError."""
+
+def check_workload(config: PipelineConfig) -> PipelineConfig:
+    """The config, if it is of series. Raises ConfigError."""
     if config.workload != "series":
         raise ConfigError(f"workload: {config.pipeline} is a pipeline of {config.workload}; fit_var is for series")
+    return config
 
 
 def fit_var(
