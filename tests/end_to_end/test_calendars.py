@@ -65,7 +65,7 @@ def forecasts_after(
     assert sandbox.reasons("s.csv") == []
     assert (first.rows_in, first.failed) == (len(known), 0)
     sandbox.drop("later.csv", new.to_csv(index=False).encode())
-    run_pipeline(config, job="test", once=True, resume=True)
+    run_pipeline(config, job="test", once=True, resume=False)
     errors = [row.error for row in sandbox.rows("observations")]
     assert len(errors) == len(frame)
     assert set(errors) <= {None, "warming_up"}
