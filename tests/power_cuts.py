@@ -13,7 +13,7 @@ class PowerCutError(Exception):
     """What the tests raise in the middle of a batch."""
 
 
-def cut_off() -> None:
+def cut_off(*arguments: Any, **options: Any) -> None:
     raise PowerCutError
 
 
@@ -55,3 +55,18 @@ def cut_after(monkeypatch: pytest.MonkeyPatch, target: str, *, times: int = 1) -
             raise PowerCutError
 
     monkeypatch.setattr(target, work_then_cut)
+
+
+def replay_cut_off(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, *, before: str, aborts: bool = False) -> None:
+    """Replay, and let the power go just before a step, or before the commit of what is prepared for a table."""
+    commit = PreparedAppend.commit
+
+    def commit_others(append: PreparedAppend) -> None:
+        cut_off() if append.path.endswith(f"/{before}") else commit(append)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreparedAppend, "commit", commit_others)
+        if "." in before:
+            patch.setattr(f"penstock.{before}", cut_off)
+        with pytest.raises(PowerCutError):
+            sandbox.replay(aborts=aborts)

@@ -29,6 +29,7 @@ SMALL = Contract(fields=(Field(name="x", type="double"), Field(name="note", type
 
 LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="small", sql="x < 10"),))
 MORE_LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="tiny", sql="x < 5"),))
+LESS_LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="large", sql="x < 50"),))
 
 #: What a value may lose on its way through the text that the quarantine keeps.
 EXACT = Contract(

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import Row, SparkSession
 from sandbox import Sandbox, TestRegistry
-from series_sandbox import FITTED, VARIABLES, SeriesSandbox, quarters
 from service import predict, service
 
 from penstock.operations.reconcile.reconcile import reconcile
@@ -273,22 +272,3 @@ def test_the_service_fails_the_same_rows_alone(done: Sandbox) -> None:
         {"prediction": 5.0},
         {"error": f"day: 0001-01-01{beyond}"},
     ]
-
-
-def test_an_observation_at_the_end_of_time_costs_itself(series: SeriesSandbox) -> None:
-    """As the newest one of its series it would make all others late."""
-    known = quarters(FITTED, FITTED + 4)
-    ends = pd.concat([known.head(1).assign(ds=text) for text in ("9999-12-31", "0001-01-01", "2262-04-12")])
-    series.drop("a.csv", pd.concat([known.assign(ds=known["ds"].dt.strftime("%Y-%m-%d")), ends]))
-    [record] = series.sandbox.run()
-    assert (record.accepted, record.quarantined) == (4, 3)
-    reasons = {reason for row in series.sandbox.rows("quarantine") for reason in row.reasons}
-    [reason] = reasons
-    assert reason.startswith("rule ds_in_time_range: not true: ds BETWEEN TIMESTAMP'1677-09-21 00:12:43")
-    assert set(series.errors().values()) == {"warming_up", None}
-    rows = [
-        {"series_id": "US", "ds": ds, **known.iloc[0][list(VARIABLES)].to_dict()} for ds in ("9999-12-31", "2000-01-01")
-    ]
-    with service(series.sandbox.spark, series.sandbox.config()) as client:
-        found = predict(client, series.sandbox.config().model.name, *rows)
-    assert found == [{"reasons": [reason]}, {"error": "warming_up"}]

@@ -136,31 +136,44 @@ def test_a_new_version_is_used_from_the_first_batch_with_rows_on(begun: Sandbox)
     assert [row.refused_versions for row in begun.rows("batches")] == [{}] * 5
 
 
-def test_a_bad_new_version_is_refused_by_the_first_batch_with_rows(begun: Sandbox) -> None:
+def refusals(sandbox: Sandbox) -> list[dict[str, str]]:
+    return [row.refused_versions for row in sorted(sandbox.rows("batches"), key=lambda row: row.batch_id)]
+
+
+def test_a_bad_new_version_is_refused_by_the_first_batch_with_rows_and_remembered(begun: Sandbox) -> None:
+    """Each run is a process of its own as far as the pipeline knows: a batch without rows has not judged the version,
+    and says so too."""
     first, bad = swapped_before_a_batch_without_rows(begun, "broken")
     assert champions(begun) == [first] * 5
-    records = sorted(begun.rows("batches"), key=lambda row: row.batch_id)
-    assert [set(row.refused_versions) for row in records] == [set(), set(), set(), {bad}, {bad}]
-    assert [row.error for row in begun.rows("predictions")] == [None] * 3
+    assert [set(refused) for refused in refusals(begun)] == [set(), set(), set(), {bad}, {bad}]
+    assert "nothing works here" in refusals(begun)[3][bad]
+    for number, (content, accepted) in enumerate(((csv_file(), 0), (csv_file(WINE), 1)), start=5):
+        begun.drop(f"{number}.csv", content)
+        [record] = begun.run()
+        assert (record.accepted, set(record.plan.refused_versions)) == (accepted, {bad})
+        assert "nothing works here" in record.plan.refused_versions[bad]
+    assert {row.model_version for row in begun.rows("predictions")} == {first}
+    assert [row.error for row in begun.rows("predictions")] == [None] * 4
 
 
-@pytest.mark.parametrize("content", NO_ROWS.values(), ids=NO_ROWS)
-def test_a_first_version_is_taken_without_rows(sandbox: Sandbox, content: bytes) -> None:
-    sandbox.drop("a.csv", content)
+def test_a_first_version_is_taken_without_rows(sandbox: Sandbox) -> None:
+    sandbox.drop("a.csv", NO_ROWS["refused"])
     [record] = sandbox.run()
     assert (record.accepted, record.plan.champion.version, record.plan.refused_versions) == (0, "1", {})
 
 
 def test_a_first_version_taken_without_rows_is_judged_by_the_first_batch_with_rows(sandbox: Sandbox) -> None:
-    sandbox.changes = {"model": {"name": sandbox.registry.wine_model("broken")}}
-    sandbox.drop("a.csv", csv_file())
-    sandbox.run()
-    sandbox.drop("b.csv", csv_file())
-    sandbox.run()
+    sandbox.changes = {"model": {"name": sandbox.registry.wine_model("broken")}, "source": {"max_files_per_trigger": 1}}
+    for name in ("a.csv", "b.csv"):
+        sandbox.drop(name, NO_ROWS["header only"])
+    first = sandbox.registry.client.get_model_version_by_alias("wine-broken", "champion").version
+    records = sandbox.run()
+    assert len(records) == 2
+    for record in records:
+        assert (record.accepted, record.plan.champion.version, record.plan.refused_versions) == (0, str(first), {})
     sandbox.drop("c.csv", csv_file(WINE))
     with pytest.raises(ModelRefusedError, match=r"no version was used before it.*nothing works here"):
         sandbox.run()
-    sandbox.changes = {"model": {"name": "wine-broken"}}
     version = swap(sandbox, "wine-broken", "linear")
     [record] = sandbox.run()
     sandbox.registry.made.discard("wine-broken")
@@ -175,25 +188,3 @@ def test_a_model_of_another_name_is_none_to_fall_back_on(sandbox: Sandbox) -> No
     sandbox.drop("b.csv", csv_file(WINE))
     with pytest.raises(ModelRefusedError, match=r"no version was used before it.*nothing works here"):
         sandbox.run()
-
-
-def test_a_refused_version_is_told_by_a_batch_without_rows_too(begun: Sandbox) -> None:
-    """Each run is a process of its own as far as the pipeline knows: this one has not judged the version."""
-    bad = swap(begun, BEGUN, "broken")
-    begun.drop("b.csv", csv_file(WINE))
-    [refusing] = begun.run()
-    begun.drop("c.csv", csv_file())
-    [without_rows] = begun.run()
-    assert set(refusing.plan.refused_versions) == {bad}
-    assert without_rows.plan.refused_versions == refusing.plan.refused_versions
-
-
-def test_a_bad_new_version_is_refused_and_remembered(begun: Sandbox) -> None:
-    bad = swap(begun, BEGUN, "broken")
-    for name in ("b.csv", "c.csv"):
-        begun.drop(name, csv_file(WINE))
-        begun.run()
-    assert {row.model_version for row in begun.rows("predictions")} == {"1"}
-    records = sorted(begun.rows("batches"), key=lambda row: row.batch_id)
-    assert [set(row.refused_versions) for row in records] == [set(), {bad}, {bad}]
-    assert "nothing works here" in records[2].refused_versions[bad]

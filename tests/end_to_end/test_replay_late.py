@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from chispa import assert_df_equality
 from delta.tables import DeltaTable
+from power_cuts import PowerCutError
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from sandbox import Sandbox, TestRegistry
@@ -26,16 +27,14 @@ from snapshots import Snapshot
 
 from penstock.errors import LedgerError
 from penstock.operations.reconcile.reconcile import reconcile
+from penstock.pipeline import microbatch
+from penstock.pipeline.replay import late_observations
 from penstock.series.forecasts import BOUNDS, output
 
 MODEL = "macro-late"
 START = FITTED
 STEPS = range(1, HORIZON + 1)
 CALM = quarters(START, START + 8, "CA")
-
-
-class PowerCutError(Exception):
-    """What the tests raise in the middle of a replay."""
 
 
 @pytest.fixture(scope="module")
@@ -148,76 +147,58 @@ def register_broken_fleet(registry: TestRegistry, model: str) -> str:
     return registry.register(model, "broken", example=pd.DataFrame({"series_id": ["US"]}), outputs=outputs)
 
 
-def test_a_version_that_fails_on_the_windows_replaces_no_forecast(
-    registry: TestRegistry, disordered: SeriesSandbox, in_order: SeriesSandbox, first_version: str
-) -> None:
-    broken = register_broken_fleet(registry, MODEL)
-    try:
-        [record] = disordered.sandbox.replay(late=True)
-    finally:
-        registry.client.set_registered_model_alias(MODEL, "champion", first_version)
-    assert record.plan.champion.version == first_version
-    assert "nothing works here" in record.plan.refused_versions[broken]
-    assert_in_order(disordered, in_order)
+@pytest.fixture(scope="module")
+def cut_off(before_replay: Snapshot) -> dict[str, Snapshot]:
+    """A recomputation interrupted before forecasts (planned again), then observations, then lags: each gets one write
+    further. By the last write that is done."""
+    sandbox = before_replay.restored()
+    found = {}
+    for number, done in ((1, ""), (2, "forecasts"), (3, "observations")):
+        replay_cut_off(sandbox, before=number)
+        if done:
+            found[done] = Snapshot.of(sandbox)
+    return found
 
 
-def test_a_recomputation_cut_off_before_each_of_its_writes(
-    disordered: SeriesSandbox, in_order: SeriesSandbox, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Interrupted before forecasts (planned again), then observations, lags, batches: each gets one write further."""
-    from penstock.pipeline import microbatch
-    from penstock.pipeline.replay import late_observations
+def replay_cut_off(sandbox: Sandbox, *, before: int) -> None:
+    """before: which of its writes, from 1; they are forecasts, observations, lags, batches."""
+    writes: list[None] = []
 
-    series = disordered
-
-    def cut_before(number: int, function: Any, writes: list[None]) -> Any:
-        def cut(*arguments: Any) -> Any:
+    def cut_before(function: Any) -> Any:
+        def write_or_cut(*arguments: Any) -> Any:
             writes.append(None)
-            if len(writes) == number:
+            if len(writes) == before:
                 raise PowerCutError
             return function(*arguments)
 
-        return cut
+        return write_or_cut
 
-    for number in (1, 2, 3, 4):
-        writes: list[None] = []
-        with monkeypatch.context() as patch:
-            patch.setattr(late_observations, "replace_once", cut_before(number, late_observations.replace_once, writes))
-            patch.setattr(microbatch, "commit_marker", cut_before(number, microbatch.commit_marker, writes))
-            with pytest.raises(PowerCutError):
-                series.sandbox.replay(late=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(late_observations, "replace_once", cut_before(late_observations.replace_once))
+        patch.setattr(microbatch, "commit_marker", cut_before(microbatch.commit_marker))
+        with pytest.raises(PowerCutError):
+            sandbox.replay(late=True)
+
+
+def test_a_recomputation_cut_off_before_each_of_its_writes(
+    cut_off: dict[str, Snapshot], in_order: SeriesSandbox
+) -> None:
+    series = SeriesSandbox(cut_off["observations"].restored(), MODEL)
+    replay_cut_off(series.sandbox, before=4)
     assert [record.plan.batch_id for record in series.sandbox.replay(late=True)] == [1]
     assert_in_order(series, in_order)
 
 
-@pytest.mark.parametrize("writes_done", [1, 2], ids=["forecasts", "observations"])
+@pytest.mark.parametrize("last_write", ["forecasts", "observations"])
 def test_a_recomputation_whose_versions_are_gone_is_planned_again(
-    spark: SparkSession,
-    disordered: SeriesSandbox,
-    in_order: SeriesSandbox,
-    monkeypatch: pytest.MonkeyPatch,
-    writes_done: int,
+    spark: SparkSession, cut_off: dict[str, Snapshot], in_order: SeriesSandbox, last_write: str
 ) -> None:
     """It was cut off, and maintenance has removed the files that its plan names."""
-    from penstock.pipeline.replay import late_observations
-
-    series = disordered
-    replace_once, writes = late_observations.replace_once, list[None]()
-
-    def cut(*arguments: Any) -> Any:
-        if len(writes) == writes_done:
-            raise PowerCutError
-        writes.append(None)
-        return replace_once(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(late_observations, "replace_once", cut)
-        with pytest.raises(PowerCutError):
-            series.sandbox.replay(late=True)
+    series = SeriesSandbox(cut_off[last_write].restored(), MODEL)
     table = DeltaTable.forPath(spark, f"{series.sandbox.root}/tables/observations")
     key = "spark.databricks.delta.retentionDurationCheck.enabled"
     spark.conf.set(key, "false")
-    if writes_done == 1:
+    if last_write == "forecasts":
         table.optimize().executeCompaction()
     table.vacuum(0)
     spark.conf.unset(key)
@@ -229,30 +210,26 @@ def test_a_recomputation_whose_versions_are_gone_is_planned_again(
     assert series.sandbox.replay(late=True) == []
 
 
-@pytest.mark.parametrize("writes_done", [1, 2], ids=["forecasts", "observations"])
+@pytest.mark.parametrize("last_write", ["forecasts", "observations"])
 def test_a_recomputation_whose_plan_is_lost_keeps_what_it_has_replaced(
-    disordered: SeriesSandbox,
+    registry: TestRegistry,
+    cut_off: dict[str, Snapshot],
     in_order: SeriesSandbox,
-    monkeypatch: pytest.MonkeyPatch,
-    writes_done: int,
+    first_version: str,
+    last_write: str,
 ) -> None:
-    """Of the forecasts that it has replaced, no others are left."""
-    from penstock.pipeline.replay import late_observations
-
-    series = disordered
-    replace_once, writes = late_observations.replace_once, list[None]()
-
-    def cut(*arguments: Any) -> Any:
-        if len(writes) == writes_done:
-            raise PowerCutError
-        writes.append(None)
-        return replace_once(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(late_observations, "replace_once", cut)
-        with pytest.raises(PowerCutError):
-            series.sandbox.replay(late=True)
+    """Of the forecasts that it has replaced, no others are left. It is planned again where observations wait still: a
+    version that fails on their windows replaces no forecast."""
+    series = SeriesSandbox(cut_off[last_write].restored(), MODEL)
     shutil.rmtree(series.sandbox.root / "tables" / "_replays")
-    series.sandbox.replay(late=True)
+    broken = register_broken_fleet(registry, MODEL)
+    try:
+        records = series.sandbox.replay(late=True)
+    finally:
+        registry.client.set_registered_model_alias(MODEL, "champion", first_version)
+    if last_write == "forecasts":
+        [record] = records
+        assert record.plan.champion.version == first_version
+        assert "nothing works here" in record.plan.refused_versions[broken]
     assert_in_order(series, in_order)
     assert series.sandbox.run() == []

@@ -17,7 +17,9 @@ from series_sandbox import (
     macro,
     quarters,
     register_fleet,
+    two_series_model,
 )
+from service import predict, service
 
 from penstock.errors import ModelRefusedError
 from penstock.interfaces.sql.spark_queries import run_query
@@ -169,16 +171,40 @@ def test_the_queries_answer_what_forecasters_ask(two_batches: TwoBatches) -> Non
     assert len(newest) == HORIZON * len(VARIABLES)
 
 
-def test_latest_makes_one_forecast_a_series_and_batch(series: SeriesSandbox) -> None:
-    series.sandbox.changes["forecast"] = {"at": "latest"}
-    series.drop("a.csv", pd.concat([quarters(FITTED, FITTED + 6), quarters(FITTED, FITTED + 5, "CA")]))
-    series.sandbox.run()
-    found = series.forecasts()
+@pytest.fixture(scope="module")
+def latest(shared_sandbox: Sandbox) -> SeriesSandbox:
+    """Forecasts from the newest observation only; the newest dates of one series are at the end of time."""
+    series = SeriesSandbox(shared_sandbox, two_series_model(shared_sandbox.registry))
+    shared_sandbox.changes["forecast"] = {"at": "latest"}
+    us = quarters(FITTED, FITTED + 6)
+    ends = pd.concat([us.head(1).assign(ds=text) for text in ("9999-12-31", "0001-01-01", "2262-04-12")])
+    series.drop("a.csv", pd.concat([us, quarters(FITTED, FITTED + 5, "CA")]))
+    series.drop("ends.csv", ends)
+    [record] = shared_sandbox.run()
+    assert (record.accepted, record.quarantined) == (11, 3)
+    return series
+
+
+def test_latest_makes_one_forecast_a_series_and_batch(latest: SeriesSandbox) -> None:
+    found = latest.forecasts()
     assert set(zip(found["series_id"], found["cutoff"], strict=True)) == {
         ("US", DATES[FITTED + 5]),
         ("CA", DATES[FITTED + 4]),
     }
-    assert list(series.errors().values()).count("not_latest") == 9
+    assert list(latest.errors().values()).count("not_latest") == 9
+
+
+def test_an_observation_at_the_end_of_time_costs_itself(latest: SeriesSandbox) -> None:
+    """As the newest one of its series it would make all others late."""
+    sandbox = latest.sandbox
+    [reason] = {reason for row in sandbox.rows("quarantine") for reason in row.reasons}
+    assert reason.startswith("rule ds_in_time_range: not true: ds BETWEEN TIMESTAMP'1677-09-21 00:12:43")
+    assert set(latest.errors().values()) == {"not_latest", None}
+    levels = quarters(FITTED, FITTED + 1).iloc[0][list(VARIABLES)].to_dict()
+    rows = [{"series_id": "US", "ds": ds, **levels} for ds in ("9999-12-31", "2000-01-01")]
+    with service(sandbox.spark, sandbox.config()) as client:
+        found = predict(client, sandbox.config().model.name, *rows)
+    assert found == [{"reasons": [reason]}, {"error": "warming_up"}]
 
 
 def model_line(series: SeriesSandbox) -> str:

@@ -1,12 +1,15 @@
 """What `penstock status` says, against a pipeline whose batches, files and rows were counted by hand."""
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
+import pytest
 from sandbox import WINE, Sandbox, csv_file, wine
 
 from penstock.jobs import show_status
-from penstock.operations.monitoring.status import Reason, read_status
+from penstock.operations.monitoring.status import ModelInUse, Reason, read_status
 from penstock.operations.monitoring.status_text import as_text
 from penstock.pipeline.lease import Lease, lease_path
 
@@ -19,7 +22,18 @@ def test_a_pipeline_that_never_ran_has_nothing_to_tell(sandbox: Sandbox) -> None
     assert "last batch  none yet" in as_text(status)
 
 
-def test_the_status_is_what_was_done(sandbox: Sandbox) -> None:
+@dataclass(frozen=True)
+class Done:
+    """A pipeline after three batches, the second with another version of the model."""
+
+    sandbox: Sandbox
+    versions: tuple[str, str]
+    model_after_first: ModelInUse | None
+
+
+@pytest.fixture(scope="module")
+def done(shared_sandbox: Sandbox) -> Done:
+    sandbox = shared_sandbox
     example, outputs = pd.DataFrame([WINE]), pd.Series([1.5])
     first = sandbox.registry.register("wine-status", "linear", example=example, outputs=outputs)
     sandbox.changes = {"model": {"name": "wine-status"}}
@@ -34,7 +48,18 @@ def test_the_status_is_what_was_done(sandbox: Sandbox) -> None:
     sandbox.run()
     sandbox.drop("e.csv", csv_file(WINE))
     sandbox.drop("_hidden.csv", csv_file(WINE))
+    return Done(sandbox=sandbox, versions=(first, second), model_after_first=since_first)
 
+
+def conf_of(sandbox: Sandbox) -> Path:
+    conf = sandbox.root / "conf.json"  # JSON is YAML
+    conf.write_text(sandbox.config().model_dump_json())
+    return conf
+
+
+def test_the_status_is_what_was_done(done: Done) -> None:
+    sandbox, since_first = done.sandbox, done.model_after_first
+    first, second = done.versions
     status = read_status(sandbox.config())
     assert status.running is None
     assert status.backlog_files == 1
@@ -68,24 +93,17 @@ def test_it_names_the_process_that_writes(sandbox: Sandbox) -> None:
     assert read_status(config).running is None
 
 
-def test_the_job_prints_one_json_object(sandbox: Sandbox, capsys) -> None:
-    sandbox.drop("a.csv", csv_file(WINE, WINE))
-    sandbox.run()
-    conf = sandbox.root / "conf.json"  # JSON is YAML
-    conf.write_text(sandbox.config().model_dump_json())
-    assert show_status.main(["--conf", str(conf), "--json"]) == 0
+def test_the_job_prints_one_json_object(done: Done, capsys) -> None:
+    assert show_status.main(["--conf", str(conf_of(done.sandbox)), "--json"]) == 0
     output = json.loads(capsys.readouterr().out)
-    assert (output["pipeline"], output["last_batch"]["rows_in"], output["backlog_files"]) == ("wine", 2, 0)
+    assert (output["pipeline"], output["last_batch"]["rows_in"], output["backlog_files"]) == ("wine", 3, 1)
 
 
-def test_a_damaged_table_is_an_error_in_one_sentence(sandbox: Sandbox, capsys) -> None:
-    sandbox.drop("a.csv", csv_file(WINE))
-    sandbox.run()
+def test_a_damaged_table_is_an_error_in_one_sentence(done: Done, capsys) -> None:
+    sandbox = done.sandbox
     for log in (sandbox.root / "tables" / "batches" / "_delta_log").glob("*.json"):
         log.write_text("{not json")
-    conf = sandbox.root / "conf.json"
-    conf.write_text(sandbox.config().model_dump_json())
-    assert show_status.main(["--conf", str(conf)]) == 1
+    assert show_status.main(["--conf", str(conf_of(sandbox))]) == 1
     output = capsys.readouterr().err.splitlines()[-1]
     assert output.startswith(f"error: the tables in {sandbox.root}/tables can't be read: ")
     assert output.endswith("look for missing or damaged files there")

@@ -6,11 +6,12 @@ from faults.result import Fault, Progress, Seen
 
 
 def run(bench: Bench, progress: Progress, times: int) -> Seen:
-    pipelines = [(feed, feed.sandbox(bench, f"replay-{feed.name}", files_a_batch=2)) for feed in FEEDS]
+    pipelines = [(feed, feed.sandbox(bench, f"whole-{feed.name}")) for feed in FEEDS]
     before = []
     for feed, sandbox in pipelines:
-        for number in range(2):
-            feed.deliver(sandbox, number)
+        if last_commit(sandbox) < 1:
+            for number in range(2):
+                feed.deliver(sandbox, number)
             sandbox.run()
         before.append(feed.contents(sandbox))
     while progress.done < times:

@@ -1,18 +1,20 @@
 """The power goes between two writes of a series batch; the replay must find state, forecasts and marker in step."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from sandbox import Sandbox
+
 import penstock.spark.merge
 import penstock.spark.tables
-from faults.bench import Bench
+from faults.bench import Bench, last_commit
 from faults.feeds import SERIES_FEED
 from faults.launcher import replace_everywhere
 from faults.result import Fault, Progress, Seen
 
-WRITES = ("lags", "observations", "forecasts", "quarantine", "batches")
+WRITES = ("forecasts", "lags", "observations", "quarantine", "batches")
 
 
 class PowerCutError(Exception):
@@ -20,15 +22,19 @@ class PowerCutError(Exception):
 
 
 @contextmanager
-def cut_after(table: str) -> Iterator[None]:
-    """Let the writes up to that into `table` happen, and raise then."""
+def cut_after(table: str, is_near: Callable[[], bool]) -> Iterator[None]:
+    """Let the writes up to that into `table` happen, and raise then. is_near: not before that."""
     replaced = []
+
+    def cut(path: str) -> None:
+        if Path(path).name == table and is_near():
+            raise PowerCutError
+
     for original in (penstock.spark.tables.append_once, penstock.spark.merge.merge_once):
 
         def write_then_cut(frame: Any, path: str, transaction: Any, original: Any = original, **options: Any) -> None:
             original(frame, path, transaction, **options)
-            if Path(path).name == table:
-                raise PowerCutError
+            cut(path)
 
         replace_everywhere(original, write_then_cut)
         replaced.append((write_then_cut, original))
@@ -36,8 +42,7 @@ def cut_after(table: str) -> Iterator[None]:
 
     def commit_then_cut(append: penstock.spark.tables.PreparedAppend) -> None:
         commit(append)
-        if Path(append.path).name == table:
-            raise PowerCutError
+        cut(append.path)
 
     penstock.spark.tables.PreparedAppend.commit = commit_then_cut  # type: ignore[method-assign]
     try:
@@ -48,23 +53,29 @@ def cut_after(table: str) -> Iterator[None]:
             replace_everywhere(replacement, original)
 
 
+def run_with(sandbox: Sandbox, number: int) -> None:
+    """Finish the batch of that file: a run takes all that is there as one batch."""
+    if last_commit(sandbox) < number:
+        SERIES_FEED.deliver(sandbox, number)
+        sandbox.run()
+
+
 def run(bench: Bench, progress: Progress, times: int) -> Seen:
-    cut, whole = SERIES_FEED.sandbox(bench, "cut"), SERIES_FEED.sandbox(bench, "cut-whole")
+    """One stream whose power goes in every micro-batch after the first; each run finishes the batch before."""
+    cut, whole = SERIES_FEED.sandbox(bench, "cut"), SERIES_FEED.sandbox(bench, "whole-series")
+    run_with(cut, 0)
+    while progress.done < times:
+        SERIES_FEED.deliver(cut, number := progress.done + 1)
+        offset, was_cut = cut.root / "checkpoint" / "offsets" / str(number), False
+        with cut_after(write := WRITES[(number - 1) % len(WRITES)], offset.exists):
+            try:
+                cut.run()
+            except PowerCutError:
+                was_cut = True
+        progress.add(write=write, cut=was_cut)
+    run_with(cut, times)
     for number in range(times + 1):
-        for sandbox in (cut, whole):
-            SERIES_FEED.deliver(sandbox, number)
-        whole.run()
-        if number == 0:
-            cut.run()
-        elif number > progress.done:
-            was_cut = False
-            with cut_after(write := WRITES[(number - 1) % len(WRITES)]):
-                try:
-                    cut.run()
-                except PowerCutError:
-                    was_cut = True
-            cut.run()
-            progress.add(write=write, cut=was_cut)
+        run_with(whole, number)
     found, expected = SERIES_FEED.contents(cut), SERIES_FEED.contents(whole)
     different = [table for table in expected if found[table] != expected[table]]
     return Seen(

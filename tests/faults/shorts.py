@@ -53,8 +53,8 @@ SOAK = replace(soak.FAULT, run=partial(soak.run, look_every=3, slower=5.0, large
 
 #: In the process of the tests.
 HERE = (
-    short(cut_after_each_write.FAULT, 1),
-    short(batch_replay.FAULT, 2),
+    # The second uses a stream that the first has run.
+    Short(faults=((cut_after_each_write.FAULT, 1), (batch_replay.FAULT, 2))),
     short(hot_swap.FAULT, 4),
     short(fuzz_lines.FAULT, 1_000),
     short(fuzz_files.FAULT, 15),

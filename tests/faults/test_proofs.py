@@ -5,13 +5,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from pyspark.sql import SparkSession
-from sandbox import Sandbox, TestRegistry
 
 from faults import soak
 from faults.bench import Bench
 from faults.canaries import found
-from faults.feeds import FEEDS, Feed, compared
+from faults.feeds import compared
 from faults.fuzz_oracle import judge
 from faults.killing import members
 from faults.result import Fault, Progress, Seen, as_table
@@ -23,29 +21,6 @@ def test_rows_are_compared_one_by_one() -> None:
     assert compared(Counter("ab"), Counter("ab")).is_clean
     assert not compared(Counter("ab"), Counter("ab"), wrong=1).is_clean
     assert not compared(Counter(), Counter()).is_clean
-
-
-@pytest.mark.parametrize("feed", FEEDS, ids=lambda feed: feed.name)
-def test_a_ledger_sees_what_is_lost_and_what_is_twice(
-    spark: SparkSession, registry: TestRegistry, tmp_path: Path, feed: Feed
-) -> None:
-    bench = Bench(folder=tmp_path, spark=spark, registry=registry)
-    sandbox = feed.sandbox(bench, "pipeline")
-    for number in range(2):
-        feed.deliver(sandbox, number)
-    sandbox.run()
-    assert feed.ledger(sandbox, range(2)).is_clean
-    assert feed.ledger(sandbox, range(3)).lost > 0
-    assert feed.ledger(sandbox, range(1)).twice > 0
-    before = feed.contents(sandbox)
-    double(sandbox, table := next(iter(before)))
-    assert feed.ledger(sandbox, range(2)).twice > 0
-    assert feed.contents(sandbox)[table] != before[table]
-
-
-def double(sandbox: Sandbox, table: str) -> None:
-    rows = sandbox.table(table)
-    rows.limit(12).write.format("delta").mode("append").save(str(sandbox.root / "tables" / table))
 
 
 def test_the_judge_reads_lines_as_they_stand() -> None:
