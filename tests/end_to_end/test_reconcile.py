@@ -2,68 +2,19 @@
 
 import gzip
 import os
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
-from delta.tables import DeltaTable
 from power_cuts import run_cut_off
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
-from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
+from reconciliations import BAD, append, delta, equation, files_and_rows, is_from, kinds, reconciled
+from sandbox import WINE, Sandbox, TestRegistry, csv_file
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, quarters, two_series_model
-from spark_checkpoint import whole_log
 
-from penstock.errors import EnvironmentCheckError
-from penstock.operations.reconcile import ledger_rows
-from penstock.operations.reconcile import reconcile as reconcile_module
 from penstock.operations.reconcile.files import State
-from penstock.operations.reconcile.reconcile import Reconciliation, reconcile
+from penstock.operations.reconcile.reconcile import Reconciliation
 from penstock.operations.reconcile.report import as_text
-from penstock.sources.file_stream import file_stream
-from penstock.sources.listing import is_input, walk_inbox
-from penstock.storage.files import LocalStorage
-
-BAD = wine(alcohol="abc")
-
-
-def reconciled(sandbox: Sandbox, **options: Any) -> Reconciliation:
-    return reconcile(sandbox.spark, sandbox.config(), **options)
-
-
-def files_and_rows(found: Reconciliation) -> dict[str, tuple[int, int]]:
-    return {str(state): (total.files, total.rows) for state, total in found.totals.items() if total.files}
-
-
-def equation(found: Reconciliation) -> tuple[int, int, int, int, int, int]:
-    """inbox + elsewhere = scored + quarantined + pending + unaccounted."""
-    balance = found.balance
-    return (
-        balance.inbox,
-        balance.elsewhere,
-        balance.scored,
-        balance.quarantined,
-        balance.pending,
-        balance.unaccounted,
-    )
-
-
-def kinds(found: Reconciliation) -> list[tuple[str, str]]:
-    """kind and file (or batch) of each difference."""
-    return [(one.kind, one.subject.rsplit("/", 1)[-1]) for one in found.differences]
-
-
-def delta(sandbox: Sandbox, table: str) -> DeltaTable:
-    return DeltaTable.forPath(sandbox.spark, str(sandbox.root / "tables" / table))
-
-
-def is_from(name: str) -> Any:
-    return F.col("source_file").endswith(f"/{name}")
-
-
-def append(sandbox: Sandbox, table: str, frame: Any) -> None:
-    frame.write.format("delta").mode("append").save(str(sandbox.root / "tables" / table))
 
 
 def overwrite(path: Path, content: bytes) -> None:
@@ -231,104 +182,6 @@ def test_rows_are_put_back_as_the_readme_says(broken: Sandbox, damage: Reconcili
     broken.spark.sql(f"INSERT INTO {predictions} SELECT * FROM {predictions} VERSION AS OF {before} WHERE {mine}")
     gone = set(kinds(damage)) - set(kinds(reconciled(broken)))
     assert gone == {("missing rows", "row_deleted.csv")}
-
-
-def test_a_batch_that_finishes_meanwhile_is_no_difference(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The stream starts after the checkpoint was read, and continues after the inbox and after the ledger were read."""
-    steps = iter(range(10))
-
-    def runs_after(module: Any, name: str) -> None:
-        original = getattr(module, name)
-
-        def work_and_run(*arguments: Any, **options: Any) -> Any:
-            answer = original(*arguments, **options)
-            if (step := next(steps)) < 3:
-                sandbox.drop(f"{step}.csv", csv_file(WINE, BAD), age_seconds=40 - step)
-                sandbox.run()
-            return answer
-
-        monkeypatch.setattr(module, name, work_and_run)
-
-    runs_after(reconcile_module, "read_stream")
-    runs_after(reconcile_module, "list_inbox")
-    runs_after(ledger_rows, "table_version")
-    found = reconciled(sandbox)
-    monkeypatch.undo()
-    assert next(steps) > 3
-    assert kinds(found) == []
-    # The last batch came after the ledger was read: its rows are in the tables and count as not there yet.
-    assert (found.balance.scored, found.balance.quarantined) == (2, 2)
-    assert equation(reconciled(sandbox)) == (6, 0, 3, 3, 0, 0)
-
-
-def test_files_done_before_a_resume_are_scored(sandbox: Sandbox) -> None:
-    """The file log of the new checkpoint lists them again; an overwritten one was scored again."""
-    sandbox.drop("same.csv", csv_file(WINE, BAD))
-    sandbox.drop("refused.csv", b"")
-    sandbox.drop("overwritten.csv", csv_file(WINE, WINE))
-    sandbox.run()
-    shutil.rmtree(sandbox.root / "checkpoint")
-    sandbox.drop("overwritten.csv", csv_file(WINE, WINE, BAD), age_seconds=30)
-    sandbox.drop("new.csv", csv_file(WINE), age_seconds=30)
-    assert files_and_rows(reconciled(sandbox)) == {"scored": (1, 2), "refused": (1, 0), "pending": (2, 4)}
-    sandbox.run(resume=True)
-    found = reconciled(sandbox)
-    assert kinds(found) == []
-    assert files_and_rows(found) == {"scored": (3, 6), "refused": (1, 0)}
-    assert equation(found) == (6, 2, 6, 2, 0, 0)
-
-
-def test_content_that_was_scored_twice_is_a_difference(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A resume that forgets what the ledger has."""
-    sandbox.drop("a.csv", csv_file(WINE, BAD))
-    sandbox.run()
-    shutil.rmtree(sandbox.root / "checkpoint")
-    monkeypatch.setattr("penstock.pipeline.planning.files_in_ledger", lambda pipeline, arrived: {})
-    sandbox.run(resume=True)
-    found = reconciled(sandbox)
-    assert kinds(found) == [("taken twice", "a.csv")]
-    assert "the same content was taken by more than one batch: " in found.differences[0].found
-
-
-def test_nothing_has_run_yet(sandbox: Sandbox) -> None:
-    sandbox.drop("a.csv", csv_file(WINE, WINE))
-    found = reconciled(sandbox)
-    assert (kinds(found), equation(found)) == ([], (2, 0, 0, 0, 2, 0))
-    assert f"there are no tables in {sandbox.root}/tables yet" in found.notes
-
-
-def test_an_inbox_that_is_not_there_is_not_an_empty_one(sandbox: Sandbox) -> None:
-    with pytest.raises(EnvironmentCheckError, match="inbox is not a folder; mount it"):
-        reconciled(sandbox)
-
-
-@pytest.mark.parametrize("glob", [None, "{a,b}*", r"[!a]*.csv", r"{\*,?}.[ct]sv"])
-def test_the_inbox_is_listed_as_the_stream_lists_it(sandbox: Sandbox, glob: str | None) -> None:
-    for name in ("a.csv", "b.tsv", "*.csv", "sub/b.csv", "_x/a.csv", ".x/a.csv", "_a.csv", ".a.csv", "_a=1.csv"):
-        sandbox.drop(name, b"")
-    for name in (
-        "a+b.csv",
-        "_metadata",
-        "sub/_common_metadata",
-        "_metadata.d/a.csv",
-        "a.csv._COPYING_",
-        "x=1/a.csv",
-        "_x=1/a.csv",
-        "ab.csv",
-        "é 1%.csv",
-        "a.CSV",
-    ):
-        sandbox.drop(name, b"x")
-    sandbox.changes = {"source": {"path_glob_filter": glob}}
-    source, checkpoint = sandbox.config().source, str(sandbox.root / "checkpoint")
-    writer = file_stream(sandbox.spark, source).writeStream.foreachBatch(lambda frame, number: None)
-    writer.option("checkpointLocation", checkpoint).trigger(availableNow=True).start().awaitTermination()
-    listed = dict(walk_inbox(LocalStorage(), source))
-    assert len(listed) > 1
-    log = whole_log(LocalStorage(), checkpoint)
-    assert listed.keys() == {path for path in log if is_input(path, source.path)}
-    # Of what Spark lists, this alone is no input.
-    assert all("metadata" in path for path in log.keys() - listed.keys())
 
 
 @pytest.fixture(scope="module")
