@@ -253,7 +253,8 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
 
 def reasons_by_model(model, names):
     """What the model says of series without a forecast: the text that its negative lag order stands for."""
-    rows = [window(np.zeros((0, 3)), MACRO, lags=lags_of(model), series_id=name, ds="2005-01-01") for name in names]
+    unknown = np.full((lags_of(model), 3), np.nan)
+    rows = [window(unknown, lags=len(unknown), series_id=name, ds="2005-01-01") for name in names]
     known = model.metadata.metadata["penstock_fleet"]["refused_reasons"]
     orders = model.predict(pd.DataFrame(rows))["lag_order"]
     return {name: known[-2 - order] if order < -1 else None for name, order in zip(names, orders, strict=True)}
