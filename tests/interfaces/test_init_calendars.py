@@ -172,8 +172,8 @@ def test_lags_are_for_the_longest_run(folder):
     times = days("MS", periods=60)
     write_sample([*times[:29], *times[30:]])
     assert main(["n", *OPTIONS]) == 0
-    # 30 observations give 3 for each of 10 coefficients: a constant, and 4 lags of 2 variables.
-    assert load_config([Path("conf/n.yaml")]).fit.max_lags == 4
+    # One lag of 2 variables and a constant are 3 coefficients, which need 22 rows; two lags need 30: 32 observations.
+    assert load_config([Path("conf/n.yaml")]).fit.max_lags == 1
 
 
 @pytest.mark.parametrize("seed", range(5))

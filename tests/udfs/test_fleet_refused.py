@@ -87,5 +87,5 @@ def test_reasons_of_the_fit_itself_are_taken_without_being_named(tmp_path):
     fit = fit_fleet(levels, np.array([0, 100, 150]), FitSettings(transforms=("none",) * 2, max_lags=1))
     save_fleet_model(tmp_path / "m", fit, ids=["a", "b"], variables=VARIABLES, frequency="D")
     metadata = mlflow.models.Model.load(str(tmp_path / "m")).metadata["penstock_fleet"]
-    assert metadata["refused_reasons"] == ["constant: variable 0, 1 after its transform"]
+    assert metadata["refused_reasons"] == ["constant: y1, y2 after its transform"]
     assert lag_orders(open_store(tmp_path / "m" / "artifacts" / "fleet"), ["b"]) == [-2]
