@@ -51,6 +51,8 @@ class Service:
 
 def services(conf: Path, *, tracking_uri: str, port: int) -> list[Service]:
     mlflow = ["-m", "mlflow", "models", "serve", "-m", "models:/wine-quality@champion", "--env-manager", "local"]
+    # It starts uvicorn by its name.
+    path = f"PATH={Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     return [
         Service(
             name="penstock",
@@ -62,7 +64,15 @@ def services(conf: Path, *, tracking_uri: str, port: int) -> list[Service]:
         ),
         Service(
             name="mlflow models serve",
-            command=["env", f"MLFLOW_TRACKING_URI={tracking_uri}", sys.executable, *mlflow, "--port", str(port + 1)],
+            command=[
+                "env",
+                f"MLFLOW_TRACKING_URI={tracking_uri}",
+                path,
+                sys.executable,
+                *mlflow,
+                "--port",
+                str(port + 1),
+            ],
             ready="/ping",
             path="/invocations",
             port=port + 1,
@@ -85,8 +95,9 @@ def running(service: Service, folder: Path) -> Iterator[float]:
             time.sleep(0.1)
         yield time.monotonic() - begin
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(60)
 
 
 def is_ready(service: Service) -> bool:
