@@ -12,6 +12,8 @@ from pyspark.sql import DataFrame, SparkSession
 from penstock.spark.functions import quoted, rows_package
 
 Texts = Sequence[str | None]
+#: Of the rows that are evaluated by one call: values take up to twice as many as their texts, and a packet has 8,192.
+CHARACTERS_OF_A_CALL = 3000
 
 
 @dataclass(frozen=True)
@@ -35,5 +37,11 @@ class CompiledRows:
     def __call__(self, rows: Sequence[Texts]) -> list[tuple[Any, ...]]:
         """For each row, in order, the values of the columns of the projected frame as `collect` gives them, but dates
         and timestamps, which are numbers here."""
+        if not rows:
+            return []
+        # An answer of more than a packet would wait 40 ms until the first one is acknowledged.
+        size = max(1, CHARACTERS_OF_A_CALL // len(json.dumps(rows[0])))
+        parts = [rows[start : start + size] for start in range(0, len(rows), size)]
         # As texts: bytes go through py4j one by one.
-        return list(pickle.loads(base64.b64decode(self._compiled.evaluate(json.dumps(rows)))))
+        answers = [base64.b64decode(self._compiled.evaluate(json.dumps(part))) for part in parts]
+        return [row for answer in answers for row in pickle.loads(answer)]
