@@ -106,16 +106,20 @@ def cast_boolean(text: Column, field: Field) -> Column:
 
 def cast_date(text: Column, field: Field) -> Column:
     if field.format:
-        quarters = QuarterFormat.of(field.format)
-        return quarters.first_day(text) if quarters else F.to_date(F.try_to_timestamp(text, F.lit(field.format)))
+        return F.to_date(by_format(text, field.format))
     return F.when(text.rlike(ISO_DATE), text.try_cast("date"))
+
+
+def by_format(text: Column, form: str) -> Column:
+    """A time as the field's format has it; a quarter's is its beginning."""
+    quarters = QuarterFormat.of(form)
+    return quarters.first_day(text).cast("timestamp") if quarters else F.try_to_timestamp(text, F.lit(form))
 
 
 def cast_timestamp(text: Column, field: Field) -> Column:
     """A time without a date is none: Spark's cast would put it on today."""
     if field.format:
-        quarters = QuarterFormat.of(field.format)
-        return quarters.first_day(text).cast("timestamp") if quarters else F.try_to_timestamp(text, F.lit(field.format))
+        return by_format(text, field.format)
     iso = F.when(text.rlike(ISO_TIMESTAMP), text.try_cast("timestamp"))
     written = text
     for pattern, replacement in AS_SPARK_READS_IT:
