@@ -98,8 +98,8 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
 
 def _first_time_index(store: FleetStore, ds: NDArray[Any], places: IntArray) -> FloatArray | None:
     """(n,), the time index of step 1, NaN where the cutoff isn't on the calendar; None without a trend in
-    time."""
-    if "t" not in store.about.trend or not len(store.time_origin):
+    time or a season."""
+    if not store.about.terms.counts_periods or not len(store.time_origin):
         return None
     numbers = period_numbers(
         np.asarray(ds, dtype="datetime64[ns]"),
@@ -143,6 +143,7 @@ def _forecast_block(
         lags=lags,
         horizon=about.horizon,
         first_time_index=time_index,
+        terms=about.terms,
     )
     bounds = to_levels(
         points,

@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .deterministic import DeterministicTerms
 from .fleet_cache import FileStamp, cached_folder, stamp_file
 from .fleet_ids import find_ids, index_arrays
-from .kernel import TREND_TERMS, FloatArray, IntArray
+from .kernel import FloatArray, IntArray
 
 FORMAT = 1
 MANIFEST = "fleet.json"
@@ -27,7 +28,8 @@ INDEX, REFUSED_INDEX = "index_", "refused_index_"
 class FleetAbout:
     """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. holidays: ISO
     dates that are no business days. point: what point forecasts are, one of transform.POINTS; fleets of earlier
-    versions do not say, and theirs are medians."""
+    versions do not say, and theirs are medians. season, fourier: see DeterministicTerms; fleets of earlier versions
+    have no season."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -40,12 +42,19 @@ class FleetAbout:
     anchor: str
     holidays: tuple[str, ...] = ()
     point: str = "median"
+    season: float = 0.0
+    fourier: int = 0
+
+    @property
+    def terms(self) -> DeterministicTerms:
+        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier)
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of what a series' record holds: trend coefficients, coefficients, half-widths."""
+        """Shapes of what a series' record holds: coefficients of the deterministic terms, of the lags,
+        half-widths."""
         k = len(self.variables)
-        return (TREND_TERMS[self.trend], k), (self.max_lag_order, k, k), (self.horizon, k)
+        return (self.terms.n_terms, k), (self.max_lag_order, k, k), (self.horizon, k)
 
     @property
     def record_splits(self) -> tuple[int, ...]:
@@ -56,9 +65,9 @@ class FleetAbout:
 @dataclass(frozen=True)
 class FleetStore:
     """An open fleet of n series, in the order of `index`. records: (n, width); lag_order: (n,);
-    time_origin: (n,), time index minus number of the period, for trends in time. refused_codes: (m,), the number of
-    the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models of earlier
-    versions."""
+    time_origin: (n,), time index minus number of the period, for trends in time and seasons. refused_codes: (m,), the
+    number of the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models
+    of earlier versions."""
 
     about: FleetAbout
     records: FloatArray

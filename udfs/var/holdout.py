@@ -81,6 +81,7 @@ def holdout_scores(
         lags=history,
         horizon=steps,
         first_time_index=fit.last_time_index + 1.0,
+        terms=settings.terms,
     )
     widths = rows_last(fit.half_widths[:, :steps])
     forecasts = {
