@@ -5,6 +5,7 @@ import pandas as pd
 from fit_sandbox import random_levels
 
 from penstock.models.training.var_diagnostics import Subject, write_diagnostics
+from penstock.udfs.var.deterministic import DeterministicTerms
 
 
 def subject(name, values, lag_order):
@@ -23,7 +24,7 @@ def test_a_diagnostic_that_fails_is_no_end(tmp_path):
             subject("hopeless", values[:3], 2),
         ],
         tmp_path / "diagnostics",
-        trend="c",
+        terms=DeterministicTerms("c"),
     )
     assert index["folder"].tolist() == [
         "01-good_.._one",

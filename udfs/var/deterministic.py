@@ -2,10 +2,10 @@
 
 All of them are functions of t, the number of an observation's period on the calendar, 1 at the series' first
 transformed observation. A season of s periods has the phases 1 to s, and t = 1 is in phase 1. Its dummies are centered:
-s - 1 columns, 1 in one phase and 0 in the others, less 1 / s, as `season` of R's package vars has them (Pfaff 2008, VAR,
-SVAR and SVEC models: implementation within R package vars, Journal of Statistical Software 27(4)). So they sum to zero
-over a season, the constant remains the mean over the phases, and without a constant the season is one around zero. The
-other choice, K pairs of sine and cosine of 2 pi j t / s, j = 1 ... K, is for long seasons and for those of no whole
+s - 1 columns, 1 in one phase and 0 in the others, less 1 / s, as `season` of R's package vars has them (Pfaff 2008,
+VAR, SVAR and SVEC models: implementation within R package vars, Journal of Statistical Software 27(4)). So they sum to
+zero over a season, the constant remains the mean over the phases, and without a constant the season is one around zero.
+The other choice, K pairs of sine and cosine of 2 pi j t / s, j = 1 ... K, is for long seasons and for those of no whole
 number of periods (Hyndman and Athanasopoulos 2021, Forecasting: principles and practice, section 12.1).
 """
 

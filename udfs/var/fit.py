@@ -153,7 +153,7 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
     is_deficient = dependent >= 0
     for row in np.flatnonzero(~is_finite | is_deficient):
         reasons[int(members[row])] = (
-            collinear(int(dependent[row]), settings=settings, max_lags=max_lags, times=pack.samples.times(row))
+            collinear(int(dependent[row]), settings=settings, max_lags=max_lags, times=pack.samples.times(int(row)))
             if is_finite[row]
             else "not finite: the values are too large to square"
         )

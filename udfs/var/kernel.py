@@ -47,7 +47,7 @@ def forecast_columns(
         with zeros where a row's own lag order is less than p.
     trend_coefficients: (m, k, rows), of the deterministic terms, the first of which are 1, t, t squared. lags: (p, k,
     rows), newest first; must be finite also where the coefficients are padding. first_time_index: (rows,), t of step
-    1; needed when m > 1. For a cutoff at the last observation of the fitted
+    1; needed for what depends on t. For a cutoff at the last observation of the fitted
         sample of n observations it is n + 1 (statsmodels counts from 1), and one more per period after that.
     terms: what the m terms are; None: the m = 0..3 of a trend.
     Returns (horizon, k, rows).
