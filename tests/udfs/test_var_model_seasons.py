@@ -1,4 +1,4 @@
-"""A saved fleet with a season goes on in the right phase: after its fit, seasons later, and each series in its own."""
+"""Forecasts of a saved fleet have the phase of their periods: after the fit, seasons later, and each series its own."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ from penstock.udfs.var.kernel import forecast_rows
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 NAMES = ("u", "v")
 HORIZON = 15
+TERMS = (DeterministicTerms("c", 12), DeterministicTerms("n", 24), DeterministicTerms("ct", 365.25, 4))
 CLOSE = {"rtol": 1e-8, "atol": 1e-8}
 
 
@@ -94,7 +95,8 @@ def test_last_business_days_of_months_with_differences_of_logs(tmp_path, fourier
     values = 0.02 * seasonal(2, 150, season=12, seed=5)
     levels = np.exp(np.cumsum(np.vstack([[3.0, 1.0], values]), axis=0))
     dates = pd.date_range("2010-02-26", periods=151, freq="BME")
-    model = saved(tmp_path, [levels], [dates], fitted=121, frequency="BME", transforms=("dlog",) * 2, season=12, fourier=fourier)  # fmt: skip
+    options = {"frequency": "BME", "transforms": ("dlog", "dlog"), "season": 12, "fourier": fourier}
+    model = saved(tmp_path, [levels], [dates], fitted=121, **options)
     known = 138
     found = model.predict(pd.DataFrame([window(levels[: known + 1], NAMES, lags=3, series_id="s0", ds=dates[known])]))
     changes = theirs(values, fitted=120, known=known, trend="c", season=12, fourier=fourier)
@@ -126,9 +128,7 @@ def test_a_season_of_business_days_stands_still_on_holidays(tmp_path):
     seed=st.integers(0, 10_000),
     n_rows=st.integers(1, 70),
     k=st.integers(1, 3),
-    terms=st.sampled_from(
-        [DeterministicTerms("c", 12), DeterministicTerms("n", 24), DeterministicTerms("ct", 365.25, 4)]
-    ),
+    terms=st.sampled_from(TERMS),
 )
 def test_a_row_does_not_depend_on_its_batch(seed, n_rows, k, terms):
     """To the last bit, and beside rows whose cutoff is off the calendar."""
