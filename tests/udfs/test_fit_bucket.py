@@ -83,3 +83,9 @@ def test_statsmodels_sees_the_longest_run(series, tmp_path):
     )
     assert index["looked_at"]["whole"].startswith("all: 69 observations, ")
     assert index["problems"].tolist() == ["", ""]
+
+
+def test_the_longest_run_of_statsmodels_has_the_phases_of_the_fit(series):
+    found = subjects(arranged(table_of(series), SETTINGS), SETTINGS, {"holed": 1, "whole": 1})
+    # The longest run is observation 46 and those after it; t = 1 is the difference of the first two observations.
+    assert {one.series_id: one.first_time_index for one in found} == {"holed": 47.0, "whole": 1.0}
