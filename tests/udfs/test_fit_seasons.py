@@ -14,6 +14,8 @@ from var_truth import macro_levels
 from penstock.udfs.var.deterministic import DeterministicTerms
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
+from penstock.udfs.var.least_squares import design
+from penstock.udfs.var.seasonal_factor import factor_of
 
 CLOSE = {"rtol": 1e-8, "atol": 1e-8}
 SEASONS = [(4, 0), (12, 0), (2, 0), (12, 2), (12, 5), (30.4375, 3)]
@@ -204,3 +206,16 @@ def test_without_a_season_there_are_the_trends_columns_only():
     assert DeterministicTerms("n", 12).counts_periods
     assert DeterministicTerms("n", 12).smallest_lag_order == 0
     assert DeterministicTerms("n").smallest_lag_order == 1
+
+
+@pytest.mark.parametrize("terms", [DeterministicTerms(trend, season) for trend in TRENDS for season in (2, 4, 12)])
+def test_the_factor_is_that_of_the_whole_matrix(terms):
+    """Up to the signs of its rows; series of different lengths, and levels far from zero."""
+    values = 1e4 + np.stack([seasonal(2, 90, season=4, seed=seed) for seed in range(4)])
+    n_obs = np.array([90, 80, 89, 60])
+    rows = design(values, n_obs, lag_order=2, first_row=2, terms=terms)
+    ours = factor_of(rows, terms)
+    for place in range(4):
+        wanted = np.linalg.qr(rows[place, : n_obs[place] - 2], mode="r")
+        np.testing.assert_allclose(np.abs(ours[place]), np.abs(wanted), rtol=1e-8, atol=1e-7)
+        np.testing.assert_array_equal(ours[place], np.triu(ours[place]))

@@ -21,11 +21,11 @@ from .least_squares import (
     largest_root_modulus,
     restrict,
     solve,
-    triangular_factor,
 )
 from .packs import Observations, Pack, packs
 from .refusals import collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
+from .seasonal_factor import factor_of
 from .transform import observations_lost, scale_half_widths, transform_levels
 
 COLLINEARITY_TOLERANCE = 1e-10
@@ -147,7 +147,7 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
     members, max_lags = pack.members, pack.max_lags
     n_variables, terms = len(settings.transforms), settings.terms
     reasons: dict[int, str] = {}
-    factor = triangular_factor(pack.samples.common())
+    factor = factor_of(pack.samples.common(), terms)
     is_finite = np.isfinite(factor.reshape(len(members), -1).sum(axis=1))
     dependent = first_dependent_column(factor, tolerance=COLLINEARITY_TOLERANCE)
     is_deficient = dependent >= 0
