@@ -133,18 +133,14 @@ def test_a_season_of_business_days_stands_still_on_holidays(tmp_path):
 def test_a_row_does_not_depend_on_its_batch(seed, n_rows, k, terms):
     """To the last bit, and beside rows whose cutoff is off the calendar."""
     random = np.random.default_rng(seed)
-    arrays = {
-        "coefficients": random.normal(size=(n_rows, 1, k, k)),
-        "trend_coefficients": random.normal(size=(n_rows, terms.n_terms, k)),
-        "lags": random.normal(size=(n_rows, 1, k)),
-        "lag_order": random.integers(0, 2, n_rows),
-        "first_time_index": np.where(random.uniform(size=n_rows) < 0.1, np.nan, random.integers(-50, 10**6, n_rows)),
-    }
-    whole = forecast_rows(**arrays, horizon=4, terms=terms)
-    np.testing.assert_array_equal(np.isnan(whole).any(axis=(1, 2)), np.isnan(arrays["first_time_index"]))
+    records = random.normal(size=(9, terms.n_stored, k))
+    series = random.integers(0, 9, n_rows)
+    times = np.where(random.uniform(size=n_rows) < 0.1, np.nan, random.integers(-50, 10**6, n_rows))
+    whole = terms.seasonal_effects(records, series, times, horizon=4)
+    np.testing.assert_array_equal(np.isnan(whole).any(axis=(0, 1)), np.isnan(times))
     for row in range(n_rows):
-        alone = forecast_rows(**{name: array[row : row + 1] for name, array in arrays.items()}, horizon=4, terms=terms)
-        np.testing.assert_array_equal(alone[0], whole[row])
+        alone = terms.seasonal_effects(records, series[row : row + 1], times[row : row + 1], horizon=4)
+        np.testing.assert_array_equal(alone[..., 0], whole[..., row])
 
 
 def test_a_season_needs_the_time_of_its_forecasts(tmp_path):
@@ -152,14 +148,14 @@ def test_a_season_needs_the_time_of_its_forecasts(tmp_path):
     fit = fit_fleet(piece, np.array([0, 120]), FitSettings(transforms=("none",) * 2, max_lags=1, season=12))
     with pytest.raises(ValueError, match="season 12 needs last_ds"):
         save_fleet_model(tmp_path / "m", fit, ids=["s"], variables=NAMES, frequency="MS")
-    with pytest.raises(ValueError, match="season, needs first_time_index"):
+    with pytest.raises(ValueError, match="12 terms of a trend: want at most 3, and those of a season apart"):
         forecast_rows(
             coefficients=fit.coefficients,
             trend_coefficients=fit.trend_coefficients,
             lags=piece[None, -1:],
             lag_order=fit.lag_order,
             horizon=1,
-            terms=fit.settings.terms,
+            first_time_index=fit.last_time_index + 1,
         )
 
 

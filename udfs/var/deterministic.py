@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 
 TREND_TERMS = {"n": 0, "c": 1, "ct": 2, "ctt": 3}
 """Number of powers of t (1, t, t squared) by statsmodels' name of the trend."""
@@ -120,34 +121,33 @@ class DeterministicTerms:
         seen = self.phases(time_index)
         return [phase for phase in range(1, int(self.season) + 1) if phase not in seen]
 
-    def seasonal_effects(self, coefficients: FloatArray, first_time_index: FloatArray, *, horizon: int) -> FloatArray:
-        """The season's part of the forecasts: (horizon, k, rows), NaN where t is.
+    @property
+    def n_stored(self) -> int:
+        """How many numbers a variable's season has in a model's record: with dummies one for each phase."""
+        return self.n_seasonal + 1 if self.season and not self.fourier else self.n_seasonal
 
-        coefficients: (n_seasonal, k, rows); first_time_index: (rows,), t of step 1. Elementwise over rows, as
-        everything that a forecast is made of (see `kernel`).
+    def stored(self, coefficients: FloatArray) -> FloatArray:
+        """(n, n_stored, k) from the season's coefficients (n, n_seasonal, k): what each phase adds to the mean over all
+        phases, or the coefficients of sines and cosines."""
+        if self.fourier or not self.season:
+            return coefficients
+        by_phase = np.concatenate([coefficients, np.zeros((len(coefficients), 1, coefficients.shape[2]))], axis=1)
+        return by_phase - coefficients.sum(axis=1, keepdims=True) / self.season
+
+    def places(self, first_time_index: FloatArray, *, horizon: int) -> IntArray:
+        """(horizon, n), with dummies the place in `stored` of each step's phase; first_time_index: (n,), finite."""
+        first = self.phases(first_time_index).astype(np.int64) - 1
+        return np.asarray((first + np.arange(horizon)[:, None]) % int(self.season), dtype=np.int64)
+
+    def wave_effects(self, coefficients: FloatArray, first_time_index: FloatArray, *, horizon: int) -> FloatArray:
+        """(horizon, k, rows), what the sines and cosines add to the forecasts. coefficients: (n_seasonal, k, rows);
+        first_time_index: (rows,), t of step 1, finite.
+
+        Elementwise over rows, as everything that a forecast is made of (see `kernel`), and by the angles' sums, so that
+        sines and cosines are taken once a row and not once a step.
         """
-        is_known = np.isfinite(first_time_index)
-        phases = self.phases(np.where(is_known, first_time_index, 1.0))
-        if self.fourier:
-            effects = self._fourier_effects(coefficients, phases, horizon=horizon)
-        else:
-            effects = self._dummy_effects(coefficients, phases, horizon=horizon)
-        effects[..., ~is_known] = np.nan
-        return effects
-
-    def _dummy_effects(self, coefficients: FloatArray, phases: FloatArray, *, horizon: int) -> FloatArray:
-        # a sum over the first axis by numpy may go in another order when there is one row
-        total = np.zeros(coefficients.shape[1:])
-        for coefficient in coefficients:
-            total += coefficient
-        effects = np.concatenate([coefficients, np.zeros((1, *coefficients.shape[1:]))])
-        places = (phases.astype(np.int64) - 1 + np.arange(horizon)[:, None]) % int(self.season)
-        shape = (horizon, *coefficients.shape[1:])
-        return np.take_along_axis(effects, np.broadcast_to(places[:, None], shape), axis=0) - total / self.season
-
-    def _fourier_effects(self, coefficients: FloatArray, phases: FloatArray, *, horizon: int) -> FloatArray:
-        """By the angles' sums, so that sines and cosines are taken once a row and not once a step."""
         effects = np.zeros((horizon, *coefficients.shape[1:]))
+        phases = self.phases(first_time_index)
         for number in range(self.fourier):
             step_angle = 2.0 * math.pi * (number + 1) / self.season
             angles = phases * step_angle
@@ -156,4 +156,23 @@ class DeterministicTerms:
             along, across = of_sine * sine + of_cosine * cosine, of_sine * cosine - of_cosine * sine
             for step in range(horizon):
                 effects[step] += along * math.cos(step * step_angle) + across * math.sin(step * step_angle)
+        return effects
+
+    def seasonal_effects(
+        self, records: FloatArray, series: IntArray, first_time_index: FloatArray, *, horizon: int
+    ) -> FloatArray:
+        """(horizon, k, rows), what the season adds to the forecasts; NaN where t is.
+
+        records: (n, n_stored, k), see `stored`; series: (rows,), which of the n a row is of; first_time_index: (rows,),
+        t of step 1. Of dummies only the phases of the steps are read, however long the season is.
+        """
+        is_known = np.isfinite(first_time_index)
+        times = np.where(is_known, first_time_index, 1.0)
+        if self.fourier:
+            coefficients = np.array(np.moveaxis(records[series], 0, -1), order="C")
+            effects = self.wave_effects(coefficients, times, horizon=horizon)
+        else:
+            variables = np.arange(records.shape[2])[:, None]
+            effects = records[series, self.places(times, horizon=horizon)[:, None], variables]
+        effects[..., ~is_known] = np.nan
         return effects

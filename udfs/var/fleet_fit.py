@@ -122,6 +122,25 @@ class FleetFit:
     def __len__(self) -> int:
         return len(self.positions)
 
+    @property
+    def powers_of_time(self) -> FloatArray:
+        """(n, m, k), the trend's part of trend_coefficients."""
+        return self.trend_coefficients[:, : self.settings.terms.n_trend]
+
+    @property
+    def stored_season(self) -> FloatArray:
+        """(n, n_stored, k), see DeterministicTerms.stored."""
+        return self.settings.terms.stored(self.trend_coefficients[:, self.settings.terms.n_trend :])
+
+    def seasonal_effects(self, first_time_index: FloatArray, *, horizon: int) -> FloatArray | None:
+        """(horizon, k, n), the season's part of forecasts of each series from t = first_time_index (n,) on; None
+        without a season."""
+        if not self.settings.season:
+            return None
+        return self.settings.terms.seasonal_effects(
+            self.stored_season, np.arange(len(self)), first_time_index, horizon=horizon
+        )
+
 
 def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, ...] = ()) -> FleetFit:
     """A fit without any model."""

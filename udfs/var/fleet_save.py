@@ -84,9 +84,10 @@ def fleet_model_parts(
             about=about,
             ids=_id_array(ids)[fit.positions],
             record_parts=(
-                fit.trend_coefficients,
+                fit.powers_of_time,
                 fit.coefficients[:, : about.max_lag_order],
                 fit.half_widths,
+                fit.stored_season,
             ),
             lag_order=fit.lag_order,
             time_origin=time_origin,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,10 @@ class FleetAbout:
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of what a series' record holds: coefficients of the deterministic terms, of the lags,
-        half-widths."""
+        """Shapes of what a series' record holds: trend coefficients, coefficients, half-widths, and the
+        season (see DeterministicTerms.stored)."""
         k = len(self.variables)
-        return (self.terms.n_terms, k), (self.max_lag_order, k, k), (self.horizon, k)
+        return (self.terms.n_trend, k), (self.max_lag_order, k, k), (self.horizon, k), (self.terms.n_stored, k)
 
     @property
     def record_splits(self) -> tuple[int, ...]:
@@ -77,6 +78,12 @@ class FleetStore:
     refused_index: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     refused_codes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32), repr=False)
 
+    @property
+    def season(self) -> FloatArray:
+        """(n, n_stored, k), a view of the records."""
+        start, shape = self.about.record_splits[-2], self.about.record_shapes[-1]
+        return self.records[:, start:].reshape(-1, *shape)
+
     def find(self, ids: NDArray[Any]) -> IntArray:
         """(n_ids,), the place of each series, -1 for one that isn't in the fleet."""
         return find_ids(self.index, ids)
@@ -94,7 +101,7 @@ def write_store(
     *,
     about: FleetAbout,
     ids: NDArray[Any],
-    record_parts: tuple[FloatArray, FloatArray, FloatArray],
+    record_parts: Sequence[FloatArray],
     lag_order: IntArray,
     time_origin: FloatArray,
     refused_ids: NDArray[Any],

@@ -13,11 +13,10 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from .deterministic import DeterministicTerms
-
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+MAX_TREND_TERMS = 3
 ROWS_PER_BLOCK = 4096
 """Rows worked on at a time: a block's state stays in the processor's cache."""
 
@@ -36,7 +35,7 @@ def forecast_columns(
     lags: FloatArray,
     horizon: int,
     first_time_index: FloatArray | None = None,
-    terms: DeterministicTerms | None = None,
+    seasonal: FloatArray | None = None,
 ) -> FloatArray:
     """Minimum MSE point forecasts (Luetkepohl 2005, section 2.2.2, pp. 37-38), rows last.
 
@@ -45,20 +44,19 @@ def forecast_columns(
     coefficients: (p, k, k, rows), [l, i, j] is the effect of variable j, l+1 periods ago, on variable i;
     padded
         with zeros where a row's own lag order is less than p.
-    trend_coefficients: (m, k, rows), of the deterministic terms, the first of which are 1, t, t squared. lags: (p, k,
-    rows), newest first; must be finite also where the coefficients are padding. first_time_index: (rows,), t of step
-    1; needed for what depends on t. For a cutoff at the last observation of the fitted
+    trend_coefficients: (m, k, rows), the m = 0..3 terms of 1, t, t squared. lags: (p, k, rows), newest first;
+    must be finite also where the coefficients are padding. first_time_index: (rows,), t of step 1; needed
+    when m > 1. For a cutoff at the last observation of the fitted
         sample of n observations it is n + 1 (statsmodels counts from 1), and one more per period after that.
-    terms: what the m terms are; None: the m = 0..3 of a trend.
+    seasonal: (horizon, k, rows), the season's part of d(s), see DeterministicTerms.seasonal_effects; None: no season.
     Returns (horizon, k, rows).
     """
     n_lags, n_variables, _, n_rows = coefficients.shape
-    n_terms = terms.n_trend if terms else trend_coefficients.shape[0]
-    seasonal = None
-    if (n_terms > 1 or (terms and terms.season)) and first_time_index is None:
-        raise ValueError("a linear or quadratic trend, or a season, needs first_time_index")
-    if terms and terms.season and first_time_index is not None:
-        seasonal = terms.seasonal_effects(trend_coefficients[n_terms:], first_time_index, horizon=horizon)
+    n_terms = trend_coefficients.shape[0]
+    if n_terms > 1 and first_time_index is None:
+        raise ValueError("a linear or quadratic trend needs first_time_index")
+    if n_terms > MAX_TREND_TERMS:
+        raise ValueError(f"{n_terms} terms of a trend: want at most {MAX_TREND_TERMS}, and those of a season apart")
     forecasts = np.empty((horizon, n_variables, n_rows))
     product = np.empty((n_variables, n_rows))
     for step in range(horizon):
@@ -87,7 +85,6 @@ def forecast_rows(
     lag_order: IntArray,
     horizon: int,
     first_time_index: FloatArray | None = None,
-    terms: DeterministicTerms | None = None,
 ) -> FloatArray:
     """`forecast_columns` for arrays whose first axis is the row, in blocks.
 
@@ -109,7 +106,6 @@ def forecast_rows(
             lags=lag_columns,
             horizon=horizon,
             first_time_index=None if first_time_index is None else first_time_index[block],
-            terms=terms,
         )
         forecasts[block] = np.moveaxis(columns, -1, 0)
     return forecasts
