@@ -98,12 +98,28 @@ class SeriesConfig(Section):
 
 
 class FitConfig(Section):
-    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing."""
+    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing.
+
+    season: number of periods in a season, null for none. fourier: how many pairs of sine and cosine the season has, for
+    long ones and those of no whole number of periods; null for a dummy for each period of the season but one.
+    """
 
     max_lags: int = Field(default=8, ge=1)
     criterion: Literal["aic", "aicc", "bic", "hqic", "fpe"] | None = "aic"
     trend: Literal["n", "c", "ct", "ctt"] = "c"
     holdout: int = Field(default=8, ge=0)
+    season: float | None = None
+    fourier: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def terms_are_possible(self) -> Self:
+        if self.season == 0:
+            raise ValueError("season 0 must be more than 1 period; leave it out, or null, for no season")
+        if self.season is not None or self.fourier is not None:
+            from penstock.udfs.var.deterministic import DeterministicTerms
+
+            DeterministicTerms(trend=self.trend, season=self.season or 0.0, fourier=self.fourier or 0)
+        return self
 
 
 class ForecastConfig(Section):

@@ -43,10 +43,11 @@ def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | 
             return (
                 f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}; fit it again, or change the config"
             )
-    if "holidays" in fleet and tuple(fleet["holidays"]) != config.the_series.calendar.holidays:
+    holidays = series.calendar.holidays if "holidays" in fleet else ()
+    if "holidays" in fleet and tuple(fleet["holidays"]) != holidays:
         return (
-            f"it was fitted with a trend in time and {len(fleet['holidays']):,} holidays, not those of series.holidays "
-            f"({len(config.the_series.calendar.holidays):,}), so that it counts other days; fit it again"
+            f"it was fitted with a trend in time or a season, and {len(fleet['holidays']):,} holidays, not those of "
+            f"series.holidays ({len(holidays):,}), so that it counts other days; fit it again"
         )
     return None
 

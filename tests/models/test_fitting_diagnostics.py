@@ -1,10 +1,15 @@
 """statsmodels' diagnostics: what can't be computed is said, and the others go on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from fit_sandbox import random_levels
+from season_truth import dummies, seasonal
+from statsmodels.tsa.api import VAR
 
 from penstock.models.training.var_diagnostics import Subject, write_diagnostics
+from penstock.udfs.var.deterministic import DeterministicTerms
 
 
 def subject(name, values, lag_order):
@@ -23,7 +28,7 @@ def test_a_diagnostic_that_fails_is_no_end(tmp_path):
             subject("hopeless", values[:3], 2),
         ],
         tmp_path / "diagnostics",
-        trend="c",
+        terms=DeterministicTerms("c"),
     )
     assert index["folder"].tolist() == [
         "01-good_.._one",
@@ -40,3 +45,19 @@ def test_a_diagnostic_that_fails_is_no_end(tmp_path):
     assert pd.read_csv(tmp_path / "diagnostics" / "index.csv")["series_id"].tolist()[0] == "good/../one"
     granger = pd.read_csv(tmp_path / "diagnostics" / "01-good_.._one" / "granger_causality.csv")
     assert len(granger) == 6
+
+
+def test_a_season_is_in_statsmodels_model_too(tmp_path):
+    """Its tests are those of a VAR with the dummies as exog, in the phases that the run's periods have."""
+    values = seasonal(3, 150, season=4, seed=2)
+    # The run begins in the third phase: its first value is at t = 7.
+    one = replace(subject("seasonal", values[6:], 2), first_time_index=7.0)
+    index = write_diagnostics([one], tmp_path, terms=DeterministicTerms("ct", 4))
+    assert index["problems"].tolist() == [""]
+    theirs = VAR(one.values.to_numpy(), exog=dummies(4, np.arange(7, 151))).fit(2, trend="ct")
+    granger = pd.read_csv(tmp_path / index["folder"][0] / "granger_causality.csv")
+    wanted = [theirs.test_causality("y1", f"y{i}", kind="f").test_statistic for i in (2, 3)]
+    np.testing.assert_allclose(granger[granger["caused"] == "a"]["statistic"], wanted, rtol=1e-8)
+    summary = (tmp_path / index["folder"][0] / "summary.txt").read_text().splitlines()
+    first = next(line for line in summary if line.startswith("season of 4: phase 3"))
+    assert float(first.split()[5]) == round(theirs.params[4, 0], 6)

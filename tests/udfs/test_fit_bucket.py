@@ -12,6 +12,7 @@ from penstock.models.training.var_diagnostics import subjects, write_diagnostics
 from penstock.models.training.var_fit import gather, outcome
 from penstock.models.training.var_logging import series_table
 from penstock.udfs.var.bucket import BucketSettings, arranged, bucket_fitter
+from penstock.udfs.var.deterministic import DeterministicTerms
 from penstock.udfs.var.fleet_fit import FitSettings
 
 SETTINGS = BucketSettings(
@@ -76,9 +77,15 @@ def test_statsmodels_sees_the_longest_run(series, tmp_path):
     values = {one.series_id: one.values.to_numpy() for one in found}
     np.testing.assert_allclose(values["holed"], np.diff(np.log(series["holed"][46:]), axis=0), rtol=1e-12)
     np.testing.assert_allclose(values["whole"], np.diff(np.log(series["whole"]), axis=0), rtol=1e-12)
-    index = write_diagnostics(found, tmp_path, trend="c").set_index("series_id")
+    index = write_diagnostics(found, tmp_path, terms=DeterministicTerms("c")).set_index("series_id")
     assert index["looked_at"]["holed"] == (
         "the longest of 3 runs: 33 observations, 2011-10-01 00:00:00 to 2019-10-01 00:00:00"
     )
     assert index["looked_at"]["whole"].startswith("all: 69 observations, ")
     assert index["problems"].tolist() == ["", ""]
+
+
+def test_the_longest_run_of_statsmodels_has_the_phases_of_the_fit(series):
+    found = subjects(arranged(table_of(series), SETTINGS), SETTINGS, {"holed": 1, "whole": 1})
+    # The longest run is observation 46 and those after it; t = 1 is the difference of the first two observations.
+    assert {one.series_id: one.first_time_index for one in found} == {"holed": 47.0, "whole": 1.0}

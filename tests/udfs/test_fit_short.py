@@ -6,6 +6,7 @@ from statsmodels.tsa.api import VAR
 from var_coverage import coverage_at_step_1, simulated_series
 from var_truth import simulated
 
+from penstock.udfs.var.deterministic import DeterministicTerms
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.least_squares import design, information_criteria, triangular_factor
@@ -56,8 +57,12 @@ def aicc(values, *, max_lags):
 
 def test_the_numbers_of_aicc():
     values, n_rows = simulated(3, 2, 60, seed=1), 56
-    factor = triangular_factor(design(values[None], np.array([60]), lag_order=4, first_row=4, trend="c"))
-    ours = information_criteria(factor, np.array([n_rows]), max_lags=4, n_variables=3, trend="c")["aicc"][0]
+    factor = triangular_factor(
+        design(values[None], np.array([60]), lag_order=4, first_row=4, terms=DeterministicTerms("c"))
+    )
+    ours = information_criteria(factor, np.array([n_rows]), max_lags=4, n_variables=3, terms=DeterministicTerms("c"))[
+        "aicc"
+    ][0]
     np.testing.assert_allclose(n_rows * (ours + 3), aicc(values, max_lags=4), rtol=1e-10)
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit, smallest_lag_order
-from .kernel import TREND_TERMS, FloatArray, IntArray
+from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit
+from .kernel import FloatArray, IntArray
 from .lag_bounds import lags_borne
 from .least_squares import (
     first_dependent_column,
@@ -21,11 +21,11 @@ from .least_squares import (
     largest_root_modulus,
     restrict,
     solve,
-    triangular_factor,
 )
 from .packs import Observations, Pack, packs
 from .refusals import collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
+from .seasonal_factor import factor_of
 from .transform import observations_lost, scale_half_widths, transform_levels
 
 COLLINEARITY_TOLERANCE = 1e-10
@@ -145,15 +145,15 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
     n_rows: (members, max_lags + 1), by lag order the rows that each series has.
     """
     members, max_lags = pack.members, pack.max_lags
-    n_variables, trend = len(settings.transforms), settings.trend
+    n_variables, terms = len(settings.transforms), settings.terms
     reasons: dict[int, str] = {}
-    factor = triangular_factor(pack.samples.common())
+    factor = factor_of(pack.samples.common(), terms)
     is_finite = np.isfinite(factor.reshape(len(members), -1).sum(axis=1))
     dependent = first_dependent_column(factor, tolerance=COLLINEARITY_TOLERANCE)
     is_deficient = dependent >= 0
     for row in np.flatnonzero(~is_finite | is_deficient):
         reasons[int(members[row])] = (
-            collinear(int(dependent[row]), n_terms=TREND_TERMS[trend], names=settings.names)
+            collinear(int(dependent[row]), settings=settings, max_lags=max_lags, times=pack.samples.times(int(row)))
             if is_finite[row]
             else "not finite: the values are too large to square"
         )
@@ -161,15 +161,15 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
     orders = np.full(len(members), max_lags, dtype=np.int64)
     if settings.criterion is not None and len(usable):
         criteria = information_criteria(
-            factor[usable], n_rows[usable, max_lags], max_lags=max_lags, n_variables=n_variables, trend=trend
+            factor[usable], n_rows[usable, max_lags], max_lags=max_lags, n_variables=n_variables, terms=terms
         )
-        orders[usable] = criteria[settings.criterion].argmin(axis=1) + smallest_lag_order(trend)
+        orders[usable] = criteria[settings.criterion].argmin(axis=1) + terms.smallest_lag_order
     for lag_order in np.unique(orders[usable]):
         rows = usable[orders[usable] == lag_order]
         own = factor[rows]
         if lag_order < max_lags:
             further = pack.samples.further(rows, int(lag_order))
-            own = restrict(own, further, lag_order=lag_order, n_variables=n_variables, trend=trend)
+            own = restrict(own, further, lag_order=lag_order, n_variables=n_variables, terms=terms)
         reasons.update(_store(own, members[rows], n_rows[rows, lag_order], int(lag_order), settings, models))
     return reasons
 
@@ -183,7 +183,7 @@ def _store(
     models: _Models,
 ) -> dict[int, str]:
     """Models of one lag order from the factors of their own samples; returns the reasons of those refused."""
-    n_variables, n_terms = len(settings.transforms), TREND_TERMS[settings.trend]
+    n_variables, n_terms = len(settings.transforms), settings.terms.n_terms
     parameters, residual_sums = solve(factor, n_variables=n_variables)
     residual_degrees = n_rows - parameters.shape[1]
     sigma_u = residual_sums / residual_degrees[:, None, None]

@@ -8,15 +8,11 @@ from io import BytesIO
 
 import numpy as np
 
-from .kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
+from .deterministic import DeterministicTerms
+from .kernel import FloatArray, IntArray, normal_quantile
 from .transform import check_point, check_transforms
 
 CRITERIA = ("aic", "aicc", "bic", "hqic", "fpe")
-
-
-def smallest_lag_order(trend: str) -> int:
-    """0, but 1 when there is no trend: a VAR(0) without a constant has no parameter at all."""
-    return 0 if TREND_TERMS[trend] else 1
 
 
 @dataclass(frozen=True)
@@ -28,7 +24,7 @@ class FitSettings:
     beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
     of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
     reasons of refusals; y1, y2, ... by default. point: whether point forecasts are
-    medians or means.
+    medians or means. season, fourier: see DeterministicTerms.
     """
 
     transforms: tuple[str, ...]
@@ -42,6 +38,8 @@ class FitSettings:
     residual_degrees_beyond: int = 10
     variables: tuple[str, ...] = ()
     point: str = "median"
+    season: float = 0.0
+    fourier: int = 0
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
@@ -51,16 +49,18 @@ class FitSettings:
             raise ValueError("a VAR needs at least one variable")
         if self.variables and len(self.variables) != len(self.transforms):
             raise ValueError(f"{len(self.variables)} names of variables for {len(self.transforms)} transforms")
-        if self.trend not in TREND_TERMS:
-            raise ValueError(f"unknown trend {self.trend}; use one of {', '.join(TREND_TERMS)}")
         if self.criterion is not None and self.criterion not in CRITERIA:
             raise ValueError(f"unknown criterion {self.criterion}; use one of {', '.join(CRITERIA)}")
-        if self.max_lags < smallest_lag_order(self.trend):
+        if self.max_lags < self.terms.smallest_lag_order:
             raise ValueError(f"max_lags {self.max_lags} is too small for trend {self.trend}")
         if min(self.residual_degrees_per_coefficient, self.residual_degrees_beyond) < 0:
             raise ValueError("residual degrees of freedom must not be negative")
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
+
+    @property
+    def terms(self) -> DeterministicTerms:
+        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -77,7 +77,7 @@ class FitSettings:
         residual degrees of freedom, which a regular Sigma_u needs.
         """
         k = len(self.transforms)
-        coefficients = TREND_TERMS[self.trend] + lag_order * k
+        coefficients = self.terms.n_terms + lag_order * k
         degrees = self.residual_degrees_per_coefficient * coefficients + self.residual_degrees_beyond
         return coefficients + max(k, degrees)
 
@@ -92,10 +92,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class FleetFit:
-    """The models of n fitted series, k variables, m trend terms.
+    """The models of n fitted series, k variables, m deterministic terms.
 
     n_series: how many series were given. positions: (n,), which of them was fitted, ascending. lag_order: (n,).
-    lags_tried: (n,), the largest order that was tried. trend_coefficients: (n, m, k) of 1, t, t squared with t = 1 at
+    lags_tried: (n,), the largest order that was tried. trend_coefficients: (n, m, k) of settings.terms, with t = 1 at
     the first transformed observation. coefficients: (n, max_lags, k, k), [l, i, j] the effect of variable j, l + 1
     periods ago, on variable i, zero beyond the series' lag order. sigma_u: (n, k, k), adjusted for degrees of freedom.
     half_widths: (n, horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed
@@ -122,10 +122,29 @@ class FleetFit:
     def __len__(self) -> int:
         return len(self.positions)
 
+    @property
+    def powers_of_time(self) -> FloatArray:
+        """(n, m, k), the trend's part of trend_coefficients."""
+        return self.trend_coefficients[:, : self.settings.terms.n_trend]
+
+    @property
+    def stored_season(self) -> FloatArray:
+        """(n, n_stored, k), see DeterministicTerms.stored."""
+        return self.settings.terms.stored(self.trend_coefficients[:, self.settings.terms.n_trend :])
+
+    def seasonal_effects(self, first_time_index: FloatArray, *, horizon: int) -> FloatArray | None:
+        """(horizon, k, n), the season's part of forecasts of each series from t = first_time_index (n,) on; None
+        without a season."""
+        if not self.settings.season:
+            return None
+        return self.settings.terms.seasonal_effects(
+            self.stored_season, np.arange(len(self)), first_time_index, horizon=horizon
+        )
+
 
 def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, ...] = ()) -> FleetFit:
     """A fit without any model."""
-    k, m = len(settings.transforms), TREND_TERMS[settings.trend]
+    k, m = len(settings.transforms), settings.terms.n_terms
     return FleetFit(
         settings=settings,
         n_series=n_series,

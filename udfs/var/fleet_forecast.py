@@ -83,7 +83,7 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
         _forecast_block(
             store,
             levels=levels,
-            records=store.records[safe_places[block]],
+            places=safe_places[block],
             lag_order=lag_order[block],
             needed=needed[block],
             time_index=None if time_index is None else time_index[block],
@@ -98,8 +98,8 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
 
 def _first_time_index(store: FleetStore, ds: NDArray[Any], places: IntArray) -> FloatArray | None:
     """(n,), the time index of step 1, NaN where the cutoff isn't on the calendar; None without a trend in
-    time."""
-    if "t" not in store.about.trend or not len(store.time_origin):
+    time or a season."""
+    if not store.about.terms.counts_periods or not len(store.time_origin):
         return None
     numbers = period_numbers(
         np.asarray(ds, dtype="datetime64[ns]"),
@@ -114,21 +114,25 @@ def _forecast_block(
     store: FleetStore,
     *,
     levels: FloatArray,
-    records: FloatArray,
+    places: IntArray,
     lag_order: IntArray,
     needed: IntArray,
     time_index: FloatArray | None,
     out: FloatArray,
 ) -> None:
-    """levels (level_lags, k, rows), records (rows, width); writes out (horizon, k, 3, rows), NaN where it
-    can't."""
+    """levels (level_lags, k, rows), places (rows,), of the series in the store; writes out (horizon, k, 3, rows), NaN
+    where it can't."""
     about = store.about
     # rows last and contiguous: from here on every operation is elementwise over rows
-    fields = np.split(np.array(records.T, order="C"), about.record_splits[:-1])
+    *ends, before_season, _ = about.record_splits
+    fields = np.split(np.array(store.records[places, :before_season].T, order="C"), ends)
     trend, coefficients, widths = (
-        part.reshape(*shape, -1) if part.size else np.zeros((*shape, len(records)))
-        for part, shape in zip(fields, about.record_shapes, strict=True)
+        part.reshape(*shape, -1) if part.size else np.zeros((*shape, len(places)))
+        for part, shape in zip(fields, about.record_shapes[:-1], strict=True)
     )
+    seasonal = None
+    if about.season and time_index is not None:
+        seasonal = about.terms.seasonal_effects(store.season, places, time_index, horizon=about.horizon)
     is_complete = np.logical_and.accumulate(np.isfinite(levels).all(axis=1), axis=0)
     is_usable = (lag_order >= 0) & (is_complete.sum(axis=0) >= needed)
     lags, newest = transform_lags(levels, about.transforms)
@@ -143,6 +147,7 @@ def _forecast_block(
         lags=lags,
         horizon=about.horizon,
         first_time_index=time_index,
+        seasonal=seasonal,
     )
     bounds = to_levels(
         points,

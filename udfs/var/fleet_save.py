@@ -32,6 +32,7 @@ from .fleet_refused import RefusedSeries
 from .fleet_store import FleetAbout, write_store
 
 MODULES = (
+    "deterministic",
     "fleet_cache",
     "fleet_calendar",
     "fleet_forecast",
@@ -67,8 +68,9 @@ def fleet_model_parts(
     The files they name are there only within the `with`.
     ids: (fit.n_series,), all str or all int, those of refused series included. variables: (k,), names.
     frequency: an alias, see Frequency. last_ds: (fit.n_series,), when each series' last fitted observation was;
-    needed for the trends ct and ctt. holidays: ISO dates that are no business days. refused: (id, reason) of every
-    series that has no model, those included that were refused before the fit; by default those of `fit`.
+    needed for the trends ct and ctt, and for a season. holidays: ISO dates that are no business days. refused: (id,
+    reason) of every series that has no model, those included that were refused before the fit; by default those of
+    `fit`.
     """
     about, time_origin = _about(
         fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays
@@ -82,9 +84,10 @@ def fleet_model_parts(
             about=about,
             ids=_id_array(ids)[fit.positions],
             record_parts=(
-                fit.trend_coefficients,
+                fit.powers_of_time,
                 fit.coefficients[:, : about.max_lag_order],
                 fit.half_widths,
+                fit.stored_season,
             ),
             lag_order=fit.lag_order,
             time_origin=time_origin,
@@ -108,10 +111,10 @@ def fleet_model_parts(
                     "max_lag_order": about.max_lag_order,
                     "holes": int(fit.n_holes.sum()),
                     "rows_left_out": int(fit.rows_left_out.sum()),
-                    # A trend in time counts periods, by a calendar that has to be the stream's.
+                    # A trend in time and a season count periods, by a calendar that has to be the stream's.
                     **(
                         {"holidays": list(holidays)}
-                        if "t" in about.trend and Frequency.of(frequency).has_business_days
+                        if about.terms.counts_periods and Frequency.of(frequency).has_business_days
                         else {}
                     ),
                     REFUSED_REASONS: list(without_model.reasons),
@@ -173,9 +176,10 @@ def _about(
     if len(variables) != len(settings.transforms) or len(set(variables)) != len(variables):
         raise ValueError(f"want {len(settings.transforms)} different names, not {list(variables)}")
     anchor, last_numbers = np.datetime64("1970-01-01", "ns"), np.zeros(len(fit))
-    if "t" in settings.trend and len(fit):
+    if settings.terms.counts_periods and len(fit):
         if last_ds is None or len(last_ds) != fit.n_series:
-            raise ValueError(f"trend {settings.trend} needs last_ds, one timestamp per series")
+            counting = f"season {settings.season:g}" if settings.season else f"trend {settings.trend}"
+            raise ValueError(f"{counting} needs last_ds, one timestamp per series")
         fitted_last_ds = np.asarray(last_ds, dtype="datetime64[ns]")[fit.positions]
         anchor = fitted_last_ds.min()
         last_numbers = period_numbers(fitted_last_ds, frequency=frequency, anchor=anchor, holidays=holidays)
@@ -194,6 +198,8 @@ def _about(
         anchor=str(anchor),
         holidays=holidays,
         point=settings.point,
+        season=settings.season,
+        fourier=settings.fourier,
     )
     return about, fit.last_time_index - last_numbers
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .deterministic import DeterministicTerms
 from .fleet_cache import FileStamp, cached_folder, stamp_file
 from .fleet_ids import find_ids, index_arrays
-from .kernel import TREND_TERMS, FloatArray, IntArray
+from .kernel import FloatArray, IntArray
 
 FORMAT = 1
 MANIFEST = "fleet.json"
@@ -27,7 +29,8 @@ INDEX, REFUSED_INDEX = "index_", "refused_index_"
 class FleetAbout:
     """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. holidays: ISO
     dates that are no business days. point: what point forecasts are, one of transform.POINTS; fleets of earlier
-    versions do not say, and theirs are medians."""
+    versions do not say, and theirs are medians. season, fourier: see DeterministicTerms; fleets of earlier versions
+    have no season."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -40,12 +43,19 @@ class FleetAbout:
     anchor: str
     holidays: tuple[str, ...] = ()
     point: str = "median"
+    season: float = 0.0
+    fourier: int = 0
+
+    @property
+    def terms(self) -> DeterministicTerms:
+        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier)
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of what a series' record holds: trend coefficients, coefficients, half-widths."""
+        """Shapes of what a series' record holds: trend coefficients, coefficients, half-widths, and the
+        season (see DeterministicTerms.stored)."""
         k = len(self.variables)
-        return (TREND_TERMS[self.trend], k), (self.max_lag_order, k, k), (self.horizon, k)
+        return (self.terms.n_trend, k), (self.max_lag_order, k, k), (self.horizon, k), (self.terms.n_stored, k)
 
     @property
     def record_splits(self) -> tuple[int, ...]:
@@ -56,9 +66,9 @@ class FleetAbout:
 @dataclass(frozen=True)
 class FleetStore:
     """An open fleet of n series, in the order of `index`. records: (n, width); lag_order: (n,);
-    time_origin: (n,), time index minus number of the period, for trends in time. refused_codes: (m,), the number of
-    the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models of earlier
-    versions."""
+    time_origin: (n,), time index minus number of the period, for trends in time and seasons. refused_codes: (m,), the
+    number of the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models
+    of earlier versions."""
 
     about: FleetAbout
     records: FloatArray
@@ -67,6 +77,12 @@ class FleetStore:
     index: dict[str, NDArray[Any]] = field(repr=False)
     refused_index: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     refused_codes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32), repr=False)
+
+    @property
+    def season(self) -> FloatArray:
+        """(n, n_stored, k), a view of the records."""
+        start, shape = self.about.record_splits[-2], self.about.record_shapes[-1]
+        return self.records[:, start:].reshape(-1, *shape)
 
     def find(self, ids: NDArray[Any]) -> IntArray:
         """(n_ids,), the place of each series, -1 for one that isn't in the fleet."""
@@ -85,7 +101,7 @@ def write_store(
     *,
     about: FleetAbout,
     ids: NDArray[Any],
-    record_parts: tuple[FloatArray, FloatArray, FloatArray],
+    record_parts: Sequence[FloatArray],
     lag_order: IntArray,
     time_origin: FloatArray,
     refused_ids: NDArray[Any],

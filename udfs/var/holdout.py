@@ -77,10 +77,11 @@ def holdout_scores(
     history, newest = transform_lags(window, settings.transforms)
     points = forecast_columns(
         coefficients=rows_last(fit.coefficients),
-        trend_coefficients=rows_last(fit.trend_coefficients),
+        trend_coefficients=rows_last(fit.powers_of_time),
         lags=history,
         horizon=steps,
         first_time_index=fit.last_time_index + 1.0,
+        seasonal=fit.seasonal_effects(fit.last_time_index + 1.0, horizon=steps),
     )
     widths = rows_last(fit.half_widths[:, :steps])
     forecasts = {

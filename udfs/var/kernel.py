@@ -16,9 +16,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-TREND_TERMS = {"n": 0, "c": 1, "ct": 2, "ctt": 3}
-"""Number of deterministic terms (1, t, t squared) by statsmodels' name of the trend."""
-
+MAX_TREND_TERMS = 3
 ROWS_PER_BLOCK = 4096
 """Rows worked on at a time: a block's state stays in the processor's cache."""
 
@@ -37,6 +35,7 @@ def forecast_columns(
     lags: FloatArray,
     horizon: int,
     first_time_index: FloatArray | None = None,
+    seasonal: FloatArray | None = None,
 ) -> FloatArray:
     """Minimum MSE point forecasts (Luetkepohl 2005, section 2.2.2, pp. 37-38), rows last.
 
@@ -49,12 +48,15 @@ def forecast_columns(
     must be finite also where the coefficients are padding. first_time_index: (rows,), t of step 1; needed
     when m > 1. For a cutoff at the last observation of the fitted
         sample of n observations it is n + 1 (statsmodels counts from 1), and one more per period after that.
+    seasonal: (horizon, k, rows), the season's part of d(s), see DeterministicTerms.seasonal_effects; None: no season.
     Returns (horizon, k, rows).
     """
     n_lags, n_variables, _, n_rows = coefficients.shape
     n_terms = trend_coefficients.shape[0]
     if n_terms > 1 and first_time_index is None:
         raise ValueError("a linear or quadratic trend needs first_time_index")
+    if n_terms > MAX_TREND_TERMS:
+        raise ValueError(f"{n_terms} terms of a trend: want at most {MAX_TREND_TERMS}, and those of a season apart")
     forecasts = np.empty((horizon, n_variables, n_rows))
     product = np.empty((n_variables, n_rows))
     for step in range(horizon):
@@ -65,6 +67,8 @@ def forecast_columns(
             total += trend_coefficients[1] * time_index
             if n_terms > 2:
                 total += trend_coefficients[2] * (time_index * time_index)
+        if seasonal is not None:
+            total += seasonal[step]
         for lag in range(n_lags):
             source = forecasts[step - lag - 1] if lag < step else lags[lag - step]
             for j in range(n_variables):

@@ -12,25 +12,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .fleet_fit import CRITERIA, smallest_lag_order
-from .kernel import TREND_TERMS, FloatArray, IntArray
+from .deterministic import DeterministicTerms
+from .fleet_fit import CRITERIA
+from .kernel import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 
 
-def design(values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: int, trend: str) -> FloatArray:
+def design(
+    values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: int, terms: DeterministicTerms
+) -> FloatArray:
     """[Z Y] of every series of a pack (Luetkepohl 2005, section 3.2.1: Z_t = (1, y_t', ..., y_{t-p+1}')').
 
     values: (series, T, k), oldest first, series i in its first n_obs[i] rows. Rows t = first_row .. T-1 of
     the result, zero where a series has ended. The time index of row t is t + 1, as in statsmodels' `VAR.fit`.
-    Returns (series, T - first_row, m + k), columns: trend terms, lag 1, ..., lag p, left-hand side.
+    Returns (series, T - first_row, m + k), columns: deterministic terms, lag 1, ..., lag p, left-hand side.
     """
     n_series, n_times, n_variables = values.shape
-    n_terms = TREND_TERMS[trend]
+    n_terms = terms.n_terms
     rows = np.empty((n_series, n_times - first_row, n_terms + (lag_order + 1) * n_variables))
-    time_index = np.arange(first_row + 1, n_times + 1, dtype=np.float64)
-    for term in range(n_terms):
-        rows[:, :, term] = time_index**term
+    rows[:, :, :n_terms] = terms.columns(np.arange(first_row + 1, n_times + 1, dtype=np.float64))
     for lag in range(1, lag_order + 1):
         start = n_terms + (lag - 1) * n_variables
         rows[:, :, start : start + n_variables] = values[:, first_row - lag : n_times - lag]
@@ -41,7 +42,13 @@ def design(values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: in
 
 
 def gathered_design(
-    values: FloatArray, rows: IntArray, is_there: BoolArray, *, time_index: FloatArray, lag_order: int, trend: str
+    values: FloatArray,
+    rows: IntArray,
+    is_there: BoolArray,
+    *,
+    time_index: FloatArray,
+    lag_order: int,
+    terms: DeterministicTerms,
 ) -> FloatArray:
     """[Z Y] of every series of a pack at given rows, for series with holes; columns as in `design`.
 
@@ -49,10 +56,9 @@ def gathered_design(
     is_there: (series, R), the others become rows of zeros. time_index: (series, R). Returns (series, R, m + k).
     """
     n_variables = values.shape[1]
-    n_terms = TREND_TERMS[trend]
+    n_terms = terms.n_terms
     result = np.empty((*rows.shape, n_terms + (lag_order + 1) * n_variables))
-    for term in range(n_terms):
-        result[:, :, term] = time_index**term
+    result[:, :, :n_terms] = terms.columns(time_index)
     for lag in range(1, lag_order + 1):
         start = n_terms + (lag - 1) * n_variables
         result[:, :, start : start + n_variables] = values[rows - lag]
@@ -90,22 +96,22 @@ def solve(factor: FloatArray, *, n_variables: int) -> tuple[FloatArray, FloatArr
 
 
 def information_criteria(
-    factor: FloatArray, n_rows: IntArray, *, max_lags: int, n_variables: int, trend: str
+    factor: FloatArray, n_rows: IntArray, *, max_lags: int, n_variables: int, terms: DeterministicTerms
 ) -> dict[str, FloatArray]:
     """aic, aicc, bic, hqic and fpe of every lag order over the common sample (Luetkepohl 2005, section 4.3, pp.
     146-150; aicc: Hurvich and Tsai 1993, A corrected Akaike information criterion for vector autoregressive model
     selection, Journal of Time Series Analysis 14, 271-279, divided by the rows T and without the constant k, where an
-    equation's number of lag coefficients also counts the trend terms, as in Bedrick and Tsai 1994, Biometrics 50,
-    226-231).
+    equation's number of lag coefficients also counts the deterministic terms, as in Bedrick and Tsai 1994, Biometrics
+    50, 226-231).
 
     factor: R of [Z Y] at max_lags; n_rows: (series,), rows of the common sample. The determinant is that of
     the maximum likelihood estimate of Sigma_u. As in statsmodels' `select_order` the first order is 0, or 1
-    when there is no trend at all. Returns {name: (series, orders)}.
+    when there are no deterministic terms. Returns {name: (series, orders)}.
     """
-    n_terms = TREND_TERMS[trend]
+    n_terms = terms.n_terms
     total = n_rows.astype(np.float64)
     criteria: dict[str, list[FloatArray]] = {name: [] for name in CRITERIA}
-    for lag_order in range(smallest_lag_order(trend), max_lags + 1):
+    for lag_order in range(terms.smallest_lag_order, max_lags + 1):
         per_equation = n_terms + lag_order * n_variables
         residual = factor[:, per_equation:, -n_variables:]
         sums = residual.transpose(0, 2, 1) @ residual
@@ -123,14 +129,14 @@ def information_criteria(
 
 
 def restrict(
-    factor: FloatArray, rows_before: FloatArray, *, lag_order: int, n_variables: int, trend: str
+    factor: FloatArray, rows_before: FloatArray, *, lag_order: int, n_variables: int, terms: DeterministicTerms
 ) -> FloatArray:
     """The factor for a smaller lag order over its own, longer sample, from that of the common sample.
 
     factor: R of [Z Y] at the largest order; rows_before: (series, extra, m_p + k), the rows of the smaller
     model's [Z Y] that come before the common sample. An R stacked on new rows has the same R as all the rows.
     """
-    per_equation = TREND_TERMS[trend] + lag_order * n_variables
+    per_equation = terms.n_terms + lag_order * n_variables
     width = factor.shape[2]
     columns = [*range(per_equation), *range(width - n_variables, width)]
     return triangular_factor(np.concatenate([factor[:, :, columns], rows_before], axis=1))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .deterministic import DeterministicTerms
 from .fleet_fit import FitSettings
-from .kernel import TREND_TERMS, FloatArray, IntArray
+from .kernel import FloatArray, IntArray
 from .runs import Runs
 from .samples import HoledSamples, Samples, WholeSamples, time_indices
 
@@ -54,10 +55,10 @@ def packs(accepted: IntArray, observations: Observations, settings: FitSettings)
     offsets = observations.runs.series_offsets
     max_lags = observations.max_lags[accepted]
     for lags in np.unique(max_lags).tolist():
-        width = TREND_TERMS[settings.trend] + (lags + 1) * len(settings.transforms)
+        width = settings.terms.n_terms + (lags + 1) * len(settings.transforms)
         whole, holed = (accepted[(max_lags == lags) & (has_holes == one)] for one in (False, True))
         for members in groups(whole, observations.n_obs, width=width):
-            samples: Samples = whole_samples(members, observations, max_lags=lags, trend=settings.trend)
+            samples: Samples = whole_samples(members, observations, max_lags=lags, terms=settings.terms)
             yield Pack(members=members, max_lags=lags, samples=samples)
         for members in groups(holed, observations.complete_rows[:, lags], width=width):
             samples = HoledSamples(
@@ -67,7 +68,7 @@ def packs(accepted: IntArray, observations: Observations, settings: FitSettings)
                 starts=offsets[members],
                 ends=offsets[members + 1],
                 max_lags=lags,
-                trend=settings.trend,
+                terms=settings.terms,
             )
             yield Pack(members=members, max_lags=lags, samples=samples)
 
@@ -85,12 +86,14 @@ def groups(members: IntArray, sizes: IntArray, *, width: int) -> Iterator[IntArr
         start = end
 
 
-def whole_samples(members: IntArray, observations: Observations, *, max_lags: int, trend: str) -> WholeSamples:
+def whole_samples(
+    members: IntArray, observations: Observations, *, max_lags: int, terms: DeterministicTerms
+) -> WholeSamples:
     starts, n_obs = observations.runs.series_offsets[members], observations.n_obs[members]
     times = starts[:, None] + np.arange(int(n_obs.max()))
     return WholeSamples(
         values=observations.values[np.minimum(times, len(observations.values) - 1)],
         n_obs=n_obs,
         max_lags=max_lags,
-        trend=trend,
+        terms=terms,
     )

@@ -37,11 +37,20 @@ def reasons_before_fitting(
     return reasons
 
 
-def collinear(column: int, *, n_terms: int, names: tuple[str, ...]) -> str:
-    """The reason of a series whose column of [Z Y] is a combination of those before it; n_terms: of the trend."""
-    if column < n_terms:
+def collinear(column: int, *, settings: FitSettings, max_lags: int, times: FloatArray) -> str:
+    """The reason of a series whose column of [Z Y] at max_lags is a combination of those before it; times: (rows,), t
+    of its rows."""
+    terms, names = settings.terms, settings.names
+    if column < terms.n_trend:
         return "collinear: the trend's terms are combinations of each other"
-    name = names[(column - n_terms) % len(names)]
+    if column < terms.n_terms:
+        unseen = terms.unseen_phases(times)
+        if not unseen:
+            return f"collinear: {terms.names[column]} is a combination of the deterministic terms before it"
+        phases = f"phase{'' if len(unseen) == 1 else 's'} {', '.join(map(str, unseen))} of {terms.season:g}"
+        others = f" that comes after {max_lags} other{'' if max_lags == 1 else 's'} without a hole" if max_lags else ""
+        return f"collinear: season: no observation in {phases}{others}"
+    name = names[(column - terms.n_terms) % len(names)]
     return f"collinear: {name}, or one of its lags, is a combination of the other variables and lags"
 
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from .deterministic import DeterministicTerms
 from .kernel import FloatArray, IntArray
 from .least_squares import BoolArray, design, gathered_design
 from .runs import Runs
@@ -26,6 +27,9 @@ class Samples(Protocol):
     def further(self, chosen: IntArray, lag_order: int) -> FloatArray:
         """(chosen, rows, m_p + k), [Z Y] at a smaller lag order over the rows that are not in the common sample."""
 
+    def times(self, place: int) -> FloatArray:
+        """(rows,), t of the common sample's rows of one series of the pack."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class WholeSamples:
@@ -34,14 +38,17 @@ class WholeSamples:
     values: FloatArray
     n_obs: IntArray
     max_lags: int
-    trend: str
+    terms: DeterministicTerms
 
     def common(self) -> FloatArray:
-        return design(self.values, self.n_obs, lag_order=self.max_lags, first_row=self.max_lags, trend=self.trend)
+        return design(self.values, self.n_obs, lag_order=self.max_lags, first_row=self.max_lags, terms=self.terms)
 
     def further(self, chosen: IntArray, lag_order: int) -> FloatArray:
         first = self.values[chosen, : self.max_lags]
-        return design(first, self.n_obs[chosen], lag_order=lag_order, first_row=lag_order, trend=self.trend)
+        return design(first, self.n_obs[chosen], lag_order=lag_order, first_row=lag_order, terms=self.terms)
+
+    def times(self, place: int) -> FloatArray:
+        return np.arange(self.max_lags + 1, self.n_obs[place] + 1, dtype=np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,13 +62,17 @@ class HoledSamples:
     starts: IntArray
     ends: IntArray
     max_lags: int
-    trend: str
+    terms: DeterministicTerms
 
     def common(self) -> FloatArray:
         return self._rows(self.starts, self.ends, lag_order=self.max_lags, below=None)
 
     def further(self, chosen: IntArray, lag_order: int) -> FloatArray:
         return self._rows(self.starts[chosen], self.ends[chosen], lag_order=lag_order, below=self.max_lags)
+
+    def times(self, place: int) -> FloatArray:
+        own = slice(self.starts[place], self.ends[place])
+        return self.time_index[own][self.places[own] >= self.max_lags]
 
     def _rows(self, starts: IntArray, ends: IntArray, *, lag_order: int, below: int | None) -> FloatArray:
         """Rows with at least lag_order lags, and fewer than `below`."""
@@ -75,7 +86,7 @@ class HoledSamples:
         owner = np.repeat(np.arange(len(starts)), lengths)[is_row]
         rows, is_there = padded(observations[is_row], np.bincount(owner, minlength=len(starts)))
         return gathered_design(
-            self.values, rows, is_there, time_index=self.time_index[rows], lag_order=lag_order, trend=self.trend
+            self.values, rows, is_there, time_index=self.time_index[rows], lag_order=lag_order, terms=self.terms
         )
 
 

@@ -110,7 +110,7 @@ def fit_var(
             if chosen:
                 table = frame.where(F.col(SERIES_ID).isin(list(chosen))).toArrow()
                 looked_at = subjects(arranged(table, settings), settings, chosen)
-                write_diagnostics(looked_at, Path(scratch) / "diagnostics", trend=config.fit.trend)
+                write_diagnostics(looked_at, Path(scratch) / "diagnostics", terms=settings.fit.terms)
             mlflow.log_artifacts(scratch)
         not_promoted = too_deep(config, fleet)
         mlflow.set_tag(NOT_PROMOTED, not_promoted or "")
@@ -132,7 +132,8 @@ def registry_errors(config: PipelineConfig) -> Iterator[None]:
 
 def run_name(config: PipelineConfig) -> str:
     order = f"{config.fit.criterion} up to {config.fit.max_lags}" if config.fit.criterion else f"{config.fit.max_lags}"
-    return f"var lags={order} trend={config.fit.trend}"
+    season = f" season={config.fit.season:g}" if config.fit.season else ""
+    return f"var lags={order} trend={config.fit.trend}{season}"
 
 
 def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> str:

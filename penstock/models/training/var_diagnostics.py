@@ -18,6 +18,7 @@ import pandas as pd
 from statsmodels.tsa.api import VAR
 
 from penstock.udfs.var.bucket import BucketSettings
+from penstock.udfs.var.deterministic import DeterministicTerms
 from penstock.udfs.var.fleet_calendar import last_periods
 from penstock.udfs.var.histories import Histories
 from penstock.udfs.var.runs import runs_of
@@ -31,12 +32,20 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A series to diagnose. values: the VAR's (transformed) input, by variable and ds, of its longest run. n_runs: how
-    many runs it has."""
+    many runs it has. first_time_index: t of the first row of values (see DeterministicTerms)."""
 
     series_id: Any
     lag_order: int
     values: pd.DataFrame
     n_runs: int = 1
+    first_time_index: float = 1.0
+
+    def seasonal_columns(self, terms: DeterministicTerms) -> pd.DataFrame | None:
+        """A row for each of values; None without a season."""
+        if not terms.season:
+            return None
+        columns = terms.columns(self.first_time_index + np.arange(len(self.values)))[:, terms.n_trend :]
+        return pd.DataFrame(columns, index=self.values.index, columns=list(terms.names[terms.n_trend :]))
 
 
 def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, int]) -> list[Subject]:
@@ -49,22 +58,31 @@ def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, i
             continue
         own = range(runs.owned[place], runs.owned[place + 1])
         longest = max(own, key=lambda run: offsets[run + 1] - offsets[run])
+        first = next(run for run in own if offsets[run + 1] > offsets[run])
         rows = values[offsets[longest] : offsets[longest + 1]]
         end = given.ds[runs.offsets[longest + 1] - 1]
         dates = last_periods(end, periods=len(rows), frequency=settings.frequency, holidays=settings.holidays)
         frame = pd.DataFrame(rows, index=pd.DatetimeIndex(dates), columns=list(settings.fit.variables))
-        found.append(Subject(series_id=series_id, lag_order=lag_orders[series_id], values=frame, n_runs=len(own)))
+        found.append(
+            Subject(
+                series_id=series_id,
+                lag_order=lag_orders[series_id],
+                values=frame,
+                n_runs=len(own),
+                first_time_index=float(runs.start_periods[longest] - runs.start_periods[first]) + 1.0,
+            )
+        )
     return found
 
 
-def write_diagnostics(chosen: Iterable[Subject], folder: Path, *, trend: str) -> pd.DataFrame:
+def write_diagnostics(chosen: Iterable[Subject], folder: Path, *, terms: DeterministicTerms) -> pd.DataFrame:
     """A folder of diagnostics per series, and `index.csv`, which is also returned: series_id, folder, lag_order, the
     run of observations that was looked at, and problems (empty: all were computed)."""
     rows = []
     for number, subject in enumerate(chosen, start=1):
         name = f"{number:02d}-{re.sub(r'[^A-Za-z0-9_.-]+', '_', str(subject.series_id))[:60]}"
         (folder / name).mkdir(parents=True)
-        problems = diagnose(subject, folder / name, trend=trend)
+        problems = diagnose(subject, folder / name, terms=terms)
         rows.append((subject.series_id, name, subject.lag_order, looked_at(subject), "; ".join(problems)))
         log.info("diagnostics of %s: %s", subject.series_id, "; ".join(problems) or "done")
     index = pd.DataFrame(rows, columns=["series_id", "folder", "lag_order", "looked_at", "problems"])
@@ -81,13 +99,14 @@ def looked_at(subject: Subject) -> str:
     return f"{which}: {len(dates)} observations, {dates[0]} to {dates[-1]}"
 
 
-def diagnose(subject: Subject, folder: Path, *, trend: str) -> list[str]:
+def diagnose(subject: Subject, folder: Path, *, terms: DeterministicTerms) -> list[str]:
     """Write each diagnostic that can be computed to `folder`; returns the failures with reasons."""
     problems: list[str] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            result = VAR(subject.values).fit(subject.lag_order, trend=trend)
+            model = VAR(subject.values, exog=subject.seasonal_columns(terms))
+            result = model.fit(subject.lag_order, trend=terms.trend)
         except Exception as error:  # noqa: BLE001 - statsmodels raises what numpy raises
             return [f"statsmodels could not fit it: {in_one_line(error)}"]
         for name, write in DIAGNOSTICS.items():

@@ -80,6 +80,8 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             level=series.level,
             variables=series.variables,
             point=series.point,
+            season=config.fit.season or 0.0,
+            fourier=config.fit.fourier or 0,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None
