@@ -103,6 +103,7 @@ def fleet_model_parts(
                     "series": len(fit),
                     "level": about.level,
                     "point": about.point,
+                    "intervals": fit.settings.intervals,
                     "frequency": about.frequency,
                     "horizon": about.horizon,
                     "max_lag_order": about.max_lag_order,

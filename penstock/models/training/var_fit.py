@@ -80,6 +80,7 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             level=series.level,
             variables=series.variables,
             point=series.point,
+            intervals=config.fit.intervals,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None

@@ -34,6 +34,7 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         "criterion": fit.criterion or "none",
         "max_lags": fit.max_lags,
         "trend": fit.trend,
+        "intervals": fit.intervals,
         "holdout": fit.holdout,
         "until": until or "all",
         "data_source": shortened(data.locations),
