@@ -27,7 +27,8 @@ INDEX, REFUSED_INDEX = "index_", "refused_index_"
 class FleetAbout:
     """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. holidays: ISO
     dates that are no business days. point: what point forecasts are, one of transform.POINTS; fleets of earlier
-    versions do not say, and theirs are medians."""
+    versions do not say, and theirs are medians. level: coverage of the interval whose half-widths are stored; levels:
+    of further ones, ascending."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -40,6 +41,7 @@ class FleetAbout:
     anchor: str
     holidays: tuple[str, ...] = ()
     point: str = "median"
+    levels: tuple[float, ...] = ()
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:

@@ -149,21 +149,44 @@ def to_levels(
     half_widths: (horizon, k, rows) on the scale. variances: (horizon, k, rows) of the errors on the scale, if the
     points are to be means; without them they are medians. Returns three (horizon, k, rows).
     """
+    points = scale_points(forecasts, newest=newest, transforms=transforms)
+    lower, upper = bounds_in_levels(points, half_widths=half_widths, transforms=transforms)
+    if variances is not None:
+        points[:, logged(transforms)] += variances[:, logged(transforms)] / 2.0
+    _from_scale(points, transforms)
+    return points, lower, upper
+
+
+def scale_points(forecasts: FloatArray, *, newest: FloatArray, transforms: Sequence[str]) -> FloatArray:
+    """The medians of the forecasts on the scale: those of the VAR, summed up where a variable is differenced.
+
+    forecasts: (horizon, k, rows); newest: (k, rows), on the scale. Returns (horizon, k, rows).
+    """
     points = forecasts.copy()
     for i in np.flatnonzero(differenced(transforms)):
         running = newest[i]
         for step in range(len(points)):
             running = running + points[step, i]
             points[step, i] = running
+    return points
+
+
+def bounds_in_levels(
+    points: FloatArray, *, half_widths: FloatArray, transforms: Sequence[str]
+) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper bounds in levels. points, half_widths: (horizon, k, rows), on the scale."""
     lower, upper = points - half_widths, points + half_widths
-    if variances is not None:
-        points[:, logged(transforms)] += variances[:, logged(transforms)] / 2.0
+    _from_scale(lower, transforms)
+    _from_scale(upper, transforms)
+    return lower, upper
+
+
+def _from_scale(array: FloatArray, transforms: Sequence[str]) -> None:
+    """Logs become levels, in place; (horizon, k, rows)."""
     with np.errstate(over="ignore"):
         for i in np.flatnonzero(logged(transforms)):
-            for array in (points, lower, upper):
-                # contiguous before exp: a strided one may take another code path and round differently
-                array[:, i] = np.exp(np.ascontiguousarray(array[:, i]))
-    return points, lower, upper
+            # contiguous before exp: a strided one may take another code path and round differently
+            array[:, i] = np.exp(np.ascontiguousarray(array[:, i]))
 
 
 def _to_scale(levels: FloatArray, is_logged: BoolArray, *, axis: int) -> FloatArray:

@@ -77,7 +77,7 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             criterion=config.fit.criterion,
             trend=config.fit.trend,
             horizon=series.horizon,
-            level=series.level,
+            level=series.main_level,
             variables=series.variables,
             point=series.point,
             intervals=config.fit.intervals,
