@@ -140,6 +140,11 @@ FORECASTS = Table(
         Column("level", "double", "Coverage of the interval"),
         *MODEL,
         Column("scored_at", "timestamp"),
+        Column(
+            "intervals",
+            Array(Struct((Column("level", "double"), Column("lower", "double"), Column("upper", "double")))),
+            "The intervals of all levels, ascending; null with one level. The last one is that of lower and upper",
+        ),
     ),
     time_column="scored_at",
     cluster_by=("series_id", "cutoff"),

@@ -1,6 +1,7 @@
 """How often the next value of a short series is in its 95% interval, with known truth; prints JSON, a line each.
 
-Usage: python tests/var_coverage.py [--series 400]; the table in docs/series.md.
+Usage: python tests/var_coverage.py [--series 400] [--intervals asymptotic] [--variables 2 3] [--observations 40]; the
+tables in docs/series.md.
 Random stable VARs of 1 and 3 lags with spectral radius .5 and .95 and correlated noise; up to 8 lags by AIC. Given a
 series, the next value is Gaussian with known mean and variance, so that each series' coverage is known exactly. Each
 number is the mean over series and variables; of the four kinds of truth the worst counts. Beside it: the bound of
@@ -23,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.kernel import FloatArray, forecast_columns, rows_last
+from penstock.udfs.var.parameter_uncertainty import INTERVALS
 
 BURN_IN = 100
 TRUTHS = ((1, 0.5), (3, 0.5), (1, 0.95), (3, 0.95))
@@ -77,10 +79,19 @@ def mean_after(values: FloatArray, coefficients: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("slij,slj->si", coefficients, newest_first))
 
 
-def coverage_at_step_1(series: SimulatedSeries, *, max_lags: int, criterion: str, **bounds: int) -> Coverage:
-    """bounds: as in FitSettings."""
+def coverage_at_step_1(
+    series: SimulatedSeries, *, max_lags: int, criterion: str, intervals: str = "plain", **bounds: int
+) -> Coverage:
+    """intervals, bounds: as in FitSettings."""
     n_series, n, k = series.levels.shape
-    settings = FitSettings(transforms=("none",) * k, max_lags=max_lags, criterion=criterion, horizon=1, **bounds)
+    settings = FitSettings(
+        transforms=("none",) * k,
+        max_lags=max_lags,
+        criterion=criterion,
+        horizon=1,
+        intervals=intervals,
+        **bounds,
+    )
     fit = fit_fleet(series.levels.reshape(-1, k), np.arange(n_series + 1) * n, settings)
     if not len(fit):
         return Coverage(coverage=float("nan"), n_refused=n_series, lags=float("nan"))
@@ -96,13 +107,14 @@ def coverage_at_step_1(series: SimulatedSeries, *, max_lags: int, criterion: str
     return Coverage(coverage=float(covered.mean()), n_refused=n_series - len(fit), lags=float(fit.lag_order.mean()))
 
 
-def worst(k: int, n: int, *, n_series: int, bounds: dict[str, int]) -> Coverage | None:
+def worst(k: int, n: int, *, n_series: int, intervals: str, bounds: dict[str, int]) -> Coverage | None:
     """Of the kinds of truth; None if series of this length are refused."""
     found = [
         coverage_at_step_1(
             simulated_series(k, p, n, spectral_radius=radius, n_series=n_series, seed=1),
             max_lags=MAX_LAGS,
             criterion="aic",
+            intervals=intervals,
             **bounds,
         )
         for p, radius in TRUTHS
@@ -115,12 +127,17 @@ def main() -> None:
     """Simulate and report."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--series", type=int, default=400)
+    parser.add_argument("--intervals", choices=INTERVALS, default="plain")
+    parser.add_argument("--variables", type=int, nargs="+", default=VARIABLES)
+    parser.add_argument("--observations", type=int, nargs="+", default=LENGTHS)
     arguments = parser.parse_args()
     off = dict(zip(("residual_degrees_per_coefficient", "residual_degrees_beyond"), WITHOUT_BOUND, strict=True))
-    for k in VARIABLES:
-        for n in LENGTHS:
-            here, before = (worst(k, n, n_series=arguments.series, bounds=bounds) for bounds in ({}, off))
+    given = {"n_series": arguments.series, "intervals": arguments.intervals}
+    for k in arguments.variables:
+        for n in arguments.observations:
+            here, before = (worst(k, n, **given, bounds=bounds) for bounds in ({}, off))
             result = {
+                "intervals": arguments.intervals,
                 "variables": k,
                 "observations": n,
                 "bounded": asdict(here) if here else None,

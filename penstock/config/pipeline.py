@@ -47,7 +47,8 @@ class SeriesConfig(Section):
     """The columns of a series by their table names, its calendar, and its forecast horizon.
 
     id: null where all rows are of one series. transform: none (the default), log, diff or dlog by variable. frequency:
-    a pandas offset alias, or a day of the month (`MS-15`). holidays: dates that are no business days. keep_lags: how
+    a pandas offset alias, or a day of the month (`MS-15`). holidays: dates that are no business days. level: coverage
+    of the intervals, one or several; a list of one is that one. keep_lags: how
     many observations of each series the `lags` table keeps; at least as many as the model needs. point: what forecasts
     of a variable in logs are, the median of its distribution or its mean; for sums over series, means. revisions:
     which of two observations with the same ds counts. first: the one that came first, and one before the newest ds is
@@ -61,7 +62,7 @@ class SeriesConfig(Section):
     frequency: str
     holidays: tuple[date, ...] = ()
     horizon: int = Field(default=8, ge=1)
-    level: float = Field(default=0.95, gt=0, lt=1)
+    level: float | tuple[float, ...] = 0.95
     point: Literal["median", "mean"] = "median"
     keep_lags: int = Field(default=8, ge=1)
     revisions: Literal["first", "newest"] = "first"
@@ -69,6 +70,26 @@ class SeriesConfig(Section):
     @property
     def transforms(self) -> tuple[str, ...]:
         return tuple(self.transform.get(variable, "none") for variable in self.variables)
+
+    @field_validator("level")
+    @classmethod
+    def levels_ascend(cls, level: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        levels = sorted(level) if isinstance(level, tuple) else [level]
+        if not levels or not all(0 < one < 1 for one in levels):
+            raise ValueError(f"{level} is no coverage between 0 and 1, nor a list of some, such as [0.5, 0.8, 0.95]")
+        if len(set(levels)) < len(levels):
+            raise ValueError(f"the levels {levels} are not different from one another; leave out what is there twice")
+        return tuple(levels) if len(levels) > 1 else levels[0]
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        """Ascending."""
+        return self.level if isinstance(self.level, tuple) else (self.level,)
+
+    @property
+    def main_level(self) -> float:
+        """The largest: of the bounds `lower` and `upper`, and of the hold-out's coverage."""
+        return self.levels[-1]
 
     @model_validator(mode="after")
     def transforms_name_variables(self) -> Self:
@@ -102,6 +123,7 @@ class FitConfig(Section):
 
     season: number of periods in a season, null for none. fourier: how many pairs of sine and cosine the season has, for
     long ones and those of no whole number of periods; null for a dummy for each period of the season but one.
+    intervals: plain, or asymptotic with the uncertainty of the coefficients.
     """
 
     max_lags: int = Field(default=8, ge=1)
@@ -110,6 +132,7 @@ class FitConfig(Section):
     holdout: int = Field(default=8, ge=0)
     season: float | None = None
     fourier: int | None = Field(default=None, ge=1)
+    intervals: Literal["plain", "asymptotic"] = "plain"
 
     @model_validator(mode="after")
     def terms_are_possible(self) -> Self:
@@ -119,6 +142,8 @@ class FitConfig(Section):
             from penstock.udfs.var.deterministic import DeterministicTerms
 
             DeterministicTerms(trend=self.trend, season=self.season or 0.0, fourier=self.fourier or 0)
+            if self.intervals == "asymptotic":
+                raise ValueError("intervals asymptotic are not offered with a season: use plain, or no season")
         return self
 
 

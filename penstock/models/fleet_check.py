@@ -1,11 +1,11 @@
 """Checks a fleet model against the config: outputs, level, calendar, and the volume of forecasts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from penstock.config.pipeline import PipelineConfig
-from penstock.series.forecasts import BOUNDS, output
+from penstock.config.pipeline import PipelineConfig, SeriesConfig
 from penstock.udfs.scoring.outputs import ModelColumn
+from penstock.udfs.var.fleet_forecast import BOUNDS, output_name
 from penstock.udfs.var.fleet_save import FLEET_METADATA, REFUSED_REASONS
 
 #: Above this number of series, `forecast.at: every` needs `forecast.every_of_many`.
@@ -22,13 +22,30 @@ def fleet_incompatibility(
 def missing_outputs(outputs: Sequence[ModelColumn], config: PipelineConfig) -> str | None:
     series = config.the_series
     names = {column.name for column in outputs}
-    wanted = ["lag_order", "needed", *[output(v, b, series.horizon) for v in series.variables for b in BOUNDS]]
+    wanted = ["lag_order", "needed", *[output_name(v, b, series.horizon) for v in series.variables for b in BOUNDS]]
     missing = [name for name in wanted if name not in names]
     if not missing:
-        return None
+        return missing_levels(names, series)
     return (
         f"its outputs lack {', '.join(missing[:3])}{' ...' if len(missing) > 3 else ''}: series.horizon is "
         f"{series.horizon}, variables {', '.join(series.variables)}; fit a model for these, or change the config"
+    )
+
+
+def missing_levels(names: Collection[str], series: SeriesConfig) -> str | None:
+    """Why it does not have all levels. names: of its outputs."""
+    lacking = [
+        level
+        for level in series.levels[:-1]
+        if any(
+            output_name(v, b, series.horizon, level=level) not in names for v in series.variables for b in BOUNDS[1:]
+        )
+    ]
+    if not lacking:
+        return None
+    return (
+        f"it has no intervals of level {', '.join(map(str, lacking))}: series.level is {list(series.levels)}; fit it "
+        "again for these, or change the config"
     )
 
 
@@ -38,7 +55,7 @@ def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | 
     if fleet is None:
         return None
     fleet = {"point": "median", **fleet}  # fleets of earlier versions do not say it
-    for key, wanted in (("level", series.level), ("frequency", series.frequency), ("point", series.point)):
+    for key, wanted in (("level", series.main_level), ("frequency", series.frequency), ("point", series.point)):
         if fleet.get(key, wanted) != wanted:
             return (
                 f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}; fit it again, or change the config"

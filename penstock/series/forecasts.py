@@ -24,12 +24,11 @@ from penstock.series.windows import (
     lag_names,
 )
 from penstock.udfs.scoring.outputs import ERROR, SCORED
-from penstock.udfs.var.fleet_forecast import FIRST_REFUSED
+from penstock.udfs.var.fleet_forecast import BOUNDS, FIRST_REFUSED, output_name
 
 NO_FORECAST = f"{MODEL}: gave no forecast for these values"
 #: Between texts that are one literal; no reason has it.
 SEPARATOR = "\x1f"
-BOUNDS = ("forecast", "lower", "upper")
 
 
 def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
@@ -46,10 +45,6 @@ def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
             ),
         )
     )
-
-
-def output(variable: str, bound: str, step: int) -> str:
-    return f"{variable}_{bound}_{step}"
 
 
 def scored(name: str) -> Column:
@@ -73,7 +68,7 @@ def reason(series: SeriesConfig, *, latest_only: bool, refused_reasons: Sequence
             F.col(POSITION) < scored("needed"),
             F.when(F.col(NUMBER) > F.col(POSITION), F.lit(GAP)).otherwise(F.lit(WARMING_UP)),
         )
-        .when(scored(output(series.variables[0], "forecast", 1)).isNull(), F.lit(NO_FORECAST))
+        .when(scored(output_name(series.variables[0], "forecast", 1)).isNull(), F.lit(NO_FORECAST))
     )
     return why.when(~has_changed(), F.lit(OLD)) if series.revisions == "newest" else why
 
@@ -130,19 +125,21 @@ def forecast_rows(scored_windows: DataFrame, series: SeriesConfig, *, model: Seq
     carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"))
     complete = forecast_steps(scored_windows, series, carried=carried).select(
         "*",
-        F.lit(series.level).alias("level"),
+        F.lit(series.main_level).alias("level"),
         *model,
     )
     return complete.select(*FORECASTS.schema.names)
 
 
 def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: Sequence[Column | str]) -> DataFrame:
-    """The same with `carried`, series_id, cutoff, step, variable, forecast, lower, upper, and the `ds` of the step."""
+    """The same with `carried`, series_id, cutoff, step, variable, forecast, lower, upper, intervals, and the `ds` of
+    the step."""
     steps = [
         F.struct(
             F.lit(step).alias("step"),
             F.lit(variable).alias("variable"),
-            *[scored(output(variable, bound, step)).alias(bound) for bound in BOUNDS],
+            *[scored(output_name(variable, bound, step)).alias(bound) for bound in BOUNDS],
+            intervals(series, variable, step).alias("intervals"),
         )
         for step in range(1, series.horizon + 1)
         for variable in series.variables
@@ -150,6 +147,18 @@ def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: 
     made = scored_windows.where(F.col("error").isNull())
     tidy = made.select(*carried, "series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
     return tidy.select("*", Calendar.of_series(series).after(F.col("cutoff"), F.col("step")).alias("ds"))
+
+
+def intervals(series: SeriesConfig, variable: str, step: int) -> Column:
+    """Of all levels, ascending; null where there is only one, whose bounds have columns of their own."""
+    if len(series.levels) == 1:
+        return F.lit(None).cast(FORECASTS.schema["intervals"].dataType)
+    found = []
+    for level in series.levels:
+        further = None if level == series.main_level else level
+        bounds = [scored(output_name(variable, bound, step, level=further)).alias(bound) for bound in BOUNDS[1:]]
+        found.append(F.struct(F.lit(level).alias("level"), *bounds))
+    return F.array(*found)
 
 
 def observation_rows(frame: DataFrame, series: SeriesConfig) -> DataFrame:

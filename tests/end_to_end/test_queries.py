@@ -22,6 +22,8 @@ COMMON_QUERIES = ("latency_per_batch", "quarantine_by_reason")
 ROWS_QUERIES = ("predictions_per_hour", "error_rate_by_version", *COMMON_QUERIES)
 SERIES_QUERIES = (
     "forecast_accuracy",
+    "forecast_intervals",
+    "forecast_quantiles",
     "latest_forecast",
     "observations_by_outcome",
     "series_without_forecast",

@@ -29,7 +29,7 @@ from penstock.errors import LedgerError
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.pipeline import microbatch
 from penstock.pipeline.replay import late_observations
-from penstock.series.forecasts import BOUNDS, output
+from penstock.udfs.var.fleet_forecast import BOUNDS, output_name
 
 MODEL = "macro-late"
 START = FITTED
@@ -142,7 +142,7 @@ def test_late_observations_and_revisions_are_put_to_use(
 
 def register_broken_fleet(registry: TestRegistry, model: str) -> str:
     """A version that fails on every window, with all the outputs that the pipeline asks for."""
-    names = [output(variable, bound, step) for variable in VARIABLES for bound in BOUNDS for step in STEPS]
+    names = [output_name(variable, bound, step) for variable in VARIABLES for bound in BOUNDS for step in STEPS]
     outputs = pd.DataFrame({"lag_order": [2], "needed": [2], **{name: [1.0] for name in names}})
     return registry.register(model, "broken", example=pd.DataFrame({"series_id": ["US"]}), outputs=outputs)
 

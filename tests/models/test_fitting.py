@@ -92,6 +92,7 @@ def test_mlflow_has_the_whole_story(macro_fit, registry):
             "criterion": "aic",
             "max_lags": "8",
             "trend": "c",
+            "intervals": "plain",
             "horizon": "8",
             "holdout": "8",
             "until": "2005-10-01T00:00:00",

@@ -30,4 +30,4 @@ def test_a_table_of_an_earlier_version_gets_them(spark: SparkSession, tmp_path: 
     prepare_table(spark, path, FORECASTS)
     found = comments(spark, path)
     assert found == {field.name: field.metadata["comment"] for field in FORECASTS.schema.fields if field.metadata}
-    assert sorted(found) == ["forecast", "level", "lower", "upper"]
+    assert sorted(found) == ["forecast", "intervals", "level", "lower", "upper"]

@@ -23,10 +23,11 @@ from .least_squares import (
     solve,
 )
 from .packs import Observations, Pack, packs
+from .parameter_uncertainty import parameter_variances
 from .refusals import collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
 from .seasonal_factor import factor_of
-from .transform import observations_lost, scale_half_widths, transform_levels
+from .transform import observations_lost, scale_half_widths, scale_weights, transform_levels
 
 COLLINEARITY_TOLERANCE = 1e-10
 """Smallest sine of the angle between a regressor (or a left-hand side) and those before it."""
@@ -49,7 +50,11 @@ def fit_fleet(
     reasons = reasons_before_fitting(levels, offsets, observations, settings)
     is_accepted = np.ones(len(offsets) - 1, dtype=bool)
     is_accepted[list(reasons)] = False
-    models = _Models(len(is_accepted), empty_fit(settings, n_series=len(is_accepted)))
+    models = _Models(
+        len(is_accepted),
+        empty_fit(settings, n_series=len(is_accepted)),
+        last_time_index=_last_time_index(observations.runs, runs),
+    )
     # values too large to square overflow here and are refused for it below
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         for pack in packs(np.flatnonzero(is_accepted), observations, settings):
@@ -76,8 +81,9 @@ def _transformed(levels: FloatArray, runs: Runs, settings: FitSettings) -> Obser
 class _Models:
     """Room for the models of all series, filled pack by pack."""
 
-    def __init__(self, n_series: int, template: FleetFit) -> None:
+    def __init__(self, n_series: int, template: FleetFit, *, last_time_index: FloatArray) -> None:
         self.template = template
+        self.last_time_index = last_time_index
         self.lag_order = np.zeros(n_series, dtype=np.int64)
         self.trend_coefficients = np.zeros((n_series, *template.trend_coefficients.shape[1:]))
         self.coefficients = np.zeros((n_series, *template.coefficients.shape[1:]))
@@ -107,7 +113,7 @@ class _Models:
             n_obs=observations.n_obs[rows],
             n_holes=runs.n_holes[rows],
             rows_left_out=n_without_holes - lag_order - n_complete,
-            last_time_index=_last_time_index(observations.runs, runs)[rows],
+            last_time_index=self.last_time_index[rows],
             root_modulus=self.root_modulus[rows],
             refused=refused,
         )
@@ -190,12 +196,24 @@ def _store(
     # a row of B holds one regressor's effect on all variables: transposed it is a column of A_l
     coefficients = parameters[:, n_terms:].reshape(len(members), lag_order, n_variables, n_variables).swapaxes(2, 3)
     modulus = largest_root_modulus(coefficients)
+    further_variances = None
+    if settings.intervals == "asymptotic":
+        further_variances = parameter_variances(
+            factor=factor[:, :-n_variables, :-n_variables],
+            parameters=parameters,
+            sigma_u=sigma_u,
+            weights=scale_weights(coefficients, horizon=settings.horizon, transforms=settings.transforms),
+            n_rows=n_rows,
+            first_time_index=models.last_time_index[members] + 1.0,
+            trend=settings.trend,
+        )
     widths = scale_half_widths(
         coefficients=coefficients,
         sigma_u=sigma_u,
         horizon=settings.horizon,
         level=settings.level,
         transforms=settings.transforms,
+        further_variances=further_variances,
     )
     models.lag_order[members] = lag_order
     models.trend_coefficients[members] = parameters[:, :n_terms]

@@ -10,6 +10,7 @@ import numpy as np
 
 from .deterministic import DeterministicTerms
 from .kernel import FloatArray, IntArray, normal_quantile
+from .parameter_uncertainty import check_intervals
 from .transform import check_point, check_transforms
 
 CRITERIA = ("aic", "aicc", "bic", "hqic", "fpe")
@@ -24,7 +25,8 @@ class FitSettings:
     beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
     of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
     reasons of refusals; y1, y2, ... by default. point: whether point forecasts are
-    medians or means. season, fourier: see DeterministicTerms.
+    medians or means. season, fourier: see DeterministicTerms. intervals: whether their variance counts the uncertainty of the coefficients, one of
+    parameter_uncertainty.INTERVALS.
     """
 
     transforms: tuple[str, ...]
@@ -40,10 +42,12 @@ class FitSettings:
     point: str = "median"
     season: float = 0.0
     fourier: int = 0
+    intervals: str = "plain"
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
         check_point(self.point)
+        check_intervals(self.intervals, season=self.season)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")
@@ -71,7 +75,8 @@ class FitSettings:
         """Least number of rows of [Z Y] at which a lag order is tried: so many that residual_degrees_per_coefficient
         residual degrees of freedom remain for each of an equation's m coefficients, and residual_degrees_beyond more.
 
-        The interval leaves out the uncertainty of the coefficients, about m / (rows - m) of the residuals' variance.
+        A plain interval leaves out the uncertainty of the coefficients, about m / (rows - m) of the residuals'
+        variance.
         The defaults keep the coverage of a 95% interval at step 1 at .90 or more (simulated: docs/series.md, by
         tests/var_coverage.py). With 0 and 0 it is the bound of statsmodels' `select_order` (var_model.py), k
         residual degrees of freedom, which a regular Sigma_u needs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,16 @@ from numpy.typing import NDArray
 
 from .fleet_calendar import period_numbers, whole
 from .fleet_store import FleetAbout, FleetStore
-from .kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns
-from .transform import differenced, observations_lost, scale_variances, to_levels, transform_lags
+from .kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns, normal_quantile
+from .transform import (
+    bounds_in_levels,
+    differenced,
+    observations_lost,
+    scale_points,
+    scale_variances,
+    to_levels,
+    transform_lags,
+)
 
 UNKNOWN_SERIES = -1
 """`lag_order` of a series that isn't in the fleet; its `needed` is 0."""
@@ -33,13 +42,26 @@ def lag_columns(about: FleetAbout) -> list[str]:
     return [f"{variable}_lag{lag}" for lag in range(level_lags(about)) for variable in about.variables]
 
 
+def output_name(variable: str, bound: str, step: int, *, level: float | None = None) -> str:
+    """Of a model's output. level: of an interval beside the model's main one; it ends the name in percent, `_50` for
+    0.5 and `_99_5` for 0.995."""
+    name = f"{variable}_{bound}_{step}"
+    if level is None:
+        return name
+    percent = f"{(Decimal(str(level)) * 100).normalize():f}"
+    return f"{name}_{percent.replace('.', '_')}"
+
+
 def forecast_columns_of(about: FleetAbout) -> list[str]:
-    """Names of the forecasts in order: step by step, variable by variable, forecast, lower, upper."""
+    """Names of the forecasts in order: step by step, variable by variable, forecast, lower, upper, and the bounds of
+    the further levels."""
+    outputs: list[tuple[str, float | None]] = [(bound, None) for bound in BOUNDS]
+    outputs += [(bound, level) for level in about.levels for bound in BOUNDS[1:]]
     return [
-        f"{variable}_{bound}_{step}"
+        output_name(variable, bound, step, level=level)
         for step in range(1, about.horizon + 1)
         for variable in about.variables
-        for bound in BOUNDS
+        for bound, level in outputs
     ]
 
 
@@ -74,7 +96,8 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
         lag_order[~is_known] = np.where(codes >= 0, FIRST_REFUSED - codes, UNKNOWN_SERIES)
     # a VAR(0) of levels needs no lag, but the observation at the cutoff has to be there
     needed = np.where(is_known, np.maximum(1, lag_order + observations_lost(about.transforms)), 0)
-    values = np.full((about.horizon, n_variables, len(BOUNDS), n_rows), np.nan)
+    n_outputs = len(BOUNDS) + 2 * len(about.levels)
+    values = np.full((about.horizon, n_variables, n_outputs, n_rows), np.nan)
     time_index = _first_time_index(store, columns["ds"], safe_places)
     lags = [np.asarray(columns[name], dtype=np.float64) for name in lag_columns(about)]
     for start in range(0, n_rows if is_known.any() else 0, ROWS_PER_BLOCK):
@@ -92,7 +115,7 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
     return (
         lag_order,
         needed.astype(np.int64),
-        values.reshape(about.horizon * n_variables * len(BOUNDS), n_rows),
+        values.reshape(about.horizon * n_variables * n_outputs, n_rows),
     )
 
 
@@ -120,8 +143,8 @@ def _forecast_block(
     time_index: FloatArray | None,
     out: FloatArray,
 ) -> None:
-    """levels (level_lags, k, rows), places (rows,), of the series in the store; writes out (horizon, k, 3, rows), NaN
-    where it can't."""
+    """levels (level_lags, k, rows), places (rows,), of the series in the store; writes out (horizon, k, outputs, rows),
+    NaN where it can't."""
     about = store.about
     # rows last and contiguous: from here on every operation is elementwise over rows
     *ends, before_season, _ = about.record_splits
@@ -149,13 +172,19 @@ def _forecast_block(
         first_time_index=time_index,
         seasonal=seasonal,
     )
-    bounds = to_levels(
+    bounds: tuple[FloatArray, ...] = to_levels(
         points,
         newest=newest,
         half_widths=widths,
         transforms=about.transforms,
         variances=scale_variances(widths, level=about.level) if about.point == "mean" else None,
     )
+    for level in about.levels:
+        bounds += bounds_in_levels(
+            scale_points(points, newest=newest, transforms=about.transforms),
+            half_widths=widths * (normal_quantile(level) / normal_quantile(about.level)),
+            transforms=about.transforms,
+        )
     for place, bound in enumerate(bounds):
         out[:, :, place] = bound
     out[..., ~is_usable] = np.nan

@@ -30,6 +30,7 @@ from .fleet_frequency import Frequency
 from .fleet_model import ARTIFACT
 from .fleet_refused import RefusedSeries
 from .fleet_store import FleetAbout, write_store
+from .kernel import normal_quantile
 
 MODULES = (
     "deterministic",
@@ -62,6 +63,7 @@ def fleet_model_parts(
     last_ds: Timestamps | None = None,
     holidays: tuple[str, ...] = (),
     refused: Sequence[tuple[Any, str]] | None = None,
+    levels: Sequence[float] = (),
 ) -> Iterator[dict[str, Any]]:
     """The arguments by which `mlflow.pyfunc.save_model` or `log_model` makes a model of `fit`.
 
@@ -70,10 +72,10 @@ def fleet_model_parts(
     frequency: an alias, see Frequency. last_ds: (fit.n_series,), when each series' last fitted observation was;
     needed for the trends ct and ctt, and for a season. holidays: ISO dates that are no business days. refused: (id,
     reason) of every series that has no model, those included that were refused before the fit; by default those of
-    `fit`.
+    `fit`. levels: of further intervals, beside that of the fit.
     """
     about, time_origin = _about(
-        fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays
+        fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays, levels=levels
     )
     pairs = refused if refused is not None else [(ids[one.position], one.reason) for one in fit.refused]
     without_model = RefusedSeries.of(pairs, ids_are_strings=about.ids_are_strings)
@@ -105,7 +107,9 @@ def fleet_model_parts(
                 FLEET_METADATA: {
                     "series": len(fit),
                     "level": about.level,
+                    "levels": list(about.levels),
                     "point": about.point,
+                    "intervals": fit.settings.intervals,
                     "frequency": about.frequency,
                     "horizon": about.horizon,
                     "max_lag_order": about.max_lag_order,
@@ -134,10 +138,18 @@ def save_fleet_model(
     last_ds: Timestamps | None = None,
     holidays: tuple[str, ...] = (),
     refused: Sequence[tuple[Any, str]] | None = None,
+    levels: Sequence[float] = (),
 ) -> None:
     """Save the models of `fit` to the new folder `path`; for the rest see `fleet_model_parts`."""
     with fleet_model_parts(
-        fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays, refused=refused
+        fit,
+        ids=ids,
+        variables=variables,
+        frequency=frequency,
+        last_ds=last_ds,
+        holidays=holidays,
+        refused=refused,
+        levels=levels,
     ) as parts:
         mlflow.pyfunc.save_model(path=str(path), **parts)
 
@@ -168,6 +180,7 @@ def _about(
     frequency: str,
     last_ds: Timestamps | None,
     holidays: tuple[str, ...],
+    levels: Sequence[float],
 ) -> tuple[FleetAbout, NDArray[np.float64]]:
     """The fleet's description, and each model's time index minus the number of its last period."""
     settings = fit.settings
@@ -175,6 +188,10 @@ def _about(
         raise ValueError(f"{len(ids)} ids for {fit.n_series} series")
     if len(variables) != len(settings.transforms) or len(set(variables)) != len(variables):
         raise ValueError(f"want {len(settings.transforms)} different names, not {list(variables)}")
+    if len({settings.level, *levels}) <= len(levels):
+        raise ValueError(f"levels must be different ones beside {settings.level}, not {list(levels)}")
+    for level in levels:
+        normal_quantile(level)
     anchor, last_numbers = np.datetime64("1970-01-01", "ns"), np.zeros(len(fit))
     if settings.terms.counts_periods and len(fit):
         if last_ds is None or len(last_ds) != fit.n_series:
@@ -200,6 +217,7 @@ def _about(
         point=settings.point,
         season=settings.season,
         fourier=settings.fourier,
+        levels=tuple(sorted(levels)),
     )
     return about, fit.last_time_index - last_numbers
 

@@ -29,8 +29,8 @@ INDEX, REFUSED_INDEX = "index_", "refused_index_"
 class FleetAbout:
     """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. holidays: ISO
     dates that are no business days. point: what point forecasts are, one of transform.POINTS; fleets of earlier
-    versions do not say, and theirs are medians. season, fourier: see DeterministicTerms; fleets of earlier versions
-    have no season."""
+    versions do not say, and theirs are medians. level: coverage of the interval whose half-widths are stored; levels:
+    of further ones, ascending. season, fourier: see DeterministicTerms; fleets of earlier versions have no season."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -45,6 +45,7 @@ class FleetAbout:
     point: str = "median"
     season: float = 0.0
     fourier: int = 0
+    levels: tuple[float, ...] = ()
 
     @property
     def terms(self) -> DeterministicTerms:

@@ -96,20 +96,38 @@ def transform_lags(level_lags: FloatArray, transforms: Sequence[str]) -> tuple[F
     return lags, scale[0]
 
 
-def scale_half_widths(
-    *, coefficients: FloatArray, sigma_u: FloatArray, horizon: int, level: float, transforms: Sequence[str]
-) -> FloatArray:
-    """Half the width of the forecast interval of each variable on its scale.
+def scale_weights(coefficients: FloatArray, *, horizon: int, transforms: Sequence[str]) -> FloatArray:
+    """What each past noise weighs in the error of a forecast on the scale.
 
     The error of a level forecast h steps ahead is sum_{i<h} Psi_i u_{T+h-i} with Psi_i = Phi_0 + ... + Phi_i
-    for a differenced variable (the errors of its differences add up) and Psi_i = Phi_i for another one. With
-    that weight chosen row by row, Luetkepohl 2005, section 2.2.2 (MSE matrix) gives the variances.
-    coefficients (series, p, k, k), sigma_u (series, k, k); returns (series, horizon, k).
+    for a differenced variable (the errors of its differences add up) and Psi_i = Phi_i for another one, chosen row by
+    row. coefficients (series, p, k, k); returns (series, horizon, k, k).
     """
     phis = moving_average_coefficients(coefficients, n_steps=horizon)
     cumulated = differenced(transforms)
-    weights = np.where(cumulated[:, None], np.cumsum(phis, axis=1), phis) if cumulated.any() else phis
-    return normal_quantile(level) * np.sqrt(forecast_variances(weights, sigma_u))
+    return np.where(cumulated[:, None], np.cumsum(phis, axis=1), phis) if cumulated.any() else phis
+
+
+def scale_half_widths(
+    *,
+    coefficients: FloatArray,
+    sigma_u: FloatArray,
+    horizon: int,
+    level: float,
+    transforms: Sequence[str],
+    further_variances: FloatArray | None = None,
+) -> FloatArray:
+    """Half the width of the forecast interval of each variable on its scale.
+
+    With the weights of `scale_weights` Luetkepohl 2005, section 2.2.2 (MSE matrix) gives the variances.
+    coefficients (series, p, k, k), sigma_u (series, k, k). further_variances: (series, horizon, k), of errors from
+    other causes than noise, such as estimated coefficients. Returns (series, horizon, k).
+    """
+    weights = scale_weights(coefficients, horizon=horizon, transforms=transforms)
+    variances = forecast_variances(weights, sigma_u)
+    if further_variances is not None:
+        variances = variances + further_variances
+    return normal_quantile(level) * np.sqrt(variances)
 
 
 def scale_variances(half_widths: FloatArray, *, level: float) -> FloatArray:
@@ -131,21 +149,44 @@ def to_levels(
     half_widths: (horizon, k, rows) on the scale. variances: (horizon, k, rows) of the errors on the scale, if the
     points are to be means; without them they are medians. Returns three (horizon, k, rows).
     """
+    points = scale_points(forecasts, newest=newest, transforms=transforms)
+    lower, upper = bounds_in_levels(points, half_widths=half_widths, transforms=transforms)
+    if variances is not None:
+        points[:, logged(transforms)] += variances[:, logged(transforms)] / 2.0
+    _from_scale(points, transforms)
+    return points, lower, upper
+
+
+def scale_points(forecasts: FloatArray, *, newest: FloatArray, transforms: Sequence[str]) -> FloatArray:
+    """The medians of the forecasts on the scale: those of the VAR, summed up where a variable is differenced.
+
+    forecasts: (horizon, k, rows); newest: (k, rows), on the scale. Returns (horizon, k, rows).
+    """
     points = forecasts.copy()
     for i in np.flatnonzero(differenced(transforms)):
         running = newest[i]
         for step in range(len(points)):
             running = running + points[step, i]
             points[step, i] = running
+    return points
+
+
+def bounds_in_levels(
+    points: FloatArray, *, half_widths: FloatArray, transforms: Sequence[str]
+) -> tuple[FloatArray, FloatArray]:
+    """Lower and upper bounds in levels. points, half_widths: (horizon, k, rows), on the scale."""
     lower, upper = points - half_widths, points + half_widths
-    if variances is not None:
-        points[:, logged(transforms)] += variances[:, logged(transforms)] / 2.0
+    _from_scale(lower, transforms)
+    _from_scale(upper, transforms)
+    return lower, upper
+
+
+def _from_scale(array: FloatArray, transforms: Sequence[str]) -> None:
+    """Logs become levels, in place; (horizon, k, rows)."""
     with np.errstate(over="ignore"):
         for i in np.flatnonzero(logged(transforms)):
-            for array in (points, lower, upper):
-                # contiguous before exp: a strided one may take another code path and round differently
-                array[:, i] = np.exp(np.ascontiguousarray(array[:, i]))
-    return points, lower, upper
+            # contiguous before exp: a strided one may take another code path and round differently
+            array[:, i] = np.exp(np.ascontiguousarray(array[:, i]))
 
 
 def _to_scale(levels: FloatArray, is_logged: BoolArray, *, axis: int) -> FloatArray:

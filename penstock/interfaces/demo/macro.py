@@ -70,7 +70,7 @@ def show_macro_results(spark: SparkSession, config: PipelineConfig) -> str:
     first = known[(known["cutoff"] == LAST_FITTED) & (known["variable"] == SHOWN_VARIABLE)]
     shown = first[["ds", "forecast", "lower", "upper", "truth"]].round(0).assign(ds=first["ds"].dt.strftime("%Y-%m"))
     charts = draw_charts(frame, config)
-    level = config.the_series.level
+    level = config.the_series.main_level
     return "\n".join(
         [
             "",
@@ -97,7 +97,7 @@ def draw_charts(frame: pd.DataFrame, config: PipelineConfig) -> list[Path]:
     for variable in config.the_series.variables:
         fan = frame[(frame["cutoff"] == LAST_FITTED) & (frame["variable"] == variable)]
         made.append(folder / f"{variable}.png")
-        draw_fan(history[["ds", variable]], fan, made[-1], level=config.the_series.level)
+        draw_fan(history[["ds", variable]], fan, made[-1], level=config.the_series.main_level)
     return made
 
 

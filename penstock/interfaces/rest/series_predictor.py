@@ -17,7 +17,7 @@ from penstock.interfaces.rest.row_results import RowResult
 from penstock.models.fleet_check import refused_reasons
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
-from penstock.series.forecasts import BOUNDS, forecast_steps, reason, window_contract
+from penstock.series.forecasts import forecast_steps, reason, window_contract
 from penstock.series.revisions import batch_windows
 from penstock.series.windows import observations_of
 from penstock.sources.casts import ACCEPTED, REASONS
@@ -25,6 +25,7 @@ from penstock.sources.reading import accepted_rows
 from penstock.sources.row_columns import SOURCE_FILE
 from penstock.spark.local_frames import local_frame
 from penstock.udfs.scoring.outputs import SCORED
+from penstock.udfs.var.fleet_forecast import BOUNDS
 
 #: A timestamp in UTC in JSON.
 ISO_FORMAT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSS'Z'"

@@ -109,7 +109,7 @@ def series_lines(series: SeriesSettings) -> list[str]:
         commented(f"  frequency: {yaml_value(series.frequency)}", "the sample's; others are in docs/series.md"),
         *holiday_lines(series.holidays),
         commented("  horizon: 8", "periods ahead"),
-        commented("  level: 0.95", "of the intervals"),
+        commented("  level: 0.95", "of the intervals; or several: [0.5, 0.8, 0.95]"),
         commented("  point: median", "or mean: of variables in logs; sums over series need means"),
         commented(f"  keep_lags: {series.max_lags + 1}", "at least max_lags; one more for diff or dlog"),
         commented("  revisions: newest", "of observations with the same time; or first"),

@@ -148,6 +148,7 @@ def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> st
                 last_ds=fleet.last_ds,
                 holidays=config.the_series.calendar.holidays,
                 refused=fleet.refused,
+                levels=config.the_series.levels[:-1],
             ) as parts,
             warnings.catch_warnings(),
         ):

@@ -77,11 +77,12 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             criterion=config.fit.criterion,
             trend=config.fit.trend,
             horizon=series.horizon,
-            level=series.level,
+            level=series.main_level,
             variables=series.variables,
             point=series.point,
             season=config.fit.season or 0.0,
             fourier=config.fit.fourier or 0,
+            intervals=config.fit.intervals,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None
