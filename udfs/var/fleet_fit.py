@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
 
+from .fleet_fallback import check_fallback
 from .kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
 from .transform import check_point, check_transforms
 
@@ -28,7 +29,7 @@ class FitSettings:
     beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
     of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
     reasons of refusals; y1, y2, ... by default. point: whether point forecasts are
-    medians or means.
+    medians or means. fallback: what series without a forecast of their own VAR get, see fleet_fallback.FALLBACKS.
     """
 
     transforms: tuple[str, ...]
@@ -42,10 +43,12 @@ class FitSettings:
     residual_degrees_beyond: int = 10
     variables: tuple[str, ...] = ()
     point: str = "median"
+    fallback: str = "none"
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
         check_point(self.point)
+        check_fallback(self.fallback)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")
@@ -101,6 +104,7 @@ class FleetFit:
     half_widths: (n, horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed
     series. n_holes: (n,). rows_left_out: (n,), how many more rows the model would be fitted on if the same observations
     had no holes between them. last_time_index: (n,), t at the last observation. root_modulus: (n,).
+    change_spreads: (n_series, k), see spreads.change_spreads; (0, 0) without a fallback.
     """
 
     settings: FitSettings
@@ -118,6 +122,7 @@ class FleetFit:
     last_time_index: FloatArray
     root_modulus: FloatArray
     refused: tuple[Refusal, ...]
+    change_spreads: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -178,6 +183,7 @@ _ARRAYS = (
     "rows_left_out",
     "last_time_index",
     "root_modulus",
+    "change_spreads",
 )
 
 

@@ -21,13 +21,16 @@ MANIFEST = "fleet.json"
 ROWS_PER_WRITE = 50_000
 #: The beginnings of the files that find a series by its id, and a series that the fit refused.
 INDEX, REFUSED_INDEX = "index_", "refused_index_"
+#: The beginning of the files of WalkSpreads.
+SPREADS = "spreads_"
 
 
 @dataclass(frozen=True)
 class FleetAbout:
     """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. holidays: ISO
     dates that are no business days. point: what point forecasts are, one of transform.POINTS; fleets of earlier
-    versions do not say, and theirs are medians."""
+    versions do not say, and theirs are medians. fallback: what rows without a forecast of a VAR get, one of
+    fleet_fallback.FALLBACKS."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -40,6 +43,7 @@ class FleetAbout:
     anchor: str
     holidays: tuple[str, ...] = ()
     point: str = "median"
+    fallback: str = "none"
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:
@@ -54,11 +58,28 @@ class FleetAbout:
 
 
 @dataclass(frozen=True)
+class WalkSpreads:
+    """Standard deviations of the changes from one period to the next on the scale, NaN where none is known, for the
+    fallback `naive`. own: (n, k), of the series of a fleet. refused: (m, k), of those that the fit refused. fleet:
+    (k,), for a series without one."""
+
+    own: FloatArray
+    refused: FloatArray
+    fleet: FloatArray
+
+    @classmethod
+    def unknown(cls, n_variables: int) -> WalkSpreads:
+        """Of a fleet of no series."""
+        nothing = np.zeros((0, n_variables))
+        return cls(own=nothing, refused=nothing, fleet=np.full(n_variables, np.nan))
+
+
+@dataclass(frozen=True)
 class FleetStore:
     """An open fleet of n series, in the order of `index`. records: (n, width); lag_order: (n,);
     time_origin: (n,), time index minus number of the period, for trends in time. refused_codes: (m,), the number of
     the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models of earlier
-    versions."""
+    versions. spreads: in the order of these two; None without a fallback."""
 
     about: FleetAbout
     records: FloatArray
@@ -67,6 +88,7 @@ class FleetStore:
     index: dict[str, NDArray[Any]] = field(repr=False)
     refused_index: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     refused_codes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32), repr=False)
+    spreads: WalkSpreads | None = None
 
     def find(self, ids: NDArray[Any]) -> IntArray:
         """(n_ids,), the place of each series, -1 for one that isn't in the fleet."""
@@ -90,9 +112,10 @@ def write_store(
     time_origin: FloatArray,
     refused_ids: NDArray[Any],
     refused_codes: IntArray,
+    spreads: WalkSpreads | None = None,
 ) -> None:
     """Write a fleet to a new folder. record_parts: with the shapes of `about.record_shapes`, series first.
-    refused_ids, refused_codes: see fleet_refused.RefusedSeries."""
+    refused_ids, refused_codes: see fleet_refused.RefusedSeries. spreads: in the order of ids and refused_ids."""
     folder.mkdir(parents=True)
     order, index = index_arrays(ids)
     _save_index(folder, INDEX, index)
@@ -101,6 +124,10 @@ def write_store(
     np.save(folder / "refused_codes.npy", refused_codes[refused_order].astype(np.int32), allow_pickle=False)
     np.save(folder / "lag_order.npy", lag_order[order].astype(np.int16), allow_pickle=False)
     np.save(folder / "time_origin.npy", time_origin[order], allow_pickle=False)
+    if spreads is not None:
+        ordered = {"own": spreads.own[order], "refused": spreads.refused[refused_order], "fleet": spreads.fleet}
+        for name, array in ordered.items():
+            np.save(folder / f"{SPREADS}{name}.npy", array, allow_pickle=False)
     # written in pieces through a memory map, so that no second copy of a big fleet is held in memory
     records = np.lib.format.open_memmap(
         folder / "records.npy", mode="w+", dtype=np.float64, shape=(len(ids), about.record_splits[-1])
@@ -152,6 +179,7 @@ def open_store(folder: Path) -> FleetStore:
         index=_index_of(arrays, INDEX),
         refused_index=_index_of(arrays, REFUSED_INDEX),
         refused_codes=arrays.get("refused_codes", np.zeros(0, dtype=np.int32)),
+        spreads=WalkSpreads(**_index_of(arrays, SPREADS)) if f"{SPREADS}fleet" in arrays else None,
     )
 
 
