@@ -98,12 +98,14 @@ class SeriesConfig(Section):
 
 
 class FitConfig(Section):
-    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing."""
+    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing.
+    fallback: what an observation gets for which its series' model makes no forecast."""
 
     max_lags: int = Field(default=8, ge=1)
     criterion: Literal["aic", "aicc", "bic", "hqic", "fpe"] | None = "aic"
     trend: Literal["n", "c", "ct", "ctt"] = "c"
     holdout: int = Field(default=8, ge=0)
+    fallback: Literal["none", "naive"] = "none"
 
 
 class ForecastConfig(Section):

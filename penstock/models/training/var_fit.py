@@ -80,6 +80,7 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             level=series.level,
             variables=series.variables,
             point=series.point,
+            fallback=config.fit.fallback,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None

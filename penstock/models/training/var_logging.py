@@ -35,6 +35,7 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         "max_lags": fit.max_lags,
         "trend": fit.trend,
         "holdout": fit.holdout,
+        **({"fallback": fit.fallback} if fit.fallback != "none" else {}),
         "until": until or "all",
         "data_source": shortened(data.locations),
         "data_kind": "files" if data.version is None else "observations table",
