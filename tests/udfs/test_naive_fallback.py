@@ -14,7 +14,7 @@ from var_frames import answers, window
 from var_truth import simulated
 
 from penstock.udfs.var.fit import fit_fleet
-from penstock.udfs.var.fleet_fallback import LEAST_CHANGES
+from penstock.udfs.var.fleet_fallback import LEAST_CHANGES, window_spreads
 from penstock.udfs.var.fleet_fit import FitSettings, concatenate_fits, fit_from_bytes, fit_to_bytes
 from penstock.udfs.var.fleet_save import save_fleet_model
 from penstock.udfs.var.runs import runs_of, whole_runs
@@ -156,6 +156,12 @@ def test_the_window_of_an_unknown_series_says_how_far_it_moves(tmp_path):
         np.testing.assert_allclose(answers(found, VARIABLES, bound), values, rtol=1e-12)
     pd.testing.assert_series_equal(found.iloc[1], found.iloc[2], check_names=False)
     assert found.loc[1, "u_upper_1"] != found.loc[0, "u_upper_1"]
+
+
+def test_changes_before_a_hole_in_a_window_do_not_count():
+    """The newest 7 observations of the short series have 6 changes with squares of 35; before them is a hole."""
+    scale = np.concatenate([[[9.0, 9.0], [np.nan, 9.0]], SHORT[1:]])[::-1, :, None]
+    np.testing.assert_allclose(window_spreads(scale)[0], [sqrt(35 / 6)], rtol=1e-14)
 
 
 def test_a_level_without_a_place_on_the_scale_is_not_carried_on(tmp_path):
