@@ -1,9 +1,11 @@
 -- How accurate were the first forecasts from each cutoff, by variable and step, against the values as they are now, and
 -- how often was the actual value in the interval? In place of `vintage = 1`, `is_newest` asks for those made again after
--- the last revision; in place of `actual`, `first_actual` is the value as first published.
+-- the last revision; in place of `actual`, `first_actual` is the value as first published. The role `fallback` is of
+-- forecasts that are not of a VAR.
 SELECT
   variable,
   step,
+  role,
   model_version,
   count(*) AS forecasts_compared,
   avg(abs(error)) AS mean_absolute_error,
@@ -12,4 +14,4 @@ SELECT
 FROM forecast_vs_actual
 WHERE vintage = 1
 GROUP BY ALL
-ORDER BY variable, step, model_version
+ORDER BY variable, step, role, model_version

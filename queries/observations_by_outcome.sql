@@ -1,6 +1,8 @@
--- How many observations have a forecast, and why do the others have none? Details of a refusal are left out.
+-- How many observations have a forecast, and why do the others have none? `fallback: ` and the reason: one that is not
+-- of a VAR. Details of a refusal are left out.
 SELECT
   CASE
+    WHEN error LIKE 'fallback: refused_by_fit:%' THEN concat('fallback: refused_by_fit: ', split_part(error, ': ', 3))
     WHEN error LIKE 'refused_by_fit:%' THEN concat('refused_by_fit: ', split_part(error, ': ', 2))
     ELSE coalesce(error, 'forecast made')
   END AS outcome,

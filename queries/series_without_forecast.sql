@@ -1,4 +1,4 @@
--- Which series have no forecast at all, and what does their newest observation say?
+-- Which series have no forecast of a model of their own, and what does their newest observation say?
 SELECT
   series_id,
   count(*) AS observations,

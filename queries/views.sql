@@ -2,7 +2,7 @@
 
 -- What is the newest forecast of each series?
 CREATE OR REPLACE VIEW latest_forecast AS
-SELECT series_id, variable, cutoff, step, ds, forecast, lower, upper, level, model_name, model_version
+SELECT series_id, variable, cutoff, step, ds, forecast, lower, upper, level, model_name, model_version, role
 FROM forecasts
 QUALIFY rank() OVER (PARTITION BY series_id ORDER BY cutoff DESC, scored_at DESC) = 1;
 
@@ -50,7 +50,8 @@ SELECT
   vintage,
   is_newest,
   first_actual,
-  scored_at
+  scored_at,
+  role
 FROM made
 JOIN truth USING (series_id, ds, variable)
 LEFT JOIN first_truth USING (series_id, ds, variable);

@@ -76,6 +76,7 @@ class Table:
 
 #: Every table begins with these, so that Delta keeps their statistics and a batch's rows are found by file pruning.
 BATCH = (Column("query_id", "string"), Column("batch_id", "long"))
+#: role: `champion`; `fallback` of a forecast that the champion made without a VAR.
 MODEL = (Column("model_name", "string"), Column("model_version", "string"), Column("role", "string"))
 BOTH: tuple[Workload, ...] = ("rows", "series")
 
@@ -152,7 +153,8 @@ FORECASTS = Table(
     statistics=("batch_id", "series_id", "cutoff"),
 )
 
-#: One row is an accepted observation, in levels; `error` is null, or why it has no forecast. A revised value is a later
+#: One row is an accepted observation, in levels; `error` is null, or why it has no forecast, or `fallback: ` and
+#: why it has one that is not of a VAR. A revised value is a later
 #: row with the same ds (penstock.series.valid_observations).
 OBSERVATIONS = Table(
     name="observations",
@@ -194,9 +196,10 @@ LAGS = Table(
 )
 
 #: One row is a finished micro-batch, and so its marker. resolved_at: when the registry last said what the alias means,
-#: which is earlier than started_at where it did not answer. without_forecast: accepted observations that have none, by
-#: the kind of their `error` (penstock/series/reasons.py). series: how many the batch has observations of, and of how
-#: many of them it made no forecast. The last three are null for rows, and for batches of versions up to 0.2.0.
+#: which is earlier than started_at where it did not answer. without_forecast: accepted observations that have none of a
+#: VAR, by the kind of their `error` (penstock/series/reasons.py). series: how many the batch has observations of, and
+#: of how many of them it made no such forecast. The last three are null for rows, and for batches of versions up to
+#: 0.2.0.
 BATCHES = Table(
     name="batches",
     workloads=BOTH,

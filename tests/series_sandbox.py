@@ -39,11 +39,18 @@ def register_fleet(
     lags: int = 2,
     transform: str = "dlog",
     refused: tuple[tuple[str, str], ...] = (),
+    fallback: str = "none",
 ) -> str:
     """One model for `ids`, each fitted on the same quarters, with a fixed lag order; returns the version."""
     levels = macro()[list(VARIABLES)].to_numpy()[:FITTED]
     settings = FitSettings(
-        transforms=(transform,) * 3, max_lags=lags, trend="c", horizon=HORIZON, level=LEVEL, max_root_modulus=1.05
+        transforms=(transform,) * 3,
+        max_lags=lags,
+        trend="c",
+        horizon=HORIZON,
+        level=LEVEL,
+        max_root_modulus=1.05,
+        fallback=fallback,
     )
     offsets = np.arange(len(ids) + 1) * FITTED
     fit = fit_fleet(np.tile(levels, (len(ids), 1)), offsets, settings)

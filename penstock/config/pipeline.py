@@ -123,7 +123,8 @@ class FitConfig(Section):
 
     season: number of periods in a season, null for none. fourier: how many pairs of sine and cosine the season has, for
     long ones and those of no whole number of periods; null for a dummy for each period of the season but one.
-    intervals: plain, or asymptotic with the uncertainty of the coefficients.
+    intervals: plain, or asymptotic with the uncertainty of the coefficients. fallback: what an observation gets for
+    which its series' model makes no forecast.
     """
 
     max_lags: int = Field(default=8, ge=1)
@@ -133,6 +134,7 @@ class FitConfig(Section):
     season: float | None = None
     fourier: int | None = Field(default=None, ge=1)
     intervals: Literal["plain", "asymptotic"] = "plain"
+    fallback: Literal["none", "naive"] = "none"
 
     @model_validator(mode="after")
     def terms_are_possible(self) -> Self:

@@ -20,7 +20,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.microbatch import run_microbatch
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
-from penstock.series.reasons import reasons_text
+from penstock.series.reasons import outcome_texts
 from penstock.sources.checkpoint import query_id_of
 from penstock.sources.file_stream import file_stream
 from penstock.spark.errors import SPARK_ERRORS
@@ -177,7 +177,7 @@ def accepted_texts(record: BatchRecord) -> list[str]:
     version = record.plan.champion.version
     if record.forecasts is None:
         return [f"{record.accepted - record.failed:,} scored by version {version}"]
-    texts = [f"{record.with_forecast:,} forecast by version {version}"]
-    if without := record.forecasts.without_forecast:
-        texts.append(f"{record.forecasts.observations_without:,} without a forecast ({reasons_text(without)})")
-    return texts
+    return [
+        f"{record.with_forecast:,} forecast by version {version}",
+        *outcome_texts(record.forecasts.without_forecast),
+    ]

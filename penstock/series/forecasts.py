@@ -4,12 +4,22 @@ from collections.abc import Callable, Sequence
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from penstock.config.pipeline import SeriesConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar
-from penstock.series.reasons import GAP, MODEL, NOT_LATEST, REFUSED_BY_FIT, REVISED, UNKNOWN_SERIES, WARMING_UP
+from penstock.series.reasons import (
+    FALLBACK,
+    GAP,
+    MODEL,
+    NOT_LATEST,
+    REFUSED_BY_FIT,
+    REVISED,
+    UNKNOWN_SERIES,
+    WARMING_UP,
+)
 from penstock.series.windows import (
     CHANGED_NUMBER,
     IS_COMPLETE,
@@ -24,11 +34,13 @@ from penstock.series.windows import (
     lag_names,
 )
 from penstock.udfs.scoring.outputs import ERROR, SCORED
+from penstock.udfs.var.fleet_fallback import METHOD, OWN_VAR
 from penstock.udfs.var.fleet_forecast import BOUNDS, FIRST_REFUSED, output_name
 
 NO_FORECAST = f"{MODEL}: gave no forecast for these values"
 #: Between texts that are one literal; no reason has it.
 SEPARATOR = "\x1f"
+IS_FALLBACK = "_is_fallback"
 
 
 def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
@@ -51,26 +63,61 @@ def scored(name: str) -> Column:
     return F.col(f"{SCORED}.`{name}`")
 
 
-def reason(series: SeriesConfig, *, latest_only: bool, refused_reasons: Sequence[str]) -> Column:
+def has_fallback(scored_windows: DataFrame) -> bool:
+    """Whether the model that scored the windows has a fallback."""
+    output = scored_windows.schema[SCORED].dataType
+    return isinstance(output, StructType) and METHOD in output.names
+
+
+def has_forecast() -> Column:
+    """Whether an observation has a forecast, by its `error`."""
+    return F.col("error").isNull() | F.col("error").startswith(f"{FALLBACK}: ")
+
+
+def reason(
+    series: SeriesConfig, *, latest_only: bool, refused_reasons: Sequence[str], with_fallback: bool = False
+) -> Column:
     """Why an observation has no forecast; null if it has one. `late` may later be refined to `revision`.
 
-    refused_reasons: those of the model's fit, see `fleet_check.refused_reasons`.
+    refused_reasons: those of the model's fit, see `fleet_check.refused_reasons`. with_fallback: the model has one; then
+    `fallback: ` and the reason for an observation with a forecast that is not of a VAR. An old one gets none again: it
+    would be the same.
     """
     failed = F.nullif(scored(ERROR), F.lit(""))
     in_place = F.when(~may_have_forecast(series), F.col(PLACE))
     if latest_only:
         in_place = in_place.when(~F.col(IS_NEWEST), F.lit(NOT_LATEST))
-    why = (
-        in_place.when(failed.isNotNull(), F.concat(F.lit(f"{MODEL}: "), failed))
-        .when(scored("lag_order") < 0, no_model(refused_reasons))
-        .when(~F.col(IS_COMPLETE), F.lit(GAP))
-        .when(
+    reasons = no_var_reasons(series, refused_reasons, with_fallback=with_fallback)
+    why = in_place.when(failed.isNotNull(), F.concat(F.lit(f"{MODEL}: "), failed))
+    if with_fallback:
+        is_fallback = (scored(METHOD) > OWN_VAR) & (F.col(PLACE) != OLD)
+        (condition, text), *others = reasons
+        why = why.when(is_fallback, F.concat(F.lit(f"{FALLBACK}: "), chained(F.when(condition, text), others)))
+    why = chained(why, reasons)
+    return why.when(~has_changed(), F.lit(OLD)) if series.revisions == "newest" else why
+
+
+def no_var_reasons(
+    series: SeriesConfig, refused_reasons: Sequence[str], *, with_fallback: bool
+) -> list[tuple[Column, Column]]:
+    """Conditions under which there is no forecast of a VAR, each with its reason; the first that holds counts."""
+    first_forecast = scored(output_name(series.variables[0], "forecast", 1))
+    return [
+        (scored("lag_order") < 0, no_model(refused_reasons)),
+        (~F.col(IS_COMPLETE), F.lit(GAP)),
+        (
             F.col(POSITION) < scored("needed"),
             F.when(F.col(NUMBER) > F.col(POSITION), F.lit(GAP)).otherwise(F.lit(WARMING_UP)),
-        )
-        .when(scored(output_name(series.variables[0], "forecast", 1)).isNull(), F.lit(NO_FORECAST))
-    )
-    return why.when(~has_changed(), F.lit(OLD)) if series.revisions == "newest" else why
+        ),
+        (scored(METHOD) != OWN_VAR if with_fallback else first_forecast.isNull(), F.lit(NO_FORECAST)),
+    ]
+
+
+def chained(when: Column, cases: Sequence[tuple[Column, Column]]) -> Column:
+    """`when` with further conditions and values."""
+    for condition, value in cases:
+        when = when.when(condition, value)
+    return when
 
 
 def may_have_forecast(series: SeriesConfig) -> Column:
@@ -110,25 +157,33 @@ def answered(
 
     score: adds `_scored` to the windows. refused_reasons: of the model that it asks.
     """
-    why = reason(series, latest_only=latest_only, refused_reasons=refused_reasons)
-    with_error = score(windows).withColumn("error", why)
-    output_or_null = F.when(F.col("error").isNull(), F.col(SCORED)) if latest_only else F.col(SCORED)
+    scored_windows = score(windows)
+    why = reason(
+        series,
+        latest_only=latest_only,
+        refused_reasons=refused_reasons,
+        with_fallback=has_fallback(scored_windows),
+    )
+    with_error = scored_windows.withColumn("error", why)
+    output_or_null = F.when(has_forecast(), F.col(SCORED)) if latest_only else F.col(SCORED)
     given = [name for name in windows.columns if name not in {lag_column(*lag) for lag in lag_names(series)}]
     return with_error.select(*given, "error", output_or_null.alias(SCORED))
 
 
 def forecast_rows(scored_windows: DataFrame, series: SeriesConfig, *, model: Sequence[Column]) -> DataFrame:
-    """One row for each cutoff, step and variable, of the observations whose `error` is null.
+    """One row for each cutoff, step and variable, of the observations that have a forecast.
 
-    model: the columns of the model version.
+    model: the columns of the model version; the role of a forecast that is not of a VAR is `fallback`.
     """
-    carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"))
+    is_fallback = F.col("error").isNotNull().alias(IS_FALLBACK)
+    carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"), is_fallback)
     complete = forecast_steps(scored_windows, series, carried=carried).select(
         "*",
         F.lit(series.main_level).alias("level"),
         *model,
     )
-    return complete.select(*FORECASTS.schema.names)
+    marked = complete.withColumn("role", F.when(F.col(IS_FALLBACK), F.lit(FALLBACK)).otherwise(F.col("role")))
+    return marked.select(*FORECASTS.schema.names)
 
 
 def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: Sequence[Column | str]) -> DataFrame:
@@ -144,7 +199,7 @@ def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: 
         for step in range(1, series.horizon + 1)
         for variable in series.variables
     ]
-    made = scored_windows.where(F.col("error").isNull())
+    made = scored_windows.where(has_forecast())
     tidy = made.select(*carried, "series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
     return tidy.select("*", Calendar.of_series(series).after(F.col("cutoff"), F.col("step")).alias("ds"))
 

@@ -1,7 +1,8 @@
 """Why an observation has no forecast: the values of `observations.error`, and the kinds that they are counted by.
 
-A value is a kind, or a kind with a detail: `refused_by_fit: too short: ...`, `model: ValueError: ...`. Pure Python:
-status and dashboard ask it too.
+A value is a kind, or a kind with a detail: `refused_by_fit: too short: ...`, `model: ValueError: ...`. `fallback: ` and
+a reason is of an observation that has a forecast, but none of a VAR of its series: the model's fallback made it. Pure
+Python: status and dashboard ask it too.
 """
 
 UNKNOWN_SERIES = "unknown_series"
@@ -20,6 +21,8 @@ SUPERSEDED = "superseded"
 REVISED = "revised"
 INSERTED = "inserted"
 UNCHANGED = "unchanged"
+#: With the reason why there is no forecast of a VAR. The `role` of such forecasts.
+FALLBACK = "fallback"
 #: Reasons for a missing forecast that are not failures of the model.
 REASONS = (
     UNKNOWN_SERIES,
@@ -33,6 +36,7 @@ REASONS = (
     REVISED,
     INSERTED,
     UNCHANGED,
+    FALLBACK,
 )
 #: The model raised an error, or gave no forecast for these values.
 MODEL = "model"
@@ -48,6 +52,13 @@ def kind_of(error: str) -> str:
 
 def is_failure(error: str) -> bool:
     return kind_of(error) == MODEL
+
+
+def outcome_texts(counts: dict[str, int]) -> list[str]:
+    """`2 forecast by the fallback`, `3 without a forecast (2 warming_up, 1 gap)`: those of them that there are."""
+    without = {kind: count for kind, count in counts.items() if kind != FALLBACK}
+    texts = [f"{counts[FALLBACK]:,} forecast by the fallback"] if counts.get(FALLBACK) else []
+    return [*texts, f"{sum(without.values()):,} without a forecast ({reasons_text(without)})"] if without else texts
 
 
 def reasons_text(counts: dict[str, int]) -> str:

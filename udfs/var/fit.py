@@ -10,6 +10,8 @@ fitted is refused with its reason and never disturbs another one.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit
@@ -27,6 +29,7 @@ from .parameter_uncertainty import parameter_variances
 from .refusals import collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
 from .seasonal_factor import factor_of
+from .spreads import change_spreads
 from .transform import observations_lost, scale_half_widths, scale_weights, transform_levels
 
 COLLINEARITY_TOLERANCE = 1e-10
@@ -61,7 +64,10 @@ def fit_fleet(
             reasons.update(_fit_pack(pack, observations.complete_rows[pack.members], settings, models))
     is_accepted[list(reasons)] = False
     refused = tuple(Refusal(position, reasons[position]) for position in sorted(reasons))
-    return models.chosen(np.flatnonzero(is_accepted), observations, runs, refused)
+    fit = models.chosen(np.flatnonzero(is_accepted), observations, runs, refused)
+    if settings.fallback == "none":
+        return fit
+    return replace(fit, change_spreads=change_spreads(levels, runs, settings.transforms))
 
 
 def _transformed(levels: FloatArray, runs: Runs, settings: FitSettings) -> Observations:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 
 import numpy as np
 
 from .deterministic import DeterministicTerms
+from .fleet_fallback import check_fallback
 from .kernel import FloatArray, IntArray, normal_quantile
 from .parameter_uncertainty import check_intervals
 from .transform import check_point, check_transforms
@@ -24,9 +25,10 @@ class FitSettings:
     CRITERIA. level: coverage of the interval. max_root_modulus: a model whose companion matrix has an eigenvalue
     beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
     of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
-    reasons of refusals; y1, y2, ... by default. point: whether point forecasts are
-    medians or means. season, fourier: see DeterministicTerms. intervals: whether their variance counts the uncertainty of the coefficients, one of
-    parameter_uncertainty.INTERVALS.
+    reasons of refusals; y1, y2, ... by default. point: whether point forecasts are medians or means. season, fourier:
+    see DeterministicTerms. intervals: whether their variance counts the uncertainty of the coefficients, one of
+    parameter_uncertainty.INTERVALS. fallback: what series without a forecast of their own VAR get, see
+    fleet_fallback.FALLBACKS.
     """
 
     transforms: tuple[str, ...]
@@ -43,11 +45,13 @@ class FitSettings:
     season: float = 0.0
     fourier: int = 0
     intervals: str = "plain"
+    fallback: str = "none"
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
         check_point(self.point)
         check_intervals(self.intervals, season=self.season)
+        check_fallback(self.fallback)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")
@@ -106,6 +110,7 @@ class FleetFit:
     half_widths: (n, horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed
     series. n_holes: (n,). rows_left_out: (n,), how many more rows the model would be fitted on if the same observations
     had no holes between them. last_time_index: (n,), t at the last observation. root_modulus: (n,).
+    change_spreads: (n_series, k), see spreads.change_spreads; (0, 0) without a fallback.
     """
 
     settings: FitSettings
@@ -123,6 +128,7 @@ class FleetFit:
     last_time_index: FloatArray
     root_modulus: FloatArray
     refused: tuple[Refusal, ...]
+    change_spreads: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -202,6 +208,7 @@ _ARRAYS = (
     "rows_left_out",
     "last_time_index",
     "root_modulus",
+    "change_spreads",
 )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .fleet_calendar import period_numbers, whole
+from .fleet_fallback import METHOD, NAIVE, NO_METHOD, OWN_VAR, naive_forecasts
 from .fleet_store import FleetAbout, FleetStore
 from .kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns, normal_quantile
 from .transform import (
@@ -68,12 +69,16 @@ def forecast_columns_of(about: FleetAbout) -> list[str]:
 def forecast_frame(store: FleetStore, frame: pd.DataFrame) -> pd.DataFrame:
     """One row of forecasts per row of `frame`, in the same order and with the same index.
 
-    Columns in: series_id, ds (the cutoff), and `lag_columns`; out: lag_order, needed, `forecast_columns_of`.
+    Columns in: series_id, ds (the cutoff), and `lag_columns`; out: lag_order, needed, `method` if the fleet has a
+    fallback, `forecast_columns_of`.
     """
     columns = {name: frame[name].to_numpy() for name in ("series_id", "ds", *lag_columns(store.about))}
     lag_order, needed, values = forecast_arrays(store, columns)
+    method = _fall_back(store, columns, values) if store.about.fallback != "none" else None
     names = forecast_columns_of(store.about)
     forecasts = pd.DataFrame(values.T, index=frame.index, columns=names, copy=False)
+    if method is not None:
+        forecasts.insert(0, METHOD, method)
     forecasts.insert(0, "needed", needed)
     forecasts.insert(0, "lag_order", lag_order)
     return forecasts
@@ -117,6 +122,21 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
         needed.astype(np.int64),
         values.reshape(about.horizon * n_variables * n_outputs, n_rows),
     )
+
+
+def _fall_back(store: FleetStore, columns: Mapping[str, NDArray[Any]], values: FloatArray) -> IntArray:
+    """(n,), the `method` of each row; writes forecasts into `values`, as of `forecast_arrays`, where the VAR gives
+    none."""
+    about = store.about
+    method = np.where(np.isnan(values[0]), NO_METHOD, OWN_VAR).astype(np.int64)
+    rows = np.flatnonzero(method == NO_METHOD)
+    if len(rows):
+        lags = [np.asarray(columns[name], dtype=np.float64)[rows] for name in lag_columns(about)]
+        levels = np.stack(lags).reshape(-1, len(about.variables), len(rows))
+        made, is_made = naive_forecasts(store, ids=columns["series_id"][rows], levels=levels)
+        values[:, rows] = made.reshape(len(values), len(rows))
+        method[rows[is_made]] = NAIVE
+    return method
 
 
 def _first_time_index(store: FleetStore, ds: NDArray[Any], places: IntArray) -> FloatArray | None:

@@ -24,18 +24,21 @@ from mlflow.types import ColSpec, DataType, Schema, TensorSpec
 from numpy.typing import NDArray
 
 from .fleet_calendar import Timestamps, period_numbers
+from .fleet_fallback import METHOD
 from .fleet_fit import FleetFit
 from .fleet_forecast import forecast_columns_of, lag_columns
 from .fleet_frequency import Frequency
 from .fleet_model import ARTIFACT
 from .fleet_refused import RefusedSeries
-from .fleet_store import FleetAbout, write_store
+from .fleet_store import FleetAbout, WalkSpreads, write_store
 from .kernel import normal_quantile
+from .spreads import fleet_spreads
 
 MODULES = (
     "deterministic",
     "fleet_cache",
     "fleet_calendar",
+    "fleet_fallback",
     "fleet_forecast",
     "fleet_frequency",
     "fleet_ids",
@@ -95,6 +98,7 @@ def fleet_model_parts(
             time_origin=time_origin,
             refused_ids=without_model.ids,
             refused_codes=without_model.codes,
+            spreads=_spreads(fit, ids=ids, refused_ids=without_model.ids) if about.fallback != "none" else None,
         )
         yield {
             "python_model": str(entry),
@@ -123,6 +127,7 @@ def fleet_model_parts(
                     ),
                     REFUSED_REASONS: list(without_model.reasons),
                     "refused_left_out": without_model.left_out,
+                    **({"fallback": about.fallback} if about.fallback != "none" else {}),
                 }
             },
         }
@@ -162,6 +167,7 @@ def fleet_signature(about: FleetAbout) -> ModelSignature:
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.long, "lag_order"),
         ColSpec(DataType.long, "needed"),
+        *([ColSpec(DataType.long, METHOD)] if about.fallback != "none" else []),
     ]
     outputs += [ColSpec(DataType.double, name) for name in forecast_columns_of(about)]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
@@ -218,8 +224,23 @@ def _about(
         season=settings.season,
         fourier=settings.fourier,
         levels=tuple(sorted(levels)),
+        fallback=settings.fallback,
     )
     return about, fit.last_time_index - last_numbers
+
+
+def _spreads(
+    fit: FleetFit, *, ids: NDArray[Any] | Sequence[str] | Sequence[int], refused_ids: NDArray[Any]
+) -> WalkSpreads:
+    """What the fit knows of its series' changes. refused_ids: of the model; some may not have come as far as the
+    fit."""
+    own = fit.change_spreads[fit.positions]
+    positions = {ids[refusal.position]: refusal.position for refusal in fit.refused}
+    refused = np.full((len(refused_ids), own.shape[1]), np.nan)
+    for place, series_id in enumerate(refused_ids):
+        if series_id in positions:
+            refused[place] = fit.change_spreads[positions[series_id]]
+    return WalkSpreads(own=own, refused=refused, fleet=fleet_spreads(own, level=fit.settings.level))
 
 
 @contextmanager

@@ -23,6 +23,8 @@ MANIFEST = "fleet.json"
 ROWS_PER_WRITE = 50_000
 #: The beginnings of the files that find a series by its id, and a series that the fit refused.
 INDEX, REFUSED_INDEX = "index_", "refused_index_"
+#: The beginning of the files of WalkSpreads.
+SPREADS = "spreads_"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,8 @@ class FleetAbout:
     """Properties common to all series of a fleet. anchor: ISO timestamp that periods are counted from. holidays: ISO
     dates that are no business days. point: what point forecasts are, one of transform.POINTS; fleets of earlier
     versions do not say, and theirs are medians. level: coverage of the interval whose half-widths are stored; levels:
-    of further ones, ascending. season, fourier: see DeterministicTerms; fleets of earlier versions have no season."""
+    of further ones, ascending. season, fourier: see DeterministicTerms; fleets of earlier versions have no season.
+    fallback: what rows without a forecast of a VAR get, one of fleet_fallback.FALLBACKS."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -46,6 +49,7 @@ class FleetAbout:
     season: float = 0.0
     fourier: int = 0
     levels: tuple[float, ...] = ()
+    fallback: str = "none"
 
     @property
     def terms(self) -> DeterministicTerms:
@@ -65,11 +69,28 @@ class FleetAbout:
 
 
 @dataclass(frozen=True)
+class WalkSpreads:
+    """Standard deviations of the changes from one period to the next on the scale, NaN where none is known, for the
+    fallback `naive`. own: (n, k), of the series of a fleet. refused: (m, k), of those that the fit refused. fleet:
+    (k,), for a series without one."""
+
+    own: FloatArray
+    refused: FloatArray
+    fleet: FloatArray
+
+    @classmethod
+    def unknown(cls, n_variables: int) -> WalkSpreads:
+        """Of a fleet of no series."""
+        nothing = np.zeros((0, n_variables))
+        return cls(own=nothing, refused=nothing, fleet=np.full(n_variables, np.nan))
+
+
+@dataclass(frozen=True)
 class FleetStore:
     """An open fleet of n series, in the order of `index`. records: (n, width); lag_order: (n,);
     time_origin: (n,), time index minus number of the period, for trends in time and seasons. refused_codes: (m,), the
     number of the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models
-    of earlier versions."""
+    of earlier versions. spreads: in the order of these two; None without a fallback."""
 
     about: FleetAbout
     records: FloatArray
@@ -78,6 +99,7 @@ class FleetStore:
     index: dict[str, NDArray[Any]] = field(repr=False)
     refused_index: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     refused_codes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32), repr=False)
+    spreads: WalkSpreads | None = None
 
     @property
     def season(self) -> FloatArray:
@@ -107,9 +129,10 @@ def write_store(
     time_origin: FloatArray,
     refused_ids: NDArray[Any],
     refused_codes: IntArray,
+    spreads: WalkSpreads | None = None,
 ) -> None:
     """Write a fleet to a new folder. record_parts: with the shapes of `about.record_shapes`, series first.
-    refused_ids, refused_codes: see fleet_refused.RefusedSeries."""
+    refused_ids, refused_codes: see fleet_refused.RefusedSeries. spreads: in the order of ids and refused_ids."""
     folder.mkdir(parents=True)
     order, index = index_arrays(ids)
     _save_index(folder, INDEX, index)
@@ -118,6 +141,10 @@ def write_store(
     np.save(folder / "refused_codes.npy", refused_codes[refused_order].astype(np.int32), allow_pickle=False)
     np.save(folder / "lag_order.npy", lag_order[order].astype(np.int16), allow_pickle=False)
     np.save(folder / "time_origin.npy", time_origin[order], allow_pickle=False)
+    if spreads is not None:
+        ordered = {"own": spreads.own[order], "refused": spreads.refused[refused_order], "fleet": spreads.fleet}
+        for name, array in ordered.items():
+            np.save(folder / f"{SPREADS}{name}.npy", array, allow_pickle=False)
     # written in pieces through a memory map, so that no second copy of a big fleet is held in memory
     records = np.lib.format.open_memmap(
         folder / "records.npy", mode="w+", dtype=np.float64, shape=(len(ids), about.record_splits[-1])
@@ -169,6 +196,7 @@ def open_store(folder: Path) -> FleetStore:
         index=_index_of(arrays, INDEX),
         refused_index=_index_of(arrays, REFUSED_INDEX),
         refused_codes=arrays.get("refused_codes", np.zeros(0, dtype=np.int32)),
+        spreads=WalkSpreads(**_index_of(arrays, SPREADS)) if f"{SPREADS}fleet" in arrays else None,
     )
 
 

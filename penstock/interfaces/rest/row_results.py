@@ -15,8 +15,8 @@ NO_NUMBER = "the model's output {name} is infinite, which JSON can't represent"
 
 @dataclass(frozen=True, kw_only=True)
 class RowResult:
-    """value: null with an error or reasons, or if the model returned null. error: why an accepted row has no value.
-    reasons: why the contract rejected the row."""
+    """value: null with an error or reasons, or if the model returned null. error: why an accepted row has no value, or
+    why it is of the model's fallback. reasons: why the contract rejected the row."""
 
     value: Any = None
     error: str | None = None
@@ -24,7 +24,7 @@ class RowResult:
 
     @property
     def outcome(self) -> str:
-        return "rejected" if self.reasons else "failed" if self.error else "answered"
+        return "rejected" if self.reasons else "failed" if self.error and self.value is None else "answered"
 
 
 def predictions(scored: Any, outputs: Sequence[ModelColumn]) -> list[RowResult]:

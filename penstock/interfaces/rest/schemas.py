@@ -110,8 +110,13 @@ def response_type(name: str, served: Served, outputs: Sequence[ModelColumn]) -> 
     what = value_name(served)
     value = list[ForecastStep] if served.config.workload == "series" else prediction_type(name, tuple(outputs))
     row: Any = {
-        what: (value | None, Field(description="null with an error or reasons, or if the model returned null")),
-        "error": (str | None, Field(description="why an accepted row has none")),
+        what: (
+            value | None,
+            Field(
+                description="null with reasons or an error (but not one of a fallback), or if the model returned null"
+            ),
+        ),
+        "error": (str | None, Field(description="why an accepted row has none, or one of the fallback")),
         "reasons": (list[str] | None, Field(description="why the contract rejected the row")),
     }
     one = create_model(f"{name}RowAnswer", **row)

@@ -3,7 +3,7 @@
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -17,7 +17,7 @@ from penstock.interfaces.rest.row_results import RowResult
 from penstock.models.fleet_check import refused_reasons
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
-from penstock.series.forecasts import forecast_steps, reason, window_contract
+from penstock.series.forecasts import forecast_steps, has_fallback, reason, window_contract
 from penstock.series.revisions import batch_windows
 from penstock.series.windows import observations_of
 from penstock.sources.casts import ACCEPTED, REASONS
@@ -56,7 +56,7 @@ class SeriesPredictor:
             for number, ds, step, variable, *bounds in self.steps(scored).collect():
                 forecast = dict(zip(BOUNDS, map(finite, bounds), strict=True))
                 results[int(number)].value.append({"ds": ds, "step": step, "variable": variable} | forecast)
-        return [result if not result.error else RowResult(error=result.error) for result in results]
+        return [replace(result, value=result.value or None) if result.error else result for result in results]
 
     def scored(self, accepted: DataFrame) -> DataFrame:
         """The observations with the model's output and `error`, as in the stream."""
@@ -72,13 +72,14 @@ class SeriesPredictor:
         outputs = pa.StructArray.from_arrays(
             [pa.array(scored[name], from_pandas=True) for name in scored.columns], names=list(scored.columns)
         )
-        known = windows.drop_columns(arguments.column_names).append_column(SCORED, outputs)
+        known = self.spark.createDataFrame(windows.drop_columns(arguments.column_names).append_column(SCORED, outputs))
         why = reason(
             series,
             latest_only=self.config.forecast.at == "latest",
             refused_reasons=refused_reasons(self.loaded.metadata),
+            with_fallback=has_fallback(known),
         )
-        return self.spark.createDataFrame(known).withColumn("error", why)
+        return known.withColumn("error", why)
 
     def steps(self, scored: DataFrame) -> DataFrame:
         made = forecast_steps(scored, self.config.the_series, carried=(SOURCE_FILE,))

@@ -83,6 +83,7 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             season=config.fit.season or 0.0,
             fourier=config.fit.fourier or 0,
             intervals=config.fit.intervals,
+            fallback=config.fit.fallback,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None

@@ -38,6 +38,7 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         **({"season": f"{fit.season:g}", "fourier": fit.fourier or "none"} if fit.season else {}),
         "intervals": fit.intervals,
         "holdout": fit.holdout,
+        **({"fallback": fit.fallback} if fit.fallback != "none" else {}),
         "until": until or "all",
         "data_source": shortened(data.locations),
         "data_kind": "files" if data.version is None else "observations table",

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from penstock.operations.monitoring.status import LastBatch, Status
-from penstock.series.reasons import reasons_text
+from penstock.series.reasons import FALLBACK, reasons_text
 
 SHOWN_REASONS = 10
 
@@ -43,9 +43,12 @@ def accepted_texts(status: Status, batch: LastBatch) -> list[str]:
         return [f"{batch.accepted - batch.failed:,} scored"]
     if batch.with_forecast is None or batch.without_forecast is None:
         return [f"{batch.accepted:,} accepted"]
-    without = sum(batch.without_forecast.values())
-    reasons = f" ({reasons_text(batch.without_forecast)})" if without else ""
-    return [f"{batch.with_forecast:,} with a forecast", f"{without:,} without{reasons}"]
+    made = [f"{batch.with_forecast:,} with a forecast"]
+    if fallbacks := batch.without_forecast.get(FALLBACK):
+        made.append(f"{fallbacks:,} by the fallback")
+    reasons = {kind: count for kind, count in batch.without_forecast.items() if kind != FALLBACK}
+    without = sum(reasons.values())
+    return [*made, f"{without:,} without" + (f" ({reasons_text(reasons)})" if without else "")]
 
 
 def series_text(batch: LastBatch | None) -> str:

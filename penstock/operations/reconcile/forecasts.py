@@ -1,4 +1,4 @@
-"""Compares forecasts with observations: exactly the observations without an error must have forecasts.
+"""Compares forecasts with observations: exactly those must have forecasts that have no error, or a fallback.
 
 With `series.revisions: newest` a cutoff may have several, each of another batch; and it may have one although its
 observation got none when it came, because a hole before it was filled later.
@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from penstock.operations.reconcile.ledger_rows import Batch
 from penstock.operations.reconcile.tables import MARKER_BACK, PUT_BACK, TAKE_OUT, Difference
+from penstock.series.forecasts import has_forecast
 from penstock.series.valid_observations import is_in_use
 
 KEYS = ("series_id", "cutoff")
@@ -80,11 +81,10 @@ def mismatches(
     each = F.broadcast(spark.createDataFrame(finished, "query_id string, batch_id long, expected int"))
     made = rows_of_cutoffs(tables["forecasts"].join(each, on=list(BATCH)), revisions=revisions)
     markers = F.broadcast(spark.createDataFrame([tuple(batch) for batch in done], "query_id string, batch_id long"))
-    may_have = F.col("error").isNull() if revisions == "first" else is_in_use()
+    must_have = has_forecast()
+    may_have = must_have if revisions == "first" else is_in_use()
     observed = tables["observations"].where(may_have).join(markers, on=list(BATCH), how="left_semi")
-    observed = observed.groupBy("series_id", F.col("ds").alias("cutoff")).agg(
-        F.max(F.col("error").isNull()).alias("must_have")
-    )
+    observed = observed.groupBy("series_id", F.col("ds").alias("cutoff")).agg(F.max(must_have).alias("must_have"))
     kind = (
         F.when(F.col("rows").isNull() & F.col("must_have"), "no forecast")
         .when(F.col("must_have").isNull(), "orphan forecast")

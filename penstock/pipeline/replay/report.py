@@ -2,7 +2,7 @@
 
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.plan import LateReplay
-from penstock.series.reasons import reasons_text
+from penstock.series.reasons import outcome_texts
 
 
 def report(record: BatchRecord) -> str:
@@ -16,8 +16,8 @@ def report(record: BatchRecord) -> str:
     ]
     if plan.files_with("accepted"):
         parts.append(f"{len(plan.files_with('accepted'))} refused files read")
-    if record.forecasts and (without := record.forecasts.without_forecast):
-        parts.append(f"{record.forecasts.observations_without:,} without a forecast ({reasons_text(without)})")
+    if record.forecasts:
+        parts += outcome_texts(record.forecasts.without_forecast)
     if record.failed:
         parts.append(f"{record.failed:,} failed in the model")
     return ", ".join(parts)
