@@ -15,6 +15,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -77,11 +78,15 @@ def mean_after(values: FloatArray, coefficients: FloatArray) -> FloatArray:
     return np.asarray(np.einsum("slij,slj->si", coefficients, newest_first))
 
 
-def coverage_at_step_1(series: SimulatedSeries, *, max_lags: int, criterion: str, **bounds: int) -> Coverage:
-    """bounds: as in FitSettings."""
+def coverage_at_step_1(
+    series: SimulatedSeries, *, max_lags: int, criterion: str | None, transform: str = "none", **options: Any
+) -> Coverage:
+    """transform: none, or diff, for which the series are the differences of what is fitted. options: as in
+    FitSettings."""
     n_series, n, k = series.levels.shape
-    settings = FitSettings(transforms=("none",) * k, max_lags=max_lags, criterion=criterion, horizon=1, **bounds)
-    fit = fit_fleet(series.levels.reshape(-1, k), np.arange(n_series + 1) * n, settings)
+    settings = FitSettings(transforms=(transform,) * k, max_lags=max_lags, criterion=criterion, horizon=1, **options)
+    fitted = series.levels if transform == "none" else cumulated(series.levels)
+    fit = fit_fleet(fitted.reshape(-1, k), np.arange(n_series + 1) * fitted.shape[1], settings)
     if not len(fit):
         return Coverage(coverage=float("nan"), n_refused=n_series, lags=float("nan"))
     lags = series.levels[fit.positions][:, ::-1][:, : min(max_lags, n)]
@@ -94,6 +99,11 @@ def coverage_at_step_1(series: SimulatedSeries, *, max_lags: int, criterion: str
     error, width = points - series.next_mean[fit.positions], fit.half_widths[:, 0]
     covered = NORMAL(error + width) - NORMAL(error - width)
     return Coverage(coverage=float(covered.mean()), n_refused=n_series - len(fit), lags=float(fit.lag_order.mean()))
+
+
+def cumulated(values: FloatArray) -> FloatArray:
+    """(n_series, n + 1, k), whose differences are `values` (n_series, n, k)."""
+    return np.concatenate([np.zeros_like(values[:, :1]), np.cumsum(values, axis=1)], axis=1)
 
 
 def worst(k: int, n: int, *, n_series: int, bounds: dict[str, int]) -> Coverage | None:

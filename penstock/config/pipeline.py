@@ -98,12 +98,28 @@ class SeriesConfig(Section):
 
 
 class FitConfig(Section):
-    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing."""
+    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing.
+
+    prior: shrinks the coefficients, whose lag order then is max_lags. tightness: the standard deviation of the prior of
+    an own first lag. decay: that of lag l is divided by l^decay.
+    """
 
     max_lags: int = Field(default=8, ge=1)
     criterion: Literal["aic", "aicc", "bic", "hqic", "fpe"] | None = "aic"
     trend: Literal["n", "c", "ct", "ctt"] = "c"
     holdout: int = Field(default=8, ge=0)
+    prior: Literal["none", "minnesota"] = "none"
+    tightness: float = Field(default=0.2, gt=0, allow_inf_nan=False)
+    decay: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def a_prior_takes_the_place_of_a_criterion(self) -> Self:
+        if self.prior != "none" and self.criterion is not None:
+            raise ValueError(
+                f"prior {self.prior} with criterion {self.criterion}: with a prior the lag order is max_lags, so write "
+                "criterion: null"
+            )
+        return self
 
 
 class ForecastConfig(Section):

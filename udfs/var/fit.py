@@ -16,6 +16,7 @@ from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit, smallest_lag_o
 from .kernel import TREND_TERMS, FloatArray, IntArray
 from .lag_bounds import lags_borne
 from .least_squares import (
+    COLLINEARITY_TOLERANCE,
     first_dependent_column,
     information_criteria,
     largest_root_modulus,
@@ -24,12 +25,10 @@ from .least_squares import (
     triangular_factor,
 )
 from .packs import Observations, Pack, packs
-from .refusals import collinear, reasons_before_fitting
+from .refusals import TOO_LARGE, collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
+from .shrunk_fit import fit_shrunk
 from .transform import observations_lost, scale_half_widths, transform_levels
-
-COLLINEARITY_TOLERANCE = 1e-10
-"""Smallest sine of the angle between a regressor (or a left-hand side) and those before it."""
 
 
 def fit_fleet(
@@ -149,14 +148,20 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
     reasons: dict[int, str] = {}
     factor = triangular_factor(pack.samples.common())
     is_finite = np.isfinite(factor.reshape(len(members), -1).sum(axis=1))
+    for row in np.flatnonzero(~is_finite):
+        reasons[int(members[row])] = TOO_LARGE
+    if settings.prior != "none":
+        finite = np.flatnonzero(is_finite)
+        shrunk = fit_shrunk(factor, finite, n_rows=n_rows[:, max_lags], lag_order=max_lags, settings=settings)
+        reasons.update({int(members[row]): reason for row, reason in shrunk.reasons.items()})
+        if len(shrunk.rows):
+            fitted = members[shrunk.rows]
+            reasons.update(_store(shrunk.coefficients, shrunk.sigma_u, fitted, max_lags, settings, models))
+        return reasons
     dependent = first_dependent_column(factor, tolerance=COLLINEARITY_TOLERANCE)
     is_deficient = dependent >= 0
-    for row in np.flatnonzero(~is_finite | is_deficient):
-        reasons[int(members[row])] = (
-            collinear(int(dependent[row]), n_terms=TREND_TERMS[trend], names=settings.names)
-            if is_finite[row]
-            else "not finite: the values are too large to square"
-        )
+    for row in np.flatnonzero(is_finite & is_deficient):
+        reasons[int(members[row])] = collinear(int(dependent[row]), n_terms=TREND_TERMS[trend], names=settings.names)
     usable = np.flatnonzero(is_finite & ~is_deficient)
     orders = np.full(len(members), max_lags, dtype=np.int64)
     if settings.criterion is not None and len(usable):
@@ -170,23 +175,23 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
         if lag_order < max_lags:
             further = pack.samples.further(rows, int(lag_order))
             own = restrict(own, further, lag_order=lag_order, n_variables=n_variables, trend=trend)
-        reasons.update(_store(own, members[rows], n_rows[rows, lag_order], int(lag_order), settings, models))
+        parameters, residual_sums = solve(own, n_variables=n_variables)
+        residual_degrees = n_rows[rows, lag_order] - parameters.shape[1]
+        sigma_u = residual_sums / residual_degrees[:, None, None]
+        reasons.update(_store(parameters, sigma_u, members[rows], int(lag_order), settings, models))
     return reasons
 
 
 def _store(
-    factor: FloatArray,
+    parameters: FloatArray,
+    sigma_u: FloatArray,
     members: IntArray,
-    n_rows: IntArray,
     lag_order: int,
     settings: FitSettings,
     models: _Models,
 ) -> dict[int, str]:
-    """Models of one lag order from the factors of their own samples; returns the reasons of those refused."""
+    """Models of one lag order from B (members, m, k) and Sigma_u; returns the reasons of those refused."""
     n_variables, n_terms = len(settings.transforms), TREND_TERMS[settings.trend]
-    parameters, residual_sums = solve(factor, n_variables=n_variables)
-    residual_degrees = n_rows - parameters.shape[1]
-    sigma_u = residual_sums / residual_degrees[:, None, None]
     # a row of B holds one regressor's effect on all variables: transposed it is a column of A_l
     coefficients = parameters[:, n_terms:].reshape(len(members), lag_order, n_variables, n_variables).swapaxes(2, 3)
     modulus = largest_root_modulus(coefficients)

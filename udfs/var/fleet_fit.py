@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -12,6 +13,7 @@ from .kernel import TREND_TERMS, FloatArray, IntArray, normal_quantile
 from .transform import check_point, check_transforms
 
 CRITERIA = ("aic", "aicc", "bic", "hqic", "fpe")
+PRIORS = ("none", "minnesota")
 
 
 def smallest_lag_order(trend: str) -> int:
@@ -28,7 +30,8 @@ class FitSettings:
     beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
     of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
     reasons of refusals; y1, y2, ... by default. point: whether point forecasts are
-    medians or means.
+    medians or means. prior: one of PRIORS; with one there is no criterion. tightness: standard deviation of the prior
+    of an own first lag. decay: how fast that of a lag falls, by its power -decay.
     """
 
     transforms: tuple[str, ...]
@@ -42,6 +45,9 @@ class FitSettings:
     residual_degrees_beyond: int = 10
     variables: tuple[str, ...] = ()
     point: str = "median"
+    prior: str = "none"
+    tightness: float = 0.2
+    decay: float = 1.0
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
@@ -61,6 +67,19 @@ class FitSettings:
             raise ValueError("residual degrees of freedom must not be negative")
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
+        self._check_prior()
+
+    def _check_prior(self) -> None:
+        if self.prior not in PRIORS:
+            raise ValueError(f"unknown prior {self.prior}; use one of {', '.join(PRIORS)}")
+        if not (math.isfinite(self.tightness) and self.tightness > 0):
+            raise ValueError(f"tightness must be above 0, not {self.tightness}")
+        if not (math.isfinite(self.decay) and self.decay >= 0):
+            raise ValueError(f"decay must be at least 0, not {self.decay}")
+        if self.prior != "none" and self.criterion is not None:
+            raise ValueError(f"criterion {self.criterion} with the prior {self.prior}: its lag order is max_lags")
+        if self.prior != "none" and self.max_lags < 1:
+            raise ValueError("max_lags 0 with a prior, which is of lags: use at least 1")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -75,11 +94,20 @@ class FitSettings:
         The defaults keep the coverage of a 95% interval at step 1 at .90 or more (simulated: docs/series.md, by
         tests/var_coverage.py). With 0 and 0 it is the bound of statsmodels' `select_order` (var_model.py), k
         residual degrees of freedom, which a regular Sigma_u needs.
+
+        With a prior these are the rows of a variable's own AR, which gives the prior's scale; the fit then looks at the
+        degrees of freedom of the shrunk coefficients (`residual_degrees_needed`).
         """
         k = len(self.transforms)
-        coefficients = TREND_TERMS[self.trend] + lag_order * k
+        n_regressors = k if self.prior == "none" else 1
+        coefficients = TREND_TERMS[self.trend] + lag_order * n_regressors
         degrees = self.residual_degrees_per_coefficient * coefficients + self.residual_degrees_beyond
-        return coefficients + max(k, degrees)
+        return coefficients + max(n_regressors, degrees)
+
+    def residual_degrees_needed(self, coefficient_degrees: FloatArray) -> FloatArray:
+        """The rule of `rows_needed` for shrunk coefficients (minnesota.Posterior); the same without shrinkage."""
+        needed = self.residual_degrees_per_coefficient * coefficient_degrees + self.residual_degrees_beyond
+        return np.maximum(needed, 1.0)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,9 @@ from .kernel import TREND_TERMS, FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 
+COLLINEARITY_TOLERANCE = 1e-10
+"""Smallest sine of the angle between a regressor (or a left-hand side) and those before it."""
+
 
 def design(values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: int, trend: str) -> FloatArray:
     """[Z Y] of every series of a pack (Luetkepohl 2005, section 3.2.1: Z_t = (1, y_t', ..., y_{t-p+1}')').

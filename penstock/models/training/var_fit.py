@@ -80,6 +80,9 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             level=series.level,
             variables=series.variables,
             point=series.point,
+            prior=config.fit.prior,
+            tightness=config.fit.tightness,
+            decay=config.fit.decay,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None

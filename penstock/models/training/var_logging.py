@@ -34,6 +34,8 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         "criterion": fit.criterion or "none",
         "max_lags": fit.max_lags,
         "trend": fit.trend,
+        "prior": fit.prior,
+        **({"tightness": fit.tightness, "decay": fit.decay} if fit.prior != "none" else {}),
         "holdout": fit.holdout,
         "until": until or "all",
         "data_source": shortened(data.locations),
