@@ -16,6 +16,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -80,19 +81,14 @@ def mean_after(values: FloatArray, coefficients: FloatArray) -> FloatArray:
 
 
 def coverage_at_step_1(
-    series: SimulatedSeries, *, max_lags: int, criterion: str, intervals: str = "plain", **bounds: int
+    series: SimulatedSeries, *, max_lags: int, criterion: str | None, transform: str = "none", **options: Any
 ) -> Coverage:
-    """intervals, bounds: as in FitSettings."""
+    """transform: none, or diff, for which the series are the differences of what is fitted. options: as in
+    FitSettings."""
     n_series, n, k = series.levels.shape
-    settings = FitSettings(
-        transforms=("none",) * k,
-        max_lags=max_lags,
-        criterion=criterion,
-        horizon=1,
-        intervals=intervals,
-        **bounds,
-    )
-    fit = fit_fleet(series.levels.reshape(-1, k), np.arange(n_series + 1) * n, settings)
+    settings = FitSettings(transforms=(transform,) * k, max_lags=max_lags, criterion=criterion, horizon=1, **options)
+    fitted = series.levels if transform == "none" else cumulated(series.levels)
+    fit = fit_fleet(fitted.reshape(-1, k), np.arange(n_series + 1) * fitted.shape[1], settings)
     if not len(fit):
         return Coverage(coverage=float("nan"), n_refused=n_series, lags=float("nan"))
     lags = series.levels[fit.positions][:, ::-1][:, : min(max_lags, n)]
@@ -105,6 +101,11 @@ def coverage_at_step_1(
     error, width = points - series.next_mean[fit.positions], fit.half_widths[:, 0]
     covered = NORMAL(error + width) - NORMAL(error - width)
     return Coverage(coverage=float(covered.mean()), n_refused=n_series - len(fit), lags=float(fit.lag_order.mean()))
+
+
+def cumulated(values: FloatArray) -> FloatArray:
+    """(n_series, n + 1, k), whose differences are `values` (n_series, n, k)."""
+    return np.concatenate([np.zeros_like(values[:, :1]), np.cumsum(values, axis=1)], axis=1)
 
 
 def worst(k: int, n: int, *, n_series: int, intervals: str, bounds: dict[str, int]) -> Coverage | None:

@@ -124,7 +124,8 @@ class FitConfig(Section):
     season: number of periods in a season, null for none. fourier: how many pairs of sine and cosine the season has, for
     long ones and those of no whole number of periods; null for a dummy for each period of the season but one.
     intervals: plain, or asymptotic with the uncertainty of the coefficients. fallback: what an observation gets for
-    which its series' model makes no forecast.
+    which its series' model makes no forecast. prior: shrinks the coefficients, whose lag order then is max_lags.
+    tightness: the standard deviation of the prior of an own first lag. decay: that of lag l is divided by l^decay.
     """
 
     max_lags: int = Field(default=8, ge=1)
@@ -135,6 +136,9 @@ class FitConfig(Section):
     fourier: int | None = Field(default=None, ge=1)
     intervals: Literal["plain", "asymptotic"] = "plain"
     fallback: Literal["none", "naive"] = "none"
+    prior: Literal["none", "minnesota"] = "none"
+    tightness: float = Field(default=0.2, gt=0, allow_inf_nan=False)
+    decay: float = Field(default=1.0, ge=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
     def terms_are_possible(self) -> Self:
@@ -146,6 +150,17 @@ class FitConfig(Section):
             DeterministicTerms(trend=self.trend, season=self.season or 0.0, fourier=self.fourier or 0)
             if self.intervals == "asymptotic":
                 raise ValueError("intervals asymptotic are not offered with a season: use plain, or no season")
+        return self
+
+    @model_validator(mode="after")
+    def a_prior_takes_the_place_of_a_criterion(self) -> Self:
+        if self.prior != "none" and self.criterion is not None:
+            raise ValueError(
+                f"prior {self.prior} with criterion {self.criterion}: with a prior the lag order is max_lags, so write "
+                "criterion: null"
+            )
+        if self.prior != "none" and self.intervals == "asymptotic":
+            raise ValueError("intervals asymptotic are of least squares, not of a prior: use plain, or prior: none")
         return self
 
 

@@ -106,3 +106,25 @@ def test_a_missing_id_column_gets_a_hint(tmp_path):
     config = load(tmp_path, "time: day, frequency: D")
     with pytest.raises(ConfigError, match=r"has no field series_id; a file that is one series has series\.id: null"):
         check_series_contract(Contract(fields=FIELDS), config)
+
+
+def test_a_prior_takes_the_place_of_a_criterion(tmp_path):
+    config = load(tmp_path, "frequency: D", "fit: {prior: minnesota, criterion: null, tightness: 0.1}\n")
+    assert (config.fit.prior, config.fit.tightness, config.fit.decay) == ("minnesota", 0.1, 1.0)
+    assert config.meaning_hash == load(tmp_path, "frequency: D").meaning_hash
+
+
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        ("prior: minnesota", "fit: prior minnesota with criterion aic: with a prior the lag order is max_lags"),
+        ("prior: litterman, criterion: null", "fit.prior: "),
+        ("tightness: 0", "fit.tightness: "),
+        ("tightness: .inf", "fit.tightness: "),
+        ("decay: -1", "fit.decay: "),
+    ],
+)  # fmt: skip
+def test_what_is_no_prior(tmp_path, fit, said):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "frequency: D", f"fit: {{{fit}}}\n")
+    assert said in str(caught.value)

@@ -10,7 +10,7 @@ fitted is refused with its reason and never disturbs another one.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit
 from .kernel import FloatArray, IntArray
 from .lag_bounds import lags_borne
 from .least_squares import (
+    COLLINEARITY_TOLERANCE,
     first_dependent_column,
     information_criteria,
     largest_root_modulus,
@@ -26,14 +27,12 @@ from .least_squares import (
 )
 from .packs import Observations, Pack, packs
 from .parameter_uncertainty import parameter_variances
-from .refusals import collinear, reasons_before_fitting
+from .refusals import TOO_LARGE, collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
 from .seasonal_factor import factor_of
+from .shrunk_fit import fit_shrunk
 from .spreads import change_spreads
 from .transform import observations_lost, scale_half_widths, scale_weights, transform_levels
-
-COLLINEARITY_TOLERANCE = 1e-10
-"""Smallest sine of the angle between a regressor (or a left-hand side) and those before it."""
 
 
 def fit_fleet(
@@ -159,15 +158,26 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
     members, max_lags = pack.members, pack.max_lags
     n_variables, terms = len(settings.transforms), settings.terms
     reasons: dict[int, str] = {}
+    if settings.prior != "none":
+        shrunk = fit_shrunk(pack.samples, n_rows=n_rows[:, max_lags], lag_order=max_lags, settings=settings)
+        reasons = {int(members[row]): reason for row, reason in shrunk.reasons.items()}
+        found = _Estimates(
+            members=members[shrunk.rows],
+            lag_order=max_lags,
+            parameters=shrunk.coefficients,
+            sigma_u=shrunk.sigma_u,
+            further_variances=None,
+        )
+        return reasons | _store(found, settings, models)
     factor = factor_of(pack.samples.common(), terms)
     is_finite = np.isfinite(factor.reshape(len(members), -1).sum(axis=1))
+    for row in np.flatnonzero(~is_finite):
+        reasons[int(members[row])] = TOO_LARGE
     dependent = first_dependent_column(factor, tolerance=COLLINEARITY_TOLERANCE)
     is_deficient = dependent >= 0
-    for row in np.flatnonzero(~is_finite | is_deficient):
-        reasons[int(members[row])] = (
-            collinear(int(dependent[row]), settings=settings, max_lags=max_lags, times=pack.samples.times(int(row)))
-            if is_finite[row]
-            else "not finite: the values are too large to square"
+    for row in np.flatnonzero(is_finite & is_deficient):
+        reasons[int(members[row])] = collinear(
+            int(dependent[row]), settings=settings, max_lags=max_lags, times=pack.samples.times(int(row))
         )
     usable = np.flatnonzero(is_finite & ~is_deficient)
     orders = np.full(len(members), max_lags, dtype=np.int64)
@@ -176,55 +186,89 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
             factor[usable], n_rows[usable, max_lags], max_lags=max_lags, n_variables=n_variables, terms=terms
         )
         orders[usable] = criteria[settings.criterion].argmin(axis=1) + terms.smallest_lag_order
-    for lag_order in np.unique(orders[usable]):
+    for lag_order in np.unique(orders[usable]).tolist():
         rows = usable[orders[usable] == lag_order]
         own = factor[rows]
         if lag_order < max_lags:
-            further = pack.samples.further(rows, int(lag_order))
+            further = pack.samples.further(rows, lag_order)
             own = restrict(own, further, lag_order=lag_order, n_variables=n_variables, terms=terms)
-        reasons.update(_store(own, members[rows], n_rows[rows, lag_order], int(lag_order), settings, models))
+        next_times = models.last_time_index[members[rows]] + 1.0
+        found = _least_squares(own, members[rows], n_rows[rows, lag_order], lag_order, next_times, settings)
+        reasons.update(_store(found, settings, models))
     return reasons
 
 
-def _store(
+@dataclass(frozen=True, kw_only=True)
+class _Estimates:
+    """Of series with the same lag order: B (members, m, k), Sigma_u (members, k, k), and what the uncertainty of B adds
+    to the variances of forecasts, (members, horizon, k), where the intervals count it."""
+
+    members: IntArray
+    lag_order: int
+    parameters: FloatArray
+    sigma_u: FloatArray
+    further_variances: FloatArray | None
+
+
+def _least_squares(
     factor: FloatArray,
     members: IntArray,
     n_rows: IntArray,
     lag_order: int,
+    next_times: FloatArray,
     settings: FitSettings,
-    models: _Models,
-) -> dict[int, str]:
-    """Models of one lag order from the factors of their own samples; returns the reasons of those refused."""
-    n_variables, n_terms = len(settings.transforms), settings.terms.n_terms
+) -> _Estimates:
+    """factor: (members, m + k, m + k), of their own samples. next_times: (members,), t of the period after the last."""
+    n_variables = len(settings.transforms)
     parameters, residual_sums = solve(factor, n_variables=n_variables)
-    residual_degrees = n_rows - parameters.shape[1]
-    sigma_u = residual_sums / residual_degrees[:, None, None]
-    # a row of B holds one regressor's effect on all variables: transposed it is a column of A_l
-    coefficients = parameters[:, n_terms:].reshape(len(members), lag_order, n_variables, n_variables).swapaxes(2, 3)
-    modulus = largest_root_modulus(coefficients)
+    sigma_u = residual_sums / (n_rows - parameters.shape[1])[:, None, None]
     further_variances = None
     if settings.intervals == "asymptotic":
+        coefficients = _lag_coefficients(parameters, lag_order, settings)
         further_variances = parameter_variances(
             factor=factor[:, :-n_variables, :-n_variables],
             parameters=parameters,
             sigma_u=sigma_u,
             weights=scale_weights(coefficients, horizon=settings.horizon, transforms=settings.transforms),
             n_rows=n_rows,
-            first_time_index=models.last_time_index[members] + 1.0,
+            first_time_index=next_times,
             trend=settings.trend,
         )
+    return _Estimates(
+        members=members,
+        lag_order=lag_order,
+        parameters=parameters,
+        sigma_u=sigma_u,
+        further_variances=further_variances,
+    )
+
+
+def _lag_coefficients(parameters: FloatArray, lag_order: int, settings: FitSettings) -> FloatArray:
+    """(members, p, k, k): a row of B holds one regressor's effect on all variables, transposed it is a column of
+    A_l."""
+    k = len(settings.transforms)
+    return parameters[:, settings.terms.n_terms :].reshape(len(parameters), lag_order, k, k).swapaxes(2, 3)
+
+
+def _store(found: _Estimates, settings: FitSettings, models: _Models) -> dict[int, str]:
+    """Makes models of the estimates; returns the reasons of those refused."""
+    members, lag_order, parameters = found.members, found.lag_order, found.parameters
+    if not len(members):
+        return {}
+    coefficients = _lag_coefficients(parameters, lag_order, settings)
+    modulus = largest_root_modulus(coefficients)
     widths = scale_half_widths(
         coefficients=coefficients,
-        sigma_u=sigma_u,
+        sigma_u=found.sigma_u,
         horizon=settings.horizon,
         level=settings.level,
         transforms=settings.transforms,
-        further_variances=further_variances,
+        further_variances=found.further_variances,
     )
     models.lag_order[members] = lag_order
-    models.trend_coefficients[members] = parameters[:, :n_terms]
+    models.trend_coefficients[members] = parameters[:, : settings.terms.n_terms]
     models.coefficients[members, :lag_order] = coefficients
-    models.sigma_u[members] = sigma_u
+    models.sigma_u[members] = found.sigma_u
     models.half_widths[members] = widths
     models.root_modulus[members] = modulus
     reasons: dict[int, str] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -15,6 +16,7 @@ from .parameter_uncertainty import check_intervals
 from .transform import check_point, check_transforms
 
 CRITERIA = ("aic", "aicc", "bic", "hqic", "fpe")
+PRIORS = ("none", "minnesota")
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,8 @@ class FitSettings:
     reasons of refusals; y1, y2, ... by default. point: whether point forecasts are medians or means. season, fourier:
     see DeterministicTerms. intervals: whether their variance counts the uncertainty of the coefficients, one of
     parameter_uncertainty.INTERVALS. fallback: what series without a forecast of their own VAR get, see
-    fleet_fallback.FALLBACKS.
+    fleet_fallback.FALLBACKS. prior: one of PRIORS; with one there is no criterion. tightness: standard deviation of the
+    prior of an own first lag. decay: how fast that of a lag falls, by its power -decay.
     """
 
     transforms: tuple[str, ...]
@@ -46,6 +49,9 @@ class FitSettings:
     fourier: int = 0
     intervals: str = "plain"
     fallback: str = "none"
+    prior: str = "none"
+    tightness: float = 0.2
+    decay: float = 1.0
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
@@ -65,6 +71,21 @@ class FitSettings:
             raise ValueError("residual degrees of freedom must not be negative")
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
+        self._check_prior()
+
+    def _check_prior(self) -> None:
+        if self.prior not in PRIORS:
+            raise ValueError(f"unknown prior {self.prior}; use one of {', '.join(PRIORS)}")
+        if not (math.isfinite(self.tightness) and self.tightness > 0):
+            raise ValueError(f"tightness must be above 0, not {self.tightness}")
+        if not (math.isfinite(self.decay) and self.decay >= 0):
+            raise ValueError(f"decay must be at least 0, not {self.decay}")
+        if self.prior != "none" and self.criterion is not None:
+            raise ValueError(f"criterion {self.criterion} with the prior {self.prior}: its lag order is max_lags")
+        if self.prior != "none" and self.intervals != "plain":
+            raise ValueError(f"intervals {self.intervals} are of least squares, not of a prior: use plain")
+        if self.prior != "none" and self.max_lags < 1:
+            raise ValueError("max_lags 0 with a prior, which is of lags: use at least 1")
 
     @property
     def terms(self) -> DeterministicTerms:
@@ -84,11 +105,20 @@ class FitSettings:
         The defaults keep the coverage of a 95% interval at step 1 at .90 or more (simulated: docs/series.md, by
         tests/var_coverage.py). With 0 and 0 it is the bound of statsmodels' `select_order` (var_model.py), k
         residual degrees of freedom, which a regular Sigma_u needs.
+
+        With a prior these are the rows of a variable's own AR, which gives the prior's scale; the fit then looks at the
+        degrees of freedom of the shrunk coefficients (`residual_degrees_needed`).
         """
         k = len(self.transforms)
-        coefficients = self.terms.n_terms + lag_order * k
+        n_regressors = k if self.prior == "none" else 1
+        coefficients = self.terms.n_terms + lag_order * n_regressors
         degrees = self.residual_degrees_per_coefficient * coefficients + self.residual_degrees_beyond
-        return coefficients + max(k, degrees)
+        return coefficients + max(n_regressors, degrees)
+
+    def residual_degrees_needed(self, coefficient_degrees: FloatArray) -> FloatArray:
+        """The rule of `rows_needed` for shrunk coefficients (minnesota.Posterior); the same without shrinkage."""
+        needed = self.residual_degrees_per_coefficient * coefficient_degrees + self.residual_degrees_beyond
+        return np.maximum(needed, 1.0)
 
 
 @dataclass(frozen=True)

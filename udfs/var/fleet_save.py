@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from .fleet_calendar import Timestamps, period_numbers
 from .fleet_fallback import METHOD
-from .fleet_fit import FleetFit
+from .fleet_fit import FitSettings, FleetFit
 from .fleet_forecast import forecast_columns_of, lag_columns
 from .fleet_frequency import Frequency
 from .fleet_model import ARTIFACT
@@ -119,6 +119,7 @@ def fleet_model_parts(
                     "max_lag_order": about.max_lag_order,
                     "holes": int(fit.n_holes.sum()),
                     "rows_left_out": int(fit.rows_left_out.sum()),
+                    **_prior_metadata(fit.settings),
                     # A trend in time and a season count periods, by a calendar that has to be the stream's.
                     **(
                         {"holidays": list(holidays)}
@@ -171,6 +172,13 @@ def fleet_signature(about: FleetAbout) -> ModelSignature:
     ]
     outputs += [ColSpec(DataType.double, name) for name in forecast_columns_of(about)]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+
+
+def _prior_metadata(settings: FitSettings) -> dict[str, Any]:
+    """Empty without a prior, as in models of earlier versions."""
+    if settings.prior == "none":
+        return {}
+    return {"prior": settings.prior, "tightness": settings.tightness, "decay": settings.decay}
 
 
 def _id_array(ids: NDArray[Any] | Sequence[str] | Sequence[int]) -> NDArray[Any]:

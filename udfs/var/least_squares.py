@@ -18,6 +18,9 @@ from .kernel import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
 
+COLLINEARITY_TOLERANCE = 1e-10
+"""Smallest sine of the angle between a regressor (or a left-hand side) and those before it."""
+
 
 def design(
     values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: int, terms: DeterministicTerms

@@ -9,6 +9,8 @@ from .kernel import FloatArray, IntArray
 from .lag_bounds import least_lags, too_short
 from .packs import Observations
 
+TOO_LARGE = "not finite: the values are too large to square"
+
 
 def reasons_before_fitting(
     levels: FloatArray, offsets: IntArray, observations: Observations, settings: FitSettings

@@ -77,7 +77,7 @@ def fit_var(
     """Fit every series on its observations with ds <= until (UTC) and register one model with the alias `candidate`.
 
     promote: also set the config's alias, unless the model takes more observations than series.keep_lags. diagnosed: how
-    many series, the first by id, get statsmodels' diagnostics.
+    many series, the first by id, get statsmodels' diagnostics; with a prior none do.
     Raises ConfigError, FitError, RegistryUnavailableError.
     """
     check_workload(config)
@@ -106,6 +106,9 @@ def fit_var(
         with timings.measure("diagnostics"):
             write_tables(Path(scratch), config, observed, fleet)
             orders = dict(zip(fleet.fitted_ids.tolist(), fleet.fit.lag_order.tolist(), strict=True))
+            if config.fit.prior != "none" and diagnosed:
+                log.info("no diagnostics: statsmodels' are of least squares, and these models have a prior")
+                diagnosed = 0
             chosen = {series_id: orders[series_id] for series_id in sorted(orders)[:diagnosed]}
             if chosen:
                 table = frame.where(F.col(SERIES_ID).isin(list(chosen))).toArrow()
@@ -133,7 +136,8 @@ def registry_errors(config: PipelineConfig) -> Iterator[None]:
 def run_name(config: PipelineConfig) -> str:
     order = f"{config.fit.criterion} up to {config.fit.max_lags}" if config.fit.criterion else f"{config.fit.max_lags}"
     season = f" season={config.fit.season:g}" if config.fit.season else ""
-    return f"var lags={order} trend={config.fit.trend}{season}"
+    prior = f" prior={config.fit.prior}" if config.fit.prior != "none" else ""
+    return f"var lags={order} trend={config.fit.trend}{season}{prior}"
 
 
 def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> str:

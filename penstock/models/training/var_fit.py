@@ -84,6 +84,9 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             fourier=config.fit.fourier or 0,
             intervals=config.fit.intervals,
             fallback=config.fit.fallback,
+            prior=config.fit.prior,
+            tightness=config.fit.tightness,
+            decay=config.fit.decay,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None

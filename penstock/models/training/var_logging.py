@@ -37,6 +37,8 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         "trend": fit.trend,
         **({"season": f"{fit.season:g}", "fourier": fit.fourier or "none"} if fit.season else {}),
         "intervals": fit.intervals,
+        "prior": fit.prior,
+        **({"tightness": fit.tightness, "decay": fit.decay} if fit.prior != "none" else {}),
         "holdout": fit.holdout,
         **({"fallback": fit.fallback} if fit.fallback != "none" else {}),
         "until": until or "all",
