@@ -113,14 +113,11 @@ def times_by_series(sample: Sample, columns: SeriesColumns, *, form: str | None)
     values = {number: numbers_of(frame[name], sample.kinds[name]) for number, name in enumerate(columns.variables)}
     rows = pd.DataFrame({"id": ids, "time": times, **values})[is_usable]
     has_several = rows.groupby(["id", "time"]).nunique(dropna=False).gt(1).any(axis="columns")
-    found = {
-        name: SeriesTimes(
-            times=pd.DatetimeIndex(of_series.index.get_level_values("time")),
-            contradicted=pd.DatetimeIndex(of_series.index[of_series].get_level_values("time")),
-        )
-        for name, of_series in has_several.groupby(level="id")
-    }
-    return dict(sorted(found.items(), key=lambda one: -len(one[1].times)))
+    found: dict[Hashable, SeriesTimes] = {}
+    for name, of_series in has_several.groupby(level="id"):
+        moments = pd.DatetimeIndex(of_series.index.get_level_values("time"))
+        found[name] = SeriesTimes(times=moments, contradicted=moments[of_series.to_numpy()])
+    return {name: found[name] for name in sorted(found, key=lambda name: -len(found[name].times))}
 
 
 def numbers_of(column: "pd.Series[Any]", kind: Kind) -> "pd.Series[float]":
