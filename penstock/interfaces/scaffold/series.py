@@ -110,8 +110,8 @@ def times_by_series(sample: Sample, columns: SeriesColumns, *, form: str | None)
     # A time such as 9999-12-31 stands for an open end.
     is_usable = times.between(*CALENDAR)
     ids = pd.Series(0, frame.index) if columns.id is None else frame[columns.id]
-    values = {number: numbers_of(frame[name], sample.kinds[name]) for number, name in enumerate(columns.variables)}
-    rows = pd.DataFrame({"id": ids, "time": times, **values})[is_usable]
+    values = {f"value {name}": numbers_of(frame[name], sample.kinds[name]) for name in columns.variables}
+    rows = pd.DataFrame({"id": ids, "time": times} | values)[is_usable]
     has_several = rows.groupby(["id", "time"]).nunique(dropna=False).gt(1).any(axis="columns")
     found: dict[Hashable, SeriesTimes] = {}
     for name, of_series in has_several.groupby(level="id"):
