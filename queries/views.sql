@@ -11,13 +11,13 @@ CREATE OR REPLACE VIEW forecast_vs_actual AS
 WITH observed AS (
   SELECT series_id, ds, {variables}
   FROM observations
-  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged')
+  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')
   QUALIFY row_number() OVER (PARTITION BY series_id, ds ORDER BY observed_at DESC, batch_id DESC) = 1
 ),
 first_observed AS (
   SELECT series_id, ds, {variables}
   FROM observations
-  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged')
+  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')
   QUALIFY row_number() OVER (PARTITION BY series_id, ds ORDER BY observed_at, batch_id) = 1
 ),
 truth AS (SELECT series_id, ds, variable, actual FROM observed UNPIVOT (actual FOR variable IN ({variables}))),

@@ -15,7 +15,7 @@ from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_revisions import mark_changes
 from penstock.series import revisions
 from penstock.series.forecasts import answered, forecast_rows, may_have_forecast, observation_rows
-from penstock.series.reasons import LATE, REVISION
+from penstock.series.reasons import CONFLICT, LATE, REVISION
 from penstock.series.windows import KEYS, PLACE, observations_of
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
@@ -88,7 +88,9 @@ def mark_revisions(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> DataFram
     table = pipeline.spark.read.format("delta").load(pipeline.config.table_path("observations"))
     is_earlier = ~((F.col("query_id") == plan.query_id) & (F.col("batch_id") >= plan.batch_id))
     asked = F.broadcast(late.select(*KEYS).distinct())
-    known = table.where(is_earlier).select(*KEYS).join(asked, on=list(KEYS), how="left_semi").distinct()
+    # Rows that contradict each other make no ds known: what corrects them is late, and no revision.
+    counts = ~F.col("error").eqNullSafe(CONFLICT)
+    known = table.where(is_earlier & counts).select(*KEYS).join(asked, on=list(KEYS), how="left_semi").distinct()
     compared = late.join(known.withColumn("_is_known", F.lit(True)), on=list(KEYS), how="left")
     marked = compared.withColumn("error", F.when(F.col("_is_known"), F.lit(REVISION)).otherwise(F.lit(LATE)))
     return batch.where(~is_late).unionByName(marked.drop("_is_known"))

@@ -16,6 +16,8 @@ REVISION = "revision"
 #: The error of an observation that was replaced by a newer one with the same ds, in its micro-batch or by a late
 #: replay.
 SUPERSEDED = "superseded"
+#: Another row of the same file has this series and ds and other values: none of them is used.
+CONFLICT = "conflict"
 #: With `series.revisions: newest`: other values for a known ds, and an unknown ds that is not the last; known values
 #: once more.
 REVISED = "revised"
@@ -37,6 +39,7 @@ REASONS = (
     INSERTED,
     UNCHANGED,
     FALLBACK,
+    CONFLICT,
 )
 #: The model raised an error, or gave no forecast for these values.
 MODEL = "model"

@@ -6,16 +6,18 @@ forecast before stays. Of the state, what is older than its last `series.keep_la
 only (penstock.pipeline.series_revisions).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SeriesConfig
-from penstock.series.reasons import INSERTED, REVISED, SUPERSEDED, UNCHANGED
+from penstock.series.reasons import CONFLICT, INSERTED, REVISED, SUPERSEDED, UNCHANGED
 from penstock.series.windows import (
     CHANGED_NUMBER,
+    FILE_NUMBER,
     HASH,
+    IS_CONFLICT,
     IS_KEPT,
     IS_NEWEST,
     IS_REPLAYED,
@@ -27,6 +29,7 @@ from penstock.series.windows import (
     PLACE,
     arrange,
     in_series,
+    is_contradicted,
     lags_of,
     new_lags,
     windowed,
@@ -78,9 +81,11 @@ def arrange_newest(
 
     lags: the state before the batch. old: from `lags`. new: after all old ones of its series. revised: other values
     for the ds of an old one, which is left out. inserted: a ds between old ones, or before the first one of a series.
-    unchanged: the values of an old one. earlier: before the old ones, where the series has some that are not in `lags`.
-    superseded: another observation of the batch with the same ds wins, that of the newest file, then by path, then by
-    values; or it is known, and this one comes from the quarantine, where it may have waited for long.
+    unchanged: the values of an old one, or of another row of its file. earlier: before the old ones, where the series
+    has some that are not in `lags`. conflict: another row of its file has the same ds and other values, and none of
+    them counts; an old one keeps its values. superseded: another observation of the batch with the same ds wins, that
+    of the newest file, then by path; or it is known, and this one comes from the quarantine, where it may have waited
+    for long.
 
     `_number`: the ordinal number within the series of those in order that are not new. `_last_number`: the last of
     them. `_changed_number`: that of the last revised or inserted one. `_is_moved`: whether an old one has another
@@ -98,41 +103,41 @@ def placed(valid: DataFrame, series: SeriesConfig) -> DataFrame:
     """With `_place`, and `_first_number` of the old ones of the series; without the old ones that are revised."""
     by_ds = winners_first(series)
     whole = by_ds.rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
+    same_ds = in_series().orderBy("ds").rangeBetween(Window.currentRow, Window.currentRow)
     is_old = F.col(NUMBER).isNotNull()
-    compared = valid.select(
+    values = F.struct(*series.variables)
+    is_same_file = F.lag(FILE_NUMBER).over(by_ds).eqNullSafe(F.col(FILE_NUMBER))
+    judged = valid.select(
         "*",
-        F.lag("ds").over(by_ds).eqNullSafe(F.col("ds")).alias("_is_second"),
-        F.lag(is_old, 1, False).over(by_ds).alias("_is_after_old"),
-        same_as(F.lag, series).alias("_is_same_as_before"),
-        F.lead("ds").over(by_ds).eqNullSafe(F.col("ds")).alias("_has_second"),
-        F.coalesce(F.lead(IS_REPLAYED).over(by_ds), F.lit(False)).alias("_second_is_replayed"),
-        same_as(F.lead, series).alias("_is_same_as_second"),
+        (F.lag("ds").over(by_ds).eqNullSafe(F.col("ds")) & is_same_file).alias("_is_copy"),
         F.min(F.when(is_old, F.col("ds"))).over(whole).alias("_first_ds"),
         F.max(F.when(is_old, F.col("ds"))).over(whole).alias("_last_ds"),
         F.min(NUMBER).over(whole).alias("_first_number"),
+    ).withColumn(IS_CONFLICT, is_contradicted(series))
+    # The rows of its file that are no conflict have the same values: whichever it is.
+    candidate = F.when(~is_old & ~F.col(IS_CONFLICT), F.struct(FILE_NUMBER, IS_REPLAYED, values.alias("values")))
+    compared = judged.select(
+        "*",
+        F.max(F.when(is_old, values)).over(same_ds).alias("_known"),
+        F.max(candidate).over(same_ds).alias("_winner"),
     )
-    is_replaced = is_old & F.col("_has_second") & ~F.col("_is_same_as_second") & ~F.col("_second_is_replayed")
-    is_known = F.col("_is_second") & F.col("_is_after_old")
+    is_known = F.col("_known").isNotNull()
+    is_same = F.col("_winner.values").eqNullSafe(F.col("_known"))
+    is_replayed = F.coalesce(F.col(f"_winner.{IS_REPLAYED}"), F.lit(False))
+    is_replaced = is_old & F.col("_winner").isNotNull() & ~is_same & ~is_replayed
     place = (
         F.when(is_old, F.lit(OLD))
-        .when(F.col("_is_second") & ~F.col("_is_after_old"), F.lit(SUPERSEDED))
-        .when(is_known & F.col("_is_same_as_before"), F.lit(UNCHANGED))
+        .when(F.col(IS_CONFLICT), F.lit(CONFLICT))
+        .when(F.col(FILE_NUMBER) != F.col(f"_winner.{FILE_NUMBER}"), F.lit(SUPERSEDED))
+        .when(is_known & is_same, F.lit(UNCHANGED))
         .when(is_known & F.col(IS_REPLAYED), F.lit(SUPERSEDED))
+        .when(F.col("_is_copy"), F.lit(UNCHANGED))
         .when(is_known, F.lit(REVISED))
         .when(F.col("_last_ds").isNull() | (F.col("ds") > F.col("_last_ds")), F.lit(NEW))
         .when((F.col("ds") < F.col("_first_ds")) & (F.col("_first_number") > 1), F.lit(EARLIER))
         .otherwise(F.lit(INSERTED))
     )
     return compared.withColumn(PLACE, place).where(~is_replaced)
-
-
-def same_as(neighbor: Callable[[str], Column], series: SeriesConfig) -> Column:
-    """Whether the row before (F.lag) or after (F.lead) has the same values; nulls are the same."""
-    by_ds = winners_first(series)
-    same = F.lit(True)
-    for variable in series.variables:
-        same = same & neighbor(variable).over(by_ds).eqNullSafe(F.col(variable))
-    return same
 
 
 def renumbered(placed: DataFrame, series: SeriesConfig) -> DataFrame:

@@ -12,15 +12,15 @@ from pyspark.sql.window import WindowSpec
 
 from penstock.config.pipeline import SeriesConfig
 from penstock.series.calendar import Calendar
-from penstock.series.reasons import INSERTED, LATE, REVISED, REVISION
+from penstock.series.reasons import CONFLICT, INSERTED, LATE, REVISED, REVISION
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")
 #: The id of the only series where the files have no id.
 SINGLE_SERIES = "single"
-#: The place of an observation: in `lags` already, after the last one of its series, or one of the reasons LATE and
-#: REVISION.
+#: The place of an observation: in `lags` already, after the last one of its series, or one of the reasons LATE,
+#: REVISION and CONFLICT.
 PLACE = "_place"
 OLD = "old"
 NEW = "new"
@@ -35,6 +35,7 @@ IS_NEWEST = "_is_newest"
 IS_COMPLETE = "_is_complete"
 IS_IN_ORDER = "_is_in_order"
 IS_KEPT = "_is_kept"
+IS_CONFLICT = "_is_conflict"
 FILE_NUMBER = "_file_number"
 IS_REPLAYED = "_is_replayed"
 #: Up to this total size of a batch's files, its series ids are broadcast to find their rows in `lags`.
@@ -66,8 +67,10 @@ def arrange(
     """A batch's observations together with the old ones of their series, each with its `_place`.
 
     lags: the state before the batch. old: from `lags`. new: after all old ones of its series. late: not after them.
-    revision: another observation with the same ds, in `lags` or in the batch, wins: that of the newest file, then by
-    path, then by values. `_number`: the observation's ordinal number within its series (old ones only).
+    conflict: another row of its file has the same ds and other values, and none of them counts; that depends on the
+    file alone. revision: another observation with the same ds, in `lags` or in the batch, wins: that of the newest
+    file, then by path; of equal rows of a file, one. `_number`: the observation's ordinal number within its series (old
+    ones only).
     """
     both = with_state(spark, observations, lags, series=series, files=files)
     is_old = F.col(NUMBER).isNotNull()
@@ -78,20 +81,26 @@ def arrange(
         *KEYS,
         *series.variables,
         "source_file",
+        FILE_NUMBER,
         NUMBER,
-        F.lag("ds").over(winner_first).eqNullSafe(F.col("ds")).alias("_is_known"),
         F.max(F.when(is_old, F.col("ds"))).over(whole_series).alias("_last_ds"),
         F.coalesce(F.max(NUMBER).over(whole_series), F.lit(0)).alias(LAST_NUMBER),
     )
+    judged = known.withColumn(IS_CONFLICT, is_contradicted(series))
+    # Rows that contradict each other make no ds known.
+    counted_before = F.max(F.when(~F.col(IS_CONFLICT), F.col("ds"))).over(
+        winner_first.rowsBetween(Window.unboundedPreceding, -1)
+    )
     place = (
         F.when(is_old, F.lit(OLD))
-        .when(F.col("_is_known"), F.lit(REVISION))
+        .when(F.col(IS_CONFLICT), F.lit(CONFLICT))
+        .when(counted_before.eqNullSafe(F.col("ds")), F.lit(REVISION))
         .when(F.col("ds") <= F.col("_last_ds"), F.lit(LATE))
         .otherwise(F.lit(NEW))
     )
     # Rows left by a larger keep_lags are not part of the state.
     is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
-    return known.withColumn(PLACE, place).where(~is_stale).drop("_is_known", "_last_ds")
+    return judged.withColumn(PLACE, place).where(~is_stale).drop(FILE_NUMBER, IS_CONFLICT, "_last_ds")
 
 
 def with_state(
@@ -135,6 +144,20 @@ def in_series() -> WindowSpec:
 def winners_first(series: SeriesConfig) -> WindowSpec:
     """By ds, and of those with the same ds the old one first, then that of the newest file."""
     return in_series().orderBy("ds", F.desc_nulls_last(NUMBER), F.desc(FILE_NUMBER), *map(F.desc, series.variables))
+
+
+def is_contradicted(series: SeriesConfig) -> Column:
+    """Whether the rows of its file with this series and ds have different values."""
+    # A beginning of the order of `winners_first`, which Spark need not sort again.
+    of_file = in_series().orderBy("ds", F.desc_nulls_last(NUMBER), F.desc(FILE_NUMBER))
+    same_ds = of_file.rangeBetween(Window.currentRow, Window.currentRow)
+    return have_different_values(series, same_ds)
+
+
+def have_different_values(series: SeriesConfig, window: WindowSpec) -> Column:
+    """Whether the rows of a window differ in a variable. Null and NaN are both a missing value, as in the fit."""
+    values = F.struct(*[F.nanvl(variable, F.lit(None).cast("double")).alias(variable) for variable in series.variables])
+    return ~F.min(values).over(window).eqNullSafe(F.max(values).over(window))
 
 
 def oldest_first(files: Sequence[PlannedFile]) -> list[PlannedFile]:

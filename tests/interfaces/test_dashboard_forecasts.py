@@ -106,6 +106,7 @@ def test_a_truth_is_what_forecasts_are_made_from(tables):
         "observations",
         observed(999.0, at=3, error="revision"),
         observed(999.0, at=4, error="superseded"),
+        observed(999.0, at=5, error="conflict"),
         observed(999.0, at=-1, error="late"),
     )
     assert truths(tables) == before

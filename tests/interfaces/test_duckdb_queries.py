@@ -87,6 +87,8 @@ def test_the_truth_is_what_counted_when_it_came(macro: WrittenTables) -> None:
         observed(1.0, at=1, error="revision"),
         observed(2.0, at=1, error="superseded"),
         observed(3.0, at=2, error="late"),
+        observed(5.0, at=2, error="conflict"),
+        observed(6.0, at=2, error="conflict"),
         observed(106.0, at=3),
         observed(4.0, at=3, series="CA"),
     )

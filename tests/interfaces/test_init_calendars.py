@@ -176,6 +176,27 @@ def test_lags_are_for_the_longest_run(folder):
     assert load_config([Path("conf/n.yaml")]).fit.max_lags == 1
 
 
+def test_what_a_sample_contradicts_itself_about_is_missing(folder, capsys):
+    """Sixty months; the thirtieth has another row with another value, the tenth one with equal numbers."""
+    times = days("MS", periods=60)
+    write_sample(times)
+    with Path("s.csv").open("a") as file:
+        file.write(f"a,{times[9]},2.0,4.00\na,{times[29]},0.5,4\n")
+    assert main(["n", *OPTIONS]) == 0
+    said = capsys.readouterr().out
+    assert "note: times with different values in the sample: 1, the first is 2025-07-01; neither stream nor fit" in said
+    assert (series_of(folder).frequency, load_config([Path("conf/n.yaml")]).fit.max_lags) == ("MS", 1)
+
+
+def test_a_day_that_a_sample_contradicts_itself_about_is_no_holiday(folder):
+    times = days("B")
+    write_sample(times)
+    with Path("s.csv").open("a") as file:
+        file.write(f"a,{times[50]},99,4\n")
+    assert main(["n", *OPTIONS]) == 0
+    assert (series_of(folder).frequency, series_of(folder).holidays) == ("B", ())
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_what_is_found_is_what_the_fit_counts(seed):
     """Business days without random holidays are one run."""

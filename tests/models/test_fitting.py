@@ -150,7 +150,8 @@ def test_the_artifacts(macro_fit, registry):
 
 
 def broken_fleet():
-    """50 random series of ragged lengths, two more with a hole, and six that can't be fitted, by id."""
+    """50 random series of ragged lengths, two more with a hole, one that a file contradicts itself about, and six that
+    can't be fitted, by id."""
     lengths = np.random.default_rng(7).integers(30, 90, size=50)
     fleet = {f"good-{i:02d}": random_levels(n, seed=i) for i, n in enumerate(lengths)}
     collinear = random_levels(60, seed=101)
@@ -164,18 +165,18 @@ def broken_fleet():
         "bad-constant": constant,
         "bad-holey": holey,
         "bad-short": random_levels(9, seed=105),
-        "bad-twice": random_levels(60, seed=106),
+        "bad-contrary": random_levels(1, seed=108),
         "bad-null": np.full((60, 3), np.nan),
     }
     half = random_levels(90, seed=107)
     half[29, 1] = np.nan
     negative = random_levels(60, seed=103)
     negative[10, 0] = -1.0  # breaks a rule of the contract: a hole
-    return fleet | bad | {"good-half": half, "good-negative": negative}
+    return fleet | bad | {"good-half": half, "good-negative": negative, "good-twice": random_levels(60, seed=106)}
 
 
 #: The place of the observation that such a series lacks.
-HOLES = {"good-half": 29, "good-negative": 10}
+HOLES = {"good-half": 29, "good-negative": 10, "good-twice": 20}
 
 
 def lags_borne(n_levels):
@@ -188,31 +189,34 @@ def lags_borne(n_levels):
 def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_path):
     fleet = broken_fleet()
     frame = fleet_frame(fleet)
-    twice = frame[frame["series_id"] == "bad-twice"].iloc[[20]]
-    frame = frame.sample(frac=1, random_state=3)
+    contradicted = {"good-twice": HOLES["good-twice"], "bad-contrary": 0}
+    twice = pd.concat([frame[frame["series_id"] == name].iloc[[at]] for name, at in contradicted.items()])
+    settled = frame[frame["series_id"] == "good-00"].iloc[[5]]
+    frame = frame.drop(twice.index).sample(frac=1, random_state=3)
     config = fit_config(tmp_path, registry, model__name="fleet-fit", fit__max_lags=3, fit__holdout=0)
     for number, part in enumerate(np.array_split(np.arange(len(frame)), 3)):
         to_csv(frame.iloc[part], tmp_path / "data" / f"{number}.csv")
-    to_csv(pd.concat([twice, twice.assign(realgdp=1.0)]), tmp_path / "data" / "newest.csv")
+    contrary = [twice, twice.assign(realgdp=1.0), settled.assign(realgdp=2.0), settled.assign(realgdp=3.0)]
+    to_csv(pd.concat(contrary), tmp_path / "data" / "newest.csv")
     result = fit_var(spark, config, data=[str(tmp_path / "data")], diagnosed=1)
 
     kinds = {name: reason.split(":")[0] for name, reason in result.fleet.refused}
     assert kinds == {
         "bad-collinear": "collinear",
         "bad-constant": "constant",
+        "bad-contrary": "conflict",
         "bad-holey": "too short",
         "bad-null": "no observation has a value for every variable",
         "bad-short": "too short",
-        "bad-twice": "duplicate",
     }
     reasons = dict(result.fleet.refused)
     assert "have 19 holes" in reasons["bad-holey"]
     assert reasons["bad-holey"].endswith(
         "observations are missing after 2000-07-01, 2001-04-01, 2002-01-01 and 16 more"
     )
-    assert reasons["bad-twice"] == "duplicate: two observations of 2005-01-01 differ"
-    assert "52 series fitted, 6 refused" in result.outcome
-    assert "; 2 series have 2 holes, which leave out " in result.outcome
+    assert "53 series fitted, 6 refused" in result.outcome
+    assert "; 3 series have 3 holes, which leave out " in result.outcome
+    assert "; 1 times of 1 series left out, for which a file has different values" in result.outcome
     assert " series are too short for 3 lags and were tried with fewer" in result.outcome
     table = pd.read_csv(artifact(registry, result.run_id, "fit/refused_series.csv"))
     assert dict(zip(table["series_id"], table["reason"], strict=True)) == reasons
@@ -221,13 +225,15 @@ def test_a_fleet_is_fitted_but_for_those_that_cannot_be(spark, registry, tmp_pat
     assert not any(name.startswith("holdout_mae") for name in metrics)
     series = pd.read_parquet(artifact(registry, result.run_id, "fit/series.parquet")).set_index("series_id")
     assert series["holes"][series["holes"] > 0].to_dict() == dict.fromkeys(HOLES, 1)
+    assert series["conflicts"][series["conflicts"] > 0].to_dict() == {"good-twice": 1}
+    assert metrics["conflicts"] == 1
     tried = {name: lags_borne(len(fleet[name])) for name in series.index if name not in HOLES}
     assert series["lags_tried"][list(tried)].to_dict() == tried
     assert metrics["series_with_fewer_lags"] == (series["lags_tried"] < 3).sum() > 10
     # a difference is lost besides the lags
     left_out = series["lag_order"] + 1
     assert series["rows_left_out"].to_dict() == left_out.where(series["holes"] > 0, 0).to_dict()
-    assert (metrics["holes"], metrics["series_with_holes"]) == (2, 2)
+    assert (metrics["holes"], metrics["series_with_holes"]) == (3, 3)
     assert metrics["rows_left_out"] == series["rows_left_out"].sum()
 
     place = {name: i for i, name in enumerate(result.fleet.fitted_ids)}

@@ -13,6 +13,7 @@ from penstock.models.training.var import fit_var
 from penstock.models.training.var_data import read_fit_data
 from penstock.sources.listing import walk_inbox
 from penstock.storage.files import LocalStorage
+from penstock.udfs.var.histories import histories
 
 
 def rows(frame):
@@ -109,6 +110,19 @@ def test_the_observations_table_at_a_version(spark, registry, tmp_path):
     [given] = run.inputs.dataset_inputs
     assert given.dataset.source_type == "delta_table"
     assert json.loads(given.dataset.source)["delta_table_version"] == 1
+
+
+def test_conflicts_of_the_table_are_counted_and_not_fitted_on(spark, registry, tmp_path):
+    """Quarter 3 has a value beside them, quarter 5 has none."""
+    frame = macro_frame().assign(error="", observed_at=pd.Timestamp("2026-01-01"))
+    contrary = [frame.iloc[[place]].assign(error="conflict", realgdp=value) for place in (3, 5) for value in (1.0, 2.0)]
+    table = pd.concat([frame.drop(index=5), *contrary]).assign(observed_at=pd.Timestamp("2026-01-01"))
+    path = tmp_path / "tables" / "observations"
+    spark.createDataFrame(table).write.format("delta").save(str(path))
+    data = read_fit_data(spark, fit_config(tmp_path, registry), from_table=True)
+    found = histories(data.frame.toArrow(), variables=MACRO, frequency="QS")
+    assert found.levels[:, 0].tolist() == frame["realgdp"].drop(5).tolist()
+    assert found.conflicts.tolist() == [1]
 
 
 def test_nothing_to_read(spark, registry, tmp_path):

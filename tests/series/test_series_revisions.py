@@ -1,5 +1,6 @@
 """`revisions: newest` against a plain reading of the rules: each series is a dict, and all is made from it again."""
 
+import random
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -100,11 +101,14 @@ def applied(series: ReferenceSeries, batch: Batch, observations: list[Observatio
     new: list[int] = []
     for month in {one.month for one in observations}:
         of_month = [one for one in observations if one.month == month]
-        # Nulls sort before all numbers, as the windows have it.
-        winner, *others = sorted(
-            of_month, key=lambda one: (one.file, *[(v is not None, v or 0.0) for v in one.values]), reverse=True
-        )
-        answers += [("superseded", one.ds, one.values) for one in others]
+        of_files = {one.file: {other.values for other in of_month if other.file == one.file} for one in of_month}
+        answers += [("conflict", one.ds, one.values) for one in of_month if len(of_files[one.file]) > 1]
+        counting = [one for one in of_month if len(of_files[one.file]) == 1]
+        if not counting:
+            continue
+        winner, *others = sorted(counting, key=lambda one: one.file, reverse=True)
+        outvoted = [one for one in others if one.file < winner.file]
+        answers += [("superseded", one.ds, one.values) for one in outvoted]
         if month in known:
             place = "unchanged" if known[month] == winner.values else "revised"
             if place == "revised" and batch.is_replayed(winner):
@@ -120,6 +124,8 @@ def applied(series: ReferenceSeries, batch: Batch, observations: list[Observatio
         changed += [month] if place in ("revised", "inserted") else []
         new += [month] if place == "new" else []
         answers.append((place, winner.ds, winner.values))
+        copied = place if place == "superseded" else "unchanged"
+        answers += [(copied, one.ds, one.values) for one in others if one.file == winner.file]
     asked = set(new) | ({max(series.values)} if changed else set())
     for month in asked:
         depth = len([other for other in series.months if max(changed, default=-1) < other <= month])
@@ -143,10 +149,11 @@ def penstock_answers(spark: SparkSession, batches: list[Batch]) -> tuple[list[An
     answers: list[Answer] = []
     for number, batch in enumerate(batches):
         rows = [(one.series_id, one.ds, *one.values, f"/inbox/{one.file}.csv") for one in batch.observations]
+        random.Random(number).shuffle(rows)
         schema = "series_id string, ds timestamp, x double, y double, source_file string"
         files = [planned(path, batch) for path in sorted({row[-1] for row in rows})]
         lags = spark.createDataFrame([(*key, *value) for key, value in state.items()], STATE)
-        observed = spark.createDataFrame(rows, schema)
+        observed = spark.createDataFrame(rows, schema).repartition(1 + number)
         windows = batch_windows(spark, observed, lags, series=SERIES, files=files)
         stamped = windows.withColumns({"query_id": F.lit("q"), "batch_id": F.lit(0)}).persist()
         for row in stamped.collect():
@@ -197,7 +204,7 @@ def beside(batches: list[tuple[Observation, ...]], example: int) -> list[list[Ob
 def test_any_observations_in_any_batches(spark: SparkSession) -> None:
     """All examples side by side: their first batches as one, then their second ones, and so on; the third is a replay
     of the quarantine."""
-    batches = st.lists(st.lists(observations, min_size=1, max_size=8).map(tuple), min_size=1, max_size=5)
+    batches = st.lists(st.lists(observations, min_size=1, max_size=14).map(tuple), min_size=2, max_size=5)
     apart = [beside(example, number) for number, example in enumerate(drawn(batches, EXAMPLES))]
     together = [
         Batch(tuple(chain(*parts)), is_replay=number == 2)
@@ -207,7 +214,7 @@ def test_any_observations_in_any_batches(spark: SparkSession) -> None:
     assert answers == expected
     assert state == {name: sorted(rows, key=str) for name, rows in expected_state.items()}
     places = {answer[2] for answer in answers}
-    assert places == {"new", "revised", "inserted", "unchanged", "superseded", "earlier", "window"}
+    assert places == {"new", "revised", "inserted", "unchanged", "superseded", "conflict", "earlier", "window"}
 
 
 def test_the_order_of_arrival_alone_decides(spark: SparkSession) -> None:

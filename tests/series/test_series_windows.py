@@ -45,7 +45,13 @@ class ReferenceSeries:
 
     def judge(self, month: int, candidates: list[Observation], answers: list[tuple[object, ...]]) -> None:
         """Add to `answers` what becomes of the observations of one month."""
-        ranked = sorted(candidates, key=lambda one: (one.file, one.x is not None, one.x or 0.0), reverse=True)
+        of_files = {file: {one.x for one in candidates if one.file == file} for file in range(3)}
+        answers += [(one.series_id, one.ds, "conflict", one.x) for one in candidates if len(of_files[one.file]) > 1]
+        ranked = sorted(
+            (one for one in candidates if len(of_files[one.file]) == 1), key=lambda one: one.file, reverse=True
+        )
+        if not ranked:
+            return
         winner, *doubled = ranked
         answers += [(one.series_id, one.ds, "revision", one.x) for one in doubled]
         if self.months and month <= self.months[-1]:
@@ -86,7 +92,7 @@ def penstock_answers(spark: SparkSession, batches: list[list[Observation]]) -> l
         ]
         lags = spark.createDataFrame([(key[0], key[1], *value) for key, value in state.items()], STATE)
         windows = windowed(arrange(spark, observed, lags, series=SERIES, files=files), SERIES).persist()
-        for row in windows.where("_place in ('late', 'revision')").collect():
+        for row in windows.where("_place in ('late', 'revision', 'conflict')").collect():
             answers.append((row.series_id, row.ds, row._place, row.x))
         for row in windows.where("_place = 'new'").collect():
             window = tuple(row[f"x_lag{lag}"] for lag in range(KEEP_LAGS))
@@ -163,3 +169,13 @@ def test_a_nan_is_no_complete_observation(spark: SparkSession) -> None:
     everything = arrange(spark, observed, spark.createDataFrame([], STATE), series=SERIES, files=[file])
     [answer] = windowed(everything, SERIES).collect()
     assert (answer._position, answer._is_complete) == (0, False)
+
+
+def test_a_batch_is_sorted_once(spark: SparkSession) -> None:
+    """All windows of `arrange` share one order, or a beginning of it."""
+    new, old = [("a", datetime(2000, 2, 1), 2.0, "/inbox/0.csv")], [("a", 1, 1, datetime(2000, 1, 1), 1.0)]
+    observed = spark.createDataFrame(new, "series_id string, ds timestamp, x double, source_file string")
+    arranged = arrange(spark, observed, spark.createDataFrame(old, STATE), series=SERIES, files=[])
+    plan = arranged._jdf.queryExecution().executedPlan().toString()
+    assert plan.count("Window [") >= 3
+    assert plan.count("Sort [") == 1, plan

@@ -90,12 +90,36 @@ def test_the_same_date_twice():
         ("superseded", month(2), 7.0),
         ("superseded", month(2), 20.0, 1),
         *run("contrary", range(1, 4)),
-        ("contrary", month(2), 20.0),
+        # Rows of one file that contradict each other are all left out, however many of them are equal.
+        *run("contrary", range(1, 5)),
+        ("contrary", month(1), 20.0),
+        ("contrary", month(1), 1.0),
+        # A newer file settles it, and an older one, too, if the newer one contradicts itself.
+        *run("settled", range(1, 4)),
+        ("settled", month(2), 7.0),
+        ("settled", month(2), 20.0, 1),
+        *run("older", range(1, 4)),
+        ("older", month(2), 7.0, 1),
+        ("older", month(2), 8.0, 1),
+        ("only", month(2), 7.0),
+        ("only", month(2), 8.0),
     ]
     found = arrange(rows)
-    assert found.ids.tolist() == ["equal", "newer", "superseded"]
-    assert found.levels[:, 0].tolist() == [1, 2, 3, 1, 20, 3, 1, 20, 3]
-    assert found.refused == {"contrary": "duplicate: two observations of 2000-02-01 differ"}
+    levels = {
+        name: found.levels[start:end, 0].tolist()
+        for name, start, end in zip(found.ids, found.offsets, found.offsets[1:], strict=False)
+    }
+    assert levels == {
+        "contrary": [2, 3, 4],
+        "equal": [1, 2, 3],
+        "newer": [1, 20, 3],
+        "older": [1, 2, 3],
+        "settled": [1, 20, 3],
+        "superseded": [1, 20, 3],
+    }
+    assert found.refused == {
+        "only": "conflict: every observation is contradicted by another one of its file with the same ds"
+    }
 
 
 def test_a_series_with_nothing_to_use_is_refused():

@@ -32,12 +32,13 @@ class BucketSettings:
 
     @property
     def result_schema(self) -> str:
-        """As Spark DDL. ids, last_ds: of the series in `fit`, refused ones included; refused_*: of all that were
-        refused; scores: the sums of `fit_holdout`, flat; seconds: by PHASES."""
+        """As Spark DDL. ids, last_ds, conflicts: of the series in `fit`, refused ones included; refused_*: of all that
+        were refused; scores: the sums of `fit_holdout`, flat; seconds: by PHASES."""
         kind = "bigint" if self.ids_are_integers else "string"
         return (
-            f"ids array<{kind}>, last_ds array<timestamp>, fit binary, refused_ids array<{kind}>, "
-            "refused_reasons array<string>, scores array<double>, scored bigint, seconds array<double>"
+            f"ids array<{kind}>, last_ds array<timestamp>, conflicts array<bigint>, fit binary, "
+            f"refused_ids array<{kind}>, refused_reasons array<string>, scores array<double>, scored bigint, "
+            "seconds array<double>"
         )
 
 
@@ -62,6 +63,7 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
             {
                 "ids": pa.array([given.ids.tolist()], pa.list_(kind)),
                 "last_ds": pa.array([pa.array(given.last_ds.astype("datetime64[us]")).to_pylist()], moment),
+                "conflicts": pa.array([given.conflicts.tolist()], pa.list_(pa.int64())),
                 "fit": pa.array([fit_to_bytes(fit)], pa.binary()),
                 "refused_ids": pa.array([list(refused)], pa.list_(kind)),
                 "refused_reasons": pa.array([list(refused.values())], texts),

@@ -1,7 +1,8 @@
 """From raw observations to histories that a VAR can be fitted on: sorted, without duplicates, counted by periods.
 
-- Duplicates (same series and ds): the one from the newest file wins. If two equally new ones differ, the series is
-  refused.
+- Rows of one file with the same series and ds and different values contradict each other: none of them counts, as if
+  the observation were missing.
+- Of several files with the same series and ds the newest one counts that does not contradict itself.
 - An observation with a null variable, or off the calendar, is left out, as if it were missing.
 - Missing observations leave holes: the periods of those beside one differ by more than 1.
 """
@@ -20,6 +21,8 @@ from penstock.udfs.var.fleet_calendar import Timestamps, counted
 from penstock.udfs.var.fleet_frequency import Frequency
 from penstock.udfs.var.kernel import FloatArray, IntArray
 
+#: Why a series of which no other observation is there has no history.
+ONLY_CONFLICTS = "conflict: every observation is contradicted by another one of its file with the same ds"
 SERIES_ID, DS, RECENCY = "series_id", "ds", "recency"
 #: The range of pandas' timestamps (nanoseconds in 64 bits), smaller than Spark's; others are off every calendar.
 PANDAS_MICROSECONDS = (pd.Timestamp.min.value // 1000 + 1, pd.Timestamp.max.value // 1000 - 1)
@@ -29,7 +32,8 @@ PANDAS_MICROSECONDS = (pd.Timestamp.min.value // 1000 + 1, pd.Timestamp.max.valu
 class Histories:
     """n series, ids ascending. levels: (n_total, k), one after the other, oldest first. ds, periods: (n_total,), when
     each was observed, and the number of that period on the calendar. offsets: (n + 1,), none without observations.
-    refused: reasons by id, of series that have no history.
+    refused: reasons by id, of series that have no history. conflicts: (n,), how many ds of each are missing because
+    there are only rows that contradict each other.
     """
 
     ids: NDArray[Any]
@@ -38,6 +42,7 @@ class Histories:
     periods: FloatArray
     offsets: IntArray
     refused: dict[Any, str]
+    conflicts: IntArray
 
     @property
     def last_ds(self) -> Timestamps:
@@ -56,8 +61,9 @@ def histories(
     levels = np.column_stack([table[name].cast(pa.float64()).to_numpy() for name in variables])
     order = np.lexsort((recency, ds, codes))
     codes, ds, recency, levels = codes[order], ds[order], recency[order], levels[order]
-    is_kept, contradicting = once_each(codes, ds, recency, levels)
-    refused = {int(code): reason for code, reason in duplicate_reasons(codes, ds, contradicting).items()}
+    is_kept, is_lost = once_each(codes, ds, recency, levels)
+    conflicts = np.bincount(codes[is_lost], minlength=len(ids))
+    refused = dict.fromkeys(np.setdiff1d(codes, codes[is_kept]).tolist(), ONLY_CONFLICTS)
 
     codes, ds, levels = codes[is_kept], ds[is_kept], levels[is_kept]
     numbers = calendar_numbers(ds, frequency=frequency, holidays=holidays)
@@ -82,6 +88,7 @@ def histories(
         periods=numbers,
         offsets=offsets,
         refused={ids[code]: refused[code] for code in sorted(refused)},
+        conflicts=conflicts[members],
     )
 
 
@@ -100,24 +107,24 @@ def encoded(ids: pa.ChunkedArray) -> tuple[NDArray[Any], IntArray]:
 
 def once_each(
     codes: IntArray, ds: IntArray, recency: IntArray, levels: FloatArray
-) -> tuple[NDArray[np.bool_], IntArray]:
-    """Which of the sorted rows are valid, and the rows that contradict the next one."""
-    is_same = (codes[1:] == codes[:-1]) & (ds[1:] == ds[:-1])
-    is_kept = np.concatenate([~is_same, np.ones(min(len(codes), 1), dtype=bool)])
-    if not is_same.any():
-        return is_kept, np.zeros(0, dtype=np.int64)
-    group = np.concatenate([[0], np.cumsum(~is_same)])
-    is_newest = recency == recency[np.flatnonzero(is_kept)[group]]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Two masks of the sorted rows. The first: those that count, at most one of each ds, from the newest file that does
+    not contradict itself about it. The second: the first row of each ds of which there is none."""
+    is_first = np.concatenate([np.ones(min(len(codes), 1), dtype=bool), (np.diff(codes) != 0) | (np.diff(ds) != 0)])
+    if is_first.all():
+        return is_first, ~is_first
+    is_first_of_file = is_first | np.concatenate([[True], np.diff(recency) != 0])
     differs = ~((levels[1:] == levels[:-1]) | (np.isnan(levels[1:]) & np.isnan(levels[:-1]))).all(axis=1)
-    return is_kept, np.flatnonzero(is_same & is_newest[:-1] & is_newest[1:] & differs)
-
-
-def duplicate_reasons(codes: IntArray, ds: IntArray, contradicting: IntArray) -> dict[int, str]:
-    reasons: dict[int, str] = {}
-    for row in contradicting:
-        moment = str(ds[row].astype("datetime64[us]").astype("datetime64[s]")).replace("T00:00:00", "")
-        reasons.setdefault(codes[row], f"duplicate: two observations of {moment} differ")
-    return reasons
+    contradicts_previous = np.concatenate([[False], differs]) & ~is_first_of_file
+    is_contradicted = np.logical_or.reduceat(contradicts_previous, np.flatnonzero(is_first_of_file))
+    counting = np.flatnonzero(~is_contradicted[np.cumsum(is_first_of_file) - 1])
+    last = np.full(np.count_nonzero(is_first), -1)
+    last[(np.cumsum(is_first) - 1)[counting]] = counting  # of several assignments to a place the last one holds
+    is_kept = np.zeros(len(codes), dtype=bool)
+    is_kept[last[last >= 0]] = True
+    is_lost = np.zeros(len(codes), dtype=bool)
+    is_lost[np.flatnonzero(is_first)[last < 0]] = True
+    return is_kept, is_lost
 
 
 def calendar_numbers(ds: IntArray, *, frequency: str, holidays: Collection[str] = ()) -> FloatArray:

@@ -45,15 +45,25 @@ class FoundCalendar:
     notes: tuple[str, ...]
 
 
-def found_calendar(series: Sequence[pd.DatetimeIndex], *, frequency: str | None, n_variables: int) -> FoundCalendar:
-    """series: each one's distinct times, ascending. frequency: given by the user, else inferred.
+def found_calendar(
+    series: Sequence[pd.DatetimeIndex],
+    *,
+    frequency: str | None,
+    n_variables: int,
+    contradicted: Sequence[pd.DatetimeIndex] = (),
+) -> FoundCalendar:
+    """series: each one's distinct times, ascending. frequency: given by the user, else inferred. contradicted: of the
+    times of each series those without a value that counts.
 
     Raises ConfigError if no frequency can be inferred, if the inferred one leaves too many holes for a fit, or if the
     given one is not supported.
     """
     alias = checked_frequency(frequency or inferred_frequency(series))
     holidays = holidays_of(series, alias)
-    run = longest_run(series, alias, holidays)
+    counting = series
+    if contradicted:
+        counting = [times.difference(without) for times, without in zip(series, contradicted, strict=True)]
+    run = longest_run(counting, alias, holidays)
     longest = max(map(len, series), default=0)
     # One lag and a constant: of each equation, and as many observations beyond.
     needed = 2 * (n_variables + 1)

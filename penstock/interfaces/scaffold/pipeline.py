@@ -1,7 +1,7 @@
 """Creates a new pipeline from a sample of its input: contract, config, and the next commands."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -14,8 +14,10 @@ from penstock.interfaces.scaffold.contract import contract_text, fields_of
 from penstock.interfaces.scaffold.frequency import FoundCalendar, found_calendar
 from penstock.interfaces.scaffold.naming import check_pipeline_name, column_names, refuse_own_module
 from penstock.interfaces.scaffold.series import (
+    SERIES_LOOKED_AT,
     TABLE_COLUMNS,
     SeriesColumns,
+    contradiction_note,
     series_kinds,
     times_by_series,
 )
@@ -126,8 +128,15 @@ def wanted_names(kinds: dict[str, Kind], request: Request) -> list[str]:
 def calendar_of(sample: Sample, contract: Contract, series: SeriesColumns, frequency: str | None) -> FoundCalendar:
     """Raises ConfigError."""
     form = next(field.format for field in contract.fields if field.source == series.time)
-    times = times_by_series(sample, series, form=form)
-    return found_calendar(times, frequency=frequency, n_variables=len(series.variables))
+    found = times_by_series(sample, series, form=form)
+    looked_at = list(found.values())[:SERIES_LOOKED_AT]
+    calendar = found_calendar(
+        [one.times for one in looked_at],
+        contradicted=[one.contradicted for one in looked_at],
+        frequency=frequency,
+        n_variables=len(series.variables),
+    )
+    return replace(calendar, notes=(*calendar.notes, *contradiction_note(found)))
 
 
 def config_of(

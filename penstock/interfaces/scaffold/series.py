@@ -1,8 +1,9 @@
 """The section `series` of a new pipeline: its columns, and the times of the sample's observations."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from penstock.config.series_contract import IDS
@@ -85,9 +86,18 @@ def period_kind(kind: Kind, texts: "pd.Series[str]") -> Kind:
     return Kind(type="date", nullable=kind.nullable, format=form.spark, note=note)
 
 
-def times_by_series(sample: Sample, columns: SeriesColumns, *, form: str | None) -> list[pd.DatetimeIndex]:
-    """The distinct times of the longest series, sorted. form: the format of the contract's time field."""
-    frame = sample.frame[list(columns.keys)].dropna()
+@dataclass(frozen=True, kw_only=True)
+class SeriesTimes:
+    """times: of a series, each once, ascending. contradicted: those for which the file has different values, of which
+    neither stream nor fit uses any."""
+
+    times: pd.DatetimeIndex
+    contradicted: pd.DatetimeIndex
+
+
+def times_by_series(sample: Sample, columns: SeriesColumns, *, form: str | None) -> dict[Hashable, SeriesTimes]:
+    """By id, the series with the most times first. form: the format of the contract's time field."""
+    frame = sample.frame[list(columns.all)].dropna(subset=list(columns.keys))
     texts = frame[columns.time]
     periods = period_format(form) if form else None
     if periods:
@@ -97,8 +107,33 @@ def times_by_series(sample: Sample, columns: SeriesColumns, *, form: str | None)
     pattern = python_format(form) if form and not periods else None
     read = pd.to_datetime(texts, format=pattern, utc=True, errors="coerce")
     times = read.dt.tz_localize(None)
-    ids = np.zeros(len(frame)) if columns.id is None else frame[columns.id].to_numpy()
     # A time such as 9999-12-31 stands for an open end.
-    within = times.where(times.between(*CALENDAR)).groupby(ids)
-    different = [pd.DatetimeIndex(one.dropna().unique()).sort_values() for _, one in within]
-    return sorted(different, key=len, reverse=True)[:SERIES_LOOKED_AT]
+    is_usable = times.between(*CALENDAR)
+    ids = pd.Series(0, frame.index) if columns.id is None else frame[columns.id]
+    values = {f"value {name}": numbers_of(frame[name], sample.kinds[name]) for name in columns.variables}
+    rows = pd.DataFrame({"id": ids, "time": times} | values)[is_usable]
+    has_several = rows.groupby(["id", "time"]).nunique(dropna=False).gt(1).any(axis="columns")
+    found: dict[Hashable, SeriesTimes] = {}
+    for name, of_series in has_several.groupby(level="id"):
+        moments = pd.DatetimeIndex(of_series.index.get_level_values("time"))
+        found[name] = SeriesTimes(times=moments, contradicted=moments[of_series.to_numpy()])
+    return {name: found[name] for name in sorted(found, key=lambda name: -len(found[name].times))}
+
+
+def numbers_of(column: "pd.Series[Any]", kind: Kind) -> "pd.Series[float]":
+    """NaN where the value is missing."""
+    texts = column.str.replace(",", ".") if kind.decimal == "," else column
+    return pd.to_numeric(texts, errors="coerce").astype(float)
+
+
+def contradiction_note(series: Mapping[Hashable, SeriesTimes]) -> tuple[str, ...]:
+    """What to say of the times for which the sample has different values, if there are some."""
+    of = {name: one.contradicted for name, one in series.items() if len(one.contradicted)}
+    if not of:
+        return ()
+    name, times = next(iter(of.items()))
+    first = f"{times[0]}".removesuffix(" 00:00:00") + (f" of {name!r}" if len(series) > 1 else "")
+    return (
+        f"times with different values in the sample: {sum(map(len, of.values())):,}, the first is {first}; neither "
+        "stream nor fit uses any of these rows (conflict, see docs/series.md): correct the file",
+    )

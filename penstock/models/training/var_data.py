@@ -16,7 +16,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers, with_time_range
 from penstock.errors import FitError
 from penstock.schemas.contract import Contract
-from penstock.series.reasons import REVISION, SUPERSEDED, UNCHANGED
+from penstock.series.reasons import CONFLICT, REVISION, SUPERSEDED, UNCHANGED
 from penstock.series.windows import series_id
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
@@ -31,6 +31,8 @@ from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3
+#: The recency of rows of the table that contradict each other: any other one of the same ds counts.
+LEAST_RECENCY = -1
 #: Errors of observations that are not fitted on, because another one with the same ds is valid.
 OUTVOTED = (REVISION, SUPERSEDED, UNCHANGED)
 log = logging.getLogger(__name__)
@@ -144,7 +146,8 @@ def observations(rows: DataFrame, config: PipelineConfig, contract: Contract) ->
 
 
 def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contract, *, version: int | None) -> FitData:
-    """The pipeline's own observations at one version of the table, with late ones, without superseded ones."""
+    """The pipeline's own observations at one version of the table, with late ones, without superseded ones. Those
+    that contradict each other are in it to be counted."""
     path = config.table_path("observations")
     if not DeltaTable.isDeltaTable(spark, path):
         raise FitError(f"{path}: there is no such table yet; run the pipeline first, or name files with --data")
@@ -161,7 +164,8 @@ def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contrac
     kind = "long" if ids_are_integers(contract, config) else "string"
     # Of a ds that was revised in the stream there is a row for each value.
     arrived = F.unix_micros("observed_at") if "observed_at" in table.columns else F.lit(0)
-    frame = used.select(F.col(SERIES_ID).cast(kind), DS, arrived.alias(RECENCY), *config.the_series.variables).where(
+    recency = F.when(F.col("error") == CONFLICT, F.lit(LEAST_RECENCY)).otherwise(arrived)
+    frame = used.select(F.col(SERIES_ID).cast(kind), DS, recency.alias(RECENCY), *config.the_series.variables).where(
         F.col(SERIES_ID).isNotNull() & F.col(DS).isNotNull()
     )
     return FitData(

@@ -23,7 +23,7 @@ from penstock.udfs.var.bucket import PHASES, BucketSettings, bucket_fitter
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, concatenate_fits, fit_from_bytes
 from penstock.udfs.var.histories import SERIES_ID
 from penstock.udfs.var.holdout import MEASURES, METHODS
-from penstock.udfs.var.kernel import FloatArray
+from penstock.udfs.var.kernel import FloatArray, IntArray
 
 #: A bucket is one UDF call: large enough to amortise its overhead, small enough for a worker's memory.
 OBSERVATIONS_PER_BUCKET = 200_000
@@ -34,12 +34,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class FittedFleet:
-    """ids, last_ds: of the series in `fit`, as its positions count them. refused: (id, reason) of every refused series,
-    ascending. scores: (2 methods, 4 measures, k), means over the `scored` series; NaN if there is none."""
+    """ids, last_ds, conflicts (as in `Histories`): of the series in `fit`, as its positions count them. refused: (id,
+    reason) of every refused series, ascending. scores: (2 methods, 4 measures, k), means over the `scored` series; NaN
+    if there is none."""
 
     fit: FleetFit
     ids: NDArray[Any]
     last_ds: NDArray[np.datetime64]
+    conflicts: IntArray
     refused: tuple[tuple[Any, str], ...]
     scores: FloatArray
     scored: int
@@ -141,6 +143,7 @@ def gather(rows: Sequence[Row], settings: BucketSettings, *, n_observations: int
     return FittedFleet(
         fit=concatenate_fits([fit_from_bytes(bytes(row["fit"]), settings.fit) for row in rows]),
         ids=np.concatenate([np.array(row["ids"], dtype=kind) for row in rows]),
+        conflicts=np.concatenate([np.array(row["conflicts"], dtype=np.int64) for row in rows]),
         last_ds=np.concatenate(dates).astype("datetime64[ns]"),
         refused=tuple(
             sorted(pair for row in rows for pair in zip(row["refused_ids"], row["refused_reasons"], strict=True))
@@ -159,9 +162,11 @@ def outcome(fleet: FittedFleet) -> str:
     n_holes, n_rows = fleet.fit.n_holes, fleet.fit.rows_left_out
     holes = f"; {(n_holes > 0).sum():,} series have {n_holes.sum():,} holes, which leave out {n_rows.sum():,} rows"
     n_shorter, max_lags = (fleet.fit.lags_tried < fleet.fit.settings.max_lags).sum(), fleet.fit.settings.max_lags
+    n_conflicts, n_of = fleet.conflicts.sum(), (fleet.conflicts > 0).sum()
+    conflicts = f"; {n_conflicts:,} times of {n_of:,} series left out, for which a file has different values"
     shorter = f"; {n_shorter:,} series are too short for {max_lags} lags and were tried with fewer"
-    parts = (f": {reasons}" if reasons else "", holes if n_holes.any() else "", shorter if n_shorter else "")
-    return text + "".join(parts)
+    parts = ((f": {reasons}", reasons), (holes, n_holes.any()), (conflicts, n_conflicts), (shorter, n_shorter))
+    return text + "".join(part for part, is_there in parts if is_there)
 
 
 @contextmanager

@@ -80,6 +80,7 @@ def log_outcome(config: PipelineConfig, data: FitData, fleet: FittedFleet) -> No
         "series_with_holes": float((fleet.fit.n_holes > 0).sum()),
         "holes": float(fleet.fit.n_holes.sum()),
         "rows_left_out": float(fleet.fit.rows_left_out.sum()),
+        "conflicts": float(fleet.conflicts.sum()),
         "holdout_series": float(fleet.scored),
         **fleet.holdout_metrics(config.the_series.variables),
         **{f"worker_seconds_{phase}": seconds for phase, seconds in fleet.worker_seconds.items()},
@@ -119,6 +120,7 @@ def series_table(fleet: FittedFleet) -> pd.DataFrame:
             "transformed_observations": fleet.fit.n_obs,
             "holes": fleet.fit.n_holes,
             "rows_left_out": fleet.fit.rows_left_out,
+            "conflicts": fleet.conflicts[fleet.fit.positions],
             "largest_root_modulus": fleet.fit.root_modulus,
             "last_ds": fleet.last_ds[fleet.fit.positions],
         }

@@ -1,8 +1,9 @@
 """Late observations and revisions put to use: their series are recomputed from the earliest of them on.
 
 For each touched series the forecasts, the observations' `error` and the lags become what they would be if all its
-observations had come in order; of those with the same ds the one from the newest file counts, then by path, then by
-values, and the others are `superseded`.
+observations had come in order; of those with the same ds the one from the newest file counts, then by path, and the
+others are `superseded`. Rows of a file that contradict each other are `conflict`, and none of them counts, also if one
+of them came later, from the quarantine.
 """
 
 from collections.abc import Iterator
@@ -21,15 +22,17 @@ from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
 from penstock.series.forecasts import answered, forecast_rows, observation_rows
-from penstock.series.reasons import LATE, REVISION, SUPERSEDED
+from penstock.series.reasons import CONFLICT, LATE, REVISION, SUPERSEDED
 from penstock.series.windows import (
     HASH,
+    IS_CONFLICT,
     KEYS,
     LAST_NUMBER,
     NEW,
     NUMBER,
     OLD,
     PLACE,
+    have_different_values,
     whole_lags,
     windowed,
 )
@@ -84,7 +87,7 @@ def replace_series(batch: MicroBatch, late: LateReplay) -> None:
     with persisted(ranked(pipeline, late, starts)) as history, persisted(recompute(pipeline, plan, history)) as answers:
         replace("forecasts", forecast_rows(answers, series, model=version_columns(plan.champion)), at="cutoff")
         observed = observation_rows(with_origin(answers), series)
-        replace("observations", observed.unionByName(superseded(history, series)), at="ds")
+        replace("observations", observed.unionByName(outvoted(history, series)), at="ds")
         winners = history.where(WINS).drop("query_id", "batch_id").crossJoin(F.broadcast(batch_stamp(pipeline, plan)))
         replace("lags", whole_lags(winners, series))
 
@@ -107,10 +110,14 @@ def ranked(pipeline: Pipeline, late: LateReplay, starts: DataFrame) -> DataFrame
     both = observations.join(F.broadcast(starts), on="series_id").join(
         F.broadcast(file_times(pipeline)), on="source_file", how="left"
     )
+    # What is before the span that is written keeps its error.
+    is_contradicted = have_different_values(series, Window.partitionBy(*KEYS, "source_file"))
+    is_conflict = F.col("error").eqNullSafe(CONFLICT) | ((F.col("ds") >= F.col(FROM_DS)) & is_contradicted)
     newest_first = Window.partitionBy(*KEYS).orderBy(
-        F.desc_nulls_last("_modified"), F.desc("source_file"), *map(F.desc, series.variables)
+        IS_CONFLICT, F.desc_nulls_last("_modified"), F.desc("source_file"), *map(F.desc, series.variables)
     )
-    numbered = both.withColumn(WINS, F.row_number().over(newest_first) == 1)
+    judged = both.withColumn(IS_CONFLICT, is_conflict)
+    numbered = judged.withColumn(WINS, ~F.col(IS_CONFLICT) & (F.row_number().over(newest_first) == 1))
     of_series = Window.partitionBy("series_id").orderBy("ds")
     wins = F.col(WINS).cast("long")
     is_old = (F.col("ds") < F.col(FROM_DS)).cast("long") * wins
@@ -154,6 +161,7 @@ def with_origin(answers: DataFrame) -> DataFrame:
     return own.withColumnsRenamed({name: name.removeprefix("_") for name in ORIGIN.values()})
 
 
-def superseded(history: DataFrame, series: SeriesConfig) -> DataFrame:
-    losers = history.where(~F.col(WINS) & (F.col(PLACE) == NEW)).withColumn("error", F.lit(SUPERSEDED))
+def outvoted(history: DataFrame, series: SeriesConfig) -> DataFrame:
+    error = F.when(F.col(IS_CONFLICT), F.lit(CONFLICT)).otherwise(F.lit(SUPERSEDED))
+    losers = history.where(~F.col(WINS) & (F.col(PLACE) == NEW)).withColumn("error", error)
     return observation_rows(losers.withColumnRenamed("observed_at", "planned_at"), series)

@@ -10,7 +10,7 @@ import pandas as pd
 from penstock.interfaces.dashboard.queries.predictions import LABEL, quoted
 
 #: Whether an observation is in use, as in queries/views.sql; of those with the same ds the last one counts.
-COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged')"
+COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')"
 #: Sorts after any character of a name.
 LAST_CHARACTER = "\U0010ffff"
 #: How many observations are scanned for series ids.
