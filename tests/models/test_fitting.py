@@ -20,6 +20,8 @@ from fit_sandbox import (
     to_csv,
     window,
 )
+from season_truth import dummies
+from statsmodels.tsa.api import VAR
 from var_loop import looped
 
 from penstock.errors import ConfigError, FitError
@@ -342,3 +344,27 @@ def test_a_model_deeper_than_the_lags_table_is_not_promoted(spark, registry, tmp
     }
     assert aliases == {"candidate": result.version, "champion": before.version}
     assert registry.client.get_run(result.run_id).data.tags["not_promoted"] == reason
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_season_of_the_config_is_in_the_model(spark, registry, tmp_path):
+    """From the config to the registered model's forecasts, made five quarters after its fit."""
+    config = fit_config(tmp_path, registry, model__name="seasonal-fit", fit__season=4, fit__criterion="null")
+    config = config.model_copy(update={"fit": config.fit.model_copy(update={"max_lags": 2})})
+    to_csv(macro_frame(), tmp_path / "inbox" / "a.csv")
+    result = fit_var(spark, config, until=CUTOFF, diagnosed=0)
+    values = np.diff(np.log(macro_frame()[list(MACRO)].to_numpy()), axis=0)
+    fitted = len(macro_history()) - 1
+    known = fitted + 5
+    exog = dummies(4, range(1, known + 9))
+    theirs = VAR(values[:fitted], exog=exog[:fitted]).fit(2)
+    np.testing.assert_allclose(result.fleet.fit.sigma_u[0], theirs.sigma_u, rtol=1e-8)
+    changes = theirs.forecast(values[known - 2 : known], 8, exog_future=exog[known:])
+    mlflow.set_registry_uri(registry.uri)
+    model = mlflow.pyfunc.load_model(f"models:/{config.model.name}@candidate")
+    levels = macro_frame().iloc[: known + 1]
+    row = window(levels[list(MACRO)].to_numpy(), lags=lags_of(model), series_id="usa", ds=levels["ds"].iloc[-1])
+    found = answered(model.predict(pd.DataFrame([row])), "forecast")
+    wanted = levels[list(MACRO)].to_numpy()[-1] * np.exp(np.cumsum(changes, axis=0))
+    np.testing.assert_allclose(found, wanted, rtol=1e-8)
+    assert registry.client.get_run(result.run_id).data.params["season"] == "4"

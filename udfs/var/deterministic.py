@@ -15,10 +15,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
+from .kernel import FloatArray, IntArray
 
 TREND_TERMS = {"n": 0, "c": 1, "ct": 2, "ctt": 3}
 """Number of powers of t (1, t, t squared) by statsmodels' name of the trend."""
@@ -132,7 +130,7 @@ class DeterministicTerms:
         if self.fourier or not self.season:
             return coefficients
         by_phase = np.concatenate([coefficients, np.zeros((len(coefficients), 1, coefficients.shape[2]))], axis=1)
-        return by_phase - coefficients.sum(axis=1, keepdims=True) / self.season
+        return np.asarray(by_phase - coefficients.sum(axis=1, keepdims=True) / self.season)
 
     def places(self, first_time_index: FloatArray, *, horizon: int) -> IntArray:
         """(horizon, n), with dummies the place in `stored` of each step's phase; first_time_index: (n,), finite."""

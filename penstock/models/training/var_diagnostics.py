@@ -44,7 +44,9 @@ class Subject:
         """A row for each of values; None without a season."""
         if not terms.season:
             return None
-        columns = terms.columns(self.first_time_index + np.arange(len(self.values)))[:, terms.n_trend :]
+        columns = terms.columns(self.first_time_index + np.arange(len(self.values), dtype=np.float64))[
+            :, terms.n_trend :
+        ]
         return pd.DataFrame(columns, index=self.values.index, columns=list(terms.names[terms.n_trend :]))
 
 
