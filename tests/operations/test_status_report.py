@@ -78,6 +78,11 @@ def test_no_reason_is_shown_where_every_observation_has_a_forecast() -> None:
     assert "1,195 with a forecast, 0 without, 5 quarantined" in batch
 
 
+def test_forecasts_of_a_fallback_are_counted_by_themselves() -> None:
+    batch, _ = series_lines(without_forecast={"fallback": 40, "gap": 5}, series=3, series_without_forecast=1)
+    assert "1,150 with a forecast, 40 by the fallback, 5 without (5 gap), 5 quarantined" in batch
+
+
 def test_a_batch_that_did_not_count_forecasts_says_so() -> None:
     batch, series = series_lines()
     assert "1,195 accepted, 5 quarantined" in batch

@@ -14,10 +14,11 @@ from var_frames import answers, window
 from var_truth import simulated
 
 from penstock.udfs.var.fit import fit_fleet
-from penstock.udfs.var.fleet_fallback import LEAST_CHANGES, window_spreads
+from penstock.udfs.var.fleet_fallback import LEAST_CHANGES, own_spreads, window_spreads
 from penstock.udfs.var.fleet_fit import FitSettings, concatenate_fits, fit_from_bytes, fit_to_bytes
 from penstock.udfs.var.fleet_forecast import output_name
 from penstock.udfs.var.fleet_save import save_fleet_model
+from penstock.udfs.var.fleet_store import open_store
 from penstock.udfs.var.runs import runs_of, whole_runs
 from penstock.udfs.var.spreads import change_spreads, fleet_spreads
 
@@ -216,6 +217,22 @@ def test_spreads_travel_with_the_parts_of_a_fleet():
     ]
     carried = concatenate_fits([fit_from_bytes(fit_to_bytes(part), settings) for part in parts])
     np.testing.assert_array_equal(carried.change_spreads, whole.change_spreads)
+
+
+@pytest.mark.parametrize("kind", [np.int64, str])
+def test_a_series_refused_before_the_fit_has_no_spread_of_its_own(tmp_path, kind):
+    """And the others have theirs, whichever order they come in."""
+    levels, offsets = fleet()
+    fit = fit_fleet(levels, offsets, FitSettings(transforms=("none", "log"), max_lags=1, fallback="naive"))
+    ids = np.array([kind(name) for name in (30, 20, 10)], dtype=object if kind is str else np.int64)
+    refused = [(ids[2], "too short"), (kind(5), "duplicate"), (kind(40), "duplicate")]
+    save_fleet_model(tmp_path / "m", fit, ids=ids, variables=VARIABLES, frequency="D", refused=refused)
+    store = open_store(tmp_path / "m" / "artifacts" / "fleet")
+    asked = np.array([kind(name) for name in (40, 10, 20, 30, 99)], dtype=ids.dtype)
+    found = own_spreads(store, store.spreads, asked).T
+    whole = fit.change_spreads
+    nothing = [np.nan, np.nan]
+    np.testing.assert_array_equal(found, [nothing, whole[2], whole[1], whole[0], nothing])
 
 
 def test_an_unknown_fallback_is_an_error():
