@@ -123,7 +123,7 @@ def test_a_prior_takes_the_place_of_a_criterion(tmp_path):
         ("tightness: .inf", "fit.tightness: "),
         ("decay: -1", "fit.decay: "),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_prior(tmp_path, fit, said):
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "frequency: D", f"fit: {{{fit}}}\n")
