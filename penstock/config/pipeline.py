@@ -98,12 +98,28 @@ class SeriesConfig(Section):
 
 
 class FitConfig(Section):
-    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing."""
+    """How models are fitted. criterion null: the lag order is max_lags. holdout: periods left out for testing.
+
+    origins: from how many cutoffs the models are tested; the last one is `holdout` periods before the end, each other
+    one origin_every periods before the next. season: its length in periods, null without one.
+    """
 
     max_lags: int = Field(default=8, ge=1)
     criterion: Literal["aic", "aicc", "bic", "hqic", "fpe"] | None = "aic"
     trend: Literal["n", "c", "ct", "ctt"] = "c"
     holdout: int = Field(default=8, ge=0)
+    season: float | None = Field(default=None, gt=1)
+    origins: int = Field(default=1, ge=1)
+    origin_every: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def origins_have_a_holdout(self) -> Self:
+        if self.origins > 1 and not self.holdout:
+            raise ValueError(
+                f"origins is {self.origins} and holdout 0, so that no period is left for testing; set holdout to at "
+                "least 1"
+            )
+        return self
 
 
 class ForecastConfig(Section):

@@ -28,7 +28,8 @@ class FitSettings:
     beyond this is refused as unstable; 1.05 lets series in levels pass, whose estimated unit roots lie on either side
     of 1. residual_degrees_per_coefficient, residual_degrees_beyond: see `rows_needed`. variables: their names, for the
     reasons of refusals; y1, y2, ... by default. point: whether point forecasts are
-    medians or means.
+    medians or means. season: the length of a season in periods, 0 without one; the seasonal naive forecast, which the
+    model is compared with, takes round(season) periods.
     """
 
     transforms: tuple[str, ...]
@@ -42,6 +43,7 @@ class FitSettings:
     residual_degrees_beyond: int = 10
     variables: tuple[str, ...] = ()
     point: str = "median"
+    season: float = 0.0
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
@@ -59,6 +61,8 @@ class FitSettings:
             raise ValueError(f"max_lags {self.max_lags} is too small for trend {self.trend}")
         if min(self.residual_degrees_per_coefficient, self.residual_degrees_beyond) < 0:
             raise ValueError("residual degrees of freedom must not be negative")
+        if self.season and self.season <= 1.0:
+            raise ValueError(f"season must be more than 1 period, or 0 for none, not {self.season:g}")
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
 
