@@ -7,10 +7,11 @@ from statsmodels.tsa.vector_ar.var_model import ma_rep
 from var_loop import looped
 from var_truth import simulated
 
-from penstock.udfs.var.accuracy import STEP_MEASURES
+from penstock.udfs.var.accuracy import STEP_MEASURES, MethodForecast, Scales
 from penstock.udfs.var.evaluation import evaluation_from_bytes, evaluation_to_bytes, merge_evaluations
 from penstock.udfs.var.fleet_fit import FitSettings
-from penstock.udfs.var.holdout import evaluate
+from penstock.udfs.var.holdout import RunningSums, evaluate, holdout_sums
+from penstock.udfs.var.origins import Observed, OriginForecasts, forecasts_from, methods
 
 LAGS, STEPS, HOLDOUT, SEASON, LEVEL = 2, 3, 5, 4, 0.9
 QUANTILE_90 = 1.6448536269514722
@@ -186,11 +187,14 @@ def test_a_series_is_left_out_where_it_is_too_short():
 
 
 def test_an_origin_in_a_hole_is_not_counted_twice():
-    """Without the periods 85 to 88, origins at 84 to 88 have the same training part."""
-    keep = np.delete(np.arange(100), np.arange(85, 89))
+    """Without the periods 86 and 87, origins at 85 to 88 have the same training part, which ends at 85: a forecast
+    takes two observations in succession."""
+    keep = np.delete(np.arange(100), [86, 87])
     found = evaluated([(simulated(2, 1, 100, seed=3)[keep], keep)], origins=12, every=1).by_step
-    # the last origin is at 94; before 90 two observations after the hole are not there
-    assert found.series_by_origin.tolist() == [1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1]
+    # from 94 down to 89, then 88 in place of 85, then 84 and 83
+    assert found.series_by_origin.tolist() == [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 1, 1]
+    # of the one that ends at 85 only the third step has a truth; of 84 that are the first one, and of 83 the first two
+    assert found.n_forecasts[[6, 10, 11], 0].tolist() == [[0, 0, 1, 1], [1, 0, 0, 1], [1, 1, 0, 1]]
 
 
 def test_parts_add_up():
@@ -206,20 +210,46 @@ def test_parts_add_up():
 
 
 def test_nothing_after_the_origin_is_seen():
-    """Other values from the first origin on change the errors, and not one bit of the forecasts and scales."""
-    levels = whole()[0][0]
-    origins, changed = 6, levels.copy()
-    first = len(levels) - HOLDOUT - (origins - 1)
-    changed[first:] += 7.0
-    before, after = (
-        evaluate(one[: first + STEPS], np.array([0, first + STEPS]), SETTINGS, holdout=STEPS)
-        for one in (levels, changed)
+    """Other values from an origin on change the truth, and not one bit of the forecasts and scales."""
+    levels, changed = whole()[0][0], whole()[0][0]
+    changed[70:] += 7.0
+    made = []
+    for one in (levels, changed):
+        observed = Observed.of(one, np.array([0, 90]), SETTINGS, periods=None)
+        cutoffs = observed.cutoffs(left_out=20)
+        assert cutoffs.tolist() == [70]
+        made.append(forecasts_from(observed, SETTINGS, members=np.array([0]), cutoffs=cutoffs, steps=STEPS))
+    before, after = made
+    np.testing.assert_allclose(after.truth - before.truth, 7.0)
+    np.testing.assert_array_equal(before.scales.mean_absolute, after.scales.mean_absolute)
+    np.testing.assert_array_equal(before.scales.root_mean_square, after.scales.root_mean_square)
+    for method in methods(SETTINGS):
+        for bound in ("points", "lower", "upper", "medians"):
+            np.testing.assert_array_equal(
+                getattr(before.by_method[method], bound), getattr(after.by_method[method], bound)
+            )
+
+
+def test_the_model_and_the_naive_forecast_have_the_same_series():
+    """The model of the first of two series overflows, the second one has no seasonal naive forecast."""
+
+    def said(*points):
+        values = np.reshape(points, (1, 1, 2)) * 1.0
+        return MethodForecast(points=values, lower=values - 1.0, upper=values + 1.0, medians=values)
+
+    settings = FitSettings(transforms=("none",), max_lags=1, season=4.0)
+    running = RunningSums(n_series=2, n_origins=1, steps=1, settings=settings)
+    made = OriginForecasts(
+        positions=np.arange(2),
+        truth=np.array([[[5.0, 5.0]]]),
+        by_method={"model": said(np.inf, 7), "naive": said(6, 8), "seasonal_naive": said(9, np.nan)},
+        scales=Scales(mean_absolute=np.ones((1, 2)), root_mean_square=np.ones((1, 2))),
     )
-    assert (before.by_step.sums[:, 0] != after.by_step.sums[:, 0]).all()
-    # MAE / MASE, and RMSE / RMSSE are the scales
-    for ours, theirs in ((0, 2), (1, 3)):
-        scales = [one.by_step.sums[:, ours] / one.by_step.sums[:, theirs] for one in (before, after)]
-        np.testing.assert_allclose(*scales, rtol=1e-12)
+    running.add(0, made)
+    assert running.scores().n_series.tolist() == [[1, 1], [1, 1], [0, 0]]
+    assert running.scores().sums[:, 0, 0, 0].tolist() == [2.0, 3.0, 0.0]
+    assert holdout_sums(made).counts.tolist() == [1, 1, 0]
+    assert holdout_sums(made).sums[:, 0, 0].tolist() == [2.0, 3.0, 0.0]
 
 
 def test_the_hold_out_is_the_last_origin():
