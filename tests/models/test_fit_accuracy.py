@@ -93,6 +93,9 @@ def test_metrics_of_the_last_origin_and_of_all(config, fleet, series):
         *(f"holdout_{m}{name}_{v}" for m in methods for name in ("mae", "rmse", "mase", "coverage") for v in MACRO),
         *(f"origins_{m}{name}_{v}" for m in methods for name in MEASURES for v in MACRO),
     }
+    means = fleet.evaluation.by_step.means[:, :, -1]
+    assert found["origins_naive_wis_realcons"] == means[1, 5, 1]
+    assert found["origins_rmsse_realgdp"] == means[0, 3, 0]
     plain = config_of(max_lags=1, holdout=4)
     of_plain = accuracy_metrics(fitted(plain, series), plain)
     assert of_plain.keys() == {name for name in found if name.startswith("holdout_") and "seasonal" not in name}
