@@ -126,12 +126,16 @@ class FitConfig(Section):
     intervals: plain, or asymptotic with the uncertainty of the coefficients. fallback: what an observation gets for
     which its series' model makes no forecast. prior: shrinks the coefficients, whose lag order then is max_lags.
     tightness: the standard deviation of the prior of an own first lag. decay: that of lag l is divided by l^decay.
+    origins: from how many cutoffs the models are tested; the last one is `holdout` periods before the end, each other
+    one origin_every periods before the next.
     """
 
     max_lags: int = Field(default=8, ge=1)
     criterion: Literal["aic", "aicc", "bic", "hqic", "fpe"] | None = "aic"
     trend: Literal["n", "c", "ct", "ctt"] = "c"
     holdout: int = Field(default=8, ge=0)
+    origins: int = Field(default=1, ge=1)
+    origin_every: int = Field(default=1, ge=1)
     season: float | None = None
     fourier: int | None = Field(default=None, ge=1)
     intervals: Literal["plain", "asymptotic"] = "plain"
@@ -161,6 +165,15 @@ class FitConfig(Section):
             )
         if self.prior != "none" and self.intervals == "asymptotic":
             raise ValueError("intervals asymptotic are of least squares, not of a prior: use plain, or prior: none")
+        return self
+
+    @model_validator(mode="after")
+    def origins_have_a_holdout(self) -> Self:
+        if self.origins > 1 and not self.holdout:
+            raise ValueError(
+                f"origins is {self.origins} and holdout 0, so that no period is left for testing; set holdout to at "
+                "least 1"
+            )
         return self
 
 

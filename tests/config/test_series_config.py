@@ -128,3 +128,25 @@ def test_what_is_no_prior(tmp_path, fit, said):
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, "frequency: D", f"fit: {{{fit}}}\n")
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("fit", "said"),
+    [
+        ("{holdout: 0, origins: 2}", "origins is 2 and holdout 0"),
+        ("{origins: 0}", "fit.origins: "),
+        ("{origin_every: 0}", "fit.origin_every: "),
+        ("{season: 1}", "season 1 must be more than 1 period"),
+    ],
+)
+def test_what_is_no_evaluation(tmp_path, fit, said):
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, "frequency: D", f"fit: {fit}")
+    assert said in str(caught.value)
+
+
+def test_how_a_fit_is_evaluated_does_not_determine_a_batch(tmp_path):
+    plain = load(tmp_path, "frequency: D")
+    assert (plain.fit.origins, plain.fit.origin_every, plain.fit.season) == (1, 1, None)
+    evaluated = load(tmp_path, "frequency: D", "fit: {origins: 12, origin_every: 2, season: 7}")
+    assert evaluated.meaning_hash == plain.meaning_hash

@@ -107,6 +107,7 @@ def test_mlflow_has_the_whole_story(macro_fit, registry):
     wanted = {f"holdout_{which}{measure}_{variable}" for which in ("", "naive_") for variable in MACRO for measure in
               ("mae", "rmse", "mase", "coverage")}  # fmt: skip
     assert wanted <= set(run.data.metrics)
+    assert run.data.tags["accuracy"] == "out_of_sample"
     assert {"seconds_read", "seconds_fit", "seconds_diagnostics", "seconds_register"} <= set(run.data.metrics)
     assert [given.dataset.source for given in run.inputs.dataset_inputs] == [f'{{"uri": "{config.source.path}"}}']
 
@@ -137,6 +138,8 @@ def test_the_artifacts(macro_fit, registry):
     assert (folder / "fit/lag_orders.png").read_bytes()[:4] == b"\x89PNG"
     assert len(pd.read_csv(folder / "fit/refused_series.csv")) == 0
     assert len(pd.read_csv(folder / "fit/holdout.csv")) == 12
+    # 3 variables, 8 steps and all of them, 2 methods, 6 measures
+    assert len(pd.read_parquet(folder / "fit/origins.parquet")) == 3 * 9 * 2 * 6
     names = {path.name for path in (folder / "diagnostics/01-usa").iterdir()}
     assert names == {
         "summary.txt",
@@ -270,8 +273,8 @@ def reasons_by_model(model, names):
 
 
 def test_buckets_do_not_change_the_fit(spark, registry, tmp_path, monkeypatch):
-    frame = fleet_frame({f"s{i}": random_levels(40 + i, seed=i) for i in range(12)})
-    config = fit_config(tmp_path, registry, fit__max_lags=2, fit__holdout=4)
+    frame = fleet_frame({f"s{i}": random_levels(60 + i, seed=i) for i in range(12)})
+    config = fit_config(tmp_path, registry, fit__max_lags=2, fit__holdout=4, fit__origins=3, fit__season=4)
     observations = spark.createDataFrame(frame.assign(recency=0)).selectExpr(
         "series_id", "ds", "cast(recency AS int) AS recency", *MACRO
     )
@@ -285,6 +288,10 @@ def test_buckets_do_not_change_the_fit(spark, registry, tmp_path, monkeypatch):
     np.testing.assert_array_equal(one.last_ds[order], many.last_ds[of_many])
     assert one.scored == many.scored == 12
     np.testing.assert_allclose(one.scores, many.scores, rtol=1e-12)
+    steps, of_many = one.evaluation.by_step, many.evaluation.by_step
+    np.testing.assert_allclose(steps.sums, of_many.sums, rtol=1e-12)
+    np.testing.assert_array_equal(steps.n_forecasts, of_many.n_forecasts)
+    assert steps.n_forecasts[0].tolist() == [[12] * 5] * 3
     assert set(one.worker_seconds) == {"arrange", "holdout", "fit"}
 
 

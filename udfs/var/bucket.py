@@ -8,10 +8,11 @@ from itertools import pairwise
 import numpy as np
 import pyarrow as pa
 
+from penstock.udfs.var.evaluation import evaluation_to_bytes
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, fit_to_bytes
 from penstock.udfs.var.histories import Histories, histories
-from penstock.udfs.var.holdout import holdout_scores
+from penstock.udfs.var.holdout import evaluate
 from penstock.udfs.var.lag_bounds import TOO_SHORT
 from penstock.udfs.var.runs import PERIOD_TOLERANCE
 
@@ -21,24 +22,25 @@ PHASES = ("arrange", "holdout", "fit")
 
 @dataclass(frozen=True)
 class BucketSettings:
-    """fit: its variables are the columns. frequency: a pandas offset alias. holdout: in periods. holidays: ISO
-    dates."""
+    """fit: its variables are the columns. frequency: a pandas offset alias. holdout, origin_every: in periods, origins:
+    as for `evaluate`. holidays: ISO dates."""
 
     fit: FitSettings
     frequency: str
     holdout: int
     ids_are_integers: bool
     holidays: tuple[str, ...] = ()
+    origins: int = 1
+    origin_every: int = 1
 
     @property
     def result_schema(self) -> str:
         """As Spark DDL. ids, last_ds, conflicts: of the series in `fit`, refused ones included; refused_*: of all that
-        were refused; scores: the sums of `fit_holdout`, flat; seconds: by PHASES."""
+        were refused; evaluation: the bytes of an Evaluation; seconds: by PHASES."""
         kind = "bigint" if self.ids_are_integers else "string"
         return (
             f"ids array<{kind}>, last_ds array<timestamp>, conflicts array<bigint>, fit binary, "
-            f"refused_ids array<{kind}>, refused_reasons array<string>, scores array<double>, scored bigint, "
-            "seconds array<double>"
+            f"refused_ids array<{kind}>, refused_reasons array<string>, evaluation binary, seconds array<double>"
         )
 
 
@@ -49,8 +51,14 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
         moments = [time.monotonic()]
         given = arranged(table, settings)
         moments.append(time.monotonic())
-        scores = holdout_scores(
-            given.levels, given.offsets, settings.fit, holdout=settings.holdout, periods=given.periods
+        evaluation = evaluate(
+            given.levels,
+            given.offsets,
+            settings.fit,
+            holdout=settings.holdout,
+            origins=settings.origins,
+            origin_every=settings.origin_every,
+            periods=given.periods,
         )
         moments.append(time.monotonic())
         fit = fit_fleet(given.levels, given.offsets, settings.fit, periods=given.periods)
@@ -67,8 +75,7 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
                 "fit": pa.array([fit_to_bytes(fit)], pa.binary()),
                 "refused_ids": pa.array([list(refused)], pa.list_(kind)),
                 "refused_reasons": pa.array([list(refused.values())], texts),
-                "scores": pa.array([scores.sums.ravel().tolist()], numbers),
-                "scored": pa.array([scores.n_series], pa.int64()),
+                "evaluation": pa.array([evaluation_to_bytes(evaluation)], pa.binary()),
                 "seconds": pa.array([seconds], numbers),
             }
         )

@@ -1,26 +1,70 @@
-"""Hold-out evaluation: accuracy on the last periods of each series, compared with the naive forecast."""
+"""Accuracy out of sample: hold-out and rolling origins, compared with the naive and the seasonal naive forecast."""
 
-from dataclasses import dataclass
+from __future__ import annotations
 
 import numpy as np
 
-from penstock.udfs.var.fit import fit_fleet
+from penstock.udfs.var.accuracy import MEASURES, SQUARED, STEP_MEASURES, measures, step_terms
+from penstock.udfs.var.evaluation import Evaluation, HoldoutScores, StepScores
 from penstock.udfs.var.fleet_fit import FitSettings
-from penstock.udfs.var.kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
-from penstock.udfs.var.lag_bounds import lags_borne
-from penstock.udfs.var.runs import PERIOD_TOLERANCE, Runs, lag_window_ends, runs_of, whole_runs
-from penstock.udfs.var.transform import observations_lost, scale_variances, to_levels, transform_lags
+from penstock.udfs.var.kernel import FloatArray, IntArray
+from penstock.udfs.var.origins import Observed, OriginForecasts, forecasts_from, methods
 
-METHODS = ("model", "naive")
-MEASURES = ("mae", "rmse", "mase", "coverage")
+COMPARED = 2
+"""The first methods, model and naive, have the same series in every mean."""
 
 
-@dataclass(frozen=True)
-class HoldoutScores:
-    """sums: (2 methods, 4 measures, k), of the measures of `n_series` series."""
+def evaluate(
+    levels: FloatArray,
+    offsets: IntArray,
+    settings: FitSettings,
+    *,
+    holdout: int,
+    origins: int = 1,
+    origin_every: int = 1,
+    periods: FloatArray | None = None,
+) -> Evaluation:
+    """Fit every series on what is before an origin, forecast from there, and compare with what came; at each origin.
 
-    sums: FloatArray
-    n_series: int
+    levels, offsets, periods: as for `fit_fleet`. The last origin lies `holdout` periods before the end of each series,
+    every other one `origin_every` periods before the next; min(horizon, holdout) steps are forecast. A series that is
+    too short to be fitted at an origin is left out at that origin.
+
+    Of the last origin alone, by variable and series: mean absolute error and root mean squared error over the steps;
+    MASE, the first divided by the mean absolute one-step error of the naive forecast within the training part; the
+    share of steps whose truth lies in the interval. The result has their sums over series.
+
+    Of all origins, by step and for all steps together: the measures of `step_terms` are means (and roots of means) over
+    the origins of a series, and the result has the sums of these over series. MASE and RMSSE divide by the errors of
+    the one-step naive forecast with a season as well: a scale that every fitted series has, and the same whether or not
+    there is a season.
+
+    With holes: a forecast needs as many observations in succession as the series bears lags, so that the training part
+    ends with the last ones of these before an origin; where it is the same as at a later origin, the series counts at
+    that one only. Steps whose truth is missing are left out, and so is a series of which the truth of all steps is
+    missing. Changes over a hole are none of the training part's, but seasonal changes between two observations are.
+    """
+    k, steps = len(settings.transforms), min(settings.horizon, holdout)
+    running = RunningSums(n_series=len(offsets) - 1, n_origins=origins, steps=max(steps, 0), settings=settings)
+    last = HoldoutScores(
+        sums=np.zeros((len(methods(settings)), len(MEASURES), k)),
+        counts=np.zeros(len(methods(settings)), dtype=np.int64),
+    )
+    if steps < 1 or not len(levels):
+        return Evaluation(holdout=last, by_step=running.scores())
+    given = Observed.of(levels, offsets, settings, periods=periods)
+    later = np.full(len(offsets) - 1, len(levels) + 1)
+    for origin in range(origins):
+        cutoffs = given.cutoffs(left_out=holdout + origin * origin_every)
+        members = np.flatnonzero((cutoffs >= 0) & (cutoffs < later))
+        later = cutoffs
+        made = forecasts_from(given, settings, members=members, cutoffs=cutoffs[members], steps=steps)
+        if made is None:
+            continue
+        running.add(origin, made)
+        if origin == 0:
+            last = holdout_sums(made)
+    return Evaluation(holdout=last, by_step=running.scores())
 
 
 def holdout_scores(
@@ -31,120 +75,53 @@ def holdout_scores(
     holdout: int,
     periods: FloatArray | None = None,
 ) -> HoldoutScores:
-    """Fit every series without its last `holdout` periods, forecast from there, and compare with the actual values.
+    """The part of `evaluate` that is of the last origin."""
+    return evaluate(levels, offsets, settings, holdout=holdout, periods=periods).holdout
 
-    levels, offsets, periods: as for `fit_fleet`. min(horizon, holdout) steps are forecast. By variable and series: mean
-    absolute error and root mean squared error over the steps; MASE, the first divided by the mean absolute one-step
-    error of the naive forecast within the training part; the share of steps whose truth lies in the interval. The naive
-    forecast carries the last level on; its interval is that of a random walk: the root mean square of the training
-    part's changes times the root of the step. A series too short to be fitted without its last periods is left out.
 
-    With holes: a forecast needs as many observations in succession as the series bears lags, so that the training part
-    ends with the last ones of these before the last `holdout` periods. Steps whose truth is missing are left out, and
-    so is a series of which the truth of all steps is missing. Changes over a hole are none of the training part's.
-    """
-    k, steps = len(settings.transforms), min(settings.horizon, holdout)
-    nothing = HoldoutScores(sums=np.zeros((len(METHODS), len(MEASURES), k)), n_series=0)
-    if steps < 1 or not len(levels):
-        return nothing
-    runs = whole_runs(offsets) if periods is None else runs_of(offsets, periods)
-    numbers = runs.periods()
-    lost = observations_lost(settings.transforms)
-    borne = lags_borne(runs.complete_rows(settings.max_lags + lost)[:, lost:], settings)
-    filled = np.diff(offsets) > 0
-    last_period = np.where(filled, numbers[np.maximum(offsets[1:], 1) - 1], 0.0)
-    ends = lag_window_ends(runs, n_lags=np.maximum(1, borne + lost), last_period=last_period - holdout)
-    long_enough = np.flatnonzero((ends >= 0) & (borne >= 0))
-    if not len(long_enough):
-        return nothing
-    starts, cutoffs = offsets[long_enough], ends[long_enough] + 1
-    lengths = cutoffs - starts
-    training = np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
-    fit = fit_fleet(
-        levels[training],
-        np.concatenate([[0], np.cumsum(lengths)]),
-        settings,
-        periods=None if periods is None else periods[training],
+def holdout_sums(made: OriginForecasts) -> HoldoutScores:
+    """A series one of whose measures is not finite, of the model or the naive forecast, is left out."""
+    by_series = np.array([measures(made.truth, forecast, made.scales) for forecast in made.by_method.values()])
+    is_compared = np.isfinite(by_series[:COMPARED]).all(axis=(0, 1, 2))
+    counted = [is_compared & np.isfinite(own).all(axis=(0, 1)) for own in by_series]
+    return HoldoutScores(
+        sums=np.array([own[..., mask].sum(axis=-1) for own, mask in zip(by_series, counted, strict=True)]),
+        counts=np.array([mask.sum() for mask in counted]),
     )
-    if not len(fit):
-        return nothing
-    starts, cutoffs = starts[fit.positions], cutoffs[fit.positions]
-    stops = offsets[1:][long_enough[fit.positions]]
-
-    # beyond a series' own lags the coefficients are zero, and any level of its own will do
-    rows = np.maximum(cutoffs - 1 - np.arange(max(1, settings.max_lags + lost))[:, None], starts)
-    window = np.moveaxis(levels[rows], -1, 1)
-    history, newest = transform_lags(window, settings.transforms)
-    points = forecast_columns(
-        coefficients=rows_last(fit.coefficients),
-        trend_coefficients=rows_last(fit.powers_of_time),
-        lags=history,
-        horizon=steps,
-        first_time_index=fit.last_time_index + 1.0,
-        seasonal=fit.seasonal_effects(fit.last_time_index + 1.0, horizon=steps),
-    )
-    widths = rows_last(fit.half_widths[:, :steps])
-    forecasts = {
-        "model": to_levels(
-            points,
-            newest=newest,
-            half_widths=widths,
-            transforms=settings.transforms,
-            variances=scale_variances(widths, level=settings.level) if settings.point == "mean" else None,
-        )
-    }
-    scale, spread = changes(levels, runs, starts, cutoffs)
-    naive = np.broadcast_to(window[0], points.shape)
-    width = normal_quantile(settings.level) * spread * np.sqrt(np.arange(1, steps + 1))[:, None, None]
-    forecasts["naive"] = (naive, naive - width, naive + width)
-
-    truth = truths(levels, numbers, cutoffs, stops, steps=steps)
-    by_series = np.array([measures(truth, forecasts[method], scale) for method in METHODS])
-    is_finite = np.isfinite(by_series).all(axis=(0, 1, 2))
-    return HoldoutScores(sums=by_series[..., is_finite].sum(axis=-1), n_series=int(is_finite.sum()))
 
 
-def changes(levels: FloatArray, runs: Runs, starts: IntArray, cutoffs: IntArray) -> tuple[FloatArray, FloatArray]:
-    """(k, series) each: mean absolute value and root mean square of the changes from one period to the next, from
-    observation `starts` to before `cutoffs` (series,); NaN where there is none."""
-    is_change = runs.places() > 0
-    count = summed(is_change.astype(np.float64), starts, cutoffs)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        steps = np.diff(levels, axis=0, prepend=levels[:1])
-        steps[~is_change] = 0.0
-        return summed(np.abs(steps), starts, cutoffs).T / count, np.sqrt(summed(steps**2, starts, cutoffs).T / count)
+class RunningSums:
+    """Sums over origins, by series."""
 
+    def __init__(self, *, n_series: int, n_origins: int, steps: int, settings: FitSettings) -> None:
+        n_methods, k = len(methods(settings)), len(settings.transforms)
+        self.level = settings.level
+        self.totals = np.zeros((n_methods, len(STEP_MEASURES), steps, k, n_series))
+        self.counts = np.zeros((n_methods, steps, n_series), dtype=np.int64)
+        self.n_forecasts = np.zeros((n_origins, n_methods, steps + 1), dtype=np.int64)
 
-def summed(values: FloatArray, starts: IntArray, stops: IntArray) -> FloatArray:
-    """Sums of values[starts[i]:stops[i]] along the first axis; no segment is empty, and they do not overlap."""
-    edges = np.stack([starts, stops], axis=1).reshape(-1)
-    inside = edges[:-1] if edges[-1] == len(values) else edges
-    return np.asarray(np.add.reduceat(values, inside, axis=0)[::2])
+    def add(self, origin: int, made: OriginForecasts) -> None:
+        """A forecast with a term that is not finite is left out, of the model and of the naive forecast alike."""
+        is_there = ~np.isnan(made.truth).any(axis=1)
+        terms = [
+            step_terms(made.truth, forecast, made.scales, level=self.level) for forecast in made.by_method.values()
+        ]
+        is_sound = np.array([(np.isfinite(own).all(axis=(0, 2)) | ~is_there).all(axis=0) for own in terms])
+        is_sound &= is_sound[:COMPARED].all(axis=0)
+        for method, own in enumerate(terms):
+            is_counted = is_sound[method] & is_there
+            self.totals[method][..., made.positions] += np.where(is_counted[:, None], own, 0.0)
+            self.counts[method][:, made.positions] += is_counted
+            self.n_forecasts[origin, method] = [*is_counted.sum(axis=1), is_counted.any(axis=0).sum()]
 
-
-def truths(levels: FloatArray, periods: FloatArray, cutoffs: IntArray, stops: IntArray, *, steps: int) -> FloatArray:
-    """(steps, k, series), the levels of the periods after observation cutoffs - 1, NaN where there is none. stops:
-    (series,), where each series ends."""
-    rows = cutoffs + np.arange(steps)[:, None]
-    is_own = rows < stops
-    rows = np.minimum(rows, len(levels) - 1)
-    ahead = periods[rows] - periods[cutoffs - 1]
-    step = np.rint(ahead).astype(np.int64) - 1
-    is_own &= (step < steps) & (np.abs(ahead - np.rint(ahead)) <= PERIOD_TOLERANCE)
-    truth = np.full((steps, levels.shape[1], len(cutoffs)), np.nan)
-    place, series = np.nonzero(is_own)
-    truth[step[place, series], :, series] = levels[rows[place, series]]
-    return truth
-
-
-def measures(truth: FloatArray, forecast: tuple[FloatArray, FloatArray, FloatArray], scale: FloatArray) -> FloatArray:
-    """(4, k, series); truth (NaN where there is none) and the three arrays of forecast are (steps, k, series), scale is
-    (k, series). A series without any truth has NaN."""
-    points, lower, upper = forecast
-    is_there = ~np.isnan(truth)
-    count = is_there.sum(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        errors = np.where(is_there, points - truth, 0.0)
-        mae = np.abs(errors).sum(axis=0) / count
-        coverage = ((lower <= truth) & (truth <= upper)).sum(axis=0) / count
-        return np.array([mae, np.sqrt((errors**2).sum(axis=0) / count), mae / scale, coverage])
+    def scores(self) -> StepScores:
+        """Means over the origins of each series, summed over series."""
+        sums, n_series = [], []
+        for totals, counts in zip(self.totals, self.counts, strict=True):
+            total = np.concatenate([totals, totals.sum(axis=1, keepdims=True)], axis=1)
+            count = np.concatenate([counts, counts.sum(axis=0, keepdims=True)])
+            means = total / np.maximum(count, 1)[:, None]
+            means[SQUARED] = np.sqrt(means[SQUARED])
+            sums.append(means.sum(axis=-1))
+            n_series.append((count > 0).sum(axis=-1))
+        return StepScores(sums=np.array(sums), n_series=np.array(n_series), n_forecasts=self.n_forecasts)

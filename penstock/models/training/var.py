@@ -18,10 +18,11 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, FitError
 from penstock.models.registry import Registry
 from penstock.models.training.elasticnet import begin_experiment
+from penstock.models.training.var_accuracy import report_accuracy
 from penstock.models.training.var_data import FitData, read_fit_data
 from penstock.models.training.var_diagnostics import subjects, write_diagnostics
 from penstock.models.training.var_fit import FittedFleet, bucket_settings, fit_series, outcome
-from penstock.models.training.var_logging import holdout_table, log_outcome, log_settings, write_tables
+from penstock.models.training.var_logging import log_outcome, log_settings, write_tables
 from penstock.timings import Timings
 from penstock.udfs.var.bucket import arranged
 from penstock.udfs.var.fleet_refused import MAX_SERIES
@@ -95,7 +96,7 @@ def fit_var(
     frame = observed.until(until)
     with timings.measure("fit"):
         fleet = fit_series(spark, frame, settings)
-    report_holdout(fleet, config)
+    report_accuracy(fleet, config)
     with (
         registry_errors(config),
         tempfile.TemporaryDirectory() as scratch,
@@ -178,17 +179,6 @@ def report_refusals(data: FitData) -> None:
         log.warning("%d of %d files refused", len(data.refused_files), len(data.files))
     if data.n_rejected:
         log.warning("%s rows rejected, for example: %s", f"{data.n_rejected:,}", data.rejected["reasons"].iloc[0])
-
-
-def report_holdout(fleet: FittedFleet, config: PipelineConfig) -> None:
-    if not config.fit.holdout:
-        return
-    if not fleet.scored:
-        log.warning("no hold-out metrics: no series is long enough without its last %d periods", config.fit.holdout)
-        return
-    log.info("hold-out of %d periods, mean over %s series:", config.fit.holdout, f"{fleet.scored:,}")
-    for row in holdout_table(fleet, config.the_series.variables).itertuples(index=False):
-        log.info("  %s %s: %.4g, naive %.4g", row.variable, row.measure, row.model, row.naive)
 
 
 def too_deep(config: PipelineConfig, fleet: FittedFleet) -> str | None:

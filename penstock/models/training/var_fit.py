@@ -20,9 +20,9 @@ from pyspark.sql import functions as F
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import FitError
 from penstock.udfs.var.bucket import PHASES, BucketSettings, bucket_fitter
+from penstock.udfs.var.evaluation import Evaluation, evaluation_from_bytes, merge_evaluations
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, concatenate_fits, fit_from_bytes
 from penstock.udfs.var.histories import SERIES_ID
-from penstock.udfs.var.holdout import MEASURES, METHODS
 from penstock.udfs.var.kernel import FloatArray, IntArray
 
 #: A bucket is one UDF call: large enough to amortise its overhead, small enough for a worker's memory.
@@ -35,16 +35,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class FittedFleet:
     """ids, last_ds, conflicts (as in `Histories`): of the series in `fit`, as its positions count them. refused: (id,
-    reason) of every refused series, ascending. scores: (2 methods, 4 measures, k), means over the `scored` series; NaN
-    if there is none."""
+    reason) of every refused series, ascending. evaluation: out of sample."""
 
     fit: FleetFit
     ids: NDArray[Any]
     last_ds: NDArray[np.datetime64]
     conflicts: IntArray
     refused: tuple[tuple[Any, str], ...]
-    scores: FloatArray
-    scored: int
+    evaluation: Evaluation
     n_observations: int
     worker_seconds: dict[str, float]
 
@@ -57,16 +55,15 @@ class FittedFleet:
         """Kinds of reasons (the text before the colon) and how many series have each, the most frequent first."""
         return Counter(reason.split(":")[0] for _, reason in self.refused).most_common()
 
-    def holdout_metrics(self, variables: Sequence[str]) -> dict[str, float]:
-        """`holdout_<measure>_<variable>` of the model and `holdout_naive_<measure>_<variable>`."""
-        if not self.scored:
-            return {}
-        return {
-            f"holdout_{'' if method == 'model' else method + '_'}{measure}_{variable}": float(self.scores[i, j, k])
-            for i, method in enumerate(METHODS)
-            for j, measure in enumerate(MEASURES)
-            for k, variable in enumerate(variables)
-        }
+    @property
+    def scores(self) -> FloatArray:
+        """(methods, 4 measures, k), of the hold-out, means over the series that have them; NaN if there is none."""
+        return self.evaluation.holdout.means
+
+    @property
+    def scored(self) -> int:
+        """How many series the hold-out's measures of the model are of."""
+        return self.evaluation.holdout.n_series
 
 
 def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> BucketSettings:
@@ -97,6 +94,8 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
         frequency=series.frequency,
         holdout=config.fit.holdout,
         ids_are_integers=ids_are_integers,
+        origins=config.fit.origins,
+        origin_every=config.fit.origin_every,
     )
 
 
@@ -136,8 +135,6 @@ def bucket_count(n_observations: int, n_series: int, *, cores: int) -> int:
 
 def gather(rows: Sequence[Row], settings: BucketSettings, *, n_observations: int) -> FittedFleet:
     """One fleet from the buckets' results. Ids ascend within a bucket, not across buckets."""
-    scored = sum(row["scored"] for row in rows)
-    sums = np.sum([row["scores"] for row in rows], axis=0)
     kind = np.int64 if settings.ids_are_integers else object
     dates = [np.array(row["last_ds"], dtype="datetime64[us]") for row in rows]
     return FittedFleet(
@@ -148,8 +145,7 @@ def gather(rows: Sequence[Row], settings: BucketSettings, *, n_observations: int
         refused=tuple(
             sorted(pair for row in rows for pair in zip(row["refused_ids"], row["refused_reasons"], strict=True))
         ),
-        scores=np.reshape(sums / scored if scored else np.full(len(sums), np.nan), (len(METHODS), len(MEASURES), -1)),
-        scored=scored,
+        evaluation=merge_evaluations([evaluation_from_bytes(bytes(row["evaluation"])) for row in rows]),
         n_observations=n_observations,
         worker_seconds={phase: sum(row["seconds"][i] for row in rows) for i, phase in enumerate(PHASES)},
     )

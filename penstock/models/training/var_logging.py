@@ -13,11 +13,13 @@ from mlflow.data.delta_dataset_source import DeltaDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.training.var_accuracy import accuracy_metrics, write_accuracy
 from penstock.models.training.var_data import SHOWN_FILES, FitData
 from penstock.models.training.var_fit import FittedFleet
-from penstock.udfs.var.holdout import MEASURES, METHODS
 
 LONGEST_PARAM = 500
+#: The tag of a run that says whether its accuracy is of periods that the models were not fitted on.
+ACCURACY, OUT_OF_SAMPLE = "accuracy", "out_of_sample"
 
 
 def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) -> None:
@@ -41,6 +43,7 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         **({"tightness": fit.tightness, "decay": fit.decay} if fit.prior != "none" else {}),
         "holdout": fit.holdout,
         **({"fallback": fit.fallback} if fit.fallback != "none" else {}),
+        **({"origins": fit.origins, "origin_every": fit.origin_every} if fit.origins > 1 else {}),
         "until": until or "all",
         "data_source": shortened(data.locations),
         "data_kind": "files" if data.version is None else "observations table",
@@ -82,10 +85,12 @@ def log_outcome(config: PipelineConfig, data: FitData, fleet: FittedFleet) -> No
         "rows_left_out": float(fleet.fit.rows_left_out.sum()),
         "conflicts": float(fleet.conflicts.sum()),
         "holdout_series": float(fleet.scored),
-        **fleet.holdout_metrics(config.the_series.variables),
+        **accuracy_metrics(fleet, config),
         **{f"worker_seconds_{phase}": seconds for phase, seconds in fleet.worker_seconds.items()},
     }
     mlflow.log_metrics(metrics)
+    if fleet.scored:
+        mlflow.set_tag(ACCURACY, OUT_OF_SAMPLE)
 
 
 def write_tables(folder: Path, config: PipelineConfig, data: FitData, fleet: FittedFleet) -> None:
@@ -106,8 +111,7 @@ def write_tables(folder: Path, config: PipelineConfig, data: FitData, fleet: Fit
     plot_lag_orders(
         orders, folder / "fit" / "lag_orders.png", title=f"Lag orders by {config.fit.criterion or 'config'}"
     )
-    if fleet.scored:
-        holdout_table(fleet, config.the_series.variables).to_csv(folder / "fit" / "holdout.csv", index=False)
+    write_accuracy(folder / "fit", config, fleet)
 
 
 def series_table(fleet: FittedFleet) -> pd.DataFrame:
@@ -131,16 +135,6 @@ def lag_orders(fleet: FittedFleet) -> pd.DataFrame:
     """How many series have each lag order, from 0 to the largest tried."""
     counts = np.bincount(fleet.fit.lag_order, minlength=fleet.fit.settings.max_lags + 1)
     return pd.DataFrame({"lag_order": np.arange(len(counts)), "series": counts})
-
-
-def holdout_table(fleet: FittedFleet, variables: tuple[str, ...]) -> pd.DataFrame:
-    """One row per variable and measure, the model beside the naive forecast."""
-    rows = [
-        (variable, measure, *fleet.scores[:, j, k])
-        for k, variable in enumerate(variables)
-        for j, measure in enumerate(MEASURES)
-    ]
-    return pd.DataFrame(rows, columns=["variable", "measure", *METHODS])
 
 
 def plot_lag_orders(orders: pd.DataFrame, file: Path, *, title: str) -> None:
