@@ -36,6 +36,8 @@ REASONS = (
 )
 #: The model raised an error, or gave no forecast for these values.
 MODEL = "model"
+#: Of observations that are not fitted on, because another one with the same ds is valid.
+OUTVOTED = (REVISION, SUPERSEDED, UNCHANGED)
 #: Every kind that a micro-batch counts.
 KINDS = (*REASONS, MODEL)
 

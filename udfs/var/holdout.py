@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from penstock.udfs.var.fit import fit_fleet
-from penstock.udfs.var.fleet_fit import FitSettings
+from penstock.udfs.var.fleet_fit import FitSettings, FleetFit
 from penstock.udfs.var.kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
 from penstock.udfs.var.lag_bounds import lags_borne
 from penstock.udfs.var.runs import PERIOD_TOLERANCE, Runs, lag_window_ends, runs_of, whole_runs
@@ -74,6 +74,23 @@ def holdout_scores(
     # beyond a series' own lags the coefficients are zero, and any level of its own will do
     rows = np.maximum(cutoffs - 1 - np.arange(max(1, settings.max_lags + lost))[:, None], starts)
     window = np.moveaxis(levels[rows], -1, 1)
+    forecasts = {"model": model_forecasts(fit, window, steps=steps)}
+    scale, spread = changes(levels, runs, starts, cutoffs)
+    naive = np.broadcast_to(window[0], (steps, *window.shape[1:]))
+    width = normal_quantile(settings.level) * spread * np.sqrt(np.arange(1, steps + 1))[:, None, None]
+    forecasts["naive"] = (naive, naive - width, naive + width)
+
+    truth = truths(levels, numbers, cutoffs, stops, steps=steps)
+    by_series = np.array([measures(truth, forecasts[method], scale) for method in METHODS])
+    is_finite = np.isfinite(by_series).all(axis=(0, 1, 2))
+    return HoldoutScores(sums=by_series[..., is_finite].sum(axis=-1), n_series=int(is_finite.sum()))
+
+
+def model_forecasts(fit: FleetFit, window: FloatArray, *, steps: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Points, lower and upper bounds in levels, (steps, k, series) each, from the last observation of every fitted
+    series. window: (max_lags, one more if any variable is differenced; k, series), levels, the newest first; beyond a
+    series' own lags any finite ones."""
+    settings = fit.settings
     history, newest = transform_lags(window, settings.transforms)
     points = forecast_columns(
         coefficients=rows_last(fit.coefficients),
@@ -83,24 +100,13 @@ def holdout_scores(
         first_time_index=fit.last_time_index + 1.0,
     )
     widths = rows_last(fit.half_widths[:, :steps])
-    forecasts = {
-        "model": to_levels(
-            points,
-            newest=newest,
-            half_widths=widths,
-            transforms=settings.transforms,
-            variances=scale_variances(widths, level=settings.level) if settings.point == "mean" else None,
-        )
-    }
-    scale, spread = changes(levels, runs, starts, cutoffs)
-    naive = np.broadcast_to(window[0], points.shape)
-    width = normal_quantile(settings.level) * spread * np.sqrt(np.arange(1, steps + 1))[:, None, None]
-    forecasts["naive"] = (naive, naive - width, naive + width)
-
-    truth = truths(levels, numbers, cutoffs, stops, steps=steps)
-    by_series = np.array([measures(truth, forecasts[method], scale) for method in METHODS])
-    is_finite = np.isfinite(by_series).all(axis=(0, 1, 2))
-    return HoldoutScores(sums=by_series[..., is_finite].sum(axis=-1), n_series=int(is_finite.sum()))
+    return to_levels(
+        points,
+        newest=newest,
+        half_widths=widths,
+        transforms=settings.transforms,
+        variances=scale_variances(widths, level=settings.level) if settings.point == "mean" else None,
+    )
 
 
 def changes(levels: FloatArray, runs: Runs, starts: IntArray, cutoffs: IntArray) -> tuple[FloatArray, FloatArray]:

@@ -15,13 +15,14 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import ConfigError, FitError
+from penstock.errors import FitError
 from penstock.models.registry import Registry
 from penstock.models.training.elasticnet import begin_experiment
 from penstock.models.training.var_data import FitData, read_fit_data
 from penstock.models.training.var_diagnostics import subjects, write_diagnostics
-from penstock.models.training.var_fit import FittedFleet, bucket_settings, fit_series, outcome
+from penstock.models.training.var_fit import FittedFleet, fit_series, outcome
 from penstock.models.training.var_logging import holdout_table, log_outcome, log_settings, write_tables
+from penstock.models.training.var_settings import bucket_settings, check_workload
 from penstock.timings import Timings
 from penstock.udfs.var.bucket import arranged
 from penstock.udfs.var.fleet_refused import MAX_SERIES
@@ -56,13 +57,6 @@ class FitResult:
             raise FitError(f"version {self.version} has the alias {CANDIDATE}, not {alias}: {self.not_promoted}")
 
 
-def check_workload(config: PipelineConfig) -> PipelineConfig:
-    """The config, if it is of series. Raises ConfigError."""
-    if config.workload != "series":
-        raise ConfigError(f"workload: {config.pipeline} is a pipeline of {config.workload}; fit_var is for series")
-    return config
-
-
 def fit_var(
     spark: SparkSession,
     config: PipelineConfig,
@@ -80,7 +74,7 @@ def fit_var(
     many series, the first by id, get statsmodels' diagnostics.
     Raises ConfigError, FitError, RegistryUnavailableError.
     """
-    check_workload(config)
+    check_workload(config, job="fit_var")
     bucket_settings(config, ids_are_integers=False)  # fails early on invalid settings
     timings = Timings()
     with registry_errors(config):

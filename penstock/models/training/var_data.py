@@ -16,7 +16,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers, with_time_range
 from penstock.errors import FitError
 from penstock.schemas.contract import Contract
-from penstock.series.reasons import REVISION, SUPERSEDED, UNCHANGED
+from penstock.series.reasons import OUTVOTED
 from penstock.series.windows import series_id
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
@@ -31,8 +31,6 @@ from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3
-#: Errors of observations that are not fitted on, because another one with the same ds is valid.
-OUTVOTED = (REVISION, SUPERSEDED, UNCHANGED)
 log = logging.getLogger(__name__)
 
 

@@ -17,10 +17,9 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import PipelineConfig
 from penstock.errors import FitError
 from penstock.udfs.var.bucket import PHASES, BucketSettings, bucket_fitter
-from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, concatenate_fits, fit_from_bytes
+from penstock.udfs.var.fleet_fit import FleetFit, concatenate_fits, fit_from_bytes
 from penstock.udfs.var.histories import SERIES_ID
 from penstock.udfs.var.holdout import MEASURES, METHODS
 from penstock.udfs.var.kernel import FloatArray
@@ -65,30 +64,6 @@ class FittedFleet:
             for j, measure in enumerate(MEASURES)
             for k, variable in enumerate(variables)
         }
-
-
-def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> BucketSettings:
-    """Raises FitError for settings that can't be fitted."""
-    series = config.the_series
-    try:
-        fit = FitSettings(
-            transforms=series.transforms,
-            max_lags=config.fit.max_lags,
-            criterion=config.fit.criterion,
-            trend=config.fit.trend,
-            horizon=series.horizon,
-            level=series.level,
-            variables=series.variables,
-            point=series.point,
-        )
-    except ValueError as error:
-        raise FitError(f"series, fit: {error}") from None
-    return BucketSettings(
-        fit=fit,
-        frequency=series.frequency,
-        holdout=config.fit.holdout,
-        ids_are_integers=ids_are_integers,
-    )
 
 
 def fit_series(spark: SparkSession, observations: DataFrame, settings: BucketSettings) -> FittedFleet:
