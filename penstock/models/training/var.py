@@ -18,7 +18,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import FitError
 from penstock.models.registry import Registry
 from penstock.models.training.elasticnet import begin_experiment
-from penstock.models.training.var_data import FitData, read_fit_data
+from penstock.models.training.var_data import read_fit_data, report_refusals
 from penstock.models.training.var_diagnostics import subjects, write_diagnostics
 from penstock.models.training.var_fit import FittedFleet, fit_series, outcome
 from penstock.models.training.var_logging import holdout_table, log_outcome, log_settings, write_tables
@@ -157,15 +157,6 @@ def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> st
         Registry.of(config).client.set_registered_model_alias(config.model.name, alias, version)
     log.info("registered %s version %s with the alias %s", config.model.name, version, " and ".join(aliases))
     return version
-
-
-def report_refusals(data: FitData) -> None:
-    for file in data.refused_files[:5]:
-        log.warning("refused %s: %s", file.path, file.reasons[0])
-    if data.refused_files:
-        log.warning("%d of %d files refused", len(data.refused_files), len(data.files))
-    if data.n_rejected:
-        log.warning("%s rows rejected, for example: %s", f"{data.n_rejected:,}", data.rejected["reasons"].iloc[0])
 
 
 def report_holdout(fleet: FittedFleet, config: PipelineConfig) -> None:

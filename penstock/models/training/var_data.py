@@ -168,3 +168,12 @@ def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contrac
         ids_are_integers=ids_are_integers(contract, config),
         version=chosen,
     )
+
+
+def report_refusals(data: FitData) -> None:
+    for file in data.refused_files[:5]:
+        log.warning("refused %s: %s", file.path, file.reasons[0])
+    if data.refused_files:
+        log.warning("%d of %d files refused", len(data.refused_files), len(data.files))
+    if data.n_rejected:
+        log.warning("%s rows rejected, for example: %s", f"{data.n_rejected:,}", data.rejected["reasons"].iloc[0])
