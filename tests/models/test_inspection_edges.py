@@ -95,19 +95,19 @@ def by_hand(coefficients):
 
 
 @pytest.mark.parametrize(
-    ("change", "settings", "reason", "hint"),
+    ("change", "reason", "hint"),
     [
-        (lambda frame: frame[:20], {}, "too short: 19 observations after the transform, 27 needed", "wait for more"),
-        (lambda frame: frame.assign(realinv=5.0), {}, "constant: realinv after its transform", "leave this variable"),
-        (lambda frame: frame.assign(realinv=frame["realgdp"]), {}, "collinear: realinv", "a copy of one"),
-        (lambda frame: frame.assign(ds=frame["ds"] + pd.Timedelta(days=3)), {}, "no observation is on", "penstock init"),
-        (lambda frame: frame.assign(realinv=None), {}, "no observation has a value", "never there"),
-        (lambda frame: frame.assign(realinv=-1.0 * frame["realinv"]), {}, "log of a level", "none or diff"),
-        (lambda frame: pd.concat([frame, frame[:1].assign(realgdp=1.0)]), {}, "duplicate: two", "newer file"),
+        (lambda frame: frame[:20], "too short: 19 observations after the transform, 27 needed", "wait for more"),
+        (lambda frame: frame.assign(realinv=5.0), "constant: realinv after its transform", "leave this variable"),
+        (lambda frame: frame.assign(realinv=frame["realgdp"]), "collinear: realinv", "a copy of one"),
+        (lambda frame: frame.assign(ds=frame["ds"] + pd.Timedelta("3d")), "no observation is on", "penstock init"),
+        (lambda frame: frame.assign(realinv=None), "no observation has a value", "never there"),
+        (lambda frame: frame.assign(realinv=-1.0 * frame["realinv"]), "log of a level", "none or diff"),
+        (lambda frame: pd.concat([frame, frame[:1].assign(realgdp=1.0)]), "duplicate: two", "newer file"),
     ],
-)  # fmt: skip
-def test_of_a_refused_series_it_says_why_and_what_helps(change, settings, reason, hint):
-    found = inspect_series(observations(change(macro_frame())), config(**settings))
+)
+def test_of_a_refused_series_it_says_why_and_what_helps(change, reason, hint):
+    found = inspect_series(observations(change(macro_frame())), config())
     assert found.refused.startswith(reason)
     assert hint in found.hint
     assert found.modelled is None
