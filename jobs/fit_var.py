@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from penstock.interfaces.cli.options import config_options, read_config, run_job
-from penstock.models.training.var import DIAGNOSED_SERIES, check_workload, fit_var
+from penstock.models.training.var import DIAGNOSED_SERIES, fit_var
+from penstock.models.training.var_settings import check_workload
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
 
@@ -33,7 +34,7 @@ def command(
 ) -> None:
     if (data and from_table) or (table_version is not None and not from_table):
         raise click.UsageError("use either --data, or --from-table with or without --table-version")
-    config = check_workload(read_config(conf, overrides))
+    config = check_workload(read_config(conf, overrides), job="fit_var")
     result = fit_var(
         build_session("penstock-fit", settings=settings_of(config)),
         config,

@@ -19,6 +19,7 @@ COMMANDS = (
     Listed("doctor", "doctor", "run preflight checks", "--conf conf/wine.yaml"),
     Listed("train", "train_rows", "train a model of rows", "--conf conf/boiler.yaml --data b.csv --target wear"),
     Listed("fit", "fit_var", "fit a VAR to every series", "--conf conf/macro.yaml --promote"),
+    Listed("inspect", "inspect_series", "look into one series and its model", "--conf conf/macro.yaml --series usa"),
     Listed("stream", "score_stream", "score files as they arrive, until stopped", "--conf conf/wine.yaml"),
     Listed("backfill", "backfill", "score all files in the inbox, and exit", "--conf conf/wine.yaml"),
     Listed("stop", "stop", "stop the running stream after its micro-batch", "--conf conf/wine.yaml"),

@@ -68,6 +68,7 @@ def test_a_shell_completes_it() -> None:
     ("job", "library"),
     [
         ("show_status", "pyspark"),  # a second of import
+        ("inspect_series", "pyspark"),
         ("backfill", "duckdb"),  # complains on stderr of what its own bindings leave, when a process with MLflow ends
     ],
 )

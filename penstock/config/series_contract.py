@@ -7,6 +7,8 @@ from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract, Rule
 from penstock.schemas.types import INTEGER_BITS, NUMBERS, TIMES
 
+#: The id of the only series where the files have no id.
+SINGLE_SERIES = "single"
 IDS = ("string", *INTEGER_BITS)
 #: What a model's datetime can hold, nanoseconds in 64 bits, by the type of the time field.
 TIME_RANGES = {

@@ -43,6 +43,10 @@ REASONS = (
 )
 #: The model raised an error, or gave no forecast for these values.
 MODEL = "model"
+#: Of observations that are not fitted on, because another one with the same ds is valid.
+OUTVOTED = (REVISION, SUPERSEDED, UNCHANGED)
+#: The recency of rows of the observations table that contradict each other: any other one of the same ds counts.
+LEAST_RECENCY = -1
 #: Every kind that a micro-batch counts.
 KINDS = (*REASONS, MODEL)
 

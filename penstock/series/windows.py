@@ -11,14 +11,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
 from penstock.config.pipeline import SeriesConfig
+from penstock.config.series_contract import SINGLE_SERIES
 from penstock.series.calendar import Calendar
 from penstock.series.reasons import CONFLICT, INSERTED, LATE, REVISED, REVISION
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
 
 KEYS = ("series_id", "ds")
-#: The id of the only series where the files have no id.
-SINGLE_SERIES = "single"
 #: The place of an observation: in `lags` already, after the last one of its series, or one of the reasons LATE,
 #: REVISION and CONFLICT.
 PLACE = "_place"

@@ -38,3 +38,8 @@ def registered(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
     """The tables registered in the connection."""
     found = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
     return frozenset(name for (name,) in found)
+
+
+def quoted(name: str) -> str:
+    """As an identifier of DuckDB's SQL."""
+    return '"' + name.replace('"', '""') + '"'

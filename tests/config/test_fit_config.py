@@ -8,8 +8,8 @@ import pytest
 from penstock.config.loading import load_config
 from penstock.errors import ConfigError
 from penstock.models.training.var import run_name
-from penstock.models.training.var_fit import bucket_settings
 from penstock.models.training.var_logging import log_settings
+from penstock.models.training.var_settings import bucket_settings
 from penstock.udfs.var.deterministic import DeterministicTerms
 
 PIPELINE = """

@@ -5,7 +5,7 @@ from batch_records import series_config
 
 from penstock.config.pipeline import FitConfig, PipelineConfig, SeriesConfig
 from penstock.models.fleet_check import fleet_incompatibility
-from penstock.models.training.var_fit import bucket_settings
+from penstock.models.training.var_settings import bucket_settings
 from penstock.udfs.scoring.outputs import ModelColumn
 from penstock.udfs.var.fleet_forecast import forecast_columns_of
 from penstock.udfs.var.fleet_save import FLEET_METADATA, fleet_signature

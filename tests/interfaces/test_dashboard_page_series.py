@@ -1,12 +1,17 @@
 """The real page of a pipeline of series: observations that have no forecast, and what its points are."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from urllib.parse import parse_qsl
 
+import numpy as np
 import pytest
 from dashboard_tables import MACRO_CONF, WrittenTables, batch, forecast, observed
+from fit_sandbox import macro_frame
+from statsmodels.tsa.api import VAR
 from streamlit.testing.v1 import AppTest
 
-from penstock.interfaces.dashboard.forecasts import point_text
+from penstock.interfaces.dashboard.forecasts import link_to_model, point_text
 from penstock.interfaces.dashboard.launching import PAGE
 
 RECENTLY = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=10)
@@ -69,3 +74,40 @@ def test_of_other_variables_and_of_means_it_says_so(macro):
     assert point_text(series, "realcons") == ""
     means = series.model_copy(update={"point": "mean"})
     assert "is the mean of what may come" in point_text(means, "realgdp")
+
+
+@pytest.fixture
+def usa(macro):
+    made = WrittenTables(macro.root / "usa", IN_LOGS.replace("schemas.wine", "schemas.macro"))
+    made.root.mkdir()
+    columns = ("realgdp", "realcons", "realinv")
+    rows = macro_frame().to_dict("records")
+    made.append(
+        "observations",
+        *({"series_id": "usa", "ds": row["ds"].to_pydatetime().replace(tzinfo=UTC), "observed_at": RECENTLY,
+           **{name: row[name] for name in columns}} for row in rows),
+    )  # fmt: skip
+    return made
+
+
+def test_the_model_of_a_series_is_fitted_when_it_is_asked_for(usa, monkeypatch):
+    """By the link that the forecasts have."""
+    monkeypatch.setattr("sys.argv", [str(PAGE), "--conf", str(usa.conf)])
+    page = AppTest.from_file(str(PAGE), default_timeout=300)
+    link = re.fullmatch(r"\[.*\]\(\?(.*)\)", link_to_model("usa"))
+    page.query_params.update(dict(parse_qsl(link[1])))
+    page.run()
+    assert not page.exception
+    [facts] = [code.value for code in page.code]
+    assert facts.startswith("Series usa of macro")
+    levels = macro_frame()[["realgdp", "realcons", "realinv"]].assign(realgdp=lambda frame: np.log(frame["realgdp"]))
+    values = levels.assign(realgdp=levels["realgdp"].diff())[1:].reset_index(drop=True)
+    order = VAR(values).select_order(8).aic
+    assert f"VAR({order})" in facts
+    titles = [title.value for title in page.subheader]
+    assert "Granger causality" in titles
+    tables = {title: table.value for title, table in zip(titles, page.dataframe, strict=True)}
+    theirs = VAR(values).fit(order)
+    found = tables["Coefficients"].pivot(index="regressor", columns="equation", values="standard_error")
+    np.testing.assert_allclose(found.loc[theirs.stderr.index, theirs.stderr.columns], theirs.stderr, rtol=1e-6)
+    assert tables["Forecast error variance decomposition"]["step"].tolist() == [1, 2]

@@ -10,7 +10,8 @@ from fit_sandbox import MACRO, PROJECT, fleet_frame, random_levels
 
 from penstock.config.loading import load_config
 from penstock.models.training.var_accuracy import accuracy_metrics, report_accuracy, write_accuracy
-from penstock.models.training.var_fit import bucket_settings, gather
+from penstock.models.training.var_fit import gather
+from penstock.models.training.var_settings import bucket_settings
 from penstock.udfs.var.bucket import bucket_fitter
 from penstock.udfs.var.holdout import evaluate
 

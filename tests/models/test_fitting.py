@@ -26,7 +26,8 @@ from var_loop import looped
 
 from penstock.errors import ConfigError, FitError
 from penstock.models.training.var import fit_var
-from penstock.models.training.var_fit import bucket_count, bucket_settings, fit_series
+from penstock.models.training.var_fit import bucket_count, fit_series
+from penstock.models.training.var_settings import bucket_settings
 
 CUTOFF = datetime(2005, 10, 1)
 

@@ -48,7 +48,7 @@ def fit_fleet(
     levels, offsets = np.asarray(levels, dtype=np.float64), np.asarray(offsets, dtype=np.int64)
     _check_shapes(levels, offsets, periods, len(settings.transforms))
     runs = whole_runs(offsets) if periods is None else runs_of(offsets, np.asarray(periods, dtype=np.float64))
-    observations = _transformed(levels, runs, settings)
+    observations = transformed_observations(levels, runs, settings)
     reasons = reasons_before_fitting(levels, offsets, observations, settings)
     is_accepted = np.ones(len(offsets) - 1, dtype=bool)
     is_accepted[list(reasons)] = False
@@ -69,7 +69,7 @@ def fit_fleet(
     return replace(fit, change_spreads=change_spreads(levels, runs, settings.transforms))
 
 
-def _transformed(levels: FloatArray, runs: Runs, settings: FitSettings) -> Observations:
+def transformed_observations(levels: FloatArray, runs: Runs, settings: FitSettings) -> Observations:
     """What the VAR is fitted on: where a variable is differenced, each run loses its first observation."""
     values, offsets = transform_levels(levels, runs.offsets, settings.transforms)
     kept = Runs(

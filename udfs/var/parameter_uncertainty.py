@@ -16,7 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .deterministic import TREND_TERMS, FloatArray, IntArray
+from .deterministic import TREND_TERMS
+from .kernel import FloatArray, IntArray
 
 INTERVALS = ("plain", "asymptotic")
 """plain: with the variance of the noise alone. asymptotic: and of the coefficients."""

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import datetime
+from urllib.parse import urlencode
 
 import altair as alt
 import pandas as pd
@@ -31,6 +32,7 @@ def show(config: PipelineConfig, _window: Window) -> None:
     series_id = choose_series(tables, *places[:2])
     if series_id is None:
         return
+    st.markdown(link_to_model(series_id))
     made = choose_cutoff(tables, places[2], series_id)
     variable = places[3].selectbox("Variable", config.the_series.variables, key="variable", bind="query-params")
     if made is None:
@@ -40,6 +42,11 @@ def show(config: PipelineConfig, _window: Window) -> None:
     show_fan(tables, made, variable, config.the_series)
     accuracy = tables.query(queries.accuracy, series_id=series_id, variables=config.the_series.variables)
     show_accuracy(accuracy, made.level)
+
+
+def link_to_model(series_id: str) -> str:
+    """The view of this series' model (model.py), as Markdown."""
+    return f"[Model of this series](?{urlencode({'view': 'Model', 'series': series_id})})"
 
 
 def choose_series(tables: Tables, typed: DeltaGenerator, place: DeltaGenerator) -> str | None:

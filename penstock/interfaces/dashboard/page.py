@@ -10,16 +10,20 @@ import streamlit as st
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.interfaces.cli.options import config_options, read_config
-from penstock.interfaces.dashboard import batches, forecasts, health, predictions, quarantined
+from penstock.interfaces.dashboard import batches, forecasts, health, model, predictions, quarantined
 from penstock.interfaces.dashboard.reading import CACHE_SECONDS, MissingTableError
 from penstock.interfaces.dashboard.windows import DEFAULT, WINDOWS, Window, window_of
 
+#: Views of one series, which show all of it.
+WITHOUT_WINDOW = ("Forecasts", model.VIEW)
 View = Callable[[PipelineConfig, Window], None]
 
 
 def views(config: PipelineConfig) -> dict[str, View]:
     results: dict[str, View] = (
-        {"Forecasts": forecasts.show} if config.workload == "series" else {"Predictions": predictions.show}
+        {"Forecasts": forecasts.show, model.VIEW: model.show}
+        if config.workload == "series"
+        else {"Predictions": predictions.show}
     )
     return {"Health": health.show, **results, "Quarantine": quarantined.show, "Batches": batches.show}
 
@@ -38,7 +42,7 @@ def show(config: PipelineConfig) -> None:
             index=titles.index(DEFAULT),
             key="window",
             bind="query-params",
-            disabled=chosen == "Forecasts",
+            disabled=chosen in WITHOUT_WINDOW,
         )
         follows = st.toggle("Follow", help=f"Read the tables again every {CACHE_SECONDS} seconds")
         if st.button("Refresh"):

@@ -15,14 +15,15 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import ConfigError, FitError
+from penstock.errors import FitError
 from penstock.models.registry import Registry
 from penstock.models.training.elasticnet import begin_experiment
 from penstock.models.training.var_accuracy import report_accuracy
-from penstock.models.training.var_data import FitData, read_fit_data
+from penstock.models.training.var_data import read_fit_data, report_refusals
 from penstock.models.training.var_diagnostics import subjects, write_diagnostics
-from penstock.models.training.var_fit import FittedFleet, bucket_settings, fit_series, outcome
+from penstock.models.training.var_fit import FittedFleet, fit_series, outcome
 from penstock.models.training.var_logging import log_outcome, log_settings, write_tables
+from penstock.models.training.var_settings import bucket_settings, check_workload
 from penstock.timings import Timings
 from penstock.udfs.var.bucket import arranged
 from penstock.udfs.var.fleet_refused import MAX_SERIES
@@ -57,13 +58,6 @@ class FitResult:
             raise FitError(f"version {self.version} has the alias {CANDIDATE}, not {alias}: {self.not_promoted}")
 
 
-def check_workload(config: PipelineConfig) -> PipelineConfig:
-    """The config, if it is of series. Raises ConfigError."""
-    if config.workload != "series":
-        raise ConfigError(f"workload: {config.pipeline} is a pipeline of {config.workload}; fit_var is for series")
-    return config
-
-
 def fit_var(
     spark: SparkSession,
     config: PipelineConfig,
@@ -81,7 +75,7 @@ def fit_var(
     many series, the first by id, get statsmodels' diagnostics; with a prior none do.
     Raises ConfigError, FitError, RegistryUnavailableError.
     """
-    check_workload(config)
+    check_workload(config, job="fit_var")
     bucket_settings(config, ids_are_integers=False)  # fails early on invalid settings
     timings = Timings()
     with registry_errors(config):
@@ -170,15 +164,6 @@ def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> st
         Registry.of(config).client.set_registered_model_alias(config.model.name, alias, version)
     log.info("registered %s version %s with the alias %s", config.model.name, version, " and ".join(aliases))
     return version
-
-
-def report_refusals(data: FitData) -> None:
-    for file in data.refused_files[:5]:
-        log.warning("refused %s: %s", file.path, file.reasons[0])
-    if data.refused_files:
-        log.warning("%d of %d files refused", len(data.refused_files), len(data.files))
-    if data.n_rejected:
-        log.warning("%s rows rejected, for example: %s", f"{data.n_rejected:,}", data.rejected["reasons"].iloc[0])
 
 
 def too_deep(config: PipelineConfig, fleet: FittedFleet) -> str | None:

@@ -16,7 +16,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers, with_time_range
 from penstock.errors import FitError
 from penstock.schemas.contract import Contract
-from penstock.series.reasons import CONFLICT, REVISION, SUPERSEDED, UNCHANGED
+from penstock.series.reasons import CONFLICT, LEAST_RECENCY, OUTVOTED
 from penstock.series.windows import series_id
 from penstock.sources.admission import admit_files
 from penstock.sources.checkpoint import Arrival
@@ -31,10 +31,6 @@ from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
 SHOWN_REJECTED = 1000
 SHOWN_FILES = 3
-#: The recency of rows of the table that contradict each other: any other one of the same ds counts.
-LEAST_RECENCY = -1
-#: Errors of observations that are not fitted on, because another one with the same ds is valid.
-OUTVOTED = (REVISION, SUPERSEDED, UNCHANGED)
 log = logging.getLogger(__name__)
 
 
@@ -174,3 +170,12 @@ def data_of_table(spark: SparkSession, config: PipelineConfig, contract: Contrac
         ids_are_integers=ids_are_integers(contract, config),
         version=chosen,
     )
+
+
+def report_refusals(data: FitData) -> None:
+    for file in data.refused_files[:5]:
+        log.warning("refused %s: %s", file.path, file.reasons[0])
+    if data.refused_files:
+        log.warning("%d of %d files refused", len(data.refused_files), len(data.files))
+    if data.n_rejected:
+        log.warning("%s rows rejected, for example: %s", f"{data.n_rejected:,}", data.rejected["reasons"].iloc[0])

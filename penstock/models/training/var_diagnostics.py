@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from statsmodels.tsa.api import VAR
 
+from penstock.models.training.var_statistics import causality_table, roots_table, save_impulse_plot, whiteness_lags
 from penstock.udfs.var.bucket import BucketSettings
 from penstock.udfs.var.deterministic import DeterministicTerms
 from penstock.udfs.var.fleet_calendar import last_periods
@@ -24,7 +24,6 @@ from penstock.udfs.var.histories import Histories
 from penstock.udfs.var.runs import runs_of
 from penstock.udfs.var.transform import transform_levels
 
-WHITENESS_LAGS = 10
 IMPULSE_PERIODS = 12
 log = logging.getLogger(__name__)
 
@@ -130,16 +129,14 @@ def write_summary(result: Any, folder: Path) -> None:
 
 
 def write_stability(result: Any, folder: Path) -> None:
-    """The roots of the characteristic polynomial: the process is stable if all lie outside the unit circle."""
     if not result.k_ar:
         raise ValueError("a VAR(0) has no roots")
-    roots = pd.DataFrame({"real": result.roots.real, "imaginary": result.roots.imag, "modulus": np.abs(result.roots)})
-    roots.to_csv(folder / "roots.csv", index=False)
+    roots_table(result.roots).to_csv(folder / "roots.csv", index=False)
 
 
 def write_whiteness(result: Any, folder: Path) -> None:
     """Portmanteau test: no autocorrelation is left in the residuals."""
-    n_lags = max(WHITENESS_LAGS, result.k_ar + 2)
+    n_lags = whiteness_lags(result.k_ar)
     texts = [str(result.test_whiteness(nlags=n_lags, adjusted=adjusted).summary()) for adjusted in (False, True)]
     (folder / "whiteness.txt").write_text("\n\n".join(texts) + "\n")
 
@@ -149,26 +146,12 @@ def write_normality(result: Any, folder: Path) -> None:
 
 
 def write_causality(result: Any, folder: Path) -> None:
-    """Granger causality, F test, of each variable for each other one."""
-    rows = []
-    for caused in result.names:
-        for causing in result.names:
-            if causing != caused:
-                test = result.test_causality(caused, causing, kind="f")
-                rows.append((causing, caused, test.test_statistic, test.crit_value, test.pvalue, test.conclusion))
-    columns = ["causing", "caused", "statistic", "critical_value", "p_value", "null_hypothesis"]
-    pd.DataFrame(rows, columns=columns).to_csv(folder / "granger_causality.csv", index=False)
+    causality_table(result).to_csv(folder / "granger_causality.csv", index=False)
 
 
 def write_impulse_responses(result: Any, folder: Path) -> None:
-    from matplotlib import pyplot as plt
-
-    mpl.use("Agg")
-    figure = result.irf(IMPULSE_PERIODS).plot(orth=False)
-    try:
-        figure.savefig(folder / "impulse_responses.png", dpi=80, bbox_inches="tight")
-    finally:
-        plt.close(figure)
+    path = folder / "impulse_responses.png"
+    save_impulse_plot(result, path, periods=IMPULSE_PERIODS, is_orthogonalised=False)
 
 
 DIAGNOSTICS: dict[str, Callable[[Any, Path], None]] = {

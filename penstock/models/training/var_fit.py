@@ -17,11 +17,10 @@ from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import PipelineConfig
 from penstock.errors import FitError
 from penstock.udfs.var.bucket import PHASES, BucketSettings, bucket_fitter
 from penstock.udfs.var.evaluation import Evaluation, evaluation_from_bytes, merge_evaluations
-from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, concatenate_fits, fit_from_bytes
+from penstock.udfs.var.fleet_fit import FleetFit, concatenate_fits, fit_from_bytes
 from penstock.udfs.var.histories import SERIES_ID
 from penstock.udfs.var.kernel import FloatArray, IntArray
 
@@ -64,39 +63,6 @@ class FittedFleet:
     def scored(self) -> int:
         """How many series the hold-out's measures of the model are of."""
         return self.evaluation.holdout.n_series
-
-
-def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> BucketSettings:
-    """Raises FitError for settings that can't be fitted."""
-    series = config.the_series
-    try:
-        fit = FitSettings(
-            transforms=series.transforms,
-            max_lags=config.fit.max_lags,
-            criterion=config.fit.criterion,
-            trend=config.fit.trend,
-            horizon=series.horizon,
-            level=series.main_level,
-            variables=series.variables,
-            point=series.point,
-            season=config.fit.season or 0.0,
-            fourier=config.fit.fourier or 0,
-            intervals=config.fit.intervals,
-            fallback=config.fit.fallback,
-            prior=config.fit.prior,
-            tightness=config.fit.tightness,
-            decay=config.fit.decay,
-        )
-    except ValueError as error:
-        raise FitError(f"series, fit: {error}") from None
-    return BucketSettings(
-        fit=fit,
-        frequency=series.frequency,
-        holdout=config.fit.holdout,
-        ids_are_integers=ids_are_integers,
-        origins=config.fit.origins,
-        origin_every=config.fit.origin_every,
-    )
 
 
 def fit_series(spark: SparkSession, observations: DataFrame, settings: BucketSettings) -> FittedFleet:

@@ -7,7 +7,8 @@ from datetime import datetime
 import duckdb
 import pandas as pd
 
-from penstock.interfaces.dashboard.queries.predictions import LABEL, quoted
+from penstock.interfaces.dashboard.queries.predictions import LABEL
+from penstock.storage.duckdb_tables import quoted
 
 #: Whether an observation is in use, as in queries/views.sql; of those with the same ds the last one counts.
 COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')"

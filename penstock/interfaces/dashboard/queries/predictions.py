@@ -8,6 +8,8 @@ from typing import Literal
 import duckdb
 import pandas as pd
 
+from penstock.storage.duckdb_tables import quoted
+
 #: The label of a version; with its role unless that is champion.
 LABEL = "coalesce(model_version, 'none') || CASE WHEN role = 'champion' THEN '' ELSE ' (' || role || ')' END"
 ASKED = f"scored_at >= $since AND list_contains($versions, {LABEL})"
@@ -31,10 +33,6 @@ class PredictionField:
     @property
     def sql(self) -> str:
         return "predictions.prediction" + "".join(f".{quoted(name)}" for name in self.path)
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def prediction_fields(tables: duckdb.DuckDBPyConnection) -> list[PredictionField]:
