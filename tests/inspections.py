@@ -7,7 +7,7 @@ import pyarrow as pa
 from fit_sandbox import MACRO
 
 from penstock.config.loading import load_config
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.models.inspection.observations import SeriesObservations
 
 PROJECT = Path(__file__).parents[1]

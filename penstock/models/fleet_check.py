@@ -3,7 +3,8 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from penstock.config.pipeline import PipelineConfig, SeriesConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.series import SeriesConfig
 from penstock.udfs.scoring.outputs import ModelColumn
 from penstock.udfs.var.fleet_forecast import BOUNDS, output_name
 from penstock.udfs.var.fleet_save import FLEET_METADATA, REFUSED_REASONS

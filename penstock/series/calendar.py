@@ -6,7 +6,7 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from penstock.config.frequency import Frequency
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.series.business_days import BusinessDays
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.series.reasons import CONFLICT, INSERTED, REVISED, SUPERSEDED, UNCHANGED
 from penstock.series.windows import (
     CHANGED_NUMBER,

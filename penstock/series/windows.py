@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 from pyspark.sql.window import WindowSpec
 
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.config.series_contract import SINGLE_SERIES
 from penstock.series.calendar import Calendar
 from penstock.series.reasons import CONFLICT, INSERTED, LATE, REVISED, REVISION

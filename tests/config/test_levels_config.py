@@ -3,7 +3,8 @@
 import pytest
 from batch_records import series_config
 
-from penstock.config.pipeline import FitConfig, PipelineConfig, SeriesConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.series import FitConfig, SeriesConfig
 from penstock.models.fleet_check import fleet_incompatibility
 from penstock.models.training.var_settings import bucket_settings
 from penstock.udfs.scoring.outputs import ModelColumn

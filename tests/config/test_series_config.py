@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from penstock.config.loading import load_config
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers
 from penstock.errors import ConfigError
 from penstock.models.fleet_check import other_meaning

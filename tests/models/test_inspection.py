@@ -16,6 +16,8 @@ from penstock.models.inspection.estimates import estimate
 from penstock.models.inspection.inspection import inspect_series
 from penstock.models.inspection.residual_tests import arch, normality, portmanteau
 from penstock.models.inspection.responses import error_decomposition, impulse_responses
+from penstock.models.training.var_diagnostics import Subject
+from penstock.udfs.var.deterministic import DeterministicTerms
 
 GROWTH = np.diff(np.log(macro_frame()[list(MACRO)].to_numpy()), axis=0)
 STEPS = 6
@@ -136,7 +138,8 @@ def test_the_forecast_is_that_of_statsmodels_in_levels(macro, theirs):
 
 def test_shares_of_forecast_errors_are_those_that_sas_publishes(west_german):
     names = ["inv", "inc", "con"]
-    found = estimate(pd.DataFrame(west_german, columns=names), lag_order=2, trend="c").result
+    values = pd.DataFrame(west_german, columns=names)
+    found = estimate(Subject(series_id="WG", lag_order=2, values=values), terms=DeterministicTerms()).result
     frame = error_decomposition(found.coefs, found.sigma_u, names, steps=6)
     for variable, rows in SAS_SHARES.items():
         part = frame[frame["variable"] == variable]
@@ -157,7 +160,7 @@ def jmulti():
     """JMulTi's example: levels, four lags, a constant; its order of the variables."""
     names = ["realcons", "realgdp", "realinv"]
     levels = macrodata.load_pandas().data[names]
-    return estimate(levels, lag_order=4, trend="c"), names
+    return estimate(Subject(series_id="US", lag_order=4, values=levels), terms=DeterministicTerms()), names
 
 
 def test_tests_are_those_that_jmulti_publishes(jmulti):

@@ -102,8 +102,8 @@ def by_hand(coefficients):
         (lambda frame: frame.assign(realinv=frame["realgdp"]), "collinear: realinv", "a copy of one"),
         (lambda frame: frame.assign(ds=frame["ds"] + pd.Timedelta("3d")), "no observation is on", "penstock init"),
         (lambda frame: frame.assign(realinv=None), "no observation has a value", "never there"),
+        (lambda frame: pd.concat([frame, frame.assign(realgdp=1.0)]), "conflict", "newer file"),
         (lambda frame: frame.assign(realinv=-1.0 * frame["realinv"]), "log of a level", "none or diff"),
-        (lambda frame: pd.concat([frame, frame[:1].assign(realgdp=1.0)]), "duplicate: two", "newer file"),
     ],
 )
 def test_of_a_refused_series_it_says_why_and_what_helps(change, reason, hint):

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.series.revisions import batch_windows
 from penstock.sources.files import PlannedFile
 from penstock.udfs.var.histories import Histories, histories

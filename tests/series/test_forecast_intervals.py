@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.interfaces.sql.duckdb_queries import as_duckdb
 from penstock.interfaces.sql.views import QUERIES
 from penstock.schemas.tables import FORECASTS, TableSpec

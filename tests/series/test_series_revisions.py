@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.series.revisions import batch_windows, lags_to_merge
 from penstock.sources.files import PlannedFile
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.series.windows import arrange, new_lags, windowed
 from penstock.sources.files import PlannedFile
 

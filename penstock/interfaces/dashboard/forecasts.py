@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from penstock.config.pipeline import PipelineConfig, SeriesConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.series import SeriesConfig
 from penstock.interfaces.dashboard.charts import FORECAST, TRUTH, time_axis, top_legend
 from penstock.interfaces.dashboard.queries import forecasts as queries
 from penstock.interfaces.dashboard.queries.forecasts import Made

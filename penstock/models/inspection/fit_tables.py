@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from penstock.config.pipeline import SeriesConfig
+from penstock.config.series import SeriesConfig
 from penstock.models.inspection.report import Layout, ReportTable, moment
 from penstock.models.inspection.responses import error_decomposition, impulse_responses
 from penstock.udfs.var.criteria import lag_order_criteria

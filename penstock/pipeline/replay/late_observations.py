@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
-from penstock.config.pipeline import PipelineConfig, SeriesConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.config.series import SeriesConfig
 from penstock.models.fleet_check import refused_reasons
 from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch, RejectedRows, StagedWrites
