@@ -115,8 +115,13 @@ def lasting_version(spark: SparkSession, path: str) -> int:
 
 
 def commit_nothing(spark: SparkSession, path: str, transaction: Transaction) -> None:
-    """Commit a new version without rows that records the transaction."""
-    append_once(spark.read.format("delta").load(path).limit(0), path, transaction)
+    """Commit a new version without rows that records the transaction, unless the table has it already; no Spark job.
+
+    Raises TableConflictError.
+    """
+    jvm: Any = spark._jvm
+    once, session = jvm.io.penstock.delta.AppendOnce, spark._jsparkSession
+    commit(path, lambda: once.recordOnly(session, path, transaction.application, transaction.batch_id))
 
 
 def table_at(spark: SparkSession, path: str, version: int | None) -> DataFrame:

@@ -1,5 +1,6 @@
 package io.penstock.delta;
 
+import java.util.List;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.SaveMode;
@@ -67,6 +68,20 @@ public final class AppendOnce {
         AppendOnce once = new AppendOnce(data, path, application, version);
         once.inTransaction(once::writeFiles);
         return once;
+    }
+
+    /**
+     * Commit a new version of the table at {@code path} that has this transaction and no rows, unless the table has it
+     * already. Without a Spark job.
+     */
+    public static void recordOnly(SparkSession spark, String path, String application, long version) {
+        AppendOnce once = new AppendOnce(spark.emptyDataFrame(), path, application, version);
+        once.inTransaction(() -> {
+            if (!once.isThere()) {
+                Action recorded = new SetTransaction(application, version, Option.apply(System.currentTimeMillis()));
+                once.transaction.commit(CollectionConverters.asScala(List.of(recorded)).toSeq(), operation());
+            }
+        });
     }
 
     /** Commit the written files. To be called once. */
