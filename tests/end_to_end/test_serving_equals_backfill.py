@@ -166,7 +166,7 @@ def test_a_model_is_given_the_same_types_and_values(sandbox: Sandbox) -> None:
 
 def test_forecasts_and_reasons_of_series_are_those_of_a_first_batch(series: SeriesSandbox) -> None:
     hole = quarters(FITTED, FITTED + 7, "CA").drop(index=FITTED + 3)
-    again = pd.concat([quarters(FITTED + 2, FITTED + 3).assign(realgdp=1.0), quarters(FITTED + 4, FITTED + 5)])
+    again = pd.concat([quarters(FITTED, FITTED + 1).assign(realgdp=1.0), quarters(FITTED + 2, FITTED + 3)])
     negative = quarters(FITTED + 7, FITTED + 8).assign(realinv=-1.0)
     rows = pd.concat([hole, negative, quarters(FITTED, FITTED + 5), again, quarters(FITTED, FITTED + 1, "MARS")])
     rows = rows.sample(frac=1, random_state=0)
