@@ -1,7 +1,7 @@
 """How often the next value of a short series is in its 95% interval, with known truth; prints JSON, a line each.
 
 Usage: python tests/var_coverage.py [--series 400] [--intervals asymptotic] [--variables 2 3] [--observations 40]; the
-tables in docs/series.md.
+tables in docs/fitting.md.
 Random stable VARs of 1 and 3 lags with spectral radius .5 and .95 and correlated noise; up to 8 lags by AIC. Given a
 series, the next value is Gaussian with known mean and variance, so that each series' coverage is known exactly. Each
 number is the mean over series and variables; of the four kinds of truth the worst counts. Beside it: the bound of

@@ -1,6 +1,6 @@
 """How often the next value is in the 95% interval of a model with the Minnesota prior; prints JSON, a line each.
 
-Usage: python tests/var_prior_coverage.py [--series 100]; the table in docs/series.md.
+Usage: python tests/var_prior_coverage.py [--series 100]; the table in docs/fitting.md.
 Truth and measure are those of var_coverage.py, for series in levels (whose prior mean, a random walk, is far from
 stationary truths) and in differences; of all these kinds the worst counts, of those in which at least a quarter
 of the series is fitted. Beside it: without the rule about residual degrees of freedom.

@@ -26,7 +26,7 @@ SETTINGS = FitSettings(
     max_root_modulus=9.0,
 )
 #: What 2 lags of 2 variables, a constant, a sine and a cosine take: 7 coefficients, 4 rows for each and 10 more;
-#: docs/series.md.
+#: docs/fitting.md.
 ROWS_NEEDED = 38
 
 

@@ -102,7 +102,7 @@ class FitSettings:
 
         A plain interval leaves out the uncertainty of the coefficients, about m / (rows - m) of the residuals'
         variance.
-        The defaults keep the coverage of a 95% interval at step 1 at .90 or more (simulated: docs/series.md, by
+        The defaults keep the coverage of a 95% interval at step 1 at .90 or more (simulated: docs/fitting.md, by
         tests/var_coverage.py). With 0 and 0 it is the bound of statsmodels' `select_order` (var_model.py), k
         residual degrees of freedom, which a regular Sigma_u needs.
 
