@@ -1,6 +1,7 @@
 -- What are the quantiles of the newest forecast of each series? An interval of level l has the quantiles (1 - l) / 2 and
 -- (1 + l) / 2 as its bounds; the quantile 0.5 is the forecast where that is a median, which lies in the middle of its
--- interval, of a variable in logs the middle of the logs. Where it is a mean, there is no row for 0.5.
+-- interval, of a variable in logs the middle of the logs. Where it is a mean, there is no row for 0.5. A fallback without
+-- a known width has no quantiles.
 WITH newest AS (
   SELECT *
   FROM forecasts
@@ -16,9 +17,11 @@ bounds AS (
 )
 SELECT series_id, cutoff, ds, step, variable, round((1 - level) / 2, 12) AS quantile, lower AS value
 FROM bounds
+WHERE lower IS NOT NULL
 UNION ALL
 SELECT series_id, cutoff, ds, step, variable, round((1 + level) / 2, 12) AS quantile, upper AS value
 FROM bounds
+WHERE upper IS NOT NULL
 UNION ALL
 SELECT series_id, cutoff, ds, step, variable, CAST(0.5 AS DOUBLE) AS quantile, forecast AS value
 FROM newest

@@ -28,9 +28,13 @@ first_truth AS (
 made AS (
   SELECT
     *,
-    dense_rank() OVER (PARTITION BY series_id, cutoff, role ORDER BY scored_at) AS vintage,
-    scored_at = max(scored_at) OVER (PARTITION BY series_id, cutoff, role) AS is_newest
-  FROM forecasts
+    dense_rank() OVER (PARTITION BY series_id, cutoff, capacity ORDER BY scored_at) AS vintage,
+    scored_at = max(scored_at) OVER (PARTITION BY series_id, cutoff, capacity) AS is_newest
+  FROM (
+    -- A fallback is the champion's too: a cutoff whose hole is filled later has a forecast of the VAR after it.
+    SELECT *, CASE role WHEN 'fallback' THEN 'champion' ELSE role END AS capacity
+    FROM forecasts
+  )
 )
 SELECT
   series_id,

@@ -36,8 +36,8 @@ class FileCount:
 
 @dataclass(frozen=True, kw_only=True)
 class ForecastCount:
-    """Of a batch of series. without_forecast: accepted observations that have none, by the kind of their reason, those
-    on which the model failed too. series: see SeriesCount."""
+    """Of a batch of series. without_forecast: accepted observations that have none of a VAR, by the kind of their
+    reason, those on which the model failed too. series: see SeriesCount."""
 
     without_forecast: dict[str, int]
     series: SeriesCount
@@ -87,7 +87,7 @@ class BatchRecord:
 
     @property
     def with_forecast(self) -> int | None:
-        """Accepted observations that have a forecast; None where none are made of rows."""
+        """Accepted observations that have a forecast of a VAR; None where none are made of rows."""
         return self.accepted - self.forecasts.observations_without if self.forecasts else None
 
     @property

@@ -20,7 +20,7 @@ from penstock.storage.statuses import statuses
 #: What files mean to this code. To be raised only with a change after which a file, under the same contract and
 #: dialect, gives other rows, values or verdicts: a batch that was begun before it is then not finished after it. Plans
 #: without it are of version 1.
-SCORING_VERSION = 2
+SCORING_VERSION = 3
 
 
 class QuarantineReplay(FrozenModel):

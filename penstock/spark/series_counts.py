@@ -26,7 +26,8 @@ MERGED_ROWS = 1_000_000
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesCount:
-    """series: how many the batch has observations of. without_forecast: those of them that it made no forecast for."""
+    """series: how many the batch has observations of. without_forecast: those of them that it made no forecast for, but
+    for fallbacks."""
 
     series: int
     without_forecast: int

@@ -115,7 +115,8 @@ def lasting_version(spark: SparkSession, path: str) -> int:
 
 
 def commit_nothing(spark: SparkSession, path: str, transaction: Transaction) -> None:
-    """Commit a new version without rows that records the transaction, unless the table has it already; no Spark job.
+    """Commit a new version without rows that records the transaction, unless the table has it already. It writes no
+    data files, so that there is no Spark job but Delta's own, such as a checkpoint's.
 
     Raises TableConflictError.
     """

@@ -55,7 +55,7 @@ def test_health_counts_forecasts_and_not_scored_rows(opened):
         ("warming_up", 1),
     ]
     captions = [caption.value for caption in page.caption]
-    assert any("4 in the last batch, 1 of them without any forecast in it" in text for text in captions)
+    assert any("4 in the last batch, 1 of them without a forecast of a VAR in it" in text for text in captions)
 
 
 def test_batches_say_how_many_have_a_forecast_and_why_others_have_none(opened):

@@ -69,7 +69,7 @@ def test_accepted_observations_are_not_forecasts() -> None:
     assert series_lines(without_forecast=reasons, series=1000, series_without_forecast=37) == [
         "last batch  7, 3 min ago: 1,200 rows in 4 s, 1,150 with a forecast, 45 without (30 warming_up, 10 gap, "
         "3 late, 2 model), 5 quarantined, 2 failed, 1 files refused (300 rows/s)",
-        "series      1,000 in the last batch, 37 of them without any forecast in it",
+        "series      1,000 in the last batch, 37 of them without a forecast of a VAR in it",
     ]
 
 

@@ -30,9 +30,9 @@ def show(config: PipelineConfig, window: Window) -> None:
             "files_refused": "refused files",
             "rows_in": "rows",
             "refused_versions": "refused versions",
-            "with_forecast": "with a forecast",
+            "with_forecast": "with a VAR forecast",
             "without_forecast": "without, by reason",
-            "series_without_forecast": "series without any",
+            "series_without_forecast": "series without one",
         },
     )
     st.subheader("Files of a batch")

@@ -10,6 +10,7 @@ OUTCOMES = {"scored": "#2f7ebc", "quarantined": "#e59400", "failed": "#c0304a"}
 #: Of observations; `accepted` where a batch of an earlier version did not count its forecasts.
 SERIES_OUTCOMES = {
     "forecast": "#2f7ebc",
+    "fallback": "#5aa37f",
     "no forecast": "#9a9fa8",
     "accepted": "#8cbfe0",
     "quarantined": "#e59400",

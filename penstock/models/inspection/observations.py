@@ -52,9 +52,12 @@ def id_of(text: str, *, is_integer: bool) -> str | int:
     if not is_integer:
         return text
     try:
-        return int(text)
+        number = int(text)
     except ValueError:
-        raise FitError(f"there is no series {text!r}: the ids of this pipeline are integers") from None
+        number = None
+    if number is None or not -(2**63) <= number < 2**63:
+        raise FitError(f"there is no series {text!r}: the ids of this pipeline are integers of 64 bits")
+    return number
 
 
 def read_from_table(config: PipelineConfig, series: str, *, until: datetime | None = None) -> SeriesObservations:
@@ -133,7 +136,10 @@ def nearest_in_table(connection: duckdb.DuckDBPyConnection, series: str) -> list
 def refuse(series_id: str | int, nearest: Sequence[str], *, until: datetime | None) -> NoReturn:
     """Raises FitError for a series without an observation. nearest: ids that there are, the nearest first."""
     if not nearest:
-        raise FitError(f"there is no series {series_id!r}: there are no observations at all")
+        raise FitError(
+            f"there is no series {series_id!r}: there are no observations at all; run the pipeline first, or name "
+            "files with --data"
+        )
     if nearest[0] == str(series_id):
         raise FitError(f"series {series_id!r} has no observation up to {until}; take a later --until")
     raise FitError(f"there is no series {series_id!r}; the nearest names are {', '.join(map(repr, nearest))}")

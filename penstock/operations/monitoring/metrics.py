@@ -49,13 +49,13 @@ class PipelineMetrics:
         self._files_refused = self._counter("files_refused", "Files that were refused whole")
         self._observations = Counter(
             "penstock_observations",
-            "Accepted observations of a pipeline of series, by outcome: forecast, or why there is none",
+            "Accepted observations of a pipeline of series, by outcome: forecast, fallback, or why there is none",
             ["pipeline", "outcome"],
             registry=self.registry,
         )
         self._series = self._gauge("batch_series", "Series that the last micro-batch has observations of")
         self._series_without = self._gauge(
-            "batch_series_without_forecast", "Those of them that it made no forecast for"
+            "batch_series_without_forecast", "Those of them that it made no forecast for, but for fallbacks"
         )
         if config.workload == "series":
             for outcome in (FORECAST, *KINDS):  # as 0 from the start, as in `_counter`

@@ -56,7 +56,8 @@ def series_text(batch: LastBatch | None) -> str:
         return "none yet"
     if batch.series is None or batch.series_without_forecast is None:
         return "not counted in the last batch: it is a recomputation, or of an earlier version"
-    return f"{batch.series:,} in the last batch, {batch.series_without_forecast:,} of them without any forecast in it"
+    without = f"{batch.series_without_forecast:,} of them without a forecast of a VAR in it"
+    return f"{batch.series:,} in the last batch, {without}"
 
 
 def model_text(status: Status) -> str:

@@ -21,6 +21,7 @@ from penstock.pipeline.batch import MicroBatch, RejectedRows, StagedWrites
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan
+from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
 from penstock.series.forecasts import answered, forecast_rows, observation_rows
 from penstock.series.reasons import CONFLICT, LATE, REVISION, SUPERSEDED
@@ -111,11 +112,17 @@ def ranked(pipeline: Pipeline, late: LateReplay, starts: DataFrame) -> DataFrame
     both = observations.join(F.broadcast(starts), on="series_id").join(
         F.broadcast(file_times(pipeline)), on="source_file", how="left"
     )
-    # What is before the span that is written keeps its error.
-    is_contradicted = have_different_values(series, Window.partitionBy(*KEYS, "source_file"))
+    # What is before the span that is written keeps its error. A path may have been delivered twice, and of a row that
+    # was in quarantine another one was accepted: only rows of one batch contradict each other.
+    is_contradicted = have_different_values(series, Window.partitionBy(*KEYS, "source_file", "query_id", "batch_id"))
     is_conflict = F.col("error").eqNullSafe(CONFLICT) | ((F.col("ds") >= F.col(FROM_DS)) & is_contradicted)
     newest_first = Window.partitionBy(*KEYS).orderBy(
-        IS_CONFLICT, F.desc_nulls_last("_modified"), F.desc("source_file"), *map(F.desc, series.variables)
+        IS_CONFLICT,
+        F.desc_nulls_last("_modified"),
+        F.desc("source_file"),
+        F.col("query_id") == REPLAY_QUERY,
+        F.desc("observed_at"),
+        *map(F.desc, series.variables),
     )
     judged = both.withColumn(IS_CONFLICT, is_conflict)
     numbered = judged.withColumn(WINS, ~F.col(IS_CONFLICT) & (F.row_number().over(newest_first) == 1))

@@ -14,6 +14,7 @@ from penstock.pipeline.ledger import delete_batch_rows
 from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_numbers
 from penstock.schemas.catalog import table_names
 from penstock.series.lags import rebuild_lags
+from penstock.series.reasons import CONFLICT
 from penstock.spark.tables import commit_nothing
 from penstock.storage.delta_transactions import Transaction, last_transaction
 
@@ -86,6 +87,8 @@ def is_of_late_observations(pipeline: Pipeline, of_lost: Column) -> bool:
     if config.the_series.revisions == "newest":
         return False
     forecasts = spark.read.format("delta").load(config.table_path("forecasts")).where(of_lost)
-    observations = spark.read.format("delta").load(config.table_path("observations")).where(~of_lost)
+    # rows that contradict each other have no forecast, and a quarantined row may be of their ds
+    is_conflict = F.col("error").eqNullSafe(CONFLICT)
+    observations = spark.read.format("delta").load(config.table_path("observations")).where(~of_lost & ~is_conflict)
     cutoffs = observations.select("series_id", F.col("ds").alias("cutoff"))
     return not forecasts.join(cutoffs, on=["series_id", "cutoff"], how="left_semi").isEmpty()

@@ -12,6 +12,8 @@ from penstock.storage.duckdb_tables import quoted
 
 #: Whether an observation is in use, as in queries/views.sql; of those with the same ds the last one counts.
 COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')"
+#: A fallback is the champion's too, as in queries/views.sql.
+CAPACITY = "CASE role WHEN 'fallback' THEN 'champion' ELSE role END"
 #: Sorts after any character of a name.
 LAST_CHARACTER = "\U0010ffff"
 #: How many observations are scanned for series ids.
@@ -60,7 +62,7 @@ def made_at(tables: duckdb.DuckDBPyConnection, *, series_id: str, cutoff: dateti
         f"""
         SELECT {LABEL} AS version, any_value(model_name), any_value(level), scored_at
         FROM forecasts WHERE series_id = $series AND cutoff = $cutoff AND step = 1
-        GROUP BY role, version, scored_at ORDER BY role <> 'champion', scored_at DESC
+        GROUP BY role, version, scored_at ORDER BY any_value({CAPACITY}) <> 'champion', scored_at DESC
         """,
         {"series": series_id, "cutoff": cutoff},
     ).fetchall()
@@ -120,7 +122,7 @@ def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Se
         ),
         made AS (
             SELECT * FROM forecasts WHERE series_id = $series
-            QUALIFY rank() OVER (PARTITION BY cutoff, role ORDER BY scored_at) = 1
+            QUALIFY rank() OVER (PARTITION BY cutoff, {CAPACITY} ORDER BY scored_at) = 1
         )
         SELECT {LABEL} AS version, variable, count(*) AS forecasts, avg(abs(forecast - value)) AS mean_absolute_error,
                avg((value BETWEEN lower AND upper)::INT) AS within
@@ -137,7 +139,7 @@ def last_error(tables: duckdb.DuckDBPyConnection, *, series_id: str) -> str | No
     row = tables.execute(
         f"""
         SELECT arg_max(coalesce(error, ''), row(ds, observed_at)) FROM observations
-        WHERE series_id = $series AND {COUNTS}
+        WHERE series_id = $series AND ({COUNTS} OR error = 'conflict')
         """,
         {"series": series_id},
     ).fetchone()

@@ -72,7 +72,7 @@ public final class AppendOnce {
 
     /**
      * Commit a new version of the table at {@code path} that has this transaction and no rows, unless the table has it
-     * already. Without a Spark job.
+     * already. It writes no data files.
      */
     public static void recordOnly(SparkSession spark, String path, String application, long version) {
         AppendOnce once = new AppendOnce(spark.emptyDataFrame(), path, application, version);
