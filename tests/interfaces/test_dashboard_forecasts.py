@@ -51,6 +51,17 @@ def test_a_cutoff_may_have_forecasts_of_more_than_one_version_and_the_champions_
     assert list(fan["forecast"]) == [1.0]
 
 
+def test_a_fallback_that_is_newer_stands_before_the_forecast_that_it_took_the_place_of(tables):
+    tables.append("forecasts", forecast(1.0, cutoff=2, step=1, role="fallback", scored_at=minutes(60)))
+    tables.append("forecasts", forecast(2.0, cutoff=2, step=1, role="candidate", scored_at=minutes(70)))
+    assert [made.version for made in made_at(tables, 2)] == ["1 (fallback)", "1", "1 (candidate)"]
+
+
+def test_a_series_of_conflicts_says_so(tables):
+    tables.append("observations", *(observed(value, at=0, series="AT", error="conflict") for value in (1.0, 2.0)))
+    assert tables.query(forecasts.last_error, series_id="AT") == "conflict"
+
+
 def test_a_fan_is_one_forecast_of_one_variable_by_step(tables):
     [made] = made_at(tables, 2)
     fan = tables.query(forecasts.fan, made, variable="realgdp")

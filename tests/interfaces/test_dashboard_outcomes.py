@@ -60,6 +60,20 @@ def test_observations_over_time(tables):
     }
 
 
+def test_a_fallback_is_an_outcome_of_its_own(tables):
+    counted = {"series": 4, "series_without_forecast": 3, "failed": 0}
+    tables.append(
+        "batches", batch(3, at=minutes(300), seconds=2, without_forecast=[("fallback", 3), ("gap", 1)], **counted)
+    )
+    found = ask(tables, outcomes.observations_over_time, since=minutes(299), width_seconds=1800)
+    assert {outcome: rows for _, outcome, rows in found.itertuples(index=False) if rows} == {
+        "forecast": 4,
+        "fallback": 3,
+        "no forecast": 1,
+        "quarantined": 2,
+    }
+
+
 def test_batches_say_how_many_have_a_forecast(tables):
     found = ask(tables, batches.last_batches, since=START, limit=9)
     assert found["with_forecast"].isna().tolist() == [True, False, False]

@@ -129,3 +129,12 @@ def test_a_revision_makes_a_forecast_again_and_is_the_truth(macro: WrittenTables
     assert ask(macro, asked) == [(100.0, 105.0, -5.0, 101.0, 1, False), (104.0, 105.0, -1.0, 101.0, 2, True)]
     [accuracy] = run_duckdb_query(macro.config, "forecast_accuracy").to_pylist()
     assert (accuracy["forecasts_compared"], accuracy["mean_absolute_error"]) == (1, 5.0)
+
+
+def test_a_fallback_and_the_forecast_after_its_hole_was_filled_are_vintages_of_each_other(macro: WrittenTables) -> None:
+    macro.append("forecasts", forecast(120.0, cutoff=1, step=1, role="fallback", scored_at=minutes(1)))
+    macro.append("forecasts", forecast(118.0, cutoff=1, step=1, scored_at=minutes(9)))
+    macro.append("forecasts", forecast(90.0, cutoff=1, step=1, role="candidate", scored_at=minutes(5)))
+    macro.append("observations", observed(119.0, at=2))
+    found = ask(macro, "SELECT role, forecast, vintage, is_newest FROM forecast_vs_actual ORDER BY scored_at")
+    assert found == [("fallback", 120.0, 1, False), ("candidate", 90.0, 1, True), ("champion", 118.0, 2, True)]
