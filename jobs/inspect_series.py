@@ -22,11 +22,7 @@ from penstock.models.inspection.writing import write_inspection
 @click.option("--series", help="Its id; not needed with series.id: null.")
 @click.option("--data", multiple=True, help="CSV, JSON or Parquet files and folders, read by Spark.")
 @click.option("--from-table", is_flag=True, help="Read the observations table, which is the default where it exists.")
-@click.option(
-    "--until",
-    type=click.DateTime(),
-    help="Use observations up to this time (UTC), inclusive; a date alone is its midnight.",
-)
+@click.option("--until", type=click.DateTime(), help="The last time (UTC) to use; of a date, its midnight.")
 @click.option("--steps", type=click.IntRange(1, 1000), help="Of responses and forecast; default: series.horizon.")
 @click.option(
     "--output", type=click.Path(path_type=Path, file_okay=False), help="Also write CSV files and the report here."

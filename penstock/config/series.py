@@ -16,11 +16,11 @@ class SeriesConfig(Section):
 
     id: null where all rows are of one series. transform: none (the default), log, diff or dlog by variable. frequency:
     a pandas offset alias, or a day of the month (`MS-15`). holidays: dates that are no business days. level: coverage
-    of the intervals, one or several; a list of one is that one. keep_lags: how
-    many observations of each series the `lags` table keeps; at least as many as the model needs. point: what forecasts
-    of a variable in logs are, the median of its distribution or its mean; for sums over series, means. revisions:
-    which of two observations with the same ds counts. first: the one that came first, and one before the newest ds is
-    not used either, both until a late replay. newest: the one that came last, at once; `penstock init` writes this.
+    of the intervals, one or several; a list of one is that one. keep_lags: how many observations of each series the
+    `lags` table keeps; at least as many as the model needs. point: what forecasts of a variable in logs are, the median
+    of its distribution or its mean; for sums over series, means. revisions: which of two observations with the same ds
+    counts. first: the one that came first, and one before the newest ds is not used either, both until a late replay.
+    newest: the one that came last, at once; `penstock init` writes this.
     """
 
     id: str | None = "series_id"
@@ -110,7 +110,7 @@ class FitConfig(Section):
     fallback: Literal["none", "naive"] = "none"
     prior: Literal["none", "minnesota"] = "none"
     tightness: float = Field(default=0.2, gt=0, allow_inf_nan=False)
-    decay: float = Field(default=1.0, ge=0, allow_inf_nan=False)
+    decay: float = Field(default=1.0, ge=0, le=10)
 
     @model_validator(mode="after")
     def terms_are_possible(self) -> Self:

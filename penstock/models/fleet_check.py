@@ -58,8 +58,10 @@ def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | 
     fleet = {"point": "median", **fleet}  # fleets of earlier versions do not say it
     for key, wanted in (("level", series.main_level), ("frequency", series.frequency), ("point", series.point)):
         if fleet.get(key, wanted) != wanted:
+            many = ", the largest" if key == "level" and len(series.levels) > 1 else ""
             return (
-                f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}; fit it again, or change the config"
+                f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}{many}; fit it again, or change the "
+                "config"
             )
     holidays = series.calendar.holidays if "holidays" in fleet else ()
     if "holidays" in fleet and tuple(fleet["holidays"]) != holidays:

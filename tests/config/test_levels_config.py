@@ -86,7 +86,7 @@ def test_a_model_without_a_level_is_refused_and_said_what_to_do() -> None:
         "config"
     )
     assert refusal([0.5, 0.8]) == (
-        "it was fitted with level 0.95, series.level is 0.8; fit it again, or change the config"
+        "it was fitted with level 0.95, series.level is 0.8, the largest; fit it again, or change the config"
     )
 
 

@@ -8,6 +8,7 @@ from statsmodels.regression.linear_model import OLS
 from statsmodels.tsa.api import VAR
 
 from penstock.models.inspection.inspection import inspect_series
+from penstock.models.inspection.text import as_text
 
 GROWTH = np.diff(np.log(macro_frame()[list(MACRO)].to_numpy()), axis=0)
 SEASON = dummies(4, np.arange(1, len(GROWTH) + 1))
@@ -61,3 +62,16 @@ def test_with_a_prior_there_are_no_statistics_of_least_squares():
     assert "forecast" in names
     assert not {"lag_orders", "residual_tests", "granger_causality"} & set(names)
     assert found.frame("coefficients")["standard_error"].isna().all()
+
+
+def test_what_a_prior_fits_though_residuals_are_combinations():
+    frame = macro_frame().assign(realinv=macro_frame()["realgdp"])
+    found = inspect_series(
+        observations(frame), config(fit__max_lags=2, fit__criterion="null", fit__prior="minnesota"), steps=4
+    )
+    assert found.refused is None
+    assert {problem.partition(":")[0] for problem in found.problems[1:]} == {"impulse_responses", "error_decomposition"}
+    assert found.frame("forecast")["forecast"].notna().all()
+    text = as_text(found)
+    assert "prior minnesota with tightness 0.2 and decay 1" in text
+    assert "statsmodels    has seen nothing" in text

@@ -174,6 +174,7 @@ def test_the_model_says_which_prior_it_has(tmp_path):
         {"prior": "minnesota", "tightness": 0.0},
         {"prior": "minnesota", "tightness": np.inf},
         {"prior": "minnesota", "decay": -1.0},
+        {"prior": "minnesota", "decay": 1000.0},
         {"prior": "minnesota", "criterion": "aic"},
         {"prior": "minnesota", "max_lags": 0},
     ],

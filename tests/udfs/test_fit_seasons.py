@@ -159,6 +159,8 @@ def test_a_phase_without_an_observation():
     )
     no_lag = fit_all([levels[keep]], [periods[keep]], max_lags=0, season=12)
     assert no_lag.refused[0].reason == "collinear: season: no observation in phase 3 of 12"
+    shrunk = fit_all([levels[keep]], [periods[keep]], max_lags=1, season=12, prior="minnesota", criterion=None)
+    assert shrunk.refused[0].reason == fit.refused[0].reason
     # without a constant the season sums to zero, so that the eleven others give the twelfth
     assert len(fit_all([levels[keep]], [periods[keep]], max_lags=0, trend="n", season=12)) == 1
 

@@ -17,6 +17,8 @@ from .transform import check_point, check_transforms
 
 CRITERIA = ("aic", "aicc", "bic", "hqic", "fpe")
 PRIORS = ("none", "minnesota")
+MAX_DECAY = 10
+"""Of a prior: beyond it the weights of the lags are too large to square."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +80,8 @@ class FitSettings:
             raise ValueError(f"unknown prior {self.prior}; use one of {', '.join(PRIORS)}")
         if not (math.isfinite(self.tightness) and self.tightness > 0):
             raise ValueError(f"tightness must be above 0, not {self.tightness}")
-        if not (math.isfinite(self.decay) and self.decay >= 0):
-            raise ValueError(f"decay must be at least 0, not {self.decay}")
+        if not 0 <= self.decay <= MAX_DECAY:
+            raise ValueError(f"decay must be from 0 to {MAX_DECAY}, not {self.decay}")
         if self.prior != "none" and self.criterion is not None:
             raise ValueError(f"criterion {self.criterion} with the prior {self.prior}: its lag order is max_lags")
         if self.prior != "none" and self.intervals != "plain":
@@ -201,6 +203,7 @@ def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, .
         rows_left_out=np.zeros(0, dtype=np.int64),
         last_time_index=np.zeros(0),
         root_modulus=np.zeros(0),
+        change_spreads=np.zeros((0, 0)) if settings.fallback == "none" else np.full((n_series, k), np.nan),
         refused=refused,
     )
 

@@ -39,10 +39,17 @@ def fit_shrunk(samples: Samples, *, n_rows: IntArray, lag_order: int, settings: 
     own = autoregression_factors(factor[candidates], lag_order=lag_order, n_variables=k, n_terms=n_terms)
     width = own.shape[-1]
     dependent = first_dependent_column(own.reshape(-1, width, width), tolerance=COLLINEARITY_TOLERANCE)
-    is_dependent = dependent.reshape(len(candidates), k) >= 0
-    for row, of_variables in zip(candidates, is_dependent, strict=True):
-        if of_variables.any():
-            reasons[int(row)] = collinear_alone(settings.names[int(of_variables.argmax())])
+    by_variable = dependent.reshape(len(candidates), k)
+    is_dependent = by_variable >= 0
+    for place in np.flatnonzero(is_dependent.any(axis=1)):
+        row, variable = int(candidates[place]), int(is_dependent[place].argmax())
+        column = int(by_variable[place, variable])
+        # the deterministic terms come first, as in Z
+        reasons[row] = (
+            collinear(column, settings=settings, max_lags=lag_order, times=samples.times(row))
+            if column < n_terms
+            else collinear_alone(settings.names[variable])
+        )
     is_left = ~is_dependent.any(axis=1)
     rows, own = candidates[is_left], own[is_left]
 

@@ -49,26 +49,36 @@ def parameters_of(fit: FleetFit) -> FloatArray:
     return np.concatenate([fit.trend_coefficients[0], lags.reshape(-1, lags.shape[2])])
 
 
-def structure_tables(fit: FleetFit, *, steps: int) -> list[ReportTable]:
-    names, coefficients, sigma_u = fit.settings.names, fit.coefficients[0, : fit.lag_order[0]], fit.sigma_u[0]
-    order = f"Cholesky order: {', '.join(names)} (a shock moves the variables after its own in the same period, those "
-    order += "before it one period later; the order is that of series.variables)."
-    return [
-        ReportTable(
-            name="impulse_responses",
-            title="Orthogonalised impulse responses",
-            frame=impulse_responses(coefficients, sigma_u, names, steps=steps),
-            note=f"After a shock of one standard deviation, on the scale of the transforms. {order}",
-            layout=Layout(by="impulse", rows="step", columns="response", value="orthogonalised"),
-        ),
-        ReportTable(
-            name="error_decomposition",
-            title="Forecast error variance decomposition",
-            frame=error_decomposition(coefficients, sigma_u, names, steps=steps),
-            note="The shares of a variable's forecast error that come from shocks to each variable. " + order,
-            layout=Layout(by="variable", rows="step", columns="impulse", value="share"),
-        ),
-    ]
+def impulse_table(fit: FleetFit, *, steps: int) -> ReportTable:
+    """Raises ValueError if the residuals of some variables are combinations of each other."""
+    names, coefficients = fit.settings.names, fit.coefficients[0, : fit.lag_order[0]]
+    return ReportTable(
+        name="impulse_responses",
+        title="Orthogonalised impulse responses",
+        frame=impulse_responses(coefficients, fit.sigma_u[0], names, steps=steps),
+        note=f"After a shock of one standard deviation, on the scale of the transforms. {cholesky_order(names)}",
+        layout=Layout(by="impulse", rows="step", columns="response", value="orthogonalised"),
+    )
+
+
+def decomposition_table(fit: FleetFit, *, steps: int) -> ReportTable:
+    """Raises ValueError as `impulse_table` does."""
+    names, coefficients = fit.settings.names, fit.coefficients[0, : fit.lag_order[0]]
+    return ReportTable(
+        name="error_decomposition",
+        title="Forecast error variance decomposition",
+        frame=error_decomposition(coefficients, fit.sigma_u[0], names, steps=steps),
+        note="The shares of a variable's forecast error that come from shocks to each variable. "
+        + cholesky_order(names),
+        layout=Layout(by="variable", rows="step", columns="impulse", value="share"),
+    )
+
+
+def cholesky_order(names: tuple[str, ...]) -> str:
+    return (
+        f"Cholesky order: {', '.join(names)} (a shock moves the variables after its own in the same period, those "
+        "before it one period later; the order is that of series.variables)."
+    )
 
 
 def forecast_table(given: Histories, fit: FleetFit, *, frequency: str, holidays: Collection[str]) -> ReportTable:

@@ -5,6 +5,7 @@ HINTS = {
     "too short": "wait for more observations, fill the holes, or fit fewer variables (series.variables) or lags "
     "(fit.max_lags, where fit.criterion is null)",
     "constant": "leave this variable out of series.variables, or look whether its values are delivered correctly",
+    "collinear: season of": "set a smaller fit.fourier, or no season that is longer than the series",
     "collinear: season": "set fit.fourier, or a season whose phases are all observed",
     "collinear": "leave out a variable that is a sum or a multiple of others, or a copy of one",
     "unstable": "difference the variables that grow (series.transform: diff, or dlog)",

@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.models.inspection.fit_tables import forecast_table, lag_orders_table, structure_tables, variables_table
+from penstock.config.series import FitConfig
+from penstock.models.inspection.fit_tables import (
+    decomposition_table,
+    forecast_table,
+    impulse_table,
+    lag_orders_table,
+    variables_table,
+)
 from penstock.models.inspection.hints import hint_of
 from penstock.models.inspection.observations import SeriesObservations
 from penstock.models.inspection.report import Inspection, Modelled, Observed, ReportTable, SeenRun
@@ -48,9 +55,7 @@ def inspect_series(found: SeriesObservations, config: PipelineConfig, *, steps: 
         locations=found.locations,
         transforms=tuple(zip(config.the_series.variables, config.the_series.transforms, strict=True)),
         frequency=config.the_series.frequency,
-        trend=config.fit.trend,
-        criterion=config.fit.criterion,
-        max_lags=config.fit.max_lags,
+        settings=settings_texts(config.fit),
         level=config.the_series.main_level,
         observed=observed(found, given),
         tables=(variables_table(found.rows, config.the_series),),
@@ -58,6 +63,17 @@ def inspect_series(found: SeriesObservations, config: PipelineConfig, *, steps: 
     if reason is not None:
         return replace(about, refused=reason, hint=hint_of(reason))
     return with_model(about, given, fit, settings)
+
+
+def settings_texts(fit: FitConfig) -> tuple[str, ...]:
+    texts = [fit.criterion or "no criterion", f"max_lags {fit.max_lags}", f"trend {fit.trend}"]
+    if fit.season:
+        texts.append(f"season {fit.season:g}" + (f" with fourier {fit.fourier}" if fit.fourier else ""))
+    if fit.prior != "none":
+        texts.append(f"prior {fit.prior} with tightness {fit.tightness:g} and decay {fit.decay:g}")
+    if fit.intervals != "plain":
+        texts.append(f"intervals {fit.intervals}")
+    return tuple(texts)
 
 
 def observed(found: SeriesObservations, given: Histories) -> Observed:
@@ -95,7 +111,8 @@ def with_model(about: Inspection, given: Histories, fit: FleetFit, settings: Buc
                 attempted("granger_causality", lambda: causality_of(estimated, on=on)),
             ]
         parts += [
-            (structure_tables(fit, steps=steps), []),
+            attempted("impulse_responses", lambda: impulse_table(fit, steps=steps)),
+            attempted("error_decomposition", lambda: decomposition_table(fit, steps=steps)),
             attempted(
                 "forecast",
                 lambda: forecast_table(given, fit, frequency=settings.frequency, holidays=settings.holidays),
@@ -107,7 +124,7 @@ def with_model(about: Inspection, given: Histories, fit: FleetFit, settings: Buc
         n_rows=len(given.levels) - observations_lost(settings.fit.transforms) - lag_order - int(fit.rows_left_out[0]),
         rows_left_out=int(fit.rows_left_out[0]),
         root_modulus=float(fit.root_modulus[0]),
-        seen=seen_run(subject),
+        seen=seen_run(subject) if estimated is not None else SeenRun.nothing(),
     )
     return replace(
         about,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Self
 
 import pandas as pd
 
@@ -65,6 +66,10 @@ class SeenRun:
     first: datetime | None
     last: datetime | None
 
+    @classmethod
+    def nothing(cls) -> Self:
+        return cls(n_runs=0, n_observations=0, first=None, last=None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Modelled:
@@ -81,16 +86,15 @@ class Modelled:
 
 @dataclass(frozen=True, kw_only=True)
 class Inspection:
-    """Of one series. refused: why the fit has no model for it. problems: what could not be computed, with reasons."""
+    """Of one series. settings: of the fit, each with its name. refused: why the fit has no model for it. problems:
+    what could not be computed, with reasons."""
 
     pipeline: str
     series_id: str | int
     locations: tuple[str, ...]
     transforms: tuple[tuple[str, str], ...]
     frequency: str
-    trend: str
-    criterion: str | None
-    max_lags: int
+    settings: tuple[str, ...]
     level: float
     observed: Observed
     modelled: Modelled | None = None

@@ -54,6 +54,8 @@ def coefficients_table(fit: FleetFit, found: Estimate | None, *, n_holes: int) -
     )
     other = "`fitted` has the coefficients of the fit, on all rows; the others are statsmodels', on the longest run "
     note = other + "without holes alone." if n_holes else same + "are the same."
+    if found is None:
+        note = "`fitted` has the coefficients of the fit; there are none of statsmodels."
     problems = []
     if found and not n_holes and not is_same(own, found.parameters):
         difference = np.abs(own - found.parameters).max()

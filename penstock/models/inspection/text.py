@@ -36,7 +36,7 @@ def facts(found: Inspection) -> list[str]:
         f"frequency      {found.frequency}",
         f"holes          {holes_text(seen.holes)}",
         f"transforms     {', '.join(f'{variable} {transform}' for variable, transform in found.transforms)}",
-        f"settings       {found.criterion or 'no criterion'}, max_lags {found.max_lags}, trend {found.trend}",
+        f"settings       {', '.join(found.settings)}",
     ]
     model = found.modelled
     if model is None:

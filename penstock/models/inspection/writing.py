@@ -20,6 +20,7 @@ def write_inspection(found: Inspection, folder: Path) -> list[Path]:
     for table, path in zip(found.tables, paths, strict=True):
         table.frame.to_csv(path, index=False)
     plot = folder / PLOT
-    if found.modelled is not None and save_responses(found.frame(RESPONSES), plot):
+    has_responses = any(table.name == RESPONSES for table in found.tables)
+    if has_responses and save_responses(found.frame(RESPONSES), plot):
         paths.append(plot)
     return [report, *paths]
