@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from penstock.config.csv_dialect import CsvDialect
+from penstock.interfaces.scaffold.season import usual_season
 from penstock.udfs.var.fleet_fit import FitSettings
 
 HOLDOUT = 8
@@ -113,10 +114,22 @@ def series_lines(series: SeriesSettings) -> list[str]:
         commented("  point: median", "or mean: of variables in logs; sums over series need means"),
         commented(f"  keep_lags: {series.max_lags + 1}", "at least max_lags; one more for diff or dlog"),
         commented("  revisions: newest", "of observations with the same time; or first"),
+        *season_lines(series),
         f"# the most lags that the longest series bears ({series.fitted_periods} observations); others get fewer",
         f"fit: {{max_lags: {series.max_lags}, criterion: aic, trend: c, holdout: {series.holdout}}}",
         commented("forecast: {at: every}", "or latest: one a series and micro-batch"),
     ]
+
+
+def season_lines(series: SeriesSettings) -> list[str]:
+    """Suggests a season that the longest series bears beside one lag."""
+    season = usual_season(series.frequency)
+    if season is None:
+        return []
+    rule = FitSettings(transforms=("none",) * len(series.variables), max_lags=1, season=float(season.periods))
+    if series.fitted_periods < rule.rows_needed(1) + 1:
+        return []
+    return [f"# if a {season.name} has a pattern, add season: {season.periods} to fit, and compare (docs/fitting.md)"]
 
 
 def id_line(series: SeriesSettings) -> str:
