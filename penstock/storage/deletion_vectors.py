@@ -5,8 +5,8 @@ others, which retention has deleted rows from, the remaining rows are read into 
 """
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import duckdb
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -14,10 +14,14 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
+if TYPE_CHECKING:
+    # Streams read tables without it, and it prints to the console when their process ends.
+    import duckdb
+
 DELETION_VECTORS = "deletionVectors"
 
 
-def register_undeleted(connection: duckdb.DuckDBPyConnection, name: str, table: DeltaTable) -> None:
+def register_undeleted(connection: "duckdb.DuckDBPyConnection", name: str, table: DeltaTable) -> None:
     """Create the view `name` over the rows of `table` that are not deleted."""
     files = PyFileSystem(DeltaStorageHandler(table.table_uri, table._storage_options))
     schema, kept = pa.schema(table.schema().to_arrow()), kept_rows(table)
