@@ -194,20 +194,21 @@ def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: 
             F.lit(step).alias("step"),
             F.lit(variable).alias("variable"),
             *[scored(output_name(variable, bound, step)).alias(bound) for bound in BOUNDS],
-            intervals(series, variable, step).alias("intervals"),
+            *([intervals(series, variable, step).alias("intervals")] if len(series.levels) > 1 else []),
         )
         for step in range(1, series.horizon + 1)
         for variable in series.variables
     ]
     made = scored_windows.where(has_forecast())
     tidy = made.select(*carried, "series_id", F.col("ds").alias("cutoff"), F.inline(F.array(*steps)))
+    if len(series.levels) == 1:
+        # their bounds have columns of their own
+        tidy = tidy.withColumn("intervals", F.lit(None).cast(FORECASTS.schema["intervals"].dataType))
     return tidy.select("*", Calendar.of_series(series).after(F.col("cutoff"), F.col("step")).alias("ds"))
 
 
 def intervals(series: SeriesConfig, variable: str, step: int) -> Column:
-    """Of all levels, ascending; null where there is only one, whose bounds have columns of their own."""
-    if len(series.levels) == 1:
-        return F.lit(None).cast(FORECASTS.schema["intervals"].dataType)
+    """Of all levels, ascending."""
     found = []
     for level in series.levels:
         further = None if level == series.main_level else level

@@ -14,10 +14,10 @@ from var_loop import looped
 
 from penstock.config.loading import load_config
 from penstock.errors import ConfigError
-from penstock.models.inspection.fit_tables import next_periods
 from penstock.models.inspection.inspection import inspect_series
 from penstock.models.inspection.text import as_json, as_text
 from penstock.models.inspection.writing import write_inspection
+from penstock.udfs.var.fleet_calendar import next_periods
 
 ONE = {"variables": ["realgdp"], "transform": {"realgdp": "dlog"}}
 FIXED = {"fit__max_lags": 2, "fit__criterion": "null"}
@@ -182,5 +182,5 @@ def test_names_of_variables_may_be_anything():
 )
 def test_the_next_periods_are_those_of_the_calendar(start, frequency, holidays, expected):
     """From a printed calendar."""
-    found = next_periods(np.datetime64(start), periods=2, frequency=frequency, holidays=holidays)
+    found = pd.DatetimeIndex(next_periods(np.datetime64(start), periods=2, frequency=frequency, holidays=holidays))
     assert found.tolist() == [pd.Timestamp(day) for day in expected]

@@ -72,13 +72,26 @@ def days_in_months(months: NDArray[np.int64], calendar: Frequency) -> NDArray[np
 
 def last_periods(end: np.datetime64, *, periods: int, frequency: str, holidays: Collection[str] = ()) -> Timestamps:
     """(periods,), the last timestamps up to `end`, which is on the calendar; nanoseconds."""
-    calendar, last = Frequency.of(frequency, holidays=holidays), end.astype("datetime64[ns]")
+    return _periods_from(end, numbers=range(1 - periods, 1), calendar=Frequency.of(frequency, holidays=holidays))
+
+
+def next_periods(start: np.datetime64, *, periods: int, frequency: str, holidays: Collection[str] = ()) -> Timestamps:
+    """(periods,), the first timestamps after `start`, which is on the calendar; nanoseconds."""
+    return _periods_from(start, numbers=range(1, periods + 1), calendar=Frequency.of(frequency, holidays=holidays))
+
+
+def _periods_from(origin: np.datetime64, *, numbers: range, calendar: Frequency) -> Timestamps:
+    """The timestamps whose number, counted from `origin` on, is one of consecutive `numbers`."""
+    start = origin.astype("datetime64[ns]")
     if calendar.microseconds:
-        return np.asarray(last + np.arange(1 - periods, 1) * np.timedelta64(calendar.microseconds, "us"))
+        return np.asarray(start + np.array(numbers) * np.timedelta64(calendar.microseconds, "us"))
     longest = 31 * calendar.months + 7 * calendar.business_days
-    days = np.arange(-periods * longest - 2 * len(calendar.holidays), 1)
-    times: Timestamps = last + days * np.timedelta64(1, "D")
-    return np.asarray(times[whole(counted(times, calendar, start=last)) > -periods])
+    beyond = longest + 2 * len(calendar.holidays)
+    first = numbers.start * longest - beyond if numbers.start < 0 else 0
+    days = np.arange(first, max(numbers.stop - 1, 0) * longest + beyond + 1)
+    times: Timestamps = start + days * np.timedelta64(1, "D")
+    found = whole(counted(times, calendar, start=start))
+    return np.asarray(times[(found >= numbers.start) & (found < numbers.stop)])
 
 
 def whole(numbers: FloatArray) -> FloatArray:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from .fleet_ids import find_ids
 from .fleet_store import FleetStore, WalkSpreads
 from .kernel import FloatArray, normal_quantile
-from .transform import BoolArray, logged
+from .transform import BoolArray, logged, to_scale
 
 FALLBACKS = ("none", "naive")
 """What a series without a forecast of its own VAR gets."""
@@ -45,9 +45,7 @@ def naive_forecasts(store: FleetStore, *, ids: NDArray[np.generic], levels: Floa
     """
     about = store.about
     is_logged, newest = logged(about.transforms), levels[0]
-    scale = np.array(levels)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scale[:, is_logged] = np.log(scale[:, is_logged])
+    scale = to_scale(levels, about.transforms)
     spreads = store.spreads or WalkSpreads.unknown(len(about.variables))
     spread = own_spreads(store, spreads, ids)
     for other in (window_spreads(scale), spreads.fleet[:, None]):

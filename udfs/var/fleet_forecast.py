@@ -18,9 +18,9 @@ from .transform import (
     bounds_in_levels,
     differenced,
     observations_lost,
+    points_to_levels,
     scale_points,
     scale_variances,
-    to_levels,
     transform_lags,
 )
 
@@ -192,19 +192,13 @@ def _forecast_block(
         first_time_index=time_index,
         seasonal=seasonal,
     )
-    bounds: tuple[FloatArray, ...] = to_levels(
-        points,
-        newest=newest,
-        half_widths=widths,
-        transforms=about.transforms,
-        variances=scale_variances(widths, level=about.level) if about.point == "mean" else None,
-    )
+    medians = scale_points(points, newest=newest, transforms=about.transforms)
+    bounds = [*bounds_in_levels(medians, half_widths=widths, transforms=about.transforms)]
     for level in about.levels:
-        bounds += bounds_in_levels(
-            scale_points(points, newest=newest, transforms=about.transforms),
-            half_widths=widths * (normal_quantile(level) / normal_quantile(about.level)),
-            transforms=about.transforms,
-        )
-    for place, bound in enumerate(bounds):
+        further = widths * (normal_quantile(level) / normal_quantile(about.level))
+        bounds += bounds_in_levels(medians, half_widths=further, transforms=about.transforms)
+    variances = scale_variances(widths, level=about.level) if about.point == "mean" else None
+    points_to_levels(medians, transforms=about.transforms, variances=variances)
+    for place, bound in enumerate([medians, *bounds]):
         out[:, :, place] = bound
     out[..., ~is_usable] = np.nan

@@ -13,7 +13,14 @@ from penstock.udfs.var.fleet_fit import FitSettings, FleetFit
 from penstock.udfs.var.kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
 from penstock.udfs.var.lag_bounds import lags_borne
 from penstock.udfs.var.runs import PERIOD_TOLERANCE, Runs, lag_window_ends, runs_of, whole_runs
-from penstock.udfs.var.transform import observations_lost, scale_variances, to_levels, transform_lags
+from penstock.udfs.var.transform import (
+    bounds_in_levels,
+    observations_lost,
+    points_to_levels,
+    scale_points,
+    scale_variances,
+    transform_lags,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +130,14 @@ def model_forecast(fit: FleetFit, window: FloatArray, settings: FitSettings, *, 
         seasonal=fit.seasonal_effects(fit.last_time_index + 1.0, horizon=steps),
     )
     widths = rows_last(fit.half_widths[:, :steps])
-    medians, lower, upper = to_levels(forecasts, newest=newest, half_widths=widths, transforms=settings.transforms)
+    medians = scale_points(forecasts, newest=newest, transforms=settings.transforms)
+    lower, upper = bounds_in_levels(medians, half_widths=widths, transforms=settings.transforms)
     points = medians
     if settings.point == "mean":
+        points = medians.copy()
         variances = scale_variances(widths, level=settings.level)
-        points, _, _ = to_levels(
-            forecasts, newest=newest, half_widths=widths, transforms=settings.transforms, variances=variances
-        )
+        points_to_levels(points, transforms=settings.transforms, variances=variances)
+    points_to_levels(medians, transforms=settings.transforms)
     return MethodForecast(points=points, lower=lower, upper=upper, medians=medians)
 
 

@@ -32,9 +32,7 @@ def check_intervals(intervals: str, *, season: float) -> None:
     if intervals not in INTERVALS:
         raise ValueError(f"unknown intervals {intervals}; use one of {', '.join(INTERVALS)}")
     if intervals == "asymptotic" and season:
-        raise ValueError(
-            f"intervals asymptotic are not offered with a season (season is {season:g}): use plain, or no season"
-        )
+        raise ValueError("intervals asymptotic are not offered with a season: use plain, or no season")
 
 
 def parameter_variances(

@@ -9,7 +9,7 @@ import numpy as np
 from .fleet_fallback import LEAST_CHANGES
 from .kernel import FloatArray, normal_quantile
 from .runs import Runs
-from .transform import logged
+from .transform import to_scale
 
 MAX_SPREADS = 10_000
 """A fleet's spread is computed from so many of its series' at most, evenly spaced by size."""
@@ -31,8 +31,7 @@ def change_spreads(levels: FloatArray, runs: Runs, transforms: tuple[str, ...]) 
     count = np.bincount(owner[is_change], minlength=n_series)
     spreads = np.full((n_series, k), np.nan)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for i, is_logged in enumerate(logged(transforms)):
-            scale = np.log(levels[:, i]) if is_logged else levels[:, i]
+        for i, scale in enumerate(to_scale(levels, transforms).T):
             squares = np.square(np.diff(scale))[is_change]
             total = np.bincount(owner[is_change], weights=squares, minlength=n_series)
             is_known = (count >= LEAST_CHANGES) & (total > 0.0) & np.isfinite(total)

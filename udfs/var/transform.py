@@ -68,7 +68,7 @@ def transform_levels(levels: FloatArray, offsets: IntArray, transforms: Sequence
     positive is NaN or -inf: the fit refuses the series.
     """
     check_transforms(transforms)
-    scale = _to_scale(levels, logged(transforms), axis=1)
+    scale = to_scale(levels, transforms)
     if not observations_lost(transforms):
         return scale, offsets
     lengths = np.diff(offsets)
@@ -86,7 +86,7 @@ def transform_lags(level_lags: FloatArray, transforms: Sequence[str]) -> tuple[F
     level_lags: (n_level_lags, k, rows), newest first. Returns the lags of the VAR, (n_level_lags - 1 if any
     variable is differenced else n_level_lags, k, rows), and the newest observation on the scale, (k, rows).
     """
-    scale = _to_scale(level_lags, logged(transforms), axis=1)
+    scale = to_scale(level_lags, transforms)
     if not observations_lost(transforms):
         return scale, scale[0]
     lags = scale[:-1].copy()
@@ -151,10 +151,16 @@ def to_levels(
     """
     points = scale_points(forecasts, newest=newest, transforms=transforms)
     lower, upper = bounds_in_levels(points, half_widths=half_widths, transforms=transforms)
+    points_to_levels(points, transforms=transforms, variances=variances)
+    return points, lower, upper
+
+
+def points_to_levels(points: FloatArray, *, transforms: Sequence[str], variances: FloatArray | None = None) -> None:
+    """Medians on the scale become those of levels, in place, or means with the variances of their errors on the scale;
+    (horizon, k, rows) each."""
     if variances is not None:
         points[:, logged(transforms)] += variances[:, logged(transforms)] / 2.0
     _from_scale(points, transforms)
-    return points, lower, upper
 
 
 def scale_points(forecasts: FloatArray, *, newest: FloatArray, transforms: Sequence[str]) -> FloatArray:
@@ -189,11 +195,12 @@ def _from_scale(array: FloatArray, transforms: Sequence[str]) -> None:
             array[:, i] = np.exp(np.ascontiguousarray(array[:, i]))
 
 
-def _to_scale(levels: FloatArray, is_logged: BoolArray, *, axis: int) -> FloatArray:
-    """Levels with the logged variables in logs; the variables are on `axis`."""
+def to_scale(levels: FloatArray, transforms: Sequence[str]) -> FloatArray:
+    """A copy with the logged variables in logs, NaN or -inf where a level is not positive; the variables are on the
+    second axis."""
     scale = np.array(levels, dtype=np.float64)
-    view = np.moveaxis(scale, axis, 0)
+    view = np.moveaxis(scale, 1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        for i in np.flatnonzero(is_logged):
+        for i in np.flatnonzero(logged(transforms)):
             view[i] = np.log(np.ascontiguousarray(view[i]))
     return scale

@@ -10,9 +10,8 @@ from penstock.config.series import SeriesConfig
 from penstock.models.inspection.report import Layout, ReportTable, moment
 from penstock.models.inspection.responses import error_decomposition, impulse_responses
 from penstock.udfs.var.criteria import lag_order_criteria
-from penstock.udfs.var.fleet_calendar import counted, whole
+from penstock.udfs.var.fleet_calendar import next_periods
 from penstock.udfs.var.fleet_fit import CRITERIA, FitSettings, FleetFit
-from penstock.udfs.var.fleet_frequency import Frequency
 from penstock.udfs.var.histories import Histories
 from penstock.udfs.var.kernel import FloatArray
 from penstock.udfs.var.origins import model_forecast
@@ -92,7 +91,7 @@ def forecast_table(given: Histories, fit: FleetFit, *, frequency: str, holidays:
     rows = np.maximum(len(given.levels) - 1 - np.arange(max(1, settings.max_lags + lost)), 0)
     made = model_forecast(fit, given.levels[rows][:, :, None], settings, steps=settings.horizon)
     bounds = (made.points, made.lower, made.upper)
-    dates = next_periods(end, periods=settings.horizon, frequency=frequency, holidays=holidays)
+    dates = pd.DatetimeIndex(next_periods(end, periods=settings.horizon, frequency=frequency, holidays=holidays))
     frame = pd.DataFrame(
         [
             (variable, step + 1, dates[step], *(float(bound[step, place, 0]) for bound in bounds))
@@ -105,17 +104,3 @@ def forecast_table(given: Histories, fit: FleetFit, *, frequency: str, holidays:
     note = f"In levels, after {after}, with {settings.level:.0%} intervals; points are {settings.point}s. "
     note += "By this fit, not by a registered version."
     return ReportTable(name="forecast", title="Forecast", frame=frame, note=note)
-
-
-def next_periods(
-    start: np.datetime64, *, periods: int, frequency: str, holidays: Collection[str] = ()
-) -> pd.DatetimeIndex:
-    """The first timestamps after `start`, which is on the calendar."""
-    calendar, first = Frequency.of(frequency, holidays=holidays), start.astype("datetime64[ns]")
-    if calendar.microseconds:
-        return pd.DatetimeIndex(first + np.arange(1, periods + 1) * np.timedelta64(calendar.microseconds, "us"))
-    longest = 31 * calendar.months + 7 * calendar.business_days
-    days = np.arange(1, periods * longest + 2 * len(calendar.holidays) + longest)
-    times = first + days * np.timedelta64(1, "D")
-    numbers = whole(counted(times, calendar, start=first))
-    return pd.DatetimeIndex(times[(numbers >= 1) & (numbers <= periods)])

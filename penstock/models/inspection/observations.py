@@ -15,7 +15,7 @@ from penstock.config.series_contract import check_series_contract, ids_are_integ
 from penstock.errors import EnvironmentCheckError, FitError
 from penstock.series.reasons import CONFLICT, LEAST_RECENCY, OUTVOTED
 from penstock.storage.delta_reader import READ_ERRORS, open_table, reason_of
-from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, quoted
+from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, quoted, registered
 from penstock.udfs.var.histories import RECENCY, SERIES_ID
 
 TABLE = "observations"
@@ -77,12 +77,13 @@ def read_from_table(config: PipelineConfig, series: str, *, until: datetime | No
 @contextmanager
 def connected(config: PipelineConfig) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB with the observations. Raises EnvironmentCheckError, FitError."""
-    if not has_table(config):
-        raise FitError(
-            f"{config.table_path(TABLE)}: there is no such table yet; run the pipeline first, or name files with --data"
-        )
     try:
         with connect_tables(config, (TABLE,)) as connection:
+            if TABLE not in registered(connection):
+                raise FitError(
+                    f"{config.table_path(TABLE)}: there is no such table yet; run the pipeline first, or name files "
+                    "with --data"
+                )
             yield connection
     except (OSError, *QUERY_ERRORS) as error:
         raise unreadable(config, error) from None

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from statsmodels.tsa.api import VAR
 
-from penstock.models.training.var_statistics import causality_table, roots_table, save_impulse_plot, whiteness_lags
+from penstock.models.training.var_statistics import causality_table, roots_table, whiteness_lags
 from penstock.udfs.var.bucket import BucketSettings
 from penstock.udfs.var.deterministic import DeterministicTerms
 from penstock.udfs.var.fleet_calendar import last_periods
@@ -150,8 +150,16 @@ def write_causality(result: Any, folder: Path) -> None:
 
 
 def write_impulse_responses(result: Any, folder: Path) -> None:
-    path = folder / "impulse_responses.png"
-    save_impulse_plot(result, path, periods=IMPULSE_PERIODS, is_orthogonalised=False)
+    """statsmodels' plot, with asymptotic intervals."""
+    import matplotlib as mpl
+    from matplotlib import pyplot as plt
+
+    mpl.use("Agg")
+    figure = result.irf(IMPULSE_PERIODS).plot(orth=False)
+    try:
+        figure.savefig(folder / "impulse_responses.png", dpi=80, bbox_inches="tight")
+    finally:
+        plt.close(figure)
 
 
 DIAGNOSTICS: dict[str, Callable[[Any, Path], None]] = {

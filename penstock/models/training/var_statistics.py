@@ -36,16 +36,3 @@ def causality_table(result: Any, *, jointly: bool = False) -> pd.DataFrame:
         rows.append((", ".join(causing), caused, test.test_statistic, test.crit_value, test.pvalue, test.conclusion))
     columns = ["causing", "caused", "statistic", "critical_value", "p_value", "null_hypothesis"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def save_impulse_plot(result: Any, path: Any, *, periods: int, is_orthogonalised: bool) -> None:
-    """statsmodels' plot of impulse responses, with asymptotic intervals, as a PNG."""
-    import matplotlib as mpl
-    from matplotlib import pyplot as plt
-
-    mpl.use("Agg")
-    figure = result.irf(periods).plot(orth=is_orthogonalised)
-    try:
-        figure.savefig(path, dpi=80, bbox_inches="tight")
-    finally:
-        plt.close(figure)
