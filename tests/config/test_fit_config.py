@@ -1,4 +1,4 @@
-"""The season of the section `fit`: what it means for the fit, and what is refused with which words."""
+"""The section `fit` of a config: what a season means for the fit, and what is refused with which words."""
 
 from types import SimpleNamespace
 
@@ -56,9 +56,17 @@ def test_the_fit_has_the_configs_terms(tmp_path, fit, terms):
         ("season: 12, fourier: 6", "fit: fourier 6 is too much for season 12: want at most 5 pairs of sine and cosine"),
         ("season: monthly", "fit.season: Input should be a valid number"),
         ("seasons: 12", "did you mean 'season'"),
+        ("prior: minnesota", "fit: prior minnesota with criterion aic: with a prior the lag order is max_lags"),
+        ("prior: litterman, criterion: null", "fit.prior: "),
+        ("tightness: 0", "fit.tightness: "),
+        ("tightness: .inf", "fit.tightness: "),
+        ("decay: -1", "fit.decay: "),
+        ("holdout: 0, origins: 2", "origins is 2 and holdout 0"),
+        ("origins: 0", "fit.origins: "),
+        ("origin_every: 0", "fit.origin_every: "),
     ],
 )
-def test_what_is_no_season(tmp_path, fit, said):
+def test_what_is_refused(tmp_path, fit, said):
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, fit)
     assert said in str(caught.value)

@@ -114,37 +114,6 @@ def test_a_prior_takes_the_place_of_a_criterion(tmp_path):
     assert config.meaning_hash == load(tmp_path, "frequency: D").meaning_hash
 
 
-@pytest.mark.parametrize(
-    ("fit", "said"),
-    [
-        ("prior: minnesota", "fit: prior minnesota with criterion aic: with a prior the lag order is max_lags"),
-        ("prior: litterman, criterion: null", "fit.prior: "),
-        ("tightness: 0", "fit.tightness: "),
-        ("tightness: .inf", "fit.tightness: "),
-        ("decay: -1", "fit.decay: "),
-    ],
-)
-def test_what_is_no_prior(tmp_path, fit, said):
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, "frequency: D", f"fit: {{{fit}}}\n")
-    assert said in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("fit", "said"),
-    [
-        ("{holdout: 0, origins: 2}", "origins is 2 and holdout 0"),
-        ("{origins: 0}", "fit.origins: "),
-        ("{origin_every: 0}", "fit.origin_every: "),
-        ("{season: 1}", "season 1 must be more than 1 period"),
-    ],
-)
-def test_what_is_no_evaluation(tmp_path, fit, said):
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, "frequency: D", f"fit: {fit}")
-    assert said in str(caught.value)
-
-
 def test_how_a_fit_is_evaluated_does_not_determine_a_batch(tmp_path):
     plain = load(tmp_path, "frequency: D")
     assert (plain.fit.origins, plain.fit.origin_every, plain.fit.season) == (1, 1, None)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from fit_sandbox import QUANTILE, level_forecasts, macro_frame, random_levels, selected
+from holdouts import holdout_scores
 
 from penstock.udfs.var.fleet_fit import FitSettings
-from penstock.udfs.var.holdout import holdout_scores
 
 
 def by_hand(levels, *, holdout, horizon, max_lags):

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fit_sandbox import level_forecasts, random_levels
+from holdouts import holdout_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.tsa.api import VAR
@@ -14,7 +15,6 @@ from var_truth import simulated
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.fleet_save import save_fleet_model
-from penstock.udfs.var.holdout import holdout_scores
 
 CRITERIA = ("aic", "bic", "hqic", "fpe", None)
 

@@ -3,6 +3,7 @@
 import mlflow
 import numpy as np
 import pytest
+from holdouts import holdout_scores
 from statsmodels.tsa.api import VAR
 from var_coverage import coverage_at_step_1, cumulated, simulated_series
 from var_truth import simulated
@@ -10,7 +11,6 @@ from var_truth import simulated
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.fleet_save import save_fleet_model
-from penstock.udfs.var.holdout import holdout_scores
 
 PRIOR = {"prior": "minnesota", "criterion": None}
 NO_BOUND = {"residual_degrees_per_coefficient": 0, "residual_degrees_beyond": 0}

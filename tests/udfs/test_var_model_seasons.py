@@ -9,6 +9,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from holdouts import holdout_scores
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from season_truth import columns, seasonal
@@ -20,7 +21,6 @@ from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.fleet_save import save_fleet_model
 from penstock.udfs.var.fleet_store import FleetAbout
-from penstock.udfs.var.holdout import holdout_scores
 from penstock.udfs.var.kernel import forecast_rows
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -6,6 +6,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from holdouts import holdout_scores
 from statsmodels.tsa.api import VAR
 from var_frames import answers, window
 from var_truth import MACRO, macro_levels
@@ -14,7 +15,6 @@ from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.fleet_save import save_fleet_model
 from penstock.udfs.var.fleet_store import open_store
-from penstock.udfs.var.holdout import holdout_scores
 from penstock.udfs.var.transform import scale_half_widths, scale_variances, to_levels
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from penstock.udfs.var.accuracy import MEASURES, SQUARED, STEP_MEASURES, measures, step_terms
@@ -52,6 +54,8 @@ def evaluate(
     )
     if steps < 1 or not len(levels):
         return Evaluation(holdout=last, by_step=running.scores())
+    # of the VARs alone: the spreads of a fallback would be worked out at each origin in vain
+    settings = replace(settings, fallback="none")
     given = Observed.of(levels, offsets, settings, periods=periods)
     later = np.full(len(offsets) - 1, len(levels) + 1)
     for origin in range(origins):
@@ -65,18 +69,6 @@ def evaluate(
         if origin == 0:
             last = holdout_sums(made)
     return Evaluation(holdout=last, by_step=running.scores())
-
-
-def holdout_scores(
-    levels: FloatArray,
-    offsets: IntArray,
-    settings: FitSettings,
-    *,
-    holdout: int,
-    periods: FloatArray | None = None,
-) -> HoldoutScores:
-    """The part of `evaluate` that is of the last origin."""
-    return evaluate(levels, offsets, settings, holdout=holdout, periods=periods).holdout
 
 
 def holdout_sums(made: OriginForecasts) -> HoldoutScores:
