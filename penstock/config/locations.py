@@ -1,7 +1,10 @@
 """Validates locations in a config and normalises them."""
 
 import os
+from typing import Annotated
 from urllib.parse import urlsplit
+
+from pydantic import AfterValidator
 
 S3_SCHEME = "s3a://"
 
@@ -28,3 +31,7 @@ def s3_location(path: str) -> str:
 def is_on_s3(location: str) -> bool:
     """location: normalised."""
     return location.startswith(S3_SCHEME)
+
+
+#: In a config: a text, normalised.
+Location = Annotated[str, AfterValidator(absolute_location)]

@@ -4,21 +4,19 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
-from penstock.config.locations import absolute_location, is_on_s3
+from penstock.config.locations import Location, is_on_s3
 from penstock.config.metrics import MetricsConfig
 from penstock.config.model import ModelConfig
 from penstock.config.retention import TIME_TRAVEL_FLOOR, check_retention, check_time_travel, check_workload_has
 from penstock.config.sections import Section
 from penstock.config.series import FitConfig, ForecastConfig, SeriesConfig
 from penstock.config.serve import ServeConfig
-
-Location = Annotated[str, AfterValidator(absolute_location)]
 
 #: The default of `source.max_file_age`: more than any two modification times differ, so that no file is overlooked.
 MAX_FILE_AGE_SECONDS = 100_000 * 365 * 86400.0

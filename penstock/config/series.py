@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from penstock.config.exogenous import ExogenousConfig
 from penstock.config.sections import Section
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ class SeriesConfig(Section):
     `lags` table keeps; at least as many as the model needs. point: what forecasts of a variable in logs are, the median
     of its distribution or its mean; for sums over series, means. revisions: which of two observations with the same ds
     counts. first: the one that came first, and one before the newest ds is not used either, both until a late replay.
-    newest: the one that came last, at once; `penstock init` writes this.
+    newest: the one that came last, at once; `penstock init` writes this. exogenous: variables known in advance, which
+    the model takes as they are, without lags and transforms.
     """
 
     id: str | None = "series_id"
@@ -34,6 +36,7 @@ class SeriesConfig(Section):
     point: Literal["median", "mean"] = "median"
     keep_lags: int = Field(default=8, ge=1)
     revisions: Literal["first", "newest"] = "first"
+    exogenous: ExogenousConfig | None = None
 
     @property
     def transforms(self) -> tuple[str, ...]:
@@ -67,6 +70,17 @@ class SeriesConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def exogenous_names_are_free(self) -> Self:
+        both = sorted(set(self.exogenous_names) & set(self.variables))
+        if both:
+            raise ValueError(f"{', '.join(both)} can't be exogenous and among the variables that are forecast")
+        return self
+
+    @property
+    def exogenous_names(self) -> tuple[str, ...]:
+        return self.exogenous.columns if self.exogenous else ()
+
+    @model_validator(mode="after")
     def calendar_is_supported(self) -> Self:
         _ = self.calendar
         return self
@@ -82,8 +96,11 @@ class SeriesConfig(Section):
     def meaning(self) -> dict[str, Any]:
         """What determines forecasts, as JSON, but for medians or means: that is in the model, whose version a plan
         names. Without what is as it was before there was the setting: no holidays, the first of two observations."""
-        excluded = {"point"} | ({"holidays"} if not self.holidays else set())
-        return self.model_dump(mode="json", exclude=excluded | ({"revisions"} if self.revisions == "first" else set()))
+        excluded = {"point", "exogenous"} | ({"holidays"} if not self.holidays else set())
+        excluded |= {"revisions"} if self.revisions == "first" else set()
+        # Where they are kept may change: a plan names the version that its batch reads.
+        exogenous = {"exogenous": list(self.exogenous_names)} if self.exogenous else {}
+        return self.model_dump(mode="json", exclude=excluded) | exogenous
 
 
 class FitConfig(Section):

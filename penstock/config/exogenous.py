@@ -1,0 +1,34 @@
+"""The part `series.exogenous` of a pipeline's YAML file: variables whose values are known before their period."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from penstock.config.locations import Location
+from penstock.config.sections import Section
+
+
+class ExogenousConfig(Section):
+    """A Delta table, or a CSV or Parquet file, with a row for each period, past and future.
+
+    columns: its numbers that the model uses. time: its column with the period's ds. id: its column with the series that
+    a row is of, null where a row is of all series.
+    """
+
+    path: Location
+    columns: tuple[str, ...] = Field(min_length=1)
+    time: str = "ds"
+    id: str | None = None
+
+    @model_validator(mode="after")
+    def columns_are_different(self) -> Self:
+        used = [*self.columns, self.time, *([self.id] if self.id is not None else [])]
+        twice = sorted({column for column in used if used.count(column) > 1})
+        if twice:
+            raise ValueError(f"exogenous names {', '.join(twice)} more than once; each column has one use")
+        return self
+
+
+def lead_column(name: str, step: int) -> str:
+    """The model's input with the value of an exogenous variable `step` periods after the cutoff, from 1."""
+    return f"{name}_lead{step}"
