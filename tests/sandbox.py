@@ -173,8 +173,7 @@ class Sandbox:
 
     def rows(self, name: str, *, file: str | None = None) -> list[Row]:
         """A table's rows, in no order. file: only those of that file of the inbox."""
-        found = None if self.place else read_rows(f"{self.location}/tables/{name}")
-        rows = self.table(name).collect() if found is None else found
+        rows = self.table(name).collect() if self.place else read_rows(f"{self.location}/tables/{name}")
         return [row for row in rows if row.source_file == f"{self.location}/inbox/{file}"] if file else rows
 
     def count(self, name: str) -> int:

@@ -5,19 +5,29 @@ from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import DeltaTable
-from deltalake.exceptions import DeltaProtocolError
 from pyspark.sql import Row
 
+from penstock.storage.deletion_vectors import DELETION_VECTORS, file_name, kept_rows
 
-def read_rows(path: str) -> list[Row] | None:
-    """None where only Spark can read the table: it has deletion vectors."""
-    try:
-        found = DeltaTable(path).to_pyarrow_table()
-    except DeltaProtocolError:
-        return None
+
+def read_rows(path: str) -> list[Row]:
+    table = DeltaTable(path)
+    has_vectors = DELETION_VECTORS in (table.protocol().reader_features or ())
+    found = read_undeleted(table) if has_vectors else table.to_pyarrow_table()
     columns = [[plain(value, column.type) for value in column.to_pylist()] for column in found.columns]
     return [Row(*found.column_names)(*values) for values in zip(*columns, strict=True)]
+
+
+def read_undeleted(table: DeltaTable) -> pa.Table:
+    """deltalake itself reads no table with deletion vectors."""
+    schema, kept = pa.schema(table.schema().to_arrow()), kept_rows(table)
+    parts = [schema.empty_table()]
+    for uri in table.file_uris():
+        rows, keep = pq.read_table(uri.removeprefix("file://")), kept.get(file_name(uri))
+        parts.append(rows if keep is None else rows.filter(pa.array(keep)))
+    return pa.concat_tables(parts, promote_options="permissive").select(schema.names)
 
 
 def plain(value: Any, kind: pa.DataType) -> Any:

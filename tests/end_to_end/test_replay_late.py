@@ -1,17 +1,16 @@
 """Late observations and revisions: after their replay, all is as if the observations had come in order."""
 
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from chispa import assert_df_equality
 from delta.tables import DeltaTable
 from power_cuts import PowerCutError
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 from series_sandbox import (
     FITTED,
@@ -84,14 +83,15 @@ def in_order(
     return series
 
 
-def lags(series: SeriesSandbox) -> DataFrame:
-    return series.sandbox.table("lags").select("series_id", "slot", "number", "ds", *VARIABLES)
+def lags(series: SeriesSandbox) -> list[tuple[Any, ...]]:
+    columns = ("series_id", "slot", "number", "ds", *VARIABLES)
+    return sorted(tuple(row[column] for column in columns) for row in series.sandbox.rows("lags"))
 
 
 def used(series: SeriesSandbox) -> dict[tuple[Any, ...], str | None]:
     """The `error` of each observation that a forecast may rest on."""
-    rows = series.sandbox.table("observations").where(F.coalesce("error", F.lit("")) != "superseded").collect()
-    return {(row.series_id, row.ds, row.realgdp): row.error for row in rows}
+    rows = series.sandbox.rows("observations")
+    return {(row.series_id, row.ds, row.realgdp): row.error for row in rows if row.error != "superseded"}
 
 
 def assert_in_order(series: SeriesSandbox, expected: SeriesSandbox) -> None:
@@ -100,18 +100,15 @@ def assert_in_order(series: SeriesSandbox, expected: SeriesSandbox) -> None:
     pd.testing.assert_frame_equal(ours[keys], theirs[keys])
     np.testing.assert_allclose(ours[["forecast", "lower", "upper"]], theirs[["forecast", "lower", "upper"]], rtol=1e-13)
     assert used(series) == used(expected)
-    assert_df_equality(lags(series), lags(expected), ignore_row_order=True)
+    assert lags(series) == lags(expected)
 
 
 def test_late_observations_and_revisions_are_put_to_use(
     spark: SparkSession, disordered: SeriesSandbox, in_order: SeriesSandbox
 ) -> None:
     series = disordered
-    counts = series.sandbox.table("observations").groupBy("error").count().collect()
-    assert {row.error: row["count"] for row in counts if row.error in ("late", "revision")} == {
-        "late": 1,
-        "revision": 2,
-    }
+    errors = Counter(row.error for row in series.sandbox.rows("observations"))
+    assert (errors["late"], errors["revision"]) == (1, 2)
     untouched = [row for row in series.sandbox.rows("forecasts") if row.series_id == "CA"]
 
     [record] = series.sandbox.replay(late=True)
@@ -122,10 +119,10 @@ def test_late_observations_and_revisions_are_put_to_use(
     ours = sorted((row.source_file.rsplit("/", 1)[1], row.ds.month) for row in superseded)
     assert [name for name, _ in ours] == ["a.csv", "c.csv"]
     assert reconcile(spark, series.sandbox.config()).differences == ()
-    recomputed = series.sandbox.table("forecasts").where("query_id = 'replay'")
-    assert recomputed.agg(F.min("cutoff")).first()[0] == quarters(START + 4, START + 5)["ds"].iloc[0]
-    origin = series.sandbox.table("observations").select("query_id").distinct().collect()
-    assert [row.query_id == "replay" for row in origin] == [False]
+    recomputed = [row.cutoff for row in series.sandbox.rows("forecasts") if row.query_id == "replay"]
+    assert min(recomputed) == quarters(START + 4, START + 5)["ds"].iloc[0]
+    origins = {row.query_id for row in series.sandbox.rows("observations")}
+    assert [origin == "replay" for origin in origins] == [False]
 
     assert series.sandbox.replay(late=True) == []
     assert reconcile(spark, series.sandbox.config()).differences == ()

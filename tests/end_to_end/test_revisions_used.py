@@ -9,8 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from power_cuts import PowerCutError, cut_after
-from pyspark.sql import SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import Row, SparkSession
 from sandbox import Sandbox, TestRegistry
 from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, forecasts_after, quarters, two_series_model
 from snapshots import Snapshot
@@ -231,11 +230,15 @@ def half(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
 
 def contents(sandbox: Sandbox) -> dict[str, list[tuple[Any, ...]]]:
     """All tables without the clock."""
-    times = ("observed_at", "scored_at")
-    tables = {name: sandbox.table(name).drop(*times) for name in ("forecasts", "observations", "lags")}
-    found = {name: sorted(map(tuple, table.collect()), key=str) for name, table in tables.items()}
-    counts = sandbox.table("batches").select("batch_id", "rows_in", "accepted", F.size("files"))
-    return found | {"batches": sorted(map(tuple, counts.collect()))}
+    found = {
+        name: sorted(map(without_times, sandbox.rows(name)), key=str) for name in ("forecasts", "observations", "lags")
+    }
+    counts = [(row.batch_id, row.rows_in, row.accepted, len(row.files)) for row in sandbox.rows("batches")]
+    return found | {"batches": sorted(counts)}
+
+
+def without_times(row: Row) -> tuple[Any, ...]:
+    return tuple(value for name, value in row.asDict().items() if name not in ("observed_at", "scored_at"))
 
 
 @pytest.fixture(scope="module")
@@ -265,5 +268,5 @@ def test_a_batch_with_revisions_that_was_cut_off_gives_the_same_tables(
     sandbox.run()
     assert contents(sandbox) == uncut
     assert all(uncut.values())
-    outcomes = {row.error for row in sandbox.table("observations").where("batch_id = 1").collect()}
+    outcomes = {row.error for row in sandbox.rows("observations") if row.batch_id == 1}
     assert outcomes == {"revised", "inserted", None}

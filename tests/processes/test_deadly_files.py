@@ -43,6 +43,6 @@ def test_a_file_that_takes_all_memory_is_refused_in_the_end(tmp_path: Path, regi
     assert [run.returncode for run in runs[-2:]] == [1, 0], said
     assert "its files are read one by one first" in said
     scored = read_rows(f"{tmp_path}/tables/predictions")
-    assert sorted(row.prediction for row in scored or []) == [3.0, 5.0]
-    [refused] = read_rows(f"{tmp_path}/tables/quarantine") or []
+    assert sorted(row.prediction for row in scored) == [3.0, 5.0]
+    [refused] = read_rows(f"{tmp_path}/tables/quarantine")
     assert refused.reasons[0].startswith("file: the process ended 2 times while it read this file alone (")
