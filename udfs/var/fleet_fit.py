@@ -10,8 +10,9 @@ from io import BytesIO
 import numpy as np
 
 from .deterministic import DeterministicTerms
+from .exogenous_effects import check_exogenous, exogenous_effects
 from .fleet_fallback import check_fallback
-from .kernel import FloatArray, IntArray, normal_quantile
+from .kernel import FloatArray, IntArray, normal_quantile, rows_last
 from .parameter_uncertainty import check_intervals
 from .transform import check_point, check_transforms
 
@@ -33,7 +34,8 @@ class FitSettings:
     see DeterministicTerms. intervals: whether their variance counts the uncertainty of the coefficients, one of
     parameter_uncertainty.INTERVALS. fallback: what series without a forecast of their own VAR get, see
     fleet_fallback.FALLBACKS. prior: one of PRIORS; with one there is no criterion. tightness: standard deviation of the
-    prior of an own first lag. decay: how fast that of a lag falls, by its power -decay.
+    prior of an own first lag. decay: how fast that of a lag falls, by its power -decay. exogenous: names of
+    the variables whose values are known in advance.
     """
 
     transforms: tuple[str, ...]
@@ -54,6 +56,7 @@ class FitSettings:
     prior: str = "none"
     tightness: float = 0.2
     decay: float = 1.0
+    exogenous: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
@@ -74,6 +77,7 @@ class FitSettings:
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
         self._check_prior()
+        self._check_exogenous()
 
     def _check_prior(self) -> None:
         if self.prior not in PRIORS:
@@ -89,9 +93,17 @@ class FitSettings:
         if self.prior != "none" and self.max_lags < 1:
             raise ValueError("max_lags 0 with a prior, which is of lags: use at least 1")
 
+    def _check_exogenous(self) -> None:
+        if len(set(self.exogenous)) < len(self.exogenous):
+            raise ValueError(f"the exogenous variables {', '.join(self.exogenous)} are not different from one another")
+        both = [name for name in self.exogenous if name in self.names]
+        if both:
+            raise ValueError(f"{', '.join(both)} can't be exogenous and among the variables that are forecast")
+        check_exogenous(self.exogenous, intervals=self.intervals, prior=self.prior)
+
     @property
     def terms(self) -> DeterministicTerms:
-        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier)
+        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier, exogenous=self.exogenous)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -133,7 +145,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class FleetFit:
-    """The models of n fitted series, k variables, m deterministic terms.
+    """The models of n fitted series, k variables, m deterministic terms and exogenous variables.
 
     n_series: how many series were given. positions: (n,), which of them was fitted, ascending. lag_order: (n,).
     lags_tried: (n,), the largest order that was tried. trend_coefficients: (n, m, k) of settings.terms, with t = 1 at
@@ -173,7 +185,13 @@ class FleetFit:
     @property
     def stored_season(self) -> FloatArray:
         """(n, n_stored, k), see DeterministicTerms.stored."""
-        return self.settings.terms.stored(self.trend_coefficients[:, self.settings.terms.n_trend :])
+        terms = self.settings.terms
+        return terms.stored(self.trend_coefficients[:, terms.n_trend : terms.n_of_time])
+
+    @property
+    def exogenous_coefficients(self) -> FloatArray:
+        """(n, q, k)."""
+        return self.trend_coefficients[:, self.settings.terms.n_of_time :]
 
     def seasonal_effects(self, first_time_index: FloatArray, *, horizon: int) -> FloatArray | None:
         """(horizon, k, n), the season's part of forecasts of each series from t = first_time_index (n,) on; None
@@ -183,6 +201,20 @@ class FleetFit:
         return self.settings.terms.seasonal_effects(
             self.stored_season, np.arange(len(self)), first_time_index, horizon=horizon
         )
+
+    def added_effects(
+        self, first_time_index: FloatArray, *, horizon: int, exogenous: FloatArray | None
+    ) -> FloatArray | None:
+        """What `seasonal_effects` and exogenous variables add, with the values (horizon, q, n) of these."""
+        seasonal = self.seasonal_effects(first_time_index, horizon=horizon)
+        if not self.settings.exogenous:
+            return seasonal
+        if exogenous is None:
+            raise ValueError(
+                f"no values of the exogenous variables {', '.join(self.settings.exogenous)} to forecast with"
+            )
+        effects = exogenous_effects(rows_last(self.exogenous_coefficients), exogenous)
+        return effects if seasonal is None else seasonal + effects
 
 
 def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, ...] = ()) -> FleetFit:
