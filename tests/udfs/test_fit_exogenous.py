@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 import pytest
-from exogenous_truth import EFFECTS, driven, fit_driven
+from exogenous_truth import EFFECTS, NAMES, driven, fit_driven
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from season_truth import columns

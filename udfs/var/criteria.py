@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .fit import exogenous_of, transformed_observations
 from .fleet_fit import FitSettings
 from .kernel import FloatArray, IntArray
 from .least_squares import information_criteria
 from .packs import packs
 from .runs import runs_of
 from .seasonal_factor import factor_of
+from .transformed import exogenous_of, transformed_observations
 
 
 @dataclass(frozen=True, kw_only=True)

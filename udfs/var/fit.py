@@ -17,7 +17,6 @@ import numpy as np
 
 from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit
 from .kernel import FloatArray, IntArray
-from .lag_bounds import lags_borne
 from .least_squares import (
     COLLINEARITY_TOLERANCE,
     first_dependent_column,
@@ -30,11 +29,11 @@ from .packs import Observations, Pack, packs
 from .parameter_uncertainty import parameter_variances
 from .refusals import TOO_LARGE, collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
-from .samples import complete_rows
 from .seasonal_factor import factor_of
 from .shrunk_fit import fit_shrunk
 from .spreads import change_spreads
-from .transform import observations_lost, scale_half_widths, scale_weights, transform_levels
+from .transform import observations_lost, scale_half_widths, scale_weights
+from .transformed import exogenous_of, transformed_observations
 
 
 def fit_fleet(
@@ -77,35 +76,6 @@ def fit_fleet(
     if settings.fallback == "none":
         return fit
     return replace(fit, change_spreads=change_spreads(levels, runs, settings.transforms))
-
-
-def exogenous_of(exogenous: FloatArray | None, settings: FitSettings, *, n_observations: int) -> FloatArray | None:
-    """The given values, (n_observations, q), None without any. Raises ValueError for a shape that does not fit."""
-    wanted = (n_observations, len(settings.exogenous))
-    if exogenous is None:
-        if settings.exogenous:
-            raise ValueError(f"no values of the exogenous variables {', '.join(settings.exogenous)}: want {wanted}")
-        return None
-    values = np.asarray(exogenous, dtype=np.float64)
-    if values.shape != wanted:
-        raise ValueError(f"exogenous values have shape {values.shape}, want {wanted}: one column per variable")
-    return values if settings.exogenous else None
-
-
-def transformed_observations(
-    levels: FloatArray, runs: Runs, settings: FitSettings, *, exogenous: FloatArray | None = None
-) -> Observations:
-    """What the VAR is fitted on: where a variable is differenced, each run loses its first observation. exogenous:
-    (n_total, q), as they are."""
-    values, offsets = transform_levels(levels, runs.offsets, settings.transforms)
-    lost = observations_lost(settings.transforms)
-    kept = Runs(offsets=offsets, owned=runs.owned, start_periods=runs.start_periods + lost)
-    if exogenous is not None and lost:
-        exogenous = exogenous[runs.places() >= lost]
-    n_rows = complete_rows(kept, settings.max_lags, exogenous)
-    return Observations(
-        values=values, runs=kept, complete_rows=n_rows, max_lags=lags_borne(n_rows, settings), exogenous=exogenous
-    )
 
 
 class _Models:

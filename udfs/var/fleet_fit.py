@@ -10,9 +10,9 @@ from io import BytesIO
 import numpy as np
 
 from .deterministic import DeterministicTerms
-from .exogenous_effects import check_exogenous, exogenous_effects
+from .exogenous_effects import check_exogenous
 from .fleet_fallback import check_fallback
-from .kernel import FloatArray, IntArray, normal_quantile, rows_last
+from .kernel import FloatArray, IntArray, normal_quantile
 from .parameter_uncertainty import check_intervals
 from .transform import check_point, check_transforms
 
@@ -77,7 +77,7 @@ class FitSettings:
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
         self._check_prior()
-        self._check_exogenous()
+        check_exogenous(self.exogenous, variables=self.names, intervals=self.intervals, prior=self.prior)
 
     def _check_prior(self) -> None:
         if self.prior not in PRIORS:
@@ -92,14 +92,6 @@ class FitSettings:
             raise ValueError(f"intervals {self.intervals} are of least squares, not of a prior: use plain")
         if self.prior != "none" and self.max_lags < 1:
             raise ValueError("max_lags 0 with a prior, which is of lags: use at least 1")
-
-    def _check_exogenous(self) -> None:
-        if len(set(self.exogenous)) < len(self.exogenous):
-            raise ValueError(f"the exogenous variables {', '.join(self.exogenous)} are not different from one another")
-        both = [name for name in self.exogenous if name in self.names]
-        if both:
-            raise ValueError(f"{', '.join(both)} can't be exogenous and among the variables that are forecast")
-        check_exogenous(self.exogenous, intervals=self.intervals, prior=self.prior)
 
     @property
     def terms(self) -> DeterministicTerms:
@@ -201,20 +193,6 @@ class FleetFit:
         return self.settings.terms.seasonal_effects(
             self.stored_season, np.arange(len(self)), first_time_index, horizon=horizon
         )
-
-    def added_effects(
-        self, first_time_index: FloatArray, *, horizon: int, exogenous: FloatArray | None
-    ) -> FloatArray | None:
-        """What `seasonal_effects` and exogenous variables add, with the values (horizon, q, n) of these."""
-        seasonal = self.seasonal_effects(first_time_index, horizon=horizon)
-        if not self.settings.exogenous:
-            return seasonal
-        if exogenous is None:
-            raise ValueError(
-                f"no values of the exogenous variables {', '.join(self.settings.exogenous)} to forecast with"
-            )
-        effects = exogenous_effects(rows_last(self.exogenous_coefficients), exogenous)
-        return effects if seasonal is None else seasonal + effects
 
 
 def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, ...] = ()) -> FleetFit:

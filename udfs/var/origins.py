@@ -8,6 +8,7 @@ import numpy as np
 
 from penstock.udfs.var.accuracy import MethodForecast, Scales
 from penstock.udfs.var.benchmarks import Seasons, changes, naive_forecast
+from penstock.udfs.var.exogenous_effects import exogenous_effects
 from penstock.udfs.var.exogenous_lookup import ExogenousValues
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit
@@ -151,7 +152,7 @@ def model_forecast(
         lags=history,
         horizon=steps,
         first_time_index=fit.last_time_index + 1.0,
-        seasonal=fit.added_effects(fit.last_time_index + 1.0, horizon=steps, exogenous=exogenous),
+        seasonal=added_effects(fit, steps=steps, exogenous=exogenous),
     )
     widths = rows_last(fit.half_widths[:, :steps])
     medians = scale_points(forecasts, newest=newest, transforms=settings.transforms)
@@ -163,6 +164,17 @@ def model_forecast(
         points_to_levels(points, transforms=settings.transforms, variances=variances)
     points_to_levels(medians, transforms=settings.transforms)
     return MethodForecast(points=points, lower=lower, upper=upper, medians=medians)
+
+
+def added_effects(fit: FleetFit, *, steps: int, exogenous: FloatArray | None) -> FloatArray | None:
+    """(steps, k, n), what season and exogenous variables add to the forecasts; None if there is neither."""
+    seasonal = fit.seasonal_effects(fit.last_time_index + 1.0, horizon=steps)
+    if not fit.settings.exogenous:
+        return seasonal
+    if exogenous is None:
+        raise ValueError(f"no values of the exogenous variables {', '.join(fit.settings.exogenous)} to forecast with")
+    effects = exogenous_effects(rows_last(fit.exogenous_coefficients), exogenous)
+    return effects if seasonal is None else seasonal + effects
 
 
 def truths(levels: FloatArray, periods: FloatArray, cutoffs: IntArray, stops: IntArray, *, steps: int) -> FloatArray:
