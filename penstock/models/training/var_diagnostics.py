@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class Subject:
     """A series to diagnose. values: the VAR's (transformed) input, by variable and ds, of its longest run. n_runs: how
     many runs it has. first_time_index: t of the first row of values (see DeterministicTerms). exogenous: (rows, q), of
-    the same rows; a run ends as well where one has no value."""
+    the same rows; a run ends as well where one has no value. is_all: whether these are all observations."""
 
     series_id: Any
     lag_order: int
@@ -46,6 +46,7 @@ class Subject:
     n_runs: int = 1
     first_time_index: float = 1.0
     exogenous: FloatArray | None = None
+    is_all: bool = True
 
     def given_columns(self, terms: DeterministicTerms) -> pd.DataFrame | None:
         """Those of season and exogenous variables, a row for each of values; None without any."""
@@ -90,6 +91,7 @@ def subjects(
                     columns=list(settings.fit.variables),
                 ),
                 n_runs=len(consecutive),
+                is_all=end - start == observations.n_obs[place],
                 first_time_index=float(times[start]),
                 exogenous=None if observations.exogenous is None else observations.exogenous[start:end],
             )
@@ -129,7 +131,9 @@ def looked_at(subject: Subject) -> str:
     if not len(subject.values):
         return "nothing"
     dates = subject.values.index
-    which = "all" if subject.n_runs == 1 else f"the longest of {subject.n_runs} runs"
+    which = "all" if subject.is_all else "those with all exogenous variables"
+    if subject.n_runs > 1:
+        which = f"the longest of {subject.n_runs} runs"
     return f"{which}: {len(dates)} observations, {dates[0]} to {dates[-1]}"
 
 
