@@ -14,7 +14,7 @@ from penstock.config.exogenous import lead_column
 from penstock.config.series import SeriesConfig
 from penstock.schemas.contract import Field
 from penstock.series.calendar import Calendar
-from penstock.series.exogenous_values import DS, SERIES_ID
+from penstock.series.exogenous_types import DS, SERIES_ID
 from penstock.series.reasons import MISSING_EXOGENOUS
 
 #: The ordinal number of the cutoff, in the rows of leads and of windows.

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ExogenousError
 from penstock.operations.doctor.checks import Finding, found
-from penstock.series.exogenous_values import DS, SERIES_ID, newest_source, read_exogenous
+from penstock.series.exogenous_types import DS, SERIES_ID
+from penstock.series.exogenous_values import newest_source, read_exogenous
 from penstock.storage.delta_files import data_files
 from penstock.storage.delta_reader import opened_table
 from penstock.udfs.var.fleet_calendar import next_periods
