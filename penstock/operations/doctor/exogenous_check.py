@@ -68,6 +68,6 @@ def newest_observation(config: PipelineConfig) -> datetime | None:
 def last_needed(newest: datetime, config: PipelineConfig) -> datetime:
     """The last period of a forecast from the newest observation."""
     series, start = config.the_series, np.datetime64(newest.replace(tzinfo=None), "ns")
-    after = next_periods(start, periods=series.horizon, frequency=series.frequency, holidays=series.holidays)
-    last = after[-1] if len(after) else start
-    return last.astype("datetime64[us]").item().replace(tzinfo=UTC)
+    after = next_periods(start, periods=series.horizon, frequency=series.frequency, holidays=series.calendar.holidays)
+    last: datetime = (after[-1] if len(after) else start).astype("datetime64[us]").item()
+    return last.replace(tzinfo=UTC)
