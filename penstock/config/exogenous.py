@@ -29,7 +29,9 @@ class ExogenousConfig(Section):
     def columns_are_snake_case(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
         other = [name for name in columns if not SNAKE_CASE.fullmatch(name)]
         if other:
-            raise ValueError(f"exogenous.columns has {other[0]!r}, expected snake_case (a-z, 0-9, _); rename it there")
+            raise ValueError(
+                f"exogenous.columns has {other[0]!r}, expected snake_case (a-z, 0-9, _); rename it in its file or table"
+            )
         return columns
 
     @model_validator(mode="after")
