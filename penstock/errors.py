@@ -45,6 +45,10 @@ class TableConflictError(PenstockError):
     """All attempts of a write conflicted with other commits; nothing of it is in the table."""
 
 
+class ExogenousError(PenstockError):
+    """The values of the exogenous variables are missing, can't be read, or contradict themselves."""
+
+
 class FitError(PenstockError):
     """No model could be fitted: no data, no series that can be fitted, or settings that can't be."""
 

@@ -1,11 +1,15 @@
 """The part `series.exogenous` of a pipeline's YAML file: variables whose values are known before their period."""
 
+import re
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from penstock.config.locations import Location
 from penstock.config.sections import Section
+
+#: As columns of tables: they name inputs of the model.
+SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 
 
 class ExogenousConfig(Section):
@@ -19,6 +23,16 @@ class ExogenousConfig(Section):
     columns: tuple[str, ...] = Field(min_length=1)
     time: str = "ds"
     id: str | None = None
+
+    @field_validator("columns")
+    @classmethod
+    def columns_are_snake_case(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
+        other = [name for name in columns if not SNAKE_CASE.fullmatch(name)]
+        if other:
+            raise ValueError(
+                f"exogenous.columns has {other[0]!r}, expected snake_case (a-z, 0-9, _); rename it in its file or table"
+            )
+        return columns
 
     @model_validator(mode="after")
     def columns_are_different(self) -> Self:

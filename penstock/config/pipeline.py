@@ -146,6 +146,19 @@ class PipelineConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def exogenous_variables_can_be_fitted(self) -> Self:
+        if self.series is not None and self.series.exogenous is not None:
+            from penstock.udfs.var.exogenous_effects import check_exogenous
+
+            check_exogenous(
+                self.series.exogenous_names,
+                variables=self.series.variables,
+                intervals=self.fit.intervals,
+                prior=self.fit.prior,
+            )
+        return self
+
+    @model_validator(mode="after")
     def retention_names_this_workloads_tables(self) -> Self:
         check_workload_has(self.maintenance.retention, self.workload)
         return self

@@ -51,7 +51,8 @@ def missing_levels(names: Collection[str], series: SeriesConfig) -> str | None:
 
 
 def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | None:
-    """Why the level, frequency or kind of points of the fit does not match. Models without this metadata pass."""
+    """Why level, frequency, kind of points or exogenous variables of the fit do not match. Models without this metadata
+    pass."""
     fleet, series = metadata.get(FLEET_METADATA), config.the_series
     if fleet is None:
         return None
@@ -63,6 +64,12 @@ def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | 
                 f"it was fitted with {key} {fleet[key]}, series.{key} is {wanted}{many}; fit it again, or change the "
                 "config"
             )
+    exogenous = tuple(fleet.get("exogenous", ()))  # fleets without any do not say it
+    if exogenous != series.exogenous_names:
+        return (
+            f"it was fitted with the exogenous variables {', '.join(exogenous) or '(none)'}, series.exogenous has "
+            f"{', '.join(series.exogenous_names) or '(none)'}; fit it again, or change the config"
+        )
     holidays = series.calendar.holidays if "holidays" in fleet else ()
     if "holidays" in fleet and tuple(fleet["holidays"]) != holidays:
         return (

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.selection import ModelSelector
 from penstock.pipeline.done_files import DoneFiles, MovedFiles, read_done_files, read_moved_files
+from penstock.pipeline.exogenous_pins import ExogenousPins
 from penstock.pipeline.lease import Lease
 from penstock.schemas.contract import Contract
 from penstock.storage.files import Storage
@@ -37,6 +38,10 @@ class Pipeline:
     def contract_hash(self) -> str:
         """SHA-256 of the contract's content: dataclasses of plain values print the same everywhere."""
         return hashlib.sha256(repr(self.contract).encode()).hexdigest()
+
+    @cached_property
+    def exogenous(self) -> ExogenousPins:
+        return ExogenousPins(spark=self.spark, config=self.config, storage=self.storage)
 
     @cached_property
     def done_files(self) -> DoneFiles:

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from penstock.config.sections import FrozenModel
 from penstock.errors import FilesChangedError, PlanError
 from penstock.models.pinned import PinnedModel
+from penstock.series.exogenous_values import ExogenousSource
 from penstock.sources.files import PlannedFile, Verdict
 from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import FileStatus, Storage
@@ -58,6 +59,8 @@ class Plan(FrozenModel):
     replay: QuarantineReplay | LateReplay | None = None
     penstock: str = ""
     scoring_version: int = 1
+    #: series: the values of exogenous variables that the batch reads; None if there are none.
+    exogenous: ExogenousSource | None = None
 
     def files_with(self, *verdicts: Verdict) -> tuple[PlannedFile, ...]:
         return tuple(file for file in self.files if file.verdict in verdicts)

@@ -62,11 +62,11 @@ def obtain_plan(pipeline: Pipeline, *, query_id: str, batch_id: int, attempt: At
 
 
 def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
-    """The plan of an earlier run. As long as nothing is written by it, it is made again where its files are others now,
-    and amended where one of them ends the process that reads it."""
+    """The plan of an earlier run. As long as nothing is written by it, it is made again where its files are others now
+    or its exogenous values are gone, and amended where one of them ends the process that reads it."""
     config, storage = pipeline.config, pipeline.storage
-    changed = changed_files(plan, storage)
-    if not (changed or attempt.is_suspicious) or has_written(config, plan.transaction(config.pipeline)):
+    changed, is_lost = changed_files(plan, storage), pipeline.exogenous.are_lost(plan)
+    if not (changed or is_lost or attempt.is_suspicious) or has_written(config, plan.transaction(config.pipeline)):
         return plan
     if changed and next(walk_inbox(storage, config.source), None) is None:
         raise PlanError(
@@ -80,6 +80,7 @@ def revised(pipeline: Pipeline, plan: Plan, attempt: Attempt) -> Plan:
             plan.described,
             ", ".join(changed),
         )
+    if changed or is_lost:
         plan = make_plan(pipeline, query_id=plan.query_id, batch_id=plan.batch_id, attempt=attempt)
     else:
         plan = plan.model_copy(update={"files": tuple(tried_files(pipeline, plan.files, attempt))})
@@ -131,6 +132,7 @@ def new_plan(
         replay=replay,
         penstock=own_version(),
         scoring_version=SCORING_VERSION,
+        exogenous=pipeline.exogenous.pin(),
     )
 
 

@@ -14,6 +14,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_revisions import mark_changes
 from penstock.series import revisions
+from penstock.series.exogenous_leads import Leads, with_leads
 from penstock.series.forecasts import answered, forecast_rows, may_have_forecast, observation_rows
 from penstock.series.reasons import CONFLICT, LATE, REVISION
 from penstock.series.windows import KEYS, PLACE, observations_of
@@ -26,7 +27,8 @@ from penstock.spark.tables import table_at
 def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
     """Forecast every new observation, and write in the fixed order. Every append and merge is idempotent."""
     pipeline, plan, series = batch.pipeline, batch.plan, batch.pipeline.config.the_series
-    windows = batch_windows(pipeline, accepted, plan.files_with("accepted", "replayed"), lags_version=plan.lags_version)
+    files, leads = plan.files_with("accepted", "replayed"), pipeline.exogenous.planned_leads(plan)
+    windows = batch_windows(pipeline, accepted, files, leads=leads, lags_version=plan.lags_version)
     answers = answered(
         windows.crossJoin(F.broadcast(batch_stamp(pipeline, plan))),
         scoring_of(pipeline, plan),
@@ -54,7 +56,8 @@ def scoring_of(pipeline: Pipeline, plan: Plan) -> Callable[[DataFrame], DataFram
 
 def new_windows(pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
     """The windows that get a forecast of a batch that is not planned yet, over the newest `lags`."""
-    windows = batch_windows(pipeline, accepted, files, lags_version=None)
+    leads = pipeline.exogenous.leads(pipeline.exogenous.pin())
+    windows = batch_windows(pipeline, accepted, files, leads=leads, lags_version=None)
     return windows.where(may_have_forecast(pipeline.config.the_series))
 
 
@@ -69,13 +72,20 @@ def batch_stamp(pipeline: Pipeline, plan: Plan) -> DataFrame:
 
 
 def batch_windows(
-    pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile], *, lags_version: int | None
+    pipeline: Pipeline,
+    accepted: DataFrame,
+    files: Sequence[PlannedFile],
+    *,
+    leads: Leads | None,
+    lags_version: int | None,
 ) -> DataFrame:
-    """Every observation of the batch with its window, after the state as `lags_version` of `lags` has it."""
+    """Every observation of the batch with its window, after the state as `lags_version` of `lags` has it, and the
+    exogenous values of the periods after it."""
     series = pipeline.config.the_series
     lags = table_at(pipeline.spark, pipeline.config.table_path("lags"), lags_version)
     observed = observations_of(accepted, series)
-    return revisions.batch_windows(pipeline.spark, observed, lags, series=series, files=files)
+    windows = revisions.batch_windows(pipeline.spark, observed, lags, series=series, files=files)
+    return with_leads(windows, leads, series, of=observed)
 
 
 def mark_revisions(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> DataFrame:

@@ -10,6 +10,7 @@ from penstock.config.series import SeriesConfig
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar
+from penstock.series.exogenous_leads import lead_columns, lead_fields, missing_exogenous
 from penstock.series.reasons import (
     FALLBACK,
     GAP,
@@ -44,7 +45,8 @@ IS_FALLBACK = "_is_fallback"
 
 
 def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
-    """The model's possible inputs: series_id, ds, and `<variable>_lag<l>` for each of the keep_lags."""
+    """The model's possible inputs: series_id, ds, `<variable>_lag<l>` for each of the keep_lags, and `<exogenous
+    variable>_lead<s>` for each step."""
     kinds = {field.name: field.type for field in contract.fields}
     return Contract(
         fields=(
@@ -55,6 +57,7 @@ def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
                 for lag in range(series.keep_lags)
                 for variable in series.variables
             ),
+            *lead_fields(series),
         )
     )
 
@@ -102,6 +105,7 @@ def no_var_reasons(
 ) -> list[tuple[Column, Column]]:
     """Conditions under which there is no forecast of a VAR, each with its reason; the first that holds counts."""
     first_forecast = scored(output_name(series.variables[0], "forecast", 1))
+    missing = missing_exogenous(series) if series.exogenous else None
     return [
         (scored("lag_order") < 0, no_model(refused_reasons)),
         (~F.col(IS_COMPLETE), F.lit(GAP)),
@@ -109,6 +113,7 @@ def no_var_reasons(
             F.col(POSITION) < scored("needed"),
             F.when(F.col(NUMBER) > F.col(POSITION), F.lit(GAP)).otherwise(F.lit(WARMING_UP)),
         ),
+        *([(missing.isNotNull(), missing)] if missing is not None else []),
         (scored(METHOD) != OWN_VAR if with_fallback else first_forecast.isNull(), F.lit(NO_FORECAST)),
     ]
 
@@ -153,7 +158,7 @@ def answered(
     latest_only: bool,
     refused_reasons: Sequence[str],
 ) -> DataFrame:
-    """The windows without their lags, with the model's output in `_scored` and the reason for no forecast in `error`.
+    """The windows without the model's inputs, with its output in `_scored` and the reason for no forecast in `error`.
 
     score: adds `_scored` to the windows. refused_reasons: of the model that it asks.
     """
@@ -166,7 +171,8 @@ def answered(
     )
     with_error = scored_windows.withColumn("error", why)
     output_or_null = F.when(has_forecast(), F.col(SCORED)) if latest_only else F.col(SCORED)
-    given = [name for name in windows.columns if name not in {lag_column(*lag) for lag in lag_names(series)}]
+    inputs = {*[lag_column(*lag) for lag in lag_names(series)], *lead_columns(series)}
+    given = [name for name in windows.columns if name not in inputs]
     return with_error.select(*given, "error", output_or_null.alias(SCORED))
 
 

@@ -10,6 +10,8 @@ UNKNOWN_SERIES = "unknown_series"
 REFUSED_BY_FIT = "refused_by_fit"
 WARMING_UP = "warming_up"
 GAP = "gap"
+#: With the exogenous variable and the first period after the cutoff that has no value of it.
+MISSING_EXOGENOUS = "missing_exogenous"
 NOT_LATEST = "not_latest"
 LATE = "late"
 REVISION = "revision"
@@ -31,6 +33,7 @@ REASONS = (
     REFUSED_BY_FIT,
     WARMING_UP,
     GAP,
+    MISSING_EXOGENOUS,
     NOT_LATEST,
     SUPERSEDED,
     LATE,

@@ -20,11 +20,18 @@ def open_table(config: PipelineConfig, name: str) -> DeltaTable | None:
 
     Raises OSError, or deltalake's DeltaError if it can't be read.
     """
-    path = config.table_path(name)
+    return open_delta(config.table_path(name), config.s3)
+
+
+def open_delta(path: str, s3: S3Config, *, version: int | None = None) -> DeltaTable | None:
+    """The Delta table at a location in normal form, as of a version (default the newest); None if there is none.
+
+    Raises OSError, or deltalake's DeltaError if it can't be read.
+    """
     try:
         if is_on_s3(path):
-            return DeltaTable(path.replace(S3_SCHEME, "s3://", 1), storage_options=s3_options(config.s3))
-        return DeltaTable(path)
+            return DeltaTable(path.replace(S3_SCHEME, "s3://", 1), version=version, storage_options=s3_options(s3))
+        return DeltaTable(path, version=version)
     except TableNotFoundError:
         return None
 

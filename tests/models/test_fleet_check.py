@@ -3,6 +3,7 @@
 import pytest
 from batch_records import series_config
 
+from penstock.config.exogenous import ExogenousConfig
 from penstock.models.fleet_check import other_meaning, refused_reasons
 from penstock.udfs.var.fleet_save import FLEET_METADATA
 
@@ -32,6 +33,32 @@ def test_points_are_those_that_the_config_asks_for(fleet, point, fits):
     made = fleet.get("point", "median")
     expected = f"it was fitted with point {made}, series.point is {point}; fit it again, or change the config"
     assert found == (None if fits else expected)
+
+
+@pytest.mark.parametrize(
+    ("of_model", "of_config", "fits"),
+    [((), (), True), (("price", "sale"), ("price", "sale"), True), (("price",), (), False), ((), ("price",), False)],
+)
+def test_exogenous_variables_are_those_of_the_config(of_model, of_config, fits):
+    made = series_config()
+    exogenous = ExogenousConfig(path="values.csv", columns=of_config) if of_config else None
+    config = made.model_copy(update={"series": made.the_series.model_copy(update={"exogenous": exogenous})})
+    fleet = FITTED | ({"exogenous": list(of_model)} if of_model else {})
+    found = other_meaning({FLEET_METADATA: fleet}, config)
+    expected = (
+        f"it was fitted with the exogenous variables {'price' if of_model else '(none)'}, series.exogenous has "
+        f"{'price' if of_config else '(none)'}; fit it again, or change the config"
+    )
+    assert found == (None if fits else expected)
+
+
+def test_the_order_of_exogenous_variables_is_part_of_a_model():
+    made = series_config()
+    exogenous = ExogenousConfig(path="values.csv", columns=("price", "sale"))
+    config = made.model_copy(update={"series": made.the_series.model_copy(update={"exogenous": exogenous})})
+    found = other_meaning({FLEET_METADATA: FITTED | {"exogenous": ["sale", "price"]}}, config)
+    assert found is not None
+    assert "with the exogenous variables sale, price, series.exogenous has price, sale" in found
 
 
 def test_a_model_that_is_no_fleet_of_ours_passes():

@@ -161,7 +161,7 @@ def test_a_season_needs_the_time_of_its_forecasts(tmp_path):
 
 def test_a_fleet_of_an_earlier_version_has_no_season():
     about = FleetAbout(("x",), ("none",), "ct", "MS", 8, 0.95, 2, ids_are_strings=True, anchor="1970-01-01")
-    earlier = {name: value for name, value in asdict(about).items() if name not in ("season", "fourier")}
+    earlier = {name: value for name, value in asdict(about).items() if name not in ("season", "fourier", "exogenous")}
     assert FleetAbout(**json.loads(json.dumps(earlier))).terms == DeterministicTerms("ct")
 
 

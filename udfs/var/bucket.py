@@ -7,8 +7,10 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from penstock.udfs.var.evaluation import evaluation_to_bytes
+from penstock.udfs.var.exogenous_lookup import ExogenousValues, exogenous_values
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, fit_to_bytes
 from penstock.udfs.var.histories import Histories, histories
@@ -16,6 +18,8 @@ from penstock.udfs.var.holdout import evaluate
 from penstock.udfs.var.lag_bounds import TOO_SHORT
 from penstock.udfs.var.runs import PERIOD_TOLERANCE
 
+#: In a bucket that has both: whether a row has exogenous variables, and not an observation.
+IS_EXOGENOUS = "is_exogenous"
 SHOWN_HOLES = 3
 PHASES = ("arrange", "holdout", "fit")
 
@@ -44,12 +48,18 @@ class BucketSettings:
         )
 
 
-def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
-    """One row of `result_schema` for the observations of a bucket."""
+def bucket_fitter(settings: BucketSettings, *, exogenous: pa.Table | None = None) -> Callable[[pa.Table], pa.Table]:
+    """One row of `result_schema` for the observations of a bucket.
+
+    exogenous: the values that hold for all series, as for `exogenous_values`; those of single series are rows of the
+    bucket with IS_EXOGENOUS.
+    """
 
     def fit_bucket(table: pa.Table) -> pa.Table:
         moments = [time.monotonic()]
-        given = arranged(table, settings)
+        observations, of_series = parted(table)
+        given = arranged(observations, settings)
+        known = known_in_advance(of_series if exogenous is None else exogenous, given, settings)
         moments.append(time.monotonic())
         evaluation = evaluate(
             given.levels,
@@ -59,9 +69,16 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
             origins=settings.origins,
             origin_every=settings.origin_every,
             periods=given.periods,
+            exogenous=known,
         )
         moments.append(time.monotonic())
-        fit = fit_fleet(given.levels, given.offsets, settings.fit, periods=given.periods)
+        fit = fit_fleet(
+            given.levels,
+            given.offsets,
+            settings.fit,
+            periods=given.periods,
+            exogenous=None if known is None else known.at(given.series, given.periods),
+        )
         moments.append(time.monotonic())
         refused = refusals(given, fit)
         kind = pa.int64() if settings.ids_are_integers else pa.string()
@@ -85,6 +102,23 @@ def bucket_fitter(settings: BucketSettings) -> Callable[[pa.Table], pa.Table]:
 
 def arranged(table: pa.Table, settings: BucketSettings) -> Histories:
     return histories(table, variables=settings.fit.variables, frequency=settings.frequency, holidays=settings.holidays)
+
+
+def parted(table: pa.Table) -> tuple[pa.Table, pa.Table | None]:
+    """The observations of a bucket, and the rows with exogenous variables if it has such."""
+    if IS_EXOGENOUS not in table.schema.names:
+        return table, None
+    return table.filter(pc.invert(table[IS_EXOGENOUS])), table.filter(table[IS_EXOGENOUS])
+
+
+def known_in_advance(table: pa.Table | None, given: Histories, settings: BucketSettings) -> ExogenousValues | None:
+    """None without exogenous variables. Raises ValueError if the settings have some and there is no table."""
+    names = settings.fit.exogenous
+    if not names:
+        return None
+    if table is None:
+        raise ValueError(f"no values of the exogenous variables {', '.join(names)}")
+    return exogenous_values(table, given, names=names, frequency=settings.frequency, holidays=settings.holidays)
 
 
 def refusals(given: Histories, fit: FleetFit) -> dict[object, str]:

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .fit import transformed_observations
 from .fleet_fit import FitSettings
 from .kernel import FloatArray, IntArray
 from .least_squares import information_criteria
 from .packs import packs
 from .runs import runs_of
 from .seasonal_factor import factor_of
+from .transformed import exogenous_of, transformed_observations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,19 @@ class LagOrderCriteria:
     n_rows: int
 
 
-def lag_order_criteria(levels: FloatArray, periods: FloatArray, settings: FitSettings) -> LagOrderCriteria:
-    """Of a series that `fit_fleet` fits: levels (n, k), periods (n,), as there.
+def lag_order_criteria(
+    levels: FloatArray, periods: FloatArray, settings: FitSettings, *, exogenous: FloatArray | None = None
+) -> LagOrderCriteria:
+    """Of a series that `fit_fleet` fits: levels (n, k), periods (n,), exogenous (n, q), as there.
 
     Raises ValueError for a series too short for any of its lag orders.
     """
-    observations = transformed_observations(levels, runs_of(np.array([0, len(levels)]), periods), settings)
+    observations = transformed_observations(
+        levels,
+        runs_of(np.array([0, len(levels)]), periods),
+        settings,
+        exogenous=exogenous_of(exogenous, settings, n_observations=len(levels)),
+    )
     max_lags = int(observations.max_lags[0])
     if max_lags < 0:
         raise ValueError("the series is too short for any lag order")

@@ -7,6 +7,9 @@ VAR, SVAR and SVEC models: implementation within R package vars, Journal of Stat
 zero over a season, the constant remains the mean over the phases, and without a constant the season is one around zero.
 The other choice, K pairs of sine and cosine of 2 pi j t / s, j = 1 ... K, is for long seasons and for those of no whole
 number of periods (Hyndman and Athanasopoulos 2021, Forecasting: principles and practice, section 12.1).
+
+After these columns stand those of exogenous variables, whose values are given and not computed, and then the lags, as
+in statsmodels' `VAR(endog, exog)`.
 """
 
 from __future__ import annotations
@@ -25,11 +28,13 @@ TREND_TERMS = {"n": 0, "c": 1, "ct": 2, "ctt": 3}
 @dataclass(frozen=True)
 class DeterministicTerms:
     """trend: one of TREND_TERMS. season: its number of periods, 0 for none. fourier: pairs of sine and cosine, 0 for
-    dummies. The columns are the powers of t, then those of the season. Raises ValueError."""
+    dummies. exogenous: names of variables. The columns are the powers of t, those of the season, and one for each
+    exogenous variable. Raises ValueError."""
 
     trend: str = "c"
     season: float = 0.0
     fourier: int = 0
+    exogenous: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.trend not in TREND_TERMS:
@@ -62,9 +67,14 @@ class DeterministicTerms:
         return int(self.season) - 1 if self.season else 0
 
     @property
+    def n_of_time(self) -> int:
+        """The number of columns that are functions of t."""
+        return self.n_trend + self.n_seasonal
+
+    @property
     def n_terms(self) -> int:
         """m, the number of columns."""
-        return self.n_trend + self.n_seasonal
+        return self.n_of_time + len(self.exogenous)
 
     @property
     def counts_periods(self) -> bool:
@@ -86,11 +96,11 @@ class DeterministicTerms:
         else:
             seasonal += [f"phase {number}" for number in range(1, self.n_seasonal + 1)]
         of_season = [f"season of {self.season:g}: {name}" for name in seasonal]
-        return (*("constant", "t", "t squared")[: self.n_trend], *of_season)
+        return (*("constant", "t", "t squared")[: self.n_trend], *of_season, *self.exogenous)
 
     def columns(self, time_index: FloatArray) -> FloatArray:
-        """(..., m) at t, which is (...,)."""
-        result = np.empty((*time_index.shape, self.n_terms))
+        """(..., n_of_time) at t, which is (...,)."""
+        result = np.empty((*time_index.shape, self.n_of_time))
         for term in range(self.n_trend):
             result[..., term] = time_index**term
         if self.season:

@@ -1,11 +1,12 @@
 """Fit a VAR to each of many series at once, equal to statsmodels series by series.
 
 With a criterion the lag order is that of `VAR.select_order(max_lags, trend=trend)`, and the model that of
-`VAR.fit(order, trend=trend)` on all observations. (statsmodels' `VAR.fit(max_lags, ic=..., trend=...)`
-selects with trend "c" whatever its own trend is; this doesn't.) A series with holes, which statsmodels does not take,
-is fitted by the same least squares on all rows whose lags are complete, on both sides of every hole. A short series is
-given fewer lags to choose from than max_lags (see `FitSettings.rows_needed`); one that can't be
-fitted is refused with its reason and never disturbs another one.
+`VAR.fit(order, trend=trend)` on all observations, with `VAR(endog, exog)` for exogenous variables. (statsmodels'
+`VAR.fit(max_lags, ic=..., trend=...)` selects with trend "c" whatever its own trend is; this doesn't.) A series with
+holes, which statsmodels does not take, is fitted by the same least squares on all rows whose lags are complete, on both
+sides of every hole; an observation without a value of an exogenous variable is no row. A short series is given fewer
+lags to choose from than max_lags (see `FitSettings.rows_needed`); one that can't be fitted is refused with its reason
+and never disturbs another one.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import numpy as np
 
 from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit
 from .kernel import FloatArray, IntArray
-from .lag_bounds import lags_borne
 from .least_squares import (
     COLLINEARITY_TOLERANCE,
     first_dependent_column,
@@ -32,23 +32,32 @@ from .runs import Runs, runs_of, whole_runs
 from .seasonal_factor import factor_of
 from .shrunk_fit import fit_shrunk
 from .spreads import change_spreads
-from .transform import observations_lost, scale_half_widths, scale_weights, transform_levels
+from .transform import observations_lost, scale_half_widths, scale_weights
+from .transformed import exogenous_of, transformed_observations
 
 
 def fit_fleet(
-    levels: FloatArray, offsets: IntArray, settings: FitSettings, *, periods: FloatArray | None = None
+    levels: FloatArray,
+    offsets: IntArray,
+    settings: FitSettings,
+    *,
+    periods: FloatArray | None = None,
+    exogenous: FloatArray | None = None,
 ) -> FleetFit:
     """Fit every series.
 
     levels: (n_total, k), the series one after the other, oldest observation first; offsets: (n_series + 1,), series i
     is levels[offsets[i]:offsets[i+1]]. periods: (n_total,), the number of each observation's period on the calendar,
     counted from anywhere and rising within a series; a step other than 1 is a hole. None: there are no holes.
+    exogenous: (n_total, q), the values of settings.exogenous in each observation's period; one that is not finite is
+    missing, and its observation is then a lag of others, but no row of its own. Needed if settings.exogenous has some.
     Raises ValueError for shapes that do not fit.
     """
     levels, offsets = np.asarray(levels, dtype=np.float64), np.asarray(offsets, dtype=np.int64)
     _check_shapes(levels, offsets, periods, len(settings.transforms))
+    known = exogenous_of(exogenous, settings, n_observations=len(levels))
     runs = whole_runs(offsets) if periods is None else runs_of(offsets, np.asarray(periods, dtype=np.float64))
-    observations = transformed_observations(levels, runs, settings)
+    observations = transformed_observations(levels, runs, settings, exogenous=known)
     reasons = reasons_before_fitting(levels, offsets, observations, settings)
     is_accepted = np.ones(len(offsets) - 1, dtype=bool)
     is_accepted[list(reasons)] = False
@@ -67,20 +76,6 @@ def fit_fleet(
     if settings.fallback == "none":
         return fit
     return replace(fit, change_spreads=change_spreads(levels, runs, settings.transforms))
-
-
-def transformed_observations(levels: FloatArray, runs: Runs, settings: FitSettings) -> Observations:
-    """What the VAR is fitted on: where a variable is differenced, each run loses its first observation."""
-    values, offsets = transform_levels(levels, runs.offsets, settings.transforms)
-    kept = Runs(
-        offsets=offsets,
-        owned=runs.owned,
-        start_periods=runs.start_periods + observations_lost(settings.transforms),
-    )
-    complete_rows = kept.complete_rows(settings.max_lags)
-    return Observations(
-        values=values, runs=kept, complete_rows=complete_rows, max_lags=lags_borne(complete_rows, settings)
-    )
 
 
 class _Models:

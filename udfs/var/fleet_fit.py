@@ -10,6 +10,7 @@ from io import BytesIO
 import numpy as np
 
 from .deterministic import DeterministicTerms
+from .exogenous_effects import check_exogenous
 from .fleet_fallback import check_fallback
 from .kernel import FloatArray, IntArray, normal_quantile
 from .parameter_uncertainty import check_intervals
@@ -33,7 +34,8 @@ class FitSettings:
     see DeterministicTerms. intervals: whether their variance counts the uncertainty of the coefficients, one of
     parameter_uncertainty.INTERVALS. fallback: what series without a forecast of their own VAR get, see
     fleet_fallback.FALLBACKS. prior: one of PRIORS; with one there is no criterion. tightness: standard deviation of the
-    prior of an own first lag. decay: how fast that of a lag falls, by its power -decay.
+    prior of an own first lag. decay: how fast that of a lag falls, by its power -decay. exogenous: names of
+    the variables whose values are known in advance.
     """
 
     transforms: tuple[str, ...]
@@ -54,6 +56,7 @@ class FitSettings:
     prior: str = "none"
     tightness: float = 0.2
     decay: float = 1.0
+    exogenous: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
@@ -74,6 +77,7 @@ class FitSettings:
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
         self._check_prior()
+        check_exogenous(self.exogenous, variables=self.names, intervals=self.intervals, prior=self.prior)
 
     def _check_prior(self) -> None:
         if self.prior not in PRIORS:
@@ -91,7 +95,7 @@ class FitSettings:
 
     @property
     def terms(self) -> DeterministicTerms:
-        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier)
+        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier, exogenous=self.exogenous)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -133,7 +137,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class FleetFit:
-    """The models of n fitted series, k variables, m deterministic terms.
+    """The models of n fitted series, k variables, m deterministic terms and exogenous variables.
 
     n_series: how many series were given. positions: (n,), which of them was fitted, ascending. lag_order: (n,).
     lags_tried: (n,), the largest order that was tried. trend_coefficients: (n, m, k) of settings.terms, with t = 1 at
@@ -173,7 +177,13 @@ class FleetFit:
     @property
     def stored_season(self) -> FloatArray:
         """(n, n_stored, k), see DeterministicTerms.stored."""
-        return self.settings.terms.stored(self.trend_coefficients[:, self.settings.terms.n_trend :])
+        terms = self.settings.terms
+        return terms.stored(self.trend_coefficients[:, terms.n_trend : terms.n_of_time])
+
+    @property
+    def exogenous_coefficients(self) -> FloatArray:
+        """(n, q, k)."""
+        return self.trend_coefficients[:, self.settings.terms.n_of_time :]
 
     def seasonal_effects(self, first_time_index: FloatArray, *, horizon: int) -> FloatArray | None:
         """(horizon, k, n), the season's part of forecasts of each series from t = first_time_index (n,) on; None

@@ -1,4 +1,4 @@
-"""Forecasts of a fleet from a frame of lagged levels, vectorised over rows."""
+"""Forecasts of a fleet from a frame of lagged levels and of leads of exogenous variables, vectorised over rows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from .exogenous_effects import exogenous_effects
 from .fleet_calendar import period_numbers, whole
 from .fleet_fallback import METHOD, NAIVE, NO_METHOD, OWN_VAR, naive_forecasts
 from .fleet_store import FleetAbout, FleetStore
@@ -43,6 +44,11 @@ def lag_columns(about: FleetAbout) -> list[str]:
     return [f"{variable}_lag{lag}" for lag in range(level_lags(about)) for variable in about.variables]
 
 
+def lead_columns(about: FleetAbout) -> list[str]:
+    """Names of the exogenous variables' values in order: all of them 1 period after the cutoff, then 2 periods, ..."""
+    return [f"{name}_lead{step}" for step in range(1, about.horizon + 1) for name in about.exogenous]
+
+
 def output_name(variable: str, bound: str, step: int, *, level: float | None = None) -> str:
     """Of a model's output. level: of an interval beside the model's main one; it ends the name in percent, `_50` for
     0.5 and `_99_5` for 0.995."""
@@ -69,10 +75,12 @@ def forecast_columns_of(about: FleetAbout) -> list[str]:
 def forecast_frame(store: FleetStore, frame: pd.DataFrame) -> pd.DataFrame:
     """One row of forecasts per row of `frame`, in the same order and with the same index.
 
-    Columns in: series_id, ds (the cutoff), and `lag_columns`; out: lag_order, needed, `method` if the fleet has a
-    fallback, `forecast_columns_of`.
+    Columns in: series_id, ds (the cutoff), `lag_columns`, and `lead_columns`, of which one that is not there has no
+    value; out: lag_order, needed, `method` if the fleet has a fallback, `forecast_columns_of`.
     """
     columns = {name: frame[name].to_numpy() for name in ("series_id", "ds", *lag_columns(store.about))}
+    for name in lead_columns(store.about):
+        columns[name] = frame[name].to_numpy() if name in frame else np.full(len(frame), np.nan)
     lag_order, needed, values = forecast_arrays(store, columns)
     method = _fall_back(store, columns, values) if store.about.fallback != "none" else None
     names = forecast_columns_of(store.about)
@@ -86,7 +94,8 @@ def forecast_frame(store: FleetStore, frame: pd.DataFrame) -> pd.DataFrame:
 
 def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> tuple[IntArray, IntArray, FloatArray]:
     """lag_order (n,), needed (n,) and forecasts (len(forecast_columns_of), n) from one array per input
-    column. lag_order is negative for a series without a model: UNKNOWN_SERIES, or why the fit refused it."""
+    column. lag_order is negative for a series without a model: UNKNOWN_SERIES, or why the fit refused it. A row has a
+    forecast only if it has the values of all exogenous variables in all steps."""
     about = store.about
     places = store.find(columns["series_id"])
     is_known = places >= 0
@@ -105,6 +114,7 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
     values = np.full((about.horizon, n_variables, n_outputs, n_rows), np.nan)
     time_index = _first_time_index(store, columns["ds"], safe_places)
     lags = [np.asarray(columns[name], dtype=np.float64) for name in lag_columns(about)]
+    leads = [np.asarray(columns[name], dtype=np.float64) for name in lead_columns(about)]
     for start in range(0, n_rows if is_known.any() else 0, ROWS_PER_BLOCK):
         block = slice(start, min(start + ROWS_PER_BLOCK, n_rows))
         levels = np.stack([lag[block] for lag in lags]).reshape(-1, n_variables, block.stop - start)
@@ -115,6 +125,9 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
             lag_order=lag_order[block],
             needed=needed[block],
             time_index=None if time_index is None else time_index[block],
+            exogenous=np.stack([lead[block] for lead in leads]).reshape(about.horizon, -1, block.stop - start)
+            if leads
+            else None,
             out=values[..., block],
         )
     return (
@@ -161,21 +174,25 @@ def _forecast_block(
     lag_order: IntArray,
     needed: IntArray,
     time_index: FloatArray | None,
+    exogenous: FloatArray | None,
     out: FloatArray,
 ) -> None:
-    """levels (level_lags, k, rows), places (rows,), of the series in the store; writes out (horizon, k, outputs, rows),
-    NaN where it can't."""
+    """levels (level_lags, k, rows), places (rows,), of the series in the store, exogenous (horizon, q, rows); writes
+    out (horizon, k, outputs, rows), NaN where it can't."""
     about = store.about
     # rows last and contiguous: from here on every operation is elementwise over rows
     *ends, before_season, _ = about.record_splits
     fields = np.split(np.array(store.records[places, :before_season].T, order="C"), ends)
-    trend, coefficients, widths = (
+    trend, coefficients, widths, of_exogenous = (
         part.reshape(*shape, -1) if part.size else np.zeros((*shape, len(places)))
         for part, shape in zip(fields, about.record_shapes[:-1], strict=True)
     )
     seasonal = None
     if about.season and time_index is not None:
         seasonal = about.terms.seasonal_effects(store.season, places, time_index, horizon=about.horizon)
+    if exogenous is not None:
+        effects = exogenous_effects(of_exogenous, exogenous)
+        seasonal = effects if seasonal is None else seasonal + effects
     is_complete = np.logical_and.accumulate(np.isfinite(levels).all(axis=1), axis=0)
     is_usable = (lag_order >= 0) & (is_complete.sum(axis=0) >= needed)
     lags, newest = transform_lags(levels, about.transforms)

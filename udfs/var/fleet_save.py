@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from .fleet_calendar import Timestamps, period_numbers
 from .fleet_fallback import METHOD
 from .fleet_fit import FitSettings, FleetFit
-from .fleet_forecast import forecast_columns_of, lag_columns
+from .fleet_forecast import forecast_columns_of, lag_columns, lead_columns
 from .fleet_frequency import Frequency
 from .fleet_model import ARTIFACT
 from .fleet_refused import RefusedSeries
@@ -36,6 +36,7 @@ from .spreads import fleet_spreads
 
 MODULES = (
     "deterministic",
+    "exogenous_effects",
     "fleet_cache",
     "fleet_calendar",
     "fleet_fallback",
@@ -92,6 +93,7 @@ def fleet_model_parts(
                 fit.powers_of_time,
                 fit.coefficients[:, : about.max_lag_order],
                 fit.half_widths,
+                fit.exogenous_coefficients,
                 fit.stored_season,
             ),
             lag_order=fit.lag_order,
@@ -129,6 +131,7 @@ def fleet_model_parts(
                     REFUSED_REASONS: list(without_model.reasons),
                     "refused_left_out": without_model.left_out,
                     **({"fallback": about.fallback} if about.fallback != "none" else {}),
+                    **({"exogenous": list(about.exogenous)} if about.exogenous else {}),
                 }
             },
         }
@@ -165,6 +168,7 @@ def fleet_signature(about: FleetAbout) -> ModelSignature:
     id_type = DataType.string if about.ids_are_strings else DataType.long
     inputs: list[ColSpec | TensorSpec] = [ColSpec(id_type, "series_id"), ColSpec(DataType.datetime, "ds")]
     inputs += [ColSpec(DataType.double, name) for name in lag_columns(about)]
+    inputs += [ColSpec(DataType.double, name, required=False) for name in lead_columns(about)]
     outputs: list[ColSpec | TensorSpec] = [
         ColSpec(DataType.long, "lag_order"),
         ColSpec(DataType.long, "needed"),
@@ -233,6 +237,7 @@ def _about(
         fourier=settings.fourier,
         levels=tuple(sorted(levels)),
         fallback=settings.fallback,
+        exogenous=settings.exogenous,
     )
     return about, fit.last_time_index - last_numbers
 

@@ -33,7 +33,8 @@ class FleetAbout:
     dates that are no business days. point: what point forecasts are, one of transform.POINTS; fleets of earlier
     versions do not say, and theirs are medians. level: coverage of the interval whose half-widths are stored; levels:
     of further ones, ascending. season, fourier: see DeterministicTerms; fleets of earlier versions have no season.
-    fallback: what rows without a forecast of a VAR get, one of fleet_fallback.FALLBACKS."""
+    fallback: what rows without a forecast of a VAR get, one of fleet_fallback.FALLBACKS. exogenous: names of the
+    variables whose values of the periods that are forecast are inputs."""
 
     variables: tuple[str, ...]
     transforms: tuple[str, ...]
@@ -50,17 +51,24 @@ class FleetAbout:
     fourier: int = 0
     levels: tuple[float, ...] = ()
     fallback: str = "none"
+    exogenous: tuple[str, ...] = ()
 
     @property
     def terms(self) -> DeterministicTerms:
-        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier)
+        return DeterministicTerms(trend=self.trend, season=self.season, fourier=self.fourier, exogenous=self.exogenous)
 
     @property
     def record_shapes(self) -> tuple[tuple[int, ...], ...]:
-        """Shapes of what a series' record holds: trend coefficients, coefficients, half-widths, and the
-        season (see DeterministicTerms.stored)."""
+        """Shapes of what a series' record holds: trend coefficients, coefficients, half-widths, the coefficients of
+        exogenous variables, and the season (see DeterministicTerms.stored)."""
         k = len(self.variables)
-        return (self.terms.n_trend, k), (self.max_lag_order, k, k), (self.horizon, k), (self.terms.n_stored, k)
+        return (
+            (self.terms.n_trend, k),
+            (self.max_lag_order, k, k),
+            (self.horizon, k),
+            (len(self.exogenous), k),
+            (self.terms.n_stored, k),
+        )
 
     @property
     def record_splits(self) -> tuple[int, ...]:

@@ -45,6 +45,11 @@ class Histories:
     conflicts: IntArray
 
     @property
+    def series(self) -> IntArray:
+        """(n_total,), the place of each observation's series."""
+        return np.repeat(np.arange(len(self.ids)), np.diff(self.offsets))
+
+    @property
     def last_ds(self) -> Timestamps:
         """(n,)."""
         return self.ds[self.offsets[1:] - 1]
@@ -127,8 +132,11 @@ def once_each(
     return is_kept, is_lost
 
 
-def calendar_numbers(ds: IntArray, *, frequency: str, holidays: Collection[str] = ()) -> FloatArray:
-    """(n,), the number of each timestamp (microseconds) on the calendar, counted from anywhere; NaN if off it."""
+def calendar_numbers(
+    ds: IntArray, *, frequency: str, holidays: Collection[str] = (), start: np.datetime64 | None = None
+) -> FloatArray:
+    """(n,), the number of each timestamp (microseconds) on the calendar, counted from `start`, which is on it, or from
+    anywhere; NaN if off it."""
     numbers = np.full(len(ds), np.nan)
     usable = (ds > PANDAS_MICROSECONDS[0]) & (ds < PANDAS_MICROSECONDS[1])
     if not usable.any():
@@ -136,7 +144,7 @@ def calendar_numbers(ds: IntArray, *, frequency: str, holidays: Collection[str] 
     times = ds[usable].astype("datetime64[us]").astype("datetime64[ns]")
     calendar = Frequency.of(frequency, holidays=holidays)
     # The median: the fewer periods a time is away, the more exact is the number of them.
-    middle = np.sort(times)[len(times) // 2]
+    middle = np.sort(times)[len(times) // 2] if start is None else start.astype("datetime64[ns]")
     if not calendar.microseconds:
         middle = middle.astype("datetime64[D]").astype("datetime64[ns]")
     numbers[usable] = counted(times, calendar, start=middle)

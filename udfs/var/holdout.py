@@ -8,6 +8,7 @@ import numpy as np
 
 from penstock.udfs.var.accuracy import MEASURES, SQUARED, STEP_MEASURES, measures, step_terms
 from penstock.udfs.var.evaluation import Evaluation, HoldoutScores, StepScores
+from penstock.udfs.var.exogenous_lookup import ExogenousValues
 from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.kernel import FloatArray, IntArray
 from penstock.udfs.var.origins import Observed, OriginForecasts, forecasts_from, methods
@@ -25,12 +26,17 @@ def evaluate(
     origins: int = 1,
     origin_every: int = 1,
     periods: FloatArray | None = None,
+    exogenous: ExogenousValues | None = None,
 ) -> Evaluation:
     """Fit every series on what is before an origin, forecast from there, and compare with what came; at each origin.
 
     levels, offsets, periods: as for `fit_fleet`. The last origin lies `holdout` periods before the end of each series,
     every other one `origin_every` periods before the next; min(horizon, holdout) steps are forecast. A series that is
     too short to be fitted at an origin is left out at that origin.
+
+    exogenous: needed if the settings have exogenous variables; a series without a period counts its observations from
+    0. A forecast takes the values that came in its periods, as they are known in advance; one that lacks a value of a
+    step is left out.
 
     Of the last origin alone, by variable and series: mean absolute error and root mean squared error over the steps;
     MASE, the first divided by the mean absolute one-step error of the naive forecast within the training part; the
@@ -56,7 +62,7 @@ def evaluate(
         return Evaluation(holdout=last, by_step=running.scores())
     # of the VARs alone: the spreads of a fallback would be worked out at each origin in vain
     settings = replace(settings, fallback="none")
-    given = Observed.of(levels, offsets, settings, periods=periods)
+    given = Observed.of(levels, offsets, settings, periods=periods, exogenous=exogenous)
     later = np.full(len(offsets) - 1, len(levels) + 1)
     for origin in range(origins):
         cutoffs = given.cutoffs(left_out=holdout + origin * origin_every)

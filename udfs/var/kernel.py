@@ -48,7 +48,8 @@ def forecast_columns(
     must be finite also where the coefficients are padding. first_time_index: (rows,), t of step 1; needed
     when m > 1. For a cutoff at the last observation of the fitted
         sample of n observations it is n + 1 (statsmodels counts from 1), and one more per period after that.
-    seasonal: (horizon, k, rows), the season's part of d(s), see DeterministicTerms.seasonal_effects; None: no season.
+    seasonal: (horizon, k, rows), the season's part of d(s), see DeterministicTerms.seasonal_effects, and that of
+        exogenous variables, see exogenous_effects; None: there is neither.
     Returns (horizon, k, rows).
     """
     n_lags, n_variables, _, n_rows = coefficients.shape

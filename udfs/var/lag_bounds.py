@@ -27,15 +27,20 @@ def least_lags(settings: FitSettings) -> int:
     return settings.max_lags if settings.criterion is None else min(1, settings.max_lags)
 
 
-def too_short(*, n_obs: int, n_rows: int, n_holes: int, settings: FitSettings) -> str:
-    """The reason of a series of n_obs transformed observations, n_rows of which come after `least_lags` others."""
+def too_short(*, n_obs: int, n_rows: int, n_holes: int, settings: FitSettings, lacking: str = "") -> str:
+    """The reason of a series of n_obs transformed observations, n_rows of which come after `least_lags` others and have
+    their exogenous variables. lacking: in how many observations which of these have no value; empty if in none."""
     lags = least_lags(settings)
     needed = settings.rows_needed(lags)
     plural = "" if lags == 1 else "s"
-    if not n_holes:
+    if not n_holes and not lacking:
         return f"{TOO_SHORT}: {n_obs} observations after the transform, {needed + lags} needed for {lags} lag{plural}"
     holes = f"{n_holes} hole{'s' if n_holes > 1 else ''}"
+    faults = " and ".join(
+        [*([holes] if n_holes else []), *([f"no value of an exogenous variable ({lacking})"] if lacking else [])]
+    )
+    after = f"come after {lags} other{plural} without a hole"
     return (
-        f"{TOO_SHORT}: {n_obs} observations after the transform have {holes}, so that only {n_rows} come after {lags} "
-        f"other{plural} without a hole; {needed} needed"
+        f"{TOO_SHORT}: {n_obs} observations after the transform have {faults}, so that only {n_rows} "
+        f"{after + (' and have all exogenous variables' if lacking else '')}; {needed} needed"
     )

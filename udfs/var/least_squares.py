@@ -23,18 +23,28 @@ COLLINEARITY_TOLERANCE = 1e-10
 
 
 def design(
-    values: FloatArray, n_obs: IntArray, *, lag_order: int, first_row: int, terms: DeterministicTerms
+    values: FloatArray,
+    n_obs: IntArray,
+    *,
+    lag_order: int,
+    first_row: int,
+    terms: DeterministicTerms,
+    exogenous: FloatArray | None = None,
 ) -> FloatArray:
     """[Z Y] of every series of a pack (Luetkepohl 2005, section 3.2.1: Z_t = (1, y_t', ..., y_{t-p+1}')').
 
-    values: (series, T, k), oldest first, series i in its first n_obs[i] rows. Rows t = first_row .. T-1 of
-    the result, zero where a series has ended. The time index of row t is t + 1, as in statsmodels' `VAR.fit`.
-    Returns (series, T - first_row, m + k), columns: deterministic terms, lag 1, ..., lag p, left-hand side.
+    values: (series, T, k), oldest first, series i in its first n_obs[i] rows. exogenous: (series, T, q), needed if
+    `terms` has some. Rows t = first_row .. T-1 of the result, zero where a series has ended. The time index of row t is
+    t + 1, as in statsmodels' `VAR.fit`.
+    Returns (series, T - first_row, m + k), columns: deterministic terms, exogenous variables, lag 1, ..., lag p,
+    left-hand side.
     """
     n_series, n_times, n_variables = values.shape
     n_terms = terms.n_terms
     rows = np.empty((n_series, n_times - first_row, n_terms + (lag_order + 1) * n_variables))
-    rows[:, :, :n_terms] = terms.columns(np.arange(first_row + 1, n_times + 1, dtype=np.float64))
+    rows[:, :, : terms.n_of_time] = terms.columns(np.arange(first_row + 1, n_times + 1, dtype=np.float64))
+    if exogenous is not None:
+        rows[:, :, terms.n_of_time : n_terms] = exogenous[:, first_row:]
     for lag in range(1, lag_order + 1):
         start = n_terms + (lag - 1) * n_variables
         rows[:, :, start : start + n_variables] = values[:, first_row - lag : n_times - lag]
@@ -52,16 +62,20 @@ def gathered_design(
     time_index: FloatArray,
     lag_order: int,
     terms: DeterministicTerms,
+    exogenous: FloatArray | None = None,
 ) -> FloatArray:
     """[Z Y] of every series of a pack at given rows, for series with holes; columns as in `design`.
 
     values: (n_total, k), all series, oldest first. rows: (series, R), whose lags are the observations before each;
-    is_there: (series, R), the others become rows of zeros. time_index: (series, R). Returns (series, R, m + k).
+    is_there: (series, R), the others become rows of zeros. time_index: (series, R). exogenous: (n_total, q), as in
+    `design`. Returns (series, R, m + k).
     """
     n_variables = values.shape[1]
     n_terms = terms.n_terms
     result = np.empty((*rows.shape, n_terms + (lag_order + 1) * n_variables))
-    result[:, :, :n_terms] = terms.columns(time_index)
+    result[:, :, : terms.n_of_time] = terms.columns(time_index)
+    if exogenous is not None:
+        result[:, :, terms.n_of_time : n_terms] = exogenous[rows]
     for lag in range(1, lag_order + 1):
         start = n_terms + (lag - 1) * n_variables
         result[:, :, start : start + n_variables] = values[rows - lag]

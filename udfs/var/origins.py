@@ -8,11 +8,14 @@ import numpy as np
 
 from penstock.udfs.var.accuracy import MethodForecast, Scales
 from penstock.udfs.var.benchmarks import Seasons, changes, naive_forecast
+from penstock.udfs.var.exogenous_effects import exogenous_effects
+from penstock.udfs.var.exogenous_lookup import ExogenousValues
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit
 from penstock.udfs.var.kernel import FloatArray, IntArray, forecast_columns, normal_quantile, rows_last
 from penstock.udfs.var.lag_bounds import lags_borne
 from penstock.udfs.var.runs import PERIOD_TOLERANCE, Runs, lag_window_ends, runs_of, whole_runs
+from penstock.udfs.var.samples import complete_rows
 from penstock.udfs.var.transform import (
     bounds_in_levels,
     observations_lost,
@@ -27,7 +30,7 @@ from penstock.udfs.var.transform import (
 class Observed:
     """Series to evaluate. levels, offsets, periods: as for `fit_fleet`. runs: of them. lags_needed: (n,), how many
     observations in succession a forecast of a series takes; 0 for one that is too short to be fitted. seasons: None
-    without a season."""
+    without a season. exogenous: None without exogenous variables."""
 
     levels: FloatArray
     offsets: IntArray
@@ -35,14 +38,23 @@ class Observed:
     runs: Runs
     lags_needed: IntArray
     seasons: Seasons | None
+    exogenous: ExogenousValues | None = None
 
     @classmethod
     def of(
-        cls, levels: FloatArray, offsets: IntArray, settings: FitSettings, *, periods: FloatArray | None
+        cls,
+        levels: FloatArray,
+        offsets: IntArray,
+        settings: FitSettings,
+        *,
+        periods: FloatArray | None,
+        exogenous: ExogenousValues | None = None,
     ) -> Observed:
         runs = whole_runs(offsets) if periods is None else runs_of(offsets, periods)
         lost = observations_lost(settings.transforms)
-        borne = lags_borne(runs.complete_rows(settings.max_lags + lost)[:, lost:], settings)
+        series = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
+        known = None if exogenous is None else exogenous.at(series, runs.periods())
+        borne = lags_borne(complete_rows(runs, settings.max_lags + lost, known)[:, lost:], settings)
         return cls(
             levels=levels,
             offsets=offsets,
@@ -50,6 +62,7 @@ class Observed:
             runs=runs,
             lags_needed=np.where(borne >= 0, np.maximum(1, borne + lost), 0),
             seasons=Seasons.of(levels, runs, length=round(settings.season)) if settings.season else None,
+            exogenous=exogenous,
         )
 
     def cutoffs(self, *, left_out: int) -> IntArray:
@@ -85,7 +98,7 @@ def forecasts_from(
     those of `given`; None if no series could be fitted."""
     if not len(members):
         return None
-    levels, starts = given.levels, given.offsets[members]
+    levels, starts, numbers = given.levels, given.offsets[members], given.runs.periods()
     lengths = cutoffs - starts
     training = np.arange(lengths.sum()) + np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     fit = fit_fleet(
@@ -93,11 +106,20 @@ def forecasts_from(
         np.concatenate([[0], np.cumsum(lengths)]),
         settings,
         periods=None if given.periods is None else given.periods[training],
+        exogenous=None
+        if given.exogenous is None
+        else given.exogenous.at(np.repeat(members, lengths), numbers[training]),
     )
     if not len(fit):
         return None
     starts, cutoffs, positions = starts[fit.positions], cutoffs[fit.positions], members[fit.positions]
 
+    ahead = None
+    if given.exogenous is not None:
+        # known in advance: those that came, whether or not there is an observation
+        ahead = np.moveaxis(
+            given.exogenous.at(positions, numbers[cutoffs - 1] + np.arange(1, steps + 1)[:, None]), -1, 1
+        )
     # beyond a series' own lags the coefficients are zero, and any level of its own will do
     n_lags = max(1, settings.max_lags + observations_lost(settings.transforms))
     rows = np.maximum(cutoffs - 1 - np.arange(n_lags)[:, None], starts)
@@ -105,21 +127,24 @@ def forecasts_from(
     mean_absolute, spread = changes(levels, given.runs, starts, cutoffs)
     quantile = normal_quantile(settings.level)
     by_method = {
-        "model": model_forecast(fit, window, settings, steps=steps),
+        "model": model_forecast(fit, window, settings, steps=steps, exogenous=ahead),
         "naive": naive_forecast(window[0], spread=spread, quantile=quantile, steps=steps),
     }
     if given.seasons is not None:
         by_method["seasonal_naive"] = given.seasons.forecast(starts, cutoffs, quantile=quantile, steps=steps)
     return OriginForecasts(
         positions=positions,
-        truth=truths(levels, given.runs.periods(), cutoffs, given.offsets[1:][positions], steps=steps),
+        truth=truths(levels, numbers, cutoffs, given.offsets[1:][positions], steps=steps),
         by_method=by_method,
         scales=Scales(mean_absolute=mean_absolute, root_mean_square=spread),
     )
 
 
-def model_forecast(fit: FleetFit, window: FloatArray, settings: FitSettings, *, steps: int) -> MethodForecast:
-    """From the end of the fitted sample. window: (lags, k, n), the last levels, newest first."""
+def model_forecast(
+    fit: FleetFit, window: FloatArray, settings: FitSettings, *, steps: int, exogenous: FloatArray | None = None
+) -> MethodForecast:
+    """From the end of the fitted sample. window: (lags, k, n), the last levels, newest first. exogenous: (steps, q, n),
+    of the periods that are forecast; a series that lacks one has no forecast: NaN."""
     history, newest = transform_lags(window, settings.transforms)
     forecasts = forecast_columns(
         coefficients=rows_last(fit.coefficients),
@@ -127,7 +152,7 @@ def model_forecast(fit: FleetFit, window: FloatArray, settings: FitSettings, *, 
         lags=history,
         horizon=steps,
         first_time_index=fit.last_time_index + 1.0,
-        seasonal=fit.seasonal_effects(fit.last_time_index + 1.0, horizon=steps),
+        seasonal=added_effects(fit, steps=steps, exogenous=exogenous),
     )
     widths = rows_last(fit.half_widths[:, :steps])
     medians = scale_points(forecasts, newest=newest, transforms=settings.transforms)
@@ -139,6 +164,17 @@ def model_forecast(fit: FleetFit, window: FloatArray, settings: FitSettings, *, 
         points_to_levels(points, transforms=settings.transforms, variances=variances)
     points_to_levels(medians, transforms=settings.transforms)
     return MethodForecast(points=points, lower=lower, upper=upper, medians=medians)
+
+
+def added_effects(fit: FleetFit, *, steps: int, exogenous: FloatArray | None) -> FloatArray | None:
+    """(steps, k, n), what season and exogenous variables add to the forecasts; None if there is neither."""
+    seasonal = fit.seasonal_effects(fit.last_time_index + 1.0, horizon=steps)
+    if not fit.settings.exogenous:
+        return seasonal
+    if exogenous is None:
+        raise ValueError(f"no values of the exogenous variables {', '.join(fit.settings.exogenous)} to forecast with")
+    effects = exogenous_effects(rows_last(fit.exogenous_coefficients), exogenous)
+    return effects if seasonal is None else seasonal + effects
 
 
 def truths(levels: FloatArray, periods: FloatArray, cutoffs: IntArray, stops: IntArray, *, steps: int) -> FloatArray:

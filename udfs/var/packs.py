@@ -10,8 +10,9 @@ import numpy as np
 from .deterministic import DeterministicTerms
 from .fleet_fit import FitSettings
 from .kernel import FloatArray, IntArray
+from .least_squares import BoolArray
 from .runs import Runs
-from .samples import HoledSamples, Samples, WholeSamples, time_indices
+from .samples import HoledSamples, Samples, WholeSamples, row_places, time_indices
 
 BYTES_PER_PACK = 1_500_000
 """Size of the [Z Y] matrices of the series that are worked on together."""
@@ -23,18 +24,28 @@ LENGTH_RATIO_PER_PACK = 1.25
 @dataclass(frozen=True, kw_only=True)
 class Observations:
     """What the VARs of n series are fitted on. values: (n_total, k), transformed; runs: of them; complete_rows:
-    (n, max_lags + 1), by lag order how many of them have that many lags; max_lags: (n,), the largest order that each
-    series bears, -1 for one that is too short."""
+    (n, max_lags + 1), by lag order how many of them have that many lags and their exogenous variables; max_lags: (n,),
+    the largest order that each series bears, -1 for one that is too short. exogenous: (n_total, q), None without any;
+    what is not finite has no value."""
 
     values: FloatArray
     runs: Runs
     complete_rows: IntArray
     max_lags: IntArray
+    exogenous: FloatArray | None = None
 
     @property
     def n_obs(self) -> IntArray:
         """(n,)."""
         return np.diff(self.runs.series_offsets)
+
+    @property
+    def is_whole(self) -> BoolArray:
+        """(n,), which series have neither holes nor observations without a value of an exogenous variable."""
+        is_whole = self.runs.n_holes == 0
+        if self.exogenous is not None:
+            is_whole = is_whole & (self.complete_rows[:, 0] == self.n_obs)
+        return is_whole
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,15 +59,16 @@ class Pack:
 
 def packs(accepted: IntArray, observations: Observations, settings: FitSettings) -> Iterator[Pack]:
     """Series with holes, and those that bear fewer lags, have packs of their own."""
-    has_holes = observations.runs.n_holes[accepted] > 0
+    is_whole = observations.is_whole[accepted]
     places, time_index = np.zeros(0, dtype=np.int64), np.zeros(0)
-    if has_holes.any():
-        places, time_index = observations.runs.places(), time_indices(observations.runs)
+    if not is_whole.all():
+        places = row_places(observations.runs, observations.exogenous)
+        time_index = time_indices(observations.runs)
     offsets = observations.runs.series_offsets
     max_lags = observations.max_lags[accepted]
     for lags in np.unique(max_lags).tolist():
         width = settings.terms.n_terms + (lags + 1) * len(settings.transforms)
-        whole, holed = (accepted[(max_lags == lags) & (has_holes == one)] for one in (False, True))
+        whole, holed = (accepted[(max_lags == lags) & (is_whole == one)] for one in (True, False))
         for members in groups(whole, observations.n_obs, width=width):
             samples: Samples = whole_samples(members, observations, max_lags=lags, terms=settings.terms)
             yield Pack(members=members, max_lags=lags, samples=samples)
@@ -69,6 +81,7 @@ def packs(accepted: IntArray, observations: Observations, settings: FitSettings)
                 ends=offsets[members + 1],
                 max_lags=lags,
                 terms=settings.terms,
+                exogenous=observations.exogenous,
             )
             yield Pack(members=members, max_lags=lags, samples=samples)
 
@@ -91,9 +104,11 @@ def whole_samples(
 ) -> WholeSamples:
     starts, n_obs = observations.runs.series_offsets[members], observations.n_obs[members]
     times = starts[:, None] + np.arange(int(n_obs.max()))
+    rows = np.minimum(times, len(observations.values) - 1)
     return WholeSamples(
-        values=observations.values[np.minimum(times, len(observations.values) - 1)],
+        values=observations.values[rows],
         n_obs=n_obs,
         max_lags=max_lags,
         terms=terms,
+        exogenous=None if observations.exogenous is None else observations.exogenous[rows],
     )

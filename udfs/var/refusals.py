@@ -32,11 +32,23 @@ def reasons_before_fitting(
     for place, counts in _bad_values(levels, offsets, settings.names).items():
         reasons[place] = f"not finite: {counts} of {lengths[place]} observations"
     n_rows, n_holes = observations.complete_rows[:, least_lags(settings)], observations.runs.n_holes
+    lacking = lacking_exogenous(observations, settings)
     for position in np.flatnonzero(observations.max_lags < 0):
         reasons[int(position)] = too_short(
-            n_obs=int(n_obs[position]), n_rows=int(n_rows[position]), n_holes=int(n_holes[position]), settings=settings
+            n_obs=int(n_obs[position]),
+            n_rows=int(n_rows[position]),
+            n_holes=int(n_holes[position]),
+            settings=settings,
+            lacking=lacking.get(int(position), ""),
         )
     return reasons
+
+
+def lacking_exogenous(observations: Observations, settings: FitSettings) -> dict[int, str]:
+    """By position `price in 3, sale in 1`: which exogenous variables have no value, and in how many observations."""
+    if observations.exogenous is None:
+        return {}
+    return _bad_values(observations.exogenous, observations.runs.series_offsets, settings.exogenous)
 
 
 def collinear(column: int, *, settings: FitSettings, max_lags: int, times: FloatArray) -> str:
@@ -45,7 +57,9 @@ def collinear(column: int, *, settings: FitSettings, max_lags: int, times: Float
     terms, names = settings.terms, settings.names
     if column < terms.n_trend:
         return "collinear: the trend's terms are combinations of each other"
-    if column < terms.n_terms:
+    if column >= terms.n_of_time and column < terms.n_terms:
+        return collinear_exogenous(column - terms.n_of_time, settings)
+    if column < terms.n_of_time:
         unseen = terms.unseen_phases(times)
         if not unseen:
             return f"collinear: {terms.names[column]} is a combination of the deterministic terms before it"
@@ -53,7 +67,23 @@ def collinear(column: int, *, settings: FitSettings, max_lags: int, times: Float
         others = f" that comes after {max_lags} other{'' if max_lags == 1 else 's'} without a hole" if max_lags else ""
         return f"collinear: season: no observation in {phases}{others}"
     name = names[(column - terms.n_terms) % len(names)]
-    return f"collinear: {name}, or one of its lags, is a combination of the other variables and lags"
+    others = "variables, lags and exogenous variables" if settings.exogenous else "variables and lags"
+    return f"collinear: {name}, or one of its lags, is a combination of the other {others}"
+
+
+def collinear_exogenous(place: int, settings: FitSettings) -> str:
+    """place: of the variable, the first that is a combination of those before it and the terms of time."""
+    before = settings.exogenous[:place]
+    of_time = [
+        *(["the constant"] if settings.terms.n_trend else []),
+        *(["the trend"] if settings.terms.n_trend > 1 else []),
+        *(["the season"] if settings.season else []),
+    ]
+    others = " and ".join([", ".join(part) for part in (of_time, before) if part]) or "nothing"
+    return (
+        f"collinear: exogenous variable {settings.exogenous[place]} does not vary in the rows of the fit, or is a "
+        f"combination of {others}"
+    )
 
 
 def _bad_values(values: FloatArray, offsets: IntArray, names: tuple[str, ...]) -> dict[int, str]:

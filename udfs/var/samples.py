@@ -1,8 +1,8 @@
-"""The rows of [Z Y] that a pack of series is fitted on: those whose lags are all there.
+"""The rows of [Z Y] that a pack of series is fitted on: those whose lags and exogenous variables are all there.
 
 The common sample has the rows with `max_lags` lags, on which lag orders are compared; a smaller order is then fitted
 on the further rows as well that have enough lags for it. Without holes these are blocks and are cut out as such; with
-holes they are gathered one by one.
+holes, or where an exogenous variable has no value, they are gathered one by one.
 """
 
 from __future__ import annotations
@@ -33,19 +33,34 @@ class Samples(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class WholeSamples:
-    """Of series without holes. values: (series, T, k), series i in its first n_obs[i] rows."""
+    """Of series without holes. values: (series, T, k), series i in its first n_obs[i] rows; exogenous: (series, T, q),
+    None without any."""
 
     values: FloatArray
     n_obs: IntArray
     max_lags: int
     terms: DeterministicTerms
+    exogenous: FloatArray | None = None
 
     def common(self) -> FloatArray:
-        return design(self.values, self.n_obs, lag_order=self.max_lags, first_row=self.max_lags, terms=self.terms)
+        return design(
+            self.values,
+            self.n_obs,
+            lag_order=self.max_lags,
+            first_row=self.max_lags,
+            terms=self.terms,
+            exogenous=self.exogenous,
+        )
 
     def further(self, chosen: IntArray, lag_order: int) -> FloatArray:
-        first = self.values[chosen, : self.max_lags]
-        return design(first, self.n_obs[chosen], lag_order=lag_order, first_row=lag_order, terms=self.terms)
+        return design(
+            self.values[chosen, : self.max_lags],
+            self.n_obs[chosen],
+            lag_order=lag_order,
+            first_row=lag_order,
+            terms=self.terms,
+            exogenous=None if self.exogenous is None else self.exogenous[chosen, : self.max_lags],
+        )
 
     def times(self, place: int) -> FloatArray:
         return np.arange(self.max_lags + 1, self.n_obs[place] + 1, dtype=np.float64)
@@ -54,7 +69,8 @@ class WholeSamples:
 @dataclass(frozen=True, kw_only=True)
 class HoledSamples:
     """Of series with holes. values: (n_total, k); places, time_index: (n_total,), of each observation, how many lags
-    it has and t; starts, ends: (series,), between which each series of the pack stands in these three."""
+    it has (see `row_places`) and t; exogenous: (n_total, q), None without any; starts, ends: (series,), between which
+    each series of the pack stands in these."""
 
     values: FloatArray
     places: IntArray
@@ -63,6 +79,7 @@ class HoledSamples:
     ends: IntArray
     max_lags: int
     terms: DeterministicTerms
+    exogenous: FloatArray | None = None
 
     def common(self) -> FloatArray:
         return self._rows(self.starts, self.ends, lag_order=self.max_lags, below=None)
@@ -86,8 +103,38 @@ class HoledSamples:
         owner = np.repeat(np.arange(len(starts)), lengths)[is_row]
         rows, is_there = padded(observations[is_row], np.bincount(owner, minlength=len(starts)))
         return gathered_design(
-            self.values, rows, is_there, time_index=self.time_index[rows], lag_order=lag_order, terms=self.terms
+            self.values,
+            rows,
+            is_there,
+            time_index=self.time_index[rows],
+            lag_order=lag_order,
+            terms=self.terms,
+            exogenous=self.exogenous,
         )
+
+
+NO_ROW = -1
+"""The place of an observation that no row can be made of."""
+
+
+def row_places(runs: Runs, exogenous: FloatArray | None) -> IntArray:
+    """(n_total,), how many lags each observation has; NO_ROW where one of exogenous, (n_total, q), has no value."""
+    places = runs.places()
+    return places if exogenous is None else np.where(np.isfinite(exogenous).all(axis=1), places, NO_ROW)
+
+
+def complete_rows(runs: Runs, max_lags: int, exogenous: FloatArray | None) -> IntArray:
+    """(n, max_lags + 1), by lag order how many observations of each series have that many lags, and a value of every
+    exogenous variable, (n_total, q)."""
+    counts = runs.complete_rows(max_lags)
+    lacking = np.zeros(0, dtype=np.int64) if exogenous is None else np.flatnonzero(~np.isfinite(exogenous).all(axis=1))
+    if not len(lacking):
+        return counts
+    owner = np.searchsorted(runs.series_offsets, lacking, side="right") - 1
+    by_place = np.zeros_like(counts)
+    np.add.at(by_place, (owner, np.minimum(runs.places()[lacking], max_lags)), 1)
+    # an observation with three lags is a row of the orders 0 to 3
+    return counts - by_place[:, ::-1].cumsum(axis=1)[:, ::-1]
 
 
 def padded(items: IntArray, counts: IntArray) -> tuple[IntArray, BoolArray]:

@@ -23,7 +23,7 @@ def factor_of(rows: FloatArray, terms: DeterministicTerms) -> FloatArray:
     by_phase = indicators(rows, terms)
     counts = by_phase.sum(axis=1)
     width = rows.shape[2]
-    others = [*range(min(1, terms.n_trend), terms.n_trend), *range(terms.n_terms, width)]
+    others = [*range(min(1, terms.n_trend), terms.n_trend), *range(terms.n_of_time, width)]
     around = rows[:, :, others]
     means = (by_phase.transpose(0, 2, 1) @ around) / np.maximum(counts, 1.0)[:, :, None]
     around -= by_phase @ means
@@ -32,7 +32,7 @@ def factor_of(rows: FloatArray, terms: DeterministicTerms) -> FloatArray:
     if terms.n_trend:
         stacked[:, :n_phases, 0] = 1.0
     phases = np.arange(1.0, n_phases + 1.0)
-    stacked[:, :n_phases, terms.n_trend : terms.n_terms] = terms.columns(phases)[:, terms.n_trend :]
+    stacked[:, :n_phases, terms.n_trend : terms.n_of_time] = terms.columns(phases)[:, terms.n_trend :]
     stacked[:, :n_phases, others] = means
     stacked[:, :n_phases] *= np.sqrt(counts)[:, :, None]
     stacked[:, n_phases:, others] = triangular_factor(around)
@@ -47,7 +47,7 @@ def factor_of(rows: FloatArray, terms: DeterministicTerms) -> FloatArray:
 
 def indicators(rows: FloatArray, terms: DeterministicTerms) -> FloatArray:
     """(series, T, s), 1 in the phase of each row, from the dummies; a row of zeros has no phase."""
-    dummies = rows[:, :, terms.n_trend : terms.n_terms]
+    dummies = rows[:, :, terms.n_trend : terms.n_of_time]
     result = np.zeros((*rows.shape[:2], terms.n_seasonal + 1))
     result[:, :, :-1] = dummies > 0.0
     result[:, :, -1] = (dummies < 0.0).all(axis=2)

@@ -4,12 +4,14 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.interfaces.rest.exogenous import NewestLeads
 from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_rows import Row, checked_request
 from penstock.interfaces.rest.row_predictor import argument
@@ -17,6 +19,7 @@ from penstock.interfaces.rest.row_results import RowResult
 from penstock.models.fleet_check import refused_reasons
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
+from penstock.series.exogenous_leads import with_leads
 from penstock.series.forecasts import forecast_steps, has_fallback, reason, window_contract
 from penstock.series.revisions import batch_windows
 from penstock.series.windows import observations_of
@@ -41,6 +44,10 @@ class SeriesPredictor:
     #: A request runs several Spark jobs; concurrent ones would only be slower.
     _alone: threading.Lock = field(default_factory=threading.Lock)
 
+    @cached_property
+    def newest_leads(self) -> NewestLeads:
+        return NewestLeads(spark=self.spark, config=self.config)
+
     def predict(self, rows: Sequence[Row]) -> list[RowResult]:
         """In the order of the rows. rows: JSON values in the order of the contract's fields."""
         with self._alone:
@@ -63,6 +70,7 @@ class SeriesPredictor:
         series = self.config.the_series
         observed = observations_of(accepted, series)
         made = batch_windows(self.spark, observed, self.no_lags(), series=series, files=())
+        made = with_leads(made, self.newest_leads.get(), series, of=observed)
         inputs = window_contract(self.contract, series)
         columns = [argument(column, inputs).alias(INPUT + column.name) for column in self.loaded.inputs]
         # One Spark job; the rest runs on the driver.

@@ -35,7 +35,7 @@ class Estimate:
 
 
 def regressor_names(variables: tuple[str, ...], *, lag_order: int, terms: DeterministicTerms) -> tuple[str, ...]:
-    """As statsmodels names them: `const`, `trend`, `L1.realgdp`; those of a season between trend and lags."""
+    """As statsmodels names them: `const`, `trend`, `L1.realgdp`; those of a season and exogenous variables between."""
     names = make_lag_names(list(variables), lag_order, terms.n_trend)
     return (*names[: terms.n_trend], *terms.names[terms.n_trend :], *names[terms.n_trend :])
 
@@ -43,11 +43,11 @@ def regressor_names(variables: tuple[str, ...], *, lag_order: int, terms: Determ
 def estimate(subject: Subject, *, terms: DeterministicTerms) -> Estimate:
     """Raises what statsmodels and numpy raise."""
     variables = tuple(subject.values.columns)
-    seasonal = subject.seasonal_columns(terms)
+    given = subject.given_columns(terms)
     if len(variables) == 1:
         return estimate_one(subject, variables, terms=terms)
     # Without dates, of whose frequency statsmodels would warn.
-    exog = None if seasonal is None else seasonal.reset_index(drop=True)
+    exog = None if given is None else given.reset_index(drop=True)
     result = VAR(subject.values.reset_index(drop=True), exog=exog).fit(subject.lag_order, trend=terms.trend)
     return Estimate(
         variables=variables,
@@ -65,11 +65,11 @@ def estimate(subject: Subject, *, terms: DeterministicTerms) -> Estimate:
 def estimate_one(subject: Subject, variables: tuple[str, ...], *, terms: DeterministicTerms) -> Estimate:
     """Of a subject with one variable."""
     values, p = subject.values.to_numpy(), subject.lag_order
-    of_trend = replace(terms, season=0.0, fourier=0)
+    of_trend = replace(terms, season=0.0, fourier=0, exogenous=())
     rows = design(values[None], np.array([len(values)]), lag_order=p, first_row=p, terms=of_trend)[0]
-    seasonal = subject.seasonal_columns(terms)
-    if seasonal is not None:
-        rows = np.insert(rows, [terms.n_trend] * terms.n_seasonal, seasonal.to_numpy()[p:], axis=1)
+    given = subject.given_columns(terms)
+    if given is not None:
+        rows = np.insert(rows, [terms.n_trend] * given.shape[1], given.to_numpy()[p:], axis=1)
     result = OLS(rows[:, -1], rows[:, :-1]).fit(use_t=False)
     return Estimate(
         variables=variables,

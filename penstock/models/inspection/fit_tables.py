@@ -10,6 +10,7 @@ from penstock.config.series import SeriesConfig
 from penstock.models.inspection.report import Layout, ReportTable, moment
 from penstock.models.inspection.responses import error_decomposition, impulse_responses
 from penstock.udfs.var.criteria import lag_order_criteria
+from penstock.udfs.var.exogenous_lookup import ExogenousValues
 from penstock.udfs.var.fleet_calendar import next_periods
 from penstock.udfs.var.fleet_fit import CRITERIA, FitSettings, FleetFit
 from penstock.udfs.var.histories import Histories
@@ -33,8 +34,40 @@ def variables_table(rows: pa.Table, series: SeriesConfig) -> ReportTable:
     )
 
 
-def lag_orders_table(given: Histories, settings: FitSettings, chosen: int) -> ReportTable:
-    found = lag_order_criteria(given.levels, given.periods, settings)
+def exogenous_table(
+    known: ExogenousValues, given: Histories, names: tuple[str, ...], *, horizon: int
+) -> tuple[ReportTable, ...]:
+    """variable, values and missing (in the periods of the observations), ahead (for how many periods after the last one
+    in succession), minimum, mean, maximum; none without an observation."""
+    if not len(given.ids):
+        return ()
+    at_observations, ahead = known.at(given.series, given.periods), values_ahead(known, given, steps=horizon)
+    rows = []
+    for place, name in enumerate(names):
+        values = at_observations[:, place]
+        there = values[np.isfinite(values)]
+        n_ahead = int(np.logical_and.accumulate(np.isfinite(ahead[:, place])).sum())
+        extent = (there.min(), there.mean(), there.max()) if len(there) else (np.nan,) * 3
+        rows.append((name, len(there), len(values) - len(there), n_ahead, *extent))
+    columns = ["variable", "values", "missing", "ahead", "minimum", "mean", "maximum"]
+    note = f"At the observations; `ahead`: of how many of the next {horizon} periods, one after the other, it is known."
+    return (
+        ReportTable(
+            name="exogenous", title="Exogenous variables", frame=pd.DataFrame(rows, columns=columns), note=note
+        ),
+    )
+
+
+def values_ahead(known: ExogenousValues, given: Histories, *, steps: int) -> FloatArray:
+    """(steps, q), of the periods after the last observation of the only series."""
+    return known.at(np.zeros(steps, dtype=np.int64), given.periods[-1] + np.arange(1, steps + 1))
+
+
+def lag_orders_table(
+    given: Histories, settings: FitSettings, chosen: int, known: ExogenousValues | None = None
+) -> ReportTable:
+    exogenous = None if known is None else known.at(given.series, given.periods)
+    found = lag_order_criteria(given.levels, given.periods, settings, exogenous=exogenous)
     columns = {name: found.values[name] for name in CRITERIA}
     frame = pd.DataFrame({"lag_order": found.lag_orders, **columns, "is_chosen": found.lag_orders == chosen})
     by = f"chosen by {settings.criterion}" if settings.criterion else "set by fit.max_lags (fit.criterion is null)"
@@ -80,8 +113,16 @@ def cholesky_order(names: tuple[str, ...]) -> str:
     )
 
 
-def forecast_table(given: Histories, fit: FleetFit, *, frequency: str, holidays: Collection[str]) -> ReportTable:
-    """variable, step, ds, forecast, lower, upper. Raises ValueError if a hole is within the observations needed."""
+def forecast_table(
+    given: Histories,
+    fit: FleetFit,
+    known: ExogenousValues | None = None,
+    *,
+    frequency: str,
+    holidays: Collection[str],
+) -> ReportTable:
+    """variable, step, ds, forecast, lower, upper. Raises ValueError if a hole is within the observations needed, or an
+    exogenous variable has no value in a period that is forecast."""
     settings, end = fit.settings, given.last_ds[0]
     lost = observations_lost(settings.transforms)
     needed = max(1, int(fit.lag_order[0]) + lost)
@@ -89,9 +130,19 @@ def forecast_table(given: Histories, fit: FleetFit, *, frequency: str, holidays:
     if last_run < needed:
         raise ValueError(f"the last {last_run} observations follow a hole, and the model needs {needed} in succession")
     rows = np.maximum(len(given.levels) - 1 - np.arange(max(1, settings.max_lags + lost)), 0)
-    made = model_forecast(fit, given.levels[rows][:, :, None], settings, steps=settings.horizon)
-    bounds = (made.points, made.lower, made.upper)
     dates = pd.DatetimeIndex(next_periods(end, periods=settings.horizon, frequency=frequency, holidays=holidays))
+    ahead = None if known is None else values_ahead(known, given, steps=settings.horizon)
+    if ahead is not None and not np.isfinite(ahead).all():
+        step, place = np.argwhere(~np.isfinite(ahead))[0]
+        raise ValueError(f"{settings.exogenous[place]} has no value at {moment(dates[step].to_pydatetime())}")
+    made = model_forecast(
+        fit,
+        given.levels[rows][:, :, None],
+        settings,
+        steps=settings.horizon,
+        exogenous=None if ahead is None else ahead[:, :, None],
+    )
+    bounds = (made.points, made.lower, made.upper)
     frame = pd.DataFrame(
         [
             (variable, step + 1, dates[step], *(float(bound[step, place, 0]) for bound in bounds))

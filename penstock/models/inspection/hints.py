@@ -7,6 +7,8 @@ HINTS = {
     "constant": "leave this variable out of series.variables, or look whether its values are delivered correctly",
     "collinear: season of": "set a smaller fit.fourier, or no season that is longer than the series",
     "collinear: season": "set fit.fourier, or a season whose phases are all observed",
+    "collinear: exogenous variable": "leave it out of series.exogenous.columns, or look whether its values are right: "
+    "it has to vary within the series, and not as the trend, the season, or others do",
     "collinear": "leave out a variable that is a sum or a multiple of others, or a copy of one",
     "unstable": "difference the variables that grow (series.transform: diff, or dlog)",
     "log of a level that is not positive": "use the transform none or diff for this variable, or reject such values by "

@@ -9,6 +9,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series import FitConfig
 from penstock.models.inspection.fit_tables import (
     decomposition_table,
+    exogenous_table,
     forecast_table,
     impulse_table,
     lag_orders_table,
@@ -26,8 +27,10 @@ from penstock.models.inspection.statsmodels_tables import (
     statsmodels_estimate,
 )
 from penstock.models.training.var_diagnostics import Subject, subjects
+from penstock.models.training.var_exogenous import read_known
 from penstock.models.training.var_settings import bucket_settings, check_workload
-from penstock.udfs.var.bucket import BucketSettings, arranged, holes_of, refusals
+from penstock.udfs.var.bucket import BucketSettings, arranged, holes_of, known_in_advance, refusals
+from penstock.udfs.var.exogenous_lookup import ExogenousValues
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FleetFit
 from penstock.udfs.var.histories import Histories
@@ -37,7 +40,8 @@ from penstock.udfs.var.transform import observations_lost
 def inspect_series(found: SeriesObservations, config: PipelineConfig, *, steps: int | None = None) -> Inspection:
     """steps: of impulse responses, decomposition and forecast; default series.horizon.
 
-    Raises ConfigError for a pipeline of rows, FitError for settings that can't be fitted.
+    Raises ConfigError for a pipeline of rows, FitError for settings that can't be fitted, ExogenousError and
+    EnvironmentCheckError for exogenous variables that can't be read.
     """
     check_workload(config, job="inspect")
     given_settings = bucket_settings(config, ids_are_integers=isinstance(found.series_id, int))
@@ -47,7 +51,15 @@ def inspect_series(found: SeriesObservations, config: PipelineConfig, *, steps: 
         holidays=config.the_series.calendar.holidays,
     )
     given = arranged(found.rows, settings)
-    fit = fit_fleet(given.levels, given.offsets, settings.fit, periods=given.periods)
+    source = read_known(config)
+    known = known_in_advance(source.values if source else None, given, settings)
+    fit = fit_fleet(
+        given.levels,
+        given.offsets,
+        settings.fit,
+        periods=given.periods,
+        exogenous=None if known is None else known.at(given.series, given.periods),
+    )
     reason = refusals(given, fit).get(found.series_id)
     about = Inspection(
         pipeline=config.pipeline,
@@ -55,17 +67,20 @@ def inspect_series(found: SeriesObservations, config: PipelineConfig, *, steps: 
         locations=found.locations,
         transforms=tuple(zip(config.the_series.variables, config.the_series.transforms, strict=True)),
         frequency=config.the_series.frequency,
-        settings=settings_texts(config.fit),
+        settings=settings_texts(config.fit, exogenous=config.the_series.exogenous_names),
         level=config.the_series.main_level,
         observed=observed(found, given),
-        tables=(variables_table(found.rows, config.the_series),),
+        tables=(
+            variables_table(found.rows, config.the_series),
+            *(exogenous_table(known, given, settings.fit.exogenous, horizon=settings.fit.horizon) if known else ()),
+        ),
     )
     if reason is not None:
         return replace(about, refused=reason, hint=hint_of(reason))
-    return with_model(about, given, fit, settings)
+    return with_model(about, given, fit, settings, known)
 
 
-def settings_texts(fit: FitConfig) -> tuple[str, ...]:
+def settings_texts(fit: FitConfig, *, exogenous: tuple[str, ...] = ()) -> tuple[str, ...]:
     texts = [fit.criterion or "no criterion", f"max_lags {fit.max_lags}", f"trend {fit.trend}"]
     if fit.season:
         texts.append(f"season {fit.season:g}" + (f" with fourier {fit.fourier}" if fit.fourier else ""))
@@ -73,6 +88,8 @@ def settings_texts(fit: FitConfig) -> tuple[str, ...]:
         texts.append(f"prior {fit.prior} with tightness {fit.tightness:g} and decay {fit.decay:g}")
     if fit.intervals != "plain":
         texts.append(f"intervals {fit.intervals}")
+    if exogenous:
+        texts.append(f"exogenous {', '.join(exogenous)}")
     return tuple(texts)
 
 
@@ -90,16 +107,19 @@ def seen_run(subject: Subject) -> SeenRun:
     return SeenRun(n_runs=subject.n_runs, n_observations=len(dates), first=first, last=last)
 
 
-def with_model(about: Inspection, given: Histories, fit: FleetFit, settings: BucketSettings) -> Inspection:
+def with_model(
+    about: Inspection, given: Histories, fit: FleetFit, settings: BucketSettings, known: ExogenousValues | None
+) -> Inspection:
     """fit: of this series alone."""
-    lag_order, steps, n_holes = int(fit.lag_order[0]), settings.fit.horizon, len(about.observed.holes)
-    [subject] = subjects(given, settings, {about.series_id: lag_order})
+    lag_order, steps = int(fit.lag_order[0]), settings.fit.horizon
+    [subject] = subjects(given, settings, {about.series_id: lag_order}, exogenous=known)
+    n_holes = len(about.observed.holes) or int(not subject.is_all)
     with np.errstate(all="ignore"):
         estimated, problems = statsmodels_estimate(subject, settings.fit)
         coefficients, differences = coefficients_table(fit, estimated, n_holes=n_holes)
         tables: list[ReportTable] = [
             *about.tables,
-            *([lag_orders_table(given, settings.fit, lag_order)] if settings.fit.prior == "none" else []),
+            *([lag_orders_table(given, settings.fit, lag_order, known)] if settings.fit.prior == "none" else []),
             coefficients,
         ]
         problems += differences
@@ -115,7 +135,7 @@ def with_model(about: Inspection, given: Histories, fit: FleetFit, settings: Buc
             attempted("error_decomposition", lambda: decomposition_table(fit, steps=steps)),
             attempted(
                 "forecast",
-                lambda: forecast_table(given, fit, frequency=settings.frequency, holidays=settings.holidays),
+                lambda: forecast_table(given, fit, known, frequency=settings.frequency, holidays=settings.holidays),
             ),
         ]
     modelled = Modelled(

@@ -21,11 +21,12 @@ from penstock.models.training.elasticnet import begin_experiment
 from penstock.models.training.var_accuracy import report_accuracy
 from penstock.models.training.var_data import read_fit_data, report_refusals
 from penstock.models.training.var_diagnostics import subjects, write_diagnostics
+from penstock.models.training.var_exogenous import read_known
 from penstock.models.training.var_fit import FittedFleet, fit_series, outcome
-from penstock.models.training.var_logging import log_outcome, log_settings, write_tables
+from penstock.models.training.var_logging import log_exogenous, log_outcome, log_settings, write_tables
 from penstock.models.training.var_settings import bucket_settings, check_workload
 from penstock.timings import Timings
-from penstock.udfs.var.bucket import arranged
+from penstock.udfs.var.bucket import arranged, known_in_advance
 from penstock.udfs.var.fleet_refused import MAX_SERIES
 from penstock.udfs.var.fleet_save import fleet_model_parts
 from penstock.udfs.var.histories import SERIES_ID
@@ -73,7 +74,7 @@ def fit_var(
 
     promote: also set the config's alias, unless the model takes more observations than series.keep_lags. diagnosed: how
     many series, the first by id, get statsmodels' diagnostics; with a prior none do.
-    Raises ConfigError, FitError, RegistryUnavailableError.
+    Raises ConfigError, FitError, ExogenousError, EnvironmentCheckError, RegistryUnavailableError.
     """
     check_workload(config, job="fit_var")
     bucket_settings(config, ids_are_integers=False)  # fails early on invalid settings
@@ -83,13 +84,14 @@ def fit_var(
     with timings.measure("read"):
         observed = read_fit_data(spark, config, data=data, from_table=from_table, table_version=table_version)
         report_refusals(observed)
+        known = read_known(config)
     settings = replace(
         bucket_settings(config, ids_are_integers=observed.ids_are_integers),
         holidays=config.the_series.calendar.holidays,
     )
     frame = observed.until(until)
     with timings.measure("fit"):
-        fleet = fit_series(spark, frame, settings)
+        fleet = fit_series(spark, frame, settings, exogenous=known.values if known else None)
     report_accuracy(fleet, config)
     with (
         registry_errors(config),
@@ -97,6 +99,8 @@ def fit_var(
         mlflow.start_run(run_name=run_name(config)) as run,
     ):
         log_settings(config, observed, until=until.isoformat() if until else None)
+        if known:
+            log_exogenous(config, known)
         log_outcome(config, observed, fleet)
         with timings.measure("diagnostics"):
             write_tables(Path(scratch), config, observed, fleet)
@@ -107,7 +111,9 @@ def fit_var(
             chosen = {series_id: orders[series_id] for series_id in sorted(orders)[:diagnosed]}
             if chosen:
                 table = frame.where(F.col(SERIES_ID).isin(list(chosen))).toArrow()
-                looked_at = subjects(arranged(table, settings), settings, chosen)
+                given = arranged(table, settings)
+                ahead = known_in_advance(known.values if known else None, given, settings)
+                looked_at = subjects(given, settings, chosen, exogenous=ahead)
                 write_diagnostics(looked_at, Path(scratch) / "diagnostics", terms=settings.fit.terms)
             mlflow.log_artifacts(scratch)
         not_promoted = too_deep(config, fleet)
@@ -132,7 +138,9 @@ def run_name(config: PipelineConfig) -> str:
     order = f"{config.fit.criterion} up to {config.fit.max_lags}" if config.fit.criterion else f"{config.fit.max_lags}"
     season = f" season={config.fit.season:g}" if config.fit.season else ""
     prior = f" prior={config.fit.prior}" if config.fit.prior != "none" else ""
-    return f"var lags={order} trend={config.fit.trend}{season}{prior}"
+    names = config.the_series.exogenous_names
+    exogenous = f" exogenous={','.join(names)}" if names else ""
+    return f"var lags={order} trend={config.fit.trend}{season}{prior}{exogenous}"
 
 
 def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> str:

@@ -9,6 +9,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,15 @@ from statsmodels.tsa.api import VAR
 from penstock.models.training.var_statistics import causality_table, roots_table, whiteness_lags
 from penstock.udfs.var.bucket import BucketSettings
 from penstock.udfs.var.deterministic import DeterministicTerms
+from penstock.udfs.var.exogenous_lookup import ExogenousValues
 from penstock.udfs.var.fleet_calendar import last_periods
 from penstock.udfs.var.histories import Histories
+from penstock.udfs.var.kernel import FloatArray
+from penstock.udfs.var.packs import Observations
 from penstock.udfs.var.runs import runs_of
-from penstock.udfs.var.transform import transform_levels
+from penstock.udfs.var.samples import time_indices
+from penstock.udfs.var.transform import observations_lost
+from penstock.udfs.var.transformed import transformed_observations
 
 IMPULSE_PERIODS = 12
 log = logging.getLogger(__name__)
@@ -31,49 +37,78 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class Subject:
     """A series to diagnose. values: the VAR's (transformed) input, by variable and ds, of its longest run. n_runs: how
-    many runs it has. first_time_index: t of the first row of values (see DeterministicTerms)."""
+    many runs it has. first_time_index: t of the first row of values (see DeterministicTerms). exogenous: (rows, q), of
+    the same rows; a run ends as well where one has no value. is_all: whether these are all observations."""
 
     series_id: Any
     lag_order: int
     values: pd.DataFrame
     n_runs: int = 1
     first_time_index: float = 1.0
+    exogenous: FloatArray | None = None
+    is_all: bool = True
 
-    def seasonal_columns(self, terms: DeterministicTerms) -> pd.DataFrame | None:
-        """A row for each of values; None without a season."""
-        if not terms.season:
+    def given_columns(self, terms: DeterministicTerms) -> pd.DataFrame | None:
+        """Those of season and exogenous variables, a row for each of values; None without any."""
+        if terms.n_terms == terms.n_trend:
             return None
-        columns = terms.columns(self.first_time_index + np.arange(len(self.values), dtype=np.float64))[
-            :, terms.n_trend :
-        ]
+        times = self.first_time_index + np.arange(len(self.values), dtype=np.float64)
+        columns = terms.columns(times)[:, terms.n_trend :]
+        if self.exogenous is not None:
+            columns = np.hstack([columns, self.exogenous])
         return pd.DataFrame(columns, index=self.values.index, columns=list(terms.names[terms.n_trend :]))
 
 
-def subjects(given: Histories, settings: BucketSettings, lag_orders: dict[Any, int]) -> list[Subject]:
+def subjects(
+    given: Histories, settings: BucketSettings, lag_orders: dict[Any, int], *, exogenous: ExogenousValues | None = None
+) -> list[Subject]:
     """One for each series in `given` that has a lag order."""
     runs = runs_of(given.offsets, given.periods)
-    values, offsets = transform_levels(given.levels, runs.offsets, settings.fit.transforms)
+    observations = transformed_observations(
+        given.levels,
+        runs,
+        settings.fit,
+        exogenous=None if exogenous is None else exogenous.at(given.series, given.periods),
+    )
+    # of each transformed observation the place of its level
+    levels = np.flatnonzero(runs.places() >= observations_lost(settings.fit.transforms))
+    times = time_indices(observations.runs)
     found = []
     for place, series_id in enumerate(given.ids.tolist()):
         if series_id not in lag_orders:
             continue
-        own = range(runs.owned[place], runs.owned[place + 1])
-        longest = max(own, key=lambda run: offsets[run + 1] - offsets[run])
-        first = next(run for run in own if offsets[run + 1] > offsets[run])
-        rows = values[offsets[longest] : offsets[longest + 1]]
-        end = given.ds[runs.offsets[longest + 1] - 1]
-        dates = last_periods(end, periods=len(rows), frequency=settings.frequency, holidays=settings.holidays)
-        frame = pd.DataFrame(rows, index=pd.DatetimeIndex(dates), columns=list(settings.fit.variables))
+        consecutive = consecutive_rows(observations, place)
+        start, end = max(consecutive, key=lambda run: run[1] - run[0])
+        last = given.ds[levels[end - 1]]
+        dates = last_periods(last, periods=end - start, frequency=settings.frequency, holidays=settings.holidays)
         found.append(
             Subject(
                 series_id=series_id,
                 lag_order=lag_orders[series_id],
-                values=frame,
-                n_runs=len(own),
-                first_time_index=float(runs.start_periods[longest] - runs.start_periods[first]) + 1.0,
+                values=pd.DataFrame(
+                    observations.values[start:end],
+                    index=pd.DatetimeIndex(dates),
+                    columns=list(settings.fit.variables),
+                ),
+                n_runs=len(consecutive),
+                is_all=end - start == observations.n_obs[place],
+                first_time_index=float(times[start]),
+                exogenous=None if observations.exogenous is None else observations.exogenous[start:end],
             )
         )
     return found
+
+
+def consecutive_rows(observations: Observations, place: int) -> list[tuple[int, int]]:
+    """Start and end of each run of a series' observations of consecutive periods that have exogenous values."""
+    runs = observations.runs
+    edges = runs.offsets[runs.owned[place] : runs.owned[place + 1] + 1]
+    if observations.exogenous is None:
+        return list(pairwise(edges.tolist()))
+    values = observations.exogenous[edges[0] : edges[-1]]
+    lacking = edges[0] + np.flatnonzero(~np.isfinite(values).all(axis=1))
+    starts = np.unique(np.concatenate([edges, lacking, lacking + 1])).tolist()
+    return [(start, end) for start, end in pairwise(starts) if start not in lacking]
 
 
 def write_diagnostics(chosen: Iterable[Subject], folder: Path, *, terms: DeterministicTerms) -> pd.DataFrame:
@@ -96,7 +131,9 @@ def looked_at(subject: Subject) -> str:
     if not len(subject.values):
         return "nothing"
     dates = subject.values.index
-    which = "all" if subject.n_runs == 1 else f"the longest of {subject.n_runs} runs"
+    which = "all" if subject.is_all else "those with all exogenous variables"
+    if subject.n_runs > 1:
+        which = f"the longest of {subject.n_runs} runs"
     return f"{which}: {len(dates)} observations, {dates[0]} to {dates[-1]}"
 
 
@@ -106,7 +143,7 @@ def diagnose(subject: Subject, folder: Path, *, terms: DeterministicTerms) -> li
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            model = VAR(subject.values, exog=subject.seasonal_columns(terms))
+            model = VAR(subject.values, exog=subject.given_columns(terms))
             result = model.fit(subject.lag_order, trend=terms.trend)
         except Exception as error:  # noqa: BLE001 - statsmodels raises what numpy raises
             return [f"statsmodels could not fit it: {in_one_line(error)}"]

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.errors import FitError
-from penstock.udfs.var.bucket import PHASES, BucketSettings, bucket_fitter
+from penstock.udfs.var.bucket import IS_EXOGENOUS, PHASES, BucketSettings, bucket_fitter
 from penstock.udfs.var.evaluation import Evaluation, evaluation_from_bytes, merge_evaluations
 from penstock.udfs.var.fleet_fit import FleetFit, concatenate_fits, fit_from_bytes
 from penstock.udfs.var.histories import SERIES_ID
@@ -65,16 +66,25 @@ class FittedFleet:
         return self.evaluation.holdout.n_series
 
 
-def fit_series(spark: SparkSession, observations: DataFrame, settings: BucketSettings) -> FittedFleet:
-    """observations: `FitData.frame`. Raises FitError if no series could be fitted."""
+def fit_series(
+    spark: SparkSession, observations: DataFrame, settings: BucketSettings, *, exogenous: pa.Table | None = None
+) -> FittedFleet:
+    """observations: `FitData.frame`. exogenous: as `read_exogenous` has them; needed if the settings name some.
+
+    Raises FitError if no series could be fitted.
+    """
     counted = observations.agg(F.approx_count_distinct(SERIES_ID).alias("series"), F.count("*").alias("rows")).first()
     if counted is None or not counted["rows"]:
         raise FitError("there is no observation to fit on; do the files hold any, and is --until late enough?")
     n_buckets = bucket_count(counted["rows"], counted["series"], cores=spark.sparkContext.defaultParallelism)
     log.info("fitting about %s series, %s observations, in %d buckets", *map(thousands, counted), n_buckets)
     bucket = F.pmod(F.xxhash64(SERIES_ID), F.lit(n_buckets)).cast("int")
-    packed = observations.withColumn(BUCKET, bucket).repartition(n_buckets, BUCKET).groupBy(BUCKET)
-    fitted = packed.applyInArrow(bucket_fitter(settings), settings.result_schema).persist(StorageLevel.DISK_ONLY)
+    rows, of_all_series = observations, exogenous
+    if exogenous is not None and SERIES_ID in exogenous.schema.names:
+        rows, of_all_series = with_exogenous_rows(spark, observations, exogenous, settings), None
+    packed = rows.withColumn(BUCKET, bucket).repartition(n_buckets, BUCKET).groupBy(BUCKET)
+    fitter = bucket_fitter(settings, exogenous=of_all_series)
+    fitted = packed.applyInArrow(fitter, settings.result_schema).persist(StorageLevel.DISK_ONLY)
     try:
         with progress(spark, "fitting", of=n_buckets):
             fitted.count()
@@ -86,6 +96,18 @@ def fit_series(spark: SparkSession, observations: DataFrame, settings: BucketSet
     if not len(fleet.fit):
         raise FitError(f"no series could be fitted: {outcome(fleet)}; for example {fleet.refused[0][1]}")
     return fleet
+
+
+def with_exogenous_rows(
+    spark: SparkSession, observations: DataFrame, exogenous: pa.Table, settings: BucketSettings
+) -> DataFrame:
+    """The observations, and below them the exogenous variables of their series, with IS_EXOGENOUS."""
+    known = spark.createDataFrame(exogenous).withColumn(IS_EXOGENOUS, F.lit(True))
+    if settings.ids_are_integers:
+        own = F.col(SERIES_ID).try_cast("long")
+        # as the stream, which compares texts: 007 is no series 7
+        known = known.where(own.cast("string") == F.col(SERIES_ID)).withColumn(SERIES_ID, own)
+    return observations.withColumn(IS_EXOGENOUS, F.lit(False)).unionByName(known, allowMissingColumns=True)
 
 
 def thousands(number: int) -> str:
@@ -122,12 +144,21 @@ def outcome(fleet: FittedFleet) -> str:
     text = f"{len(fleet.fit):,} series fitted, {len(fleet.refused):,} refused"
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in fleet.commonest_reasons[:5])
     n_holes, n_rows = fleet.fit.n_holes, fleet.fit.rows_left_out
-    holes = f"; {(n_holes > 0).sum():,} series have {n_holes.sum():,} holes, which leave out {n_rows.sum():,} rows"
+    is_any_left_out = n_holes.any() or n_rows.any()
+    causes = "which, with missing exogenous variables," if fleet.fit.settings.exogenous else "which"
+    holes = f"; {(n_holes > 0).sum():,} series have {n_holes.sum():,} holes, {causes} leave out {n_rows.sum():,} rows"
+    if not n_holes.any():
+        holes = f"; missing exogenous variables leave out {n_rows.sum():,} rows of {(n_rows > 0).sum():,} series"
     n_shorter, max_lags = (fleet.fit.lags_tried < fleet.fit.settings.max_lags).sum(), fleet.fit.settings.max_lags
     n_conflicts, n_of = fleet.conflicts.sum(), (fleet.conflicts > 0).sum()
     conflicts = f"; {n_conflicts:,} times of {n_of:,} series left out, for which a file has different values"
     shorter = f"; {n_shorter:,} series are too short for {max_lags} lags and were tried with fewer"
-    parts = ((f": {reasons}", reasons), (holes, n_holes.any()), (conflicts, n_conflicts), (shorter, n_shorter))
+    parts = (
+        (f": {reasons}", reasons),
+        (holes, is_any_left_out),
+        (conflicts, n_conflicts),
+        (shorter, n_shorter),
+    )
     return text + "".join(part for part, is_there in parts if is_there)
 
 

@@ -15,6 +15,7 @@ from mlflow.data.meta_dataset import MetaDataset
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.training.var_accuracy import accuracy_metrics, write_accuracy
 from penstock.models.training.var_data import SHOWN_FILES, FitData
+from penstock.models.training.var_exogenous import KnownInAdvance
 from penstock.models.training.var_fit import FittedFleet
 
 LONGEST_PARAM = 500
@@ -54,6 +55,20 @@ def log_settings(config: PipelineConfig, data: FitData, *, until: str | None) ->
         source = source_of(location, data.version)
         dataset = MetaDataset(source=source, name=Path(location).name[:LONGEST_PARAM])  # type: ignore[abstract]
         mlflow.log_input(dataset, context="training")
+
+
+def log_exogenous(config: PipelineConfig, known: KnownInAdvance) -> None:
+    """Log what the exogenous variables are, and their source as an MLflow dataset."""
+    source, version = known.source.path, known.source.version
+    params: dict[str, object] = {
+        "exogenous": ", ".join(config.the_series.exogenous_names),
+        "exogenous_source": source,
+        **({"exogenous_version": version} if version is not None else {}),
+        "exogenous_rows": known.values.num_rows,
+    }
+    mlflow.log_params({name: str(value)[:LONGEST_PARAM] for name, value in params.items()})
+    name = Path(source).name[:LONGEST_PARAM]
+    mlflow.log_input(MetaDataset(source=source_of(source, version), name=name), context="exogenous")  # type: ignore[abstract]
 
 
 def shortened(names: tuple[str, ...]) -> str:

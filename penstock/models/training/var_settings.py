@@ -26,6 +26,7 @@ def bucket_settings(config: PipelineConfig, *, ids_are_integers: bool) -> Bucket
             prior=config.fit.prior,
             tightness=config.fit.tightness,
             decay=config.fit.decay,
+            exogenous=series.exogenous_names,
         )
     except ValueError as error:
         raise FitError(f"series, fit: {error}") from None

@@ -1,4 +1,5 @@
-"""Removes obsolete small files: plans of finished batches, and temporary files of dead processes."""
+"""Removes obsolete small files: plans of finished batches, copies of exogenous values, and temporary files of dead
+processes."""
 
 import re
 import time
@@ -6,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
+from penstock.pipeline.exogenous_pins import copies_folder
 from penstock.pipeline.lease import lease_path, maintenance_lease_path
 from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read_plan
 from penstock.pipeline.replay.expired import pinned_versions
@@ -33,6 +35,32 @@ def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
     for batch_id in trimmed:
         storage.delete(plan_path(config.checkpoint, batch_id))
     return len(trimmed)
+
+
+def remove_unused_values(storage: Storage, config: PipelineConfig) -> int:
+    """Remove copies of exogenous values that no plan names, but for young ones and the newest; returns how many.
+
+    A young one may be of a batch that is being planned. Removes none where a plan can't be read.
+    """
+    folder = copies_folder(config)
+    found = {path: storage.status(path) for path in (f"{folder}/{name}" for name in storage.names(folder))}
+    ages = {path: status.modified_milliseconds for path, status in found.items() if status is not None}
+    if len(ages) < 2:
+        return 0
+    try:
+        plans = [
+            read_plan(storage, plan_path(config.checkpoint, n)) for n in planned_batches(storage, config.checkpoint)
+        ]
+        plans.append(unfinished_replay(config, storage))
+    except PlanError:
+        return 0
+    named = {plan.exogenous.path for plan in plans if plan is not None and plan.exogenous is not None}
+    youngest_of_old = (time.time() - config.maintenance.time_travel) * 1000
+    newest = max(ages, key=lambda path: ages[path])
+    unused = [path for path, age in ages.items() if path not in named | {newest} and age < youngest_of_old]
+    for path in unused:
+        storage.delete(path)
+    return len(unused)
 
 
 def last_finished(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> int:
@@ -85,7 +113,7 @@ def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:
     removed = 0
     root, checkpoint = config.tables.root, config.checkpoint
     leases = (lease_path(root), maintenance_lease_path(root))
-    for folder in (root, *leases, f"{root}/_replays", checkpoint, plan_folder(checkpoint)):
+    for folder in (root, *leases, f"{root}/_replays", copies_folder(config), checkpoint, plan_folder(checkpoint)):
         for name in filter(DEAD_NAMES.fullmatch, storage.names(folder)):
             status = storage.status(f"{folder}/{name}")
             if status and time.time() - status.modified_milliseconds / 1000 > DEAD_AFTER_SECONDS:

@@ -16,7 +16,13 @@ from pyspark.sql import SparkSession
 from penstock.config.durations import written
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import TableConflictError
-from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, stuck_replay, trim_plans
+from penstock.operations.maintenance.cleanup import (
+    remove_dead_files,
+    remove_unused_values,
+    stuck_plan,
+    stuck_replay,
+    trim_plans,
+)
 from penstock.operations.maintenance.retention import delete_expired
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.ledger import finished_batches
@@ -132,6 +138,8 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
             return tables
         plans, dead = trim_plans(storage, config, done), remove_dead_files(storage, config)
         log.info("plans of finished batches: %d removed; files left by dead processes: %d removed", plans, dead)
+        if values := remove_unused_values(storage, config):
+            log.info("copies of exogenous values: %d removed", values)
         for table in most_fragmented_first(spark, config, tables):
             stuck = stuck_plan(storage, config, done) if table == "lags" else None
             stuck = stuck or stuck_replay(storage, config, table)

@@ -23,6 +23,7 @@ from penstock.pipeline.ledger import ledger_files
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
+from penstock.series.exogenous_leads import Leads, with_leads
 from penstock.series.forecasts import answered, forecast_rows, observation_rows
 from penstock.series.reasons import CONFLICT, LATE, REVISION, SUPERSEDED
 from penstock.series.windows import (
@@ -102,7 +103,8 @@ def touched_from(pipeline: Pipeline, late: LateReplay) -> DataFrame:
 
 def windows_again(pipeline: Pipeline, late: LateReplay) -> DataFrame:
     """What the model would be asked about in the recomputation, for a probe."""
-    return winning_windows(pipeline, ranked(pipeline, late, touched_from(pipeline, late)))
+    leads = pipeline.exogenous.leads(pipeline.exogenous.pin())
+    return winning_windows(pipeline, ranked(pipeline, late, touched_from(pipeline, late)), leads)
 
 
 def ranked(pipeline: Pipeline, late: LateReplay, starts: DataFrame) -> DataFrame:
@@ -148,7 +150,9 @@ def file_times(pipeline: Pipeline) -> DataFrame:
 def recompute(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
     """The winners from the earliest late one on, with the model's answers and the `error` that they have now."""
     return answered(
-        winning_windows(pipeline, history).crossJoin(F.broadcast(batch_stamp(pipeline, plan))),
+        winning_windows(pipeline, history, pipeline.exogenous.planned_leads(plan)).crossJoin(
+            F.broadcast(batch_stamp(pipeline, plan))
+        ),
         scoring_of(pipeline, plan),
         pipeline.config.the_series,
         latest_only=pipeline.config.forecast.at == "latest",
@@ -156,11 +160,12 @@ def recompute(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
     )
 
 
-def winning_windows(pipeline: Pipeline, history: DataFrame) -> DataFrame:
+def winning_windows(pipeline: Pipeline, history: DataFrame, leads: Leads | None) -> DataFrame:
     """The windows of the winners from the earliest late one on."""
+    series = pipeline.config.the_series
     winners = history.where(WINS).withColumnsRenamed(ORIGIN)
-    windows = windowed(winners, pipeline.config.the_series, carried=tuple(ORIGIN.values()))
-    return windows.where(F.col(PLACE) == NEW)
+    windows = windowed(winners, series, carried=tuple(ORIGIN.values())).where(F.col(PLACE) == NEW)
+    return with_leads(windows, leads, series, of=history)
 
 
 def with_origin(answers: DataFrame) -> DataFrame:
