@@ -7,6 +7,7 @@ from inspections import config
 
 from penstock.errors import ConfigError
 from penstock.models.training.var import run_name
+from penstock.models.training.var_exogenous import read_known
 from penstock.models.training.var_settings import bucket_settings
 
 EXOGENOUS = json.dumps({"path": "known.csv", "columns": ["price", "sale"]})
@@ -36,3 +37,10 @@ def test_the_fit_has_their_names():
     assert run_name(given) == "var lags=aic up to 8 trend=c exogenous=price,sale"
     assert bucket_settings(config(), ids_are_integers=False).fit.exogenous == ()
     assert run_name(config()) == "var lags=aic up to 8 trend=c"
+
+
+def test_columns_of_the_fits_own_are_refused():
+    exogenous = json.dumps({"path": "known.csv", "columns": ["price", "recency"]})
+    with pytest.raises(ConfigError, match=r"series\.exogenous\.columns: recency is a column of the fit's own"):
+        read_known(config(series__exogenous=exogenous))
+    assert read_known(config()) is None
