@@ -135,10 +135,8 @@ class FitConfig(Section):
             raise ValueError("season 0 must be more than 1 period; leave it out, or null, for no season")
         if self.season is not None or self.fourier is not None:
             from penstock.udfs.var.deterministic import DeterministicTerms
-            from penstock.udfs.var.parameter_uncertainty import check_intervals
 
             DeterministicTerms(trend=self.trend, season=self.season or 0.0, fourier=self.fourier or 0)
-            check_intervals(self.intervals, season=self.season or 0.0)
         return self
 
     @model_validator(mode="after")

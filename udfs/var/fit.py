@@ -231,8 +231,7 @@ def _least_squares(
             sigma_u=sigma_u,
             weights=scale_weights(coefficients, horizon=settings.horizon, transforms=settings.transforms),
             n_rows=n_rows,
-            first_time_index=next_times,
-            trend=settings.trend,
+            future_terms=settings.terms.columns(next_times[:, None] + np.arange(settings.horizon)),
         )
     return _Estimates(
         members=members,

@@ -58,7 +58,7 @@ class FitSettings:
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
         check_point(self.point)
-        check_intervals(self.intervals, season=self.season)
+        check_intervals(self.intervals)
         check_fallback(self.fallback)
         normal_quantile(self.level)
         if not self.transforms:
