@@ -124,7 +124,7 @@ class FitConfig(Section):
     season: float | None = None
     fourier: int | None = Field(default=None, ge=1)
     intervals: Literal["plain", "asymptotic"] = "plain"
-    fallback: Literal["none", "naive"] = "none"
+    fallback: Literal["none", "naive", "seasonal_naive"] = "none"
     prior: Literal["none", "minnesota"] = "none"
     tightness: float = Field(default=0.2, gt=0, allow_inf_nan=False)
     decay: float = Field(default=1.0, ge=0, le=10)
@@ -137,6 +137,14 @@ class FitConfig(Section):
             from penstock.udfs.var.deterministic import DeterministicTerms
 
             DeterministicTerms(trend=self.trend, season=self.season or 0.0, fourier=self.fourier or 0)
+        return self
+
+    @model_validator(mode="after")
+    def the_fallback_goes_with_the_season(self) -> Self:
+        if self.fallback not in ("none", "naive"):
+            from penstock.udfs.var.fleet_fallback import check_fallback
+
+            check_fallback(self.fallback, season=self.season or 0.0)
         return self
 
     @model_validator(mode="after")

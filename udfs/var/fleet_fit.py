@@ -59,7 +59,7 @@ class FitSettings:
         check_transforms(self.transforms)
         check_point(self.point)
         check_intervals(self.intervals)
-        check_fallback(self.fallback)
+        check_fallback(self.fallback, season=self.season)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")
@@ -142,7 +142,8 @@ class FleetFit:
     half_widths: (n, horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed
     series. n_holes: (n,). rows_left_out: (n,), how many more rows the model would be fitted on if the same observations
     had no holes between them. last_time_index: (n,), t at the last observation. root_modulus: (n,).
-    change_spreads: (n_series, k), see spreads.change_spreads; (0, 0) without a fallback.
+    change_spreads: (n_series, k), see spreads.change_spreads; (0, 0) without a fallback. seasonal_spreads: (n_series,
+    k), see spreads.seasonal_spreads; (0, 0) without the fallback seasonal_naive.
     """
 
     settings: FitSettings
@@ -161,6 +162,7 @@ class FleetFit:
     root_modulus: FloatArray
     refused: tuple[Refusal, ...]
     change_spreads: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    seasonal_spreads: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -203,7 +205,8 @@ def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, .
         rows_left_out=np.zeros(0, dtype=np.int64),
         last_time_index=np.zeros(0),
         root_modulus=np.zeros(0),
-        change_spreads=np.zeros((0, 0)) if settings.fallback == "none" else np.full((n_series, k), np.nan),
+        change_spreads=np.full((n_series, k) if settings.fallback != "none" else (0, 0), np.nan),
+        seasonal_spreads=np.full((n_series, k) if settings.fallback == "seasonal_naive" else (0, 0), np.nan),
         refused=refused,
     )
 
@@ -242,6 +245,7 @@ _ARRAYS = (
     "last_time_index",
     "root_modulus",
     "change_spreads",
+    "seasonal_spreads",
 )
 
 

@@ -10,8 +10,8 @@ Z'Z / T at every cutoff. The result is that of statsmodels' `VARResults.forecast
 without a constant: there the result is that of its `_omega_forc_cov`). With other terms, which statsmodels leaves out,
 those of the forecast's own steps count: t is no average of the sample's, and a trend is less certain at its end than in
 its middle; a phase of the season that was seldom observed is less certain than others. There Z_1 is split into its
-terms d_1 and its lags, C d_1 on average, with C and the covariance around it by least squares on d over the sample. The mean
-goes through the steps with the terms of each, the deviations from it without any.
+terms d_1 and its lags, C d_1 on average, with C and the covariance around it by least squares on d over the sample. The
+mean goes through the steps with the terms of each, the deviations from it without any.
 """
 
 from __future__ import annotations

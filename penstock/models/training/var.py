@@ -170,6 +170,7 @@ def too_deep(config: PipelineConfig, fleet: FittedFleet) -> str | None:
     """Why the stream, which keeps series.keep_lags observations of a series, would refuse the model; None if it would
     not."""
     needed = max(1, int(fleet.fit.lag_order.max()) + observations_lost(config.the_series.transforms))
+    # what a fallback takes beyond that is checked with the config
     kept = config.the_series.keep_lags
     if needed <= kept:
         return None
