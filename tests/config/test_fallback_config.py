@@ -1,7 +1,5 @@
 """`fit.fallback` with what it needs of the rest of a config."""
 
-from pathlib import Path
-
 import pytest
 from batch_records import series_config
 
@@ -12,7 +10,7 @@ from penstock.models.training.var_settings import bucket_settings
 
 
 def config(keep_lags: int, **fit: object) -> PipelineConfig:
-    given = series_config(Path("root")).model_dump()
+    given = series_config().model_dump()
     given["series"]["keep_lags"] = keep_lags
     return PipelineConfig.model_validate({**given, "fit": fit})
 
@@ -20,7 +18,7 @@ def config(keep_lags: int, **fit: object) -> PipelineConfig:
 def test_a_season_must_be_kept_for_its_fallback() -> None:
     fit = bucket_settings(config(12, fallback="seasonal_naive", season=12), ids_are_integers=False).fit
     assert (fit.fallback, fit.season) == ("seasonal_naive", 12.0)
-    expected = "series.keep_lags is 11, and fit.fallback seasonal_naive repeats the last 12 .*; set keep_lags to at"
+    expected = r"series.keep_lags is 11, and fit.fallback seasonal_naive repeats the last 12 .*; set keep_lags to at"
     with pytest.raises(ValueError, match=expected):
         config(11, fallback="seasonal_naive", season=12)
     assert config(11, fallback="naive", season=12).fit.season == 12
@@ -28,7 +26,7 @@ def test_a_season_must_be_kept_for_its_fallback() -> None:
 
 @pytest.mark.parametrize("season", [{}, {"season": 365.25, "fourier": 2}])
 def test_the_seasonal_fallback_needs_a_season_of_whole_periods(season: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="fallback seasonal_naive with .*: set season to a whole number of periods"):
+    with pytest.raises(ValueError, match=r"fallback seasonal_naive with .*: set season to a whole number of periods"):
         FitConfig(fallback="seasonal_naive", **season)
     # A copy is not checked, but the settings of a fit are.
     changed = config(400).model_copy(
