@@ -124,7 +124,7 @@ class FitConfig(Section):
     season: float | None = None
     fourier: int | None = Field(default=None, ge=1)
     intervals: Literal["plain", "asymptotic"] = "plain"
-    fallback: Literal["none", "naive", "seasonal_naive"] = "none"
+    fallback: Literal["none", "naive", "seasonal_naive", "pooled"] = "none"
     prior: Literal["none", "minnesota"] = "none"
     tightness: float = Field(default=0.2, gt=0, allow_inf_nan=False)
     decay: float = Field(default=1.0, ge=0, le=10)

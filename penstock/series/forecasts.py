@@ -34,7 +34,7 @@ from penstock.series.windows import (
     lag_names,
 )
 from penstock.udfs.scoring.outputs import ERROR, SCORED
-from penstock.udfs.var.fleet_fallback import METHOD, NAIVE, OWN_VAR, SEASONAL_NAIVE
+from penstock.udfs.var.fleet_fallback import METHOD, NAIVE, OWN_VAR, POOLED, SEASONAL_NAIVE
 from penstock.udfs.var.fleet_forecast import BOUNDS, FIRST_REFUSED, output_name
 
 NO_FORECAST = f"{MODEL}: gave no forecast for these values"
@@ -42,7 +42,7 @@ NO_FORECAST = f"{MODEL}: gave no forecast for these values"
 SEPARATOR = "\x1f"
 FALLBACK_ROLE = "_fallback_role"
 #: By the model's `method`; a model says no other one of a forecast that it makes without a VAR.
-FALLBACK_ROLES = {NAIVE: FALLBACK, SEASONAL_NAIVE: f"{FALLBACK}_seasonal_naive"}
+FALLBACK_ROLES = {NAIVE: FALLBACK, SEASONAL_NAIVE: f"{FALLBACK}_seasonal_naive", POOLED: f"{FALLBACK}_pooled"}
 
 
 def window_contract(contract: Contract, series: SeriesConfig) -> Contract:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from .fleet_fit import FleetFit
 from .kernel import FloatArray
+from .pooled_fit import pooled_sums
 from .runs import Runs
 from .spreads import change_spreads, seasonal_spreads
 
@@ -20,4 +21,7 @@ def with_fallback(fit: FleetFit, levels: FloatArray, runs: Runs) -> FleetFit:
     if settings.fallback == "seasonal_naive":
         season = int(settings.season)
         fit = replace(fit, seasonal_spreads=seasonal_spreads(levels, runs, settings.transforms, season=season))
+    if settings.fallback == "pooled":
+        sums = pooled_sums(levels, runs, fit.change_spreads, settings)
+        fit = replace(fit, pooled_products=sums.products, pooled_rows=sums.rows)
     return fit

@@ -1,10 +1,11 @@
-"""Forecasts of series that have none of a VAR of their own: the last season repeated, or the newest level carried on.
+"""Forecasts of series that have none of a VAR of their own: by a VAR of all series together, by the last season
+repeated, or by the newest level carried on.
 
-Each has the interval of a random walk. The changes of one from one period to the next are independent with standard
-deviation s on the scale, so that the error h steps ahead has s sqrt(h) (Hyndman and Athanasopoulos 2021, Forecasting:
-Principles and Practice, 3rd edition, section 5.5). Those of a seasonal random walk are from one season to the next, and
-the error has s times the root of the number of seasons ahead, floor((h - 1) / m) + 1. s is that of the series itself,
-or else of the fleet, see `WalkSpreads`.
+The VAR of all series is in `pooled_var`. The other two have the interval of a random walk. The changes of one from one
+period to the next are independent with standard deviation s on the scale, so that the error h steps ahead has s sqrt(h)
+(Hyndman and Athanasopoulos 2021, Forecasting: Principles and Practice, 3rd edition, section 5.5). Those of a seasonal
+random walk are from one season to the next, and the error has s times the root of the number of seasons ahead,
+floor((h - 1) / m) + 1. s is that of the series itself, or else of the fleet, see `WalkSpreads`.
 """
 
 from __future__ import annotations
@@ -15,17 +16,18 @@ from numpy.typing import NDArray
 from .fleet_ids import find_ids
 from .fleet_store import FleetAbout, FleetStore, WalkSpreads
 from .kernel import FloatArray, IntArray, normal_quantile
+from .pooled_var import PooledVar
 from .transform import BoolArray, logged, to_scale
 
-FALLBACKS = ("none", "naive", "seasonal_naive")
+FALLBACKS = ("none", "naive", "seasonal_naive", "pooled")
 """What a series without a forecast of its own VAR gets."""
 
 METHOD = "method"
 """The output column that says by which method a row's forecast was made; only models with a fallback have it."""
 
-NO_METHOD, OWN_VAR, NAIVE, SEASONAL_NAIVE = -1, 0, 1, 2
+NO_METHOD, OWN_VAR, NAIVE, SEASONAL_NAIVE, POOLED = -1, 0, 1, 2, 3
 """Values of `method`: there is no forecast; it is of the VAR of the series; it is the newest level carried on; it
-repeats the last season."""
+repeats the last season; it is of the VAR of all series together."""
 
 LEAST_CHANGES = 6
 """From how many changes a series' own spread is taken. The actual value is within 1.96 root mean squares of 6 normal
@@ -39,11 +41,16 @@ def check_fallback(fallback: str, *, season: float) -> None:
     if fallback == "seasonal_naive" and not (season > 1 and season == int(season)):
         found = f"season {season:g}" if season else "no season"
         raise ValueError(f"fallback seasonal_naive with {found}: set season to a whole number of periods, or use naive")
+    if fallback == "pooled" and season:
+        raise ValueError(
+            f"fallback pooled with season {season:g}: the phases of a season are those of each series, which have no "
+            "common ones; use seasonal_naive or naive"
+        )
 
 
 def fallback_lags(about: FleetAbout) -> int:
     """How many lagged levels a fallback takes, so far as it takes any that the VARs do not."""
-    return int(about.season) if about.fallback == "seasonal_naive" else 0
+    return {"seasonal_naive": int(about.season), "pooled": 2}.get(about.fallback, 0)
 
 
 def fallback_forecasts(
@@ -60,6 +67,10 @@ def fallback_forecasts(
         better, is_better = seasonal_forecasts(store, ids=ids, levels=levels)
         forecasts[..., is_better] = better[..., is_better]
         method[is_better] = SEASONAL_NAIVE
+    if store.pooled is not None:
+        better, is_better = pooled_forecasts(store, store.pooled, ids=ids, levels=levels)
+        forecasts[..., is_better] = better[..., is_better]
+        method[is_better] = POOLED
     return forecasts, method
 
 
@@ -68,10 +79,7 @@ def naive_forecasts(store: FleetStore, *, ids: NDArray[np.generic], levels: Floa
     positive for a variable in logs. The rest as in `fallback_forecasts`."""
     about = store.about
     scale = to_scale(levels, about.transforms)
-    spread = first_known(
-        own_spreads(store, store.spreads, ids), window_spreads(scale), fleet_spread(store, store.spreads)
-    )
-    deviations = spread * np.sqrt(np.arange(1.0, about.horizon + 1.0))[:, None, None]
+    deviations = walk_spreads(store, ids, scale) * np.sqrt(np.arange(1.0, about.horizon + 1.0))[:, None, None]
     medians = np.broadcast_to(levels[0], deviations.shape)
     return made_of(about, medians=medians, deviations=deviations, may_be=np.isfinite(scale[0]).all(axis=0))
 
@@ -91,6 +99,31 @@ def seasonal_forecasts(
     deviations = spread * np.sqrt(ahead // season + 1.0)[:, None, None]
     medians = levels[season - 1 - ahead % season]
     return made_of(about, medians=medians, deviations=deviations, may_be=np.isfinite(scale).all(axis=(0, 1)))
+
+
+def pooled_forecasts(
+    store: FleetStore, pooled: PooledVar, *, ids: NDArray[np.generic], levels: FloatArray
+) -> tuple[FloatArray, BoolArray]:
+    """Those of the VAR of all series together, with as many lags as the row has, up to the VAR's. A row has one if its
+    two newest levels are there and its spread is known. The rest as in `naive_forecasts`."""
+    about, transforms = store.about, store.about.transforms
+    scale = to_scale(levels, transforms)
+    spread = walk_spreads(store, ids, scale)
+    known = np.logical_and.accumulate(np.isfinite(scale).all(axis=1), axis=0).sum(axis=0)
+    n_lags = np.where(np.isfinite(spread).all(axis=0), np.minimum(known - 1, pooled.max_lags), 0)
+    medians, deviations = (np.full((about.horizon, *scale.shape[1:]), np.nan) for _ in range(2))
+    is_logged = logged(transforms)
+    for used in np.unique(n_lags[n_lags > 0]).tolist():
+        rows = np.flatnonzero(n_lags == used)
+        changes = (scale[:used, :, rows] - scale[1 : used + 1, :, rows]) / spread[:, rows]
+        ahead = pooled.changes_ahead(changes) * spread[:, rows]
+        newest = levels[0][:, rows]
+        for i in range(len(transforms)):
+            change = np.ascontiguousarray(ahead[:, i])
+            with np.errstate(over="ignore"):
+                medians[:, i, rows] = newest[i] * np.exp(change) if is_logged[i] else newest[i] + change
+        deviations[..., rows] = pooled.deviations[used - 1, ..., None] * spread[:, rows]
+    return made_of(about, medians=medians, deviations=deviations, may_be=n_lags > 0)
 
 
 def made_of(
@@ -130,6 +163,14 @@ def first_known(*spreads: FloatArray) -> FloatArray:
     for other in spreads[1:]:
         spread = np.where(np.isnan(spread), other, spread)
     return spread
+
+
+def walk_spreads(store: FleetStore, ids: NDArray[np.generic], scale: FloatArray) -> FloatArray:
+    """(k, rows), of the changes from one period to the next: of the series itself as the fit knows it, of the levels on
+    the scale that are given, or of the fleet."""
+    return first_known(
+        own_spreads(store, store.spreads, ids), window_spreads(scale), fleet_spread(store, store.spreads)
+    )
 
 
 def fleet_spread(store: FleetStore, spreads: WalkSpreads | None) -> FloatArray:

@@ -32,6 +32,7 @@ from .fleet_model import ARTIFACT
 from .fleet_refused import RefusedSeries
 from .fleet_store import FleetAbout, WalkSpreads, write_store
 from .kernel import FloatArray, normal_quantile
+from .pooled_fit import pooled_var
 from .spreads import fleet_spreads
 
 MODULES = (
@@ -45,6 +46,7 @@ MODULES = (
     "fleet_model",
     "fleet_store",
     "kernel",
+    "pooled_var",
     "transform",
 )
 """Modules of this package that are saved with the model; they import nothing else of it."""
@@ -100,6 +102,7 @@ def fleet_model_parts(
             refused_codes=without_model.codes,
             spreads=_spreads(fit, fit.change_spreads, ids=ids, refused_ids=without_model.ids),
             seasonal_spreads=_spreads(fit, fit.seasonal_spreads, ids=ids, refused_ids=without_model.ids),
+            pooled=pooled_var(fit) if about.fallback == "pooled" else None,
         )
         yield {
             "python_model": str(entry),

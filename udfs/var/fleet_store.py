@@ -17,6 +17,7 @@ from .deterministic import DeterministicTerms
 from .fleet_cache import FileStamp, cached_folder, stamp_file
 from .fleet_ids import find_ids, index_arrays
 from .kernel import FloatArray, IntArray
+from .pooled_var import PooledVar
 
 FORMAT = 1
 MANIFEST = "fleet.json"
@@ -25,6 +26,8 @@ ROWS_PER_WRITE = 50_000
 INDEX, REFUSED_INDEX = "index_", "refused_index_"
 #: The beginnings of the files of WalkSpreads, of changes from period to period and from season to season.
 SPREADS, SEASONAL_SPREADS = "spreads_", "seasonal_spreads_"
+#: The beginning of the files of PooledVar.
+POOLED = "pooled_"
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ class FleetStore:
     time_origin: (n,), time index minus number of the period, for trends in time and seasons. refused_codes: (m,), the
     number of the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models
     of earlier versions. spreads: in the order of these two; None without a fallback. seasonal_spreads: None without the
-    fallback seasonal_naive."""
+    fallback seasonal_naive. pooled: None without the fallback pooled."""
 
     about: FleetAbout
     records: FloatArray
@@ -102,6 +105,7 @@ class FleetStore:
     refused_codes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32), repr=False)
     spreads: WalkSpreads | None = None
     seasonal_spreads: WalkSpreads | None = None
+    pooled: PooledVar | None = None
 
     @property
     def season(self) -> FloatArray:
@@ -133,6 +137,7 @@ def write_store(
     refused_codes: IntArray,
     spreads: WalkSpreads | None = None,
     seasonal_spreads: WalkSpreads | None = None,
+    pooled: PooledVar | None = None,
 ) -> None:
     """Write a fleet to a new folder. record_parts: with the shapes of `about.record_shapes`, series first.
     refused_ids, refused_codes: see fleet_refused.RefusedSeries. spreads, seasonal_spreads: in the order of ids and
@@ -150,6 +155,8 @@ def write_store(
             _save_arrays(
                 folder, prefix, {"own": walk.own[order], "refused": walk.refused[refused_order], "fleet": walk.fleet}
             )
+    if pooled is not None:
+        _save_arrays(folder, POOLED, vars(pooled))
     # written in pieces through a memory map, so that no second copy of a big fleet is held in memory
     records = np.lib.format.open_memmap(
         folder / "records.npy", mode="w+", dtype=np.float64, shape=(len(ids), about.record_splits[-1])
@@ -207,6 +214,7 @@ def open_store(folder: Path) -> FleetStore:
         refused_codes=arrays.get("refused_codes", np.zeros(0, dtype=np.int32)),
         spreads=_walk_of(arrays, SPREADS),
         seasonal_spreads=_walk_of(arrays, SEASONAL_SPREADS),
+        pooled=PooledVar(**_index_of(arrays, POOLED)) if f"{POOLED}constants" in arrays else None,
     )
 
 

@@ -23,6 +23,7 @@ from penstock.udfs.var.evaluation import Evaluation, evaluation_from_bytes, merg
 from penstock.udfs.var.fleet_fit import FleetFit, concatenate_fits, fit_from_bytes
 from penstock.udfs.var.histories import SERIES_ID
 from penstock.udfs.var.kernel import FloatArray, IntArray
+from penstock.udfs.var.pooled_fit import pooled_var
 
 #: A bucket is one UDF call: large enough to amortise its overhead, small enough for a worker's memory.
 OBSERVATIONS_PER_BUCKET = 200_000
@@ -66,7 +67,7 @@ class FittedFleet:
 
 
 def fit_series(spark: SparkSession, observations: DataFrame, settings: BucketSettings) -> FittedFleet:
-    """observations: `FitData.frame`. Raises FitError if no series could be fitted."""
+    """observations: `FitData.frame`. Raises FitError if no series could be fitted, or no fallback."""
     counted = observations.agg(F.approx_count_distinct(SERIES_ID).alias("series"), F.count("*").alias("rows")).first()
     if counted is None or not counted["rows"]:
         raise FitError("there is no observation to fit on; do the files hold any, and is --until late enough?")
@@ -85,7 +86,17 @@ def fit_series(spark: SparkSession, observations: DataFrame, settings: BucketSet
     log.info("%s", outcome(fleet))
     if not len(fleet.fit):
         raise FitError(f"no series could be fitted: {outcome(fleet)}; for example {fleet.refused[0][1]}")
+    if settings.fit.fallback == "pooled":
+        check_pooled(fleet.fit)
     return fleet
+
+
+def check_pooled(fit: FleetFit) -> None:
+    """Raises FitError if the fleet can't have a pooled VAR."""
+    try:
+        pooled_var(fit)
+    except ValueError as error:
+        raise FitError(f"fit.fallback: {error}") from None
 
 
 def thousands(number: int) -> str:
