@@ -98,7 +98,8 @@ def seasonal_forecasts(
     spread = first_known(own_spreads(store, spreads, ids), fleet_spread(store, spreads))
     deviations = spread * np.sqrt(ahead // season + 1.0)[:, None, None]
     medians = levels[season - 1 - ahead % season]
-    return made_of(about, medians=medians, deviations=deviations, may_be=np.isfinite(scale).all(axis=(0, 1)))
+    is_there = np.isfinite(scale).all(axis=1).all(axis=0)
+    return made_of(about, medians=medians, deviations=deviations, may_be=np.asarray(is_there))
 
 
 def pooled_forecasts(

@@ -47,7 +47,7 @@ def pooled_sums(levels: FloatArray, runs: Runs, spreads: FloatArray, settings: F
     n_lags, horizon, k = most_lags(settings), settings.horizon, levels.shape[1]
     lengths = np.diff(runs.series_offsets)
     owner = np.repeat(np.arange(len(lengths)), lengths)
-    is_known = np.isfinite(spreads).all(axis=1)
+    is_known = np.asarray(np.isfinite(spreads).all(axis=1))
     places = runs.places()
     periods_left = np.repeat(runs.offsets[1:], np.diff(runs.offsets)) - 1 - np.arange(len(levels))
     cutoffs = np.flatnonzero((places >= n_lags) & is_known[owner] & (periods_left > 0))
@@ -89,7 +89,7 @@ def pooled_var(fit: FleetFit) -> PooledVar:
                 "fallback pooled: the changes of the variables are combinations of each other in all series; leave out "
                 "a variable, or use the fallback naive"
             )
-        parameters = np.linalg.solve(moment, products[0, :m, m:])
+        parameters = np.asarray(np.linalg.solve(moment, products[0, :m, m:]), dtype=np.float64)
         constants[n_lags - 1] = parameters[: n_constants(settings)].sum(axis=0)
         lags = parameters[n_constants(settings) :].reshape(n_lags, k, k).swapaxes(1, 2)
         coefficients[n_lags - 1, :n_lags] = lags
