@@ -1,7 +1,7 @@
 -- How accurate were the first forecasts from each cutoff, by variable and step, against the values as they are now, and
 -- how often was the actual value in the interval? In place of `vintage = 1`, `is_newest` asks for those made again after
--- the last revision; in place of `actual`, `first_actual` is the value as first published. The role `fallback` is of
--- forecasts that are not of a VAR.
+-- the last revision; in place of `actual`, `first_actual` is the value as first published. Roles that begin with
+-- `fallback` are of forecasts that are not of a VAR of the series.
 SELECT
   variable,
   step,

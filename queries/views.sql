@@ -32,7 +32,7 @@ made AS (
     scored_at = max(scored_at) OVER (PARTITION BY series_id, cutoff, capacity) AS is_newest
   FROM (
     -- A fallback is the champion's too: a cutoff whose hole is filled later has a forecast of the VAR after it.
-    SELECT *, CASE role WHEN 'fallback' THEN 'champion' ELSE role END AS capacity
+    SELECT *, CASE WHEN role LIKE 'fallback%' THEN 'champion' ELSE role END AS capacity
     FROM forecasts
   )
 )

@@ -76,7 +76,8 @@ class Table:
 
 #: Every table begins with these, so that Delta keeps their statistics and a batch's rows are found by file pruning.
 BATCH = (Column("query_id", "string"), Column("batch_id", "long"))
-#: role: `champion`; `fallback` of a forecast that the champion made without a VAR.
+#: role: `champion`; `fallback`, `fallback_seasonal_naive` or `fallback_pooled` of a forecast that the champion made
+#: without a VAR of the series.
 MODEL = (Column("model_name", "string"), Column("model_version", "string"), Column("role", "string"))
 BOTH: tuple[Workload, ...] = ("rows", "series")
 

@@ -159,6 +159,16 @@ class PipelineConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def a_season_is_kept_for_its_fallback(self) -> Self:
+        season = int(self.fit.season or 0)
+        if self.series and self.fit.fallback == "seasonal_naive" and self.series.keep_lags < season:
+            raise ValueError(
+                f"series.keep_lags is {self.series.keep_lags}, and fit.fallback seasonal_naive repeats the last "
+                f"{season} observations of a series; set keep_lags to at least {season}, or fit.fallback to naive"
+            )
+        return self
+
+    @model_validator(mode="after")
     def retention_names_this_workloads_tables(self) -> Self:
         check_workload_has(self.maintenance.retention, self.workload)
         return self

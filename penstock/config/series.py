@@ -124,7 +124,7 @@ class FitConfig(Section):
     season: float | None = None
     fourier: int | None = Field(default=None, ge=1)
     intervals: Literal["plain", "asymptotic"] = "plain"
-    fallback: Literal["none", "naive"] = "none"
+    fallback: Literal["none", "naive", "seasonal_naive", "pooled"] = "none"
     prior: Literal["none", "minnesota"] = "none"
     tightness: float = Field(default=0.2, gt=0, allow_inf_nan=False)
     decay: float = Field(default=1.0, ge=0, le=10)
@@ -135,10 +135,16 @@ class FitConfig(Section):
             raise ValueError("season 0 must be more than 1 period; leave it out, or null, for no season")
         if self.season is not None or self.fourier is not None:
             from penstock.udfs.var.deterministic import DeterministicTerms
-            from penstock.udfs.var.parameter_uncertainty import check_intervals
 
             DeterministicTerms(trend=self.trend, season=self.season or 0.0, fourier=self.fourier or 0)
-            check_intervals(self.intervals, season=self.season or 0.0)
+        return self
+
+    @model_validator(mode="after")
+    def the_fallback_goes_with_the_season(self) -> Self:
+        if self.fallback not in ("none", "naive"):
+            from penstock.udfs.var.fleet_fallback import check_fallback
+
+            check_fallback(self.fallback, season=self.season or 0.0)
         return self
 
     @model_validator(mode="after")

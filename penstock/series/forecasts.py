@@ -35,13 +35,15 @@ from penstock.series.windows import (
     lag_names,
 )
 from penstock.udfs.scoring.outputs import ERROR, SCORED
-from penstock.udfs.var.fleet_fallback import METHOD, OWN_VAR
+from penstock.udfs.var.fleet_fallback import METHOD, NAIVE, OWN_VAR, POOLED, SEASONAL_NAIVE
 from penstock.udfs.var.fleet_forecast import BOUNDS, FIRST_REFUSED, output_name
 
 NO_FORECAST = f"{MODEL}: gave no forecast for these values"
 #: Between texts that are one literal; no reason has it.
 SEPARATOR = "\x1f"
-IS_FALLBACK = "_is_fallback"
+FALLBACK_ROLE = "_fallback_role"
+#: By the model's `method`; a model says no other one of a forecast that it makes without a VAR.
+FALLBACK_ROLES = {NAIVE: FALLBACK, SEASONAL_NAIVE: f"{FALLBACK}_seasonal_naive", POOLED: f"{FALLBACK}_pooled"}
 
 
 def window_contract(contract: Contract, series: SeriesConfig) -> Contract:
@@ -179,17 +181,27 @@ def answered(
 def forecast_rows(scored_windows: DataFrame, series: SeriesConfig, *, model: Sequence[Column]) -> DataFrame:
     """One row for each cutoff, step and variable, of the observations that have a forecast.
 
-    model: the columns of the model version; the role of a forecast that is not of a VAR is `fallback`.
+    model: the columns of the model version; the role of a forecast that is not of a VAR is one of FALLBACK_ROLES.
     """
-    is_fallback = F.col("error").isNotNull().alias(IS_FALLBACK)
-    carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"), is_fallback)
+    fallback_role = fallback_role_of(scored_windows).alias(FALLBACK_ROLE)
+    carried = ("query_id", "batch_id", F.col("planned_at").alias("scored_at"), fallback_role)
     complete = forecast_steps(scored_windows, series, carried=carried).select(
         "*",
         F.lit(series.main_level).alias("level"),
         *model,
     )
-    marked = complete.withColumn("role", F.when(F.col(IS_FALLBACK), F.lit(FALLBACK)).otherwise(F.col("role")))
+    marked = complete.withColumn("role", F.coalesce(FALLBACK_ROLE, "role"))
     return marked.select(*FORECASTS.schema.names)
+
+
+def fallback_role_of(scored_windows: DataFrame) -> Column:
+    """Null for a forecast of a VAR."""
+    if not has_fallback(scored_windows):
+        return F.lit(None).cast("string")
+    role = F.lit(None).cast("string")
+    for method, name in FALLBACK_ROLES.items():
+        role = F.when(scored(METHOD) == method, F.lit(name)).otherwise(role)
+    return F.when(F.col("error").isNotNull(), role)
 
 
 def forecast_steps(scored_windows: DataFrame, series: SeriesConfig, *, carried: Sequence[Column | str]) -> DataFrame:

@@ -27,6 +27,9 @@ INSERTED = "inserted"
 UNCHANGED = "unchanged"
 #: With the reason why there is no forecast of a VAR. The `role` of such forecasts.
 FALLBACK = "fallback"
+#: The kind of the errors of those among them whose model has a VAR of the series, and the VAR failed.
+FALLBACK_OF_FAILURE = "fallback_of_failure"
+FALLBACKS = (FALLBACK, FALLBACK_OF_FAILURE)
 #: Reasons for a missing forecast that are not failures of the model.
 REASONS = (
     UNKNOWN_SERIES,
@@ -51,12 +54,14 @@ OUTVOTED = (REVISION, SUPERSEDED, UNCHANGED)
 #: The recency of rows of the observations table that contradict each other: any other one of the same ds counts.
 LEAST_RECENCY = -1
 #: Every kind that a micro-batch counts.
-KINDS = (*REASONS, MODEL)
+KINDS = (*REASONS, FALLBACK_OF_FAILURE, MODEL)
 
 
 def kind_of(error: str) -> str:
     """One of KINDS; whatever is none of the others is the model's."""
-    kind = error.partition(":")[0]
+    kind, _, reason = error.partition(": ")
+    if kind == FALLBACK and kind_of(reason) == MODEL:
+        return FALLBACK_OF_FAILURE
     return kind if kind in REASONS else MODEL
 
 
@@ -66,9 +71,23 @@ def is_failure(error: str) -> bool:
 
 def outcome_texts(counts: dict[str, int]) -> list[str]:
     """`2 forecast by the fallback`, `3 without a forecast (2 warming_up, 1 gap)`: those of them that there are."""
-    without = {kind: count for kind, count in counts.items() if kind != FALLBACK}
-    texts = [f"{counts[FALLBACK]:,} forecast by the fallback"] if counts.get(FALLBACK) else []
+    without = without_fallbacks(counts)
+    by_fallback = fallbacks_text(counts)
+    texts = [by_fallback.replace(" by", " forecast by", 1)] if by_fallback else []
     return [*texts, f"{sum(without.values()):,} without a forecast ({reasons_text(without)})"] if without else texts
+
+
+def fallbacks_text(counts: dict[str, int]) -> str:
+    """`40 by the fallback, 2 of them where the VAR failed`; empty if there are none."""
+    total, failures = sum(counts.get(kind, 0) for kind in FALLBACKS), counts.get(FALLBACK_OF_FAILURE)
+    if not total:
+        return ""
+    return f"{total:,} by the fallback" + (f", {failures:,} of them where the VAR failed" if failures else "")
+
+
+def without_fallbacks(counts: dict[str, int]) -> dict[str, int]:
+    """The kinds of those that have no forecast at all."""
+    return {kind: count for kind, count in counts.items() if kind not in FALLBACKS}
 
 
 def reasons_text(counts: dict[str, int]) -> str:

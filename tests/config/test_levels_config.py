@@ -8,6 +8,7 @@ from penstock.config.series import FitConfig, SeriesConfig
 from penstock.models.fleet_check import fleet_incompatibility
 from penstock.models.training.var_settings import bucket_settings
 from penstock.udfs.scoring.outputs import ModelColumn
+from penstock.udfs.var.fleet_fit import FitSettings
 from penstock.udfs.var.fleet_forecast import forecast_columns_of
 from penstock.udfs.var.fleet_save import FLEET_METADATA, fleet_signature
 from penstock.udfs.var.fleet_store import FleetAbout
@@ -99,6 +100,8 @@ def test_settings_of_a_fit_take_the_main_level_and_the_kind_of_intervals() -> No
     assert asymptotic.meaning_hash == several.meaning_hash
 
 
-def test_asymptotic_intervals_with_a_season_are_refused() -> None:
-    with pytest.raises(ValueError, match="intervals asymptotic are not offered with a season: use plain, or no season"):
-        FitConfig(intervals="asymptotic", season=12)
+def test_asymptotic_intervals_with_a_season_are_taken_and_with_a_prior_refused() -> None:
+    assert FitConfig(intervals="asymptotic", season=12).intervals == "asymptotic"
+    assert FitSettings(transforms=("none",), max_lags=1, intervals="asymptotic", season=12).season == 12
+    with pytest.raises(ValueError, match="intervals asymptotic are of least squares, not of a prior"):
+        FitConfig(intervals="asymptotic", season=12, prior="minnesota", criterion=None)

@@ -63,7 +63,14 @@ def test_observations_over_time(tables):
 def test_a_fallback_is_an_outcome_of_its_own(tables):
     counted = {"series": 4, "series_without_forecast": 3, "failed": 0}
     tables.append(
-        "batches", batch(3, at=minutes(300), seconds=2, without_forecast=[("fallback", 3), ("gap", 1)], **counted)
+        "batches",
+        batch(
+            3,
+            at=minutes(300),
+            seconds=2,
+            without_forecast=[("fallback", 2), ("fallback_of_failure", 1), ("gap", 1)],
+            **counted,
+        ),
     )
     found = ask(tables, outcomes.observations_over_time, since=minutes(299), width_seconds=1800)
     assert {outcome: rows for _, outcome, rows in found.itertuples(index=False) if rows} == {

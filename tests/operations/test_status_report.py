@@ -83,6 +83,12 @@ def test_forecasts_of_a_fallback_are_counted_by_themselves() -> None:
     assert "1,150 with a forecast, 40 by the fallback, 5 without (5 gap), 5 quarantined" in batch
 
 
+def test_a_fallback_does_not_hide_that_a_var_failed() -> None:
+    counts = {"fallback": 38, "fallback_of_failure": 2, "gap": 5}
+    batch, _ = series_lines(without_forecast=counts, series=3, series_without_forecast=1)
+    assert "40 by the fallback, 2 of them where the VAR failed, 5 without (5 gap), 5 quarantined" in batch
+
+
 def test_a_batch_that_did_not_count_forecasts_says_so() -> None:
     batch, series = series_lines()
     assert "1,195 accepted, 5 quarantined" in batch

@@ -12,7 +12,7 @@ from penstock.series.reasons import KINDS, is_failure, kind_of, outcome_texts, r
         ("not_latest", "not_latest"),
         ("refused_by_fit: too short: 3 observations", "refused_by_fit"),
         ("fallback: refused_by_fit: too short: 3 observations", "fallback"),
-        ("fallback: model: gave no forecast for these values", "fallback"),
+        ("fallback: model: gave no forecast for these values", "fallback_of_failure"),
     ],
 )
 def test_an_error_has_one_of_few_kinds(error: str, kind: str) -> None:
@@ -29,3 +29,9 @@ def test_forecasts_of_a_fallback_are_not_among_those_without() -> None:
     assert outcome_texts({}) == []
     assert outcome_texts({"fallback": 2}) == ["2 forecast by the fallback"]
     assert outcome_texts({"gap": 1, "fallback": 2}) == ["2 forecast by the fallback", "1 without a forecast (1 gap)"]
+
+
+def test_fallbacks_tell_where_a_var_failed() -> None:
+    assert outcome_texts({"fallback_of_failure": 2, "fallback": 3}) == [
+        "5 forecast by the fallback, 2 of them where the VAR failed"
+    ]

@@ -11,10 +11,11 @@ and never disturbs another one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
+from .fallback_statistics import with_fallback
 from .fleet_fit import FitSettings, FleetFit, Refusal, empty_fit
 from .kernel import FloatArray, IntArray
 from .least_squares import (
@@ -31,7 +32,6 @@ from .refusals import TOO_LARGE, collinear, reasons_before_fitting
 from .runs import Runs, runs_of, whole_runs
 from .seasonal_factor import factor_of
 from .shrunk_fit import fit_shrunk
-from .spreads import change_spreads
 from .transform import observations_lost, scale_half_widths, scale_weights
 from .transformed import exogenous_of, transformed_observations
 
@@ -73,9 +73,7 @@ def fit_fleet(
     is_accepted[list(reasons)] = False
     refused = tuple(Refusal(position, reasons[position]) for position in sorted(reasons))
     fit = models.chosen(np.flatnonzero(is_accepted), observations, runs, refused)
-    if settings.fallback == "none":
-        return fit
-    return replace(fit, change_spreads=change_spreads(levels, runs, settings.transforms))
+    return with_fallback(fit, levels, runs)
 
 
 class _Models:
@@ -226,8 +224,7 @@ def _least_squares(
             sigma_u=sigma_u,
             weights=scale_weights(coefficients, horizon=settings.horizon, transforms=settings.transforms),
             n_rows=n_rows,
-            first_time_index=next_times,
-            trend=settings.trend,
+            future_terms=settings.terms.columns(next_times[:, None] + np.arange(settings.horizon)),
         )
     return _Estimates(
         members=members,

@@ -61,8 +61,8 @@ class FitSettings:
     def __post_init__(self) -> None:
         check_transforms(self.transforms)
         check_point(self.point)
-        check_intervals(self.intervals, season=self.season)
-        check_fallback(self.fallback)
+        check_intervals(self.intervals)
+        check_fallback(self.fallback, season=self.season)
         normal_quantile(self.level)
         if not self.transforms:
             raise ValueError("a VAR needs at least one variable")
@@ -146,7 +146,9 @@ class FleetFit:
     half_widths: (n, horizon, k) on the scale (levels, or logs of levels). n_obs: (n,), length of the transformed
     series. n_holes: (n,). rows_left_out: (n,), how many more rows the model would be fitted on if the same observations
     had no holes between them. last_time_index: (n,), t at the last observation. root_modulus: (n,).
-    change_spreads: (n_series, k), see spreads.change_spreads; (0, 0) without a fallback.
+    change_spreads: (n_series, k), see spreads.change_spreads; (0, 0) without a fallback. seasonal_spreads: (n_series,
+    k), see spreads.seasonal_spreads; (0, 0) without the fallback seasonal_naive. pooled_products, pooled_rows: see
+    pooled_fit.PooledSums; empty without the fallback pooled.
     """
 
     settings: FitSettings
@@ -165,6 +167,9 @@ class FleetFit:
     root_modulus: FloatArray
     refused: tuple[Refusal, ...]
     change_spreads: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    seasonal_spreads: FloatArray = field(default_factory=lambda: np.zeros((0, 0)))
+    pooled_products: FloatArray = field(default_factory=lambda: np.zeros((0, 0, 0)))
+    pooled_rows: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -213,7 +218,8 @@ def empty_fit(settings: FitSettings, *, n_series: int, refused: tuple[Refusal, .
         rows_left_out=np.zeros(0, dtype=np.int64),
         last_time_index=np.zeros(0),
         root_modulus=np.zeros(0),
-        change_spreads=np.zeros((0, 0)) if settings.fallback == "none" else np.full((n_series, k), np.nan),
+        change_spreads=np.full((n_series, k) if settings.fallback != "none" else (0, 0), np.nan),
+        seasonal_spreads=np.full((n_series, k) if settings.fallback == "seasonal_naive" else (0, 0), np.nan),
         refused=refused,
     )
 
@@ -230,6 +236,7 @@ def concatenate_fits(fits: Sequence[FleetFit]) -> FleetFit:
         n_series=int(starts[-1]),
         positions=np.concatenate([fit.positions + start for fit, start in zip(fits, starts, strict=False)]),
         **{name: np.concatenate([getattr(fit, name) for fit in fits]) for name in _ARRAYS if name != "positions"},
+        **{name: np.sum([getattr(fit, name) for fit in fits], axis=0) for name in _SUMS},
         refused=tuple(
             Refusal(refusal.position + int(start), refusal.reason)
             for fit, start in zip(fits, starts, strict=False)
@@ -252,7 +259,9 @@ _ARRAYS = (
     "last_time_index",
     "root_modulus",
     "change_spreads",
+    "seasonal_spreads",
 )
+_SUMS = ("pooled_products", "pooled_rows")
 
 
 def fit_to_bytes(fit: FleetFit) -> bytes:
@@ -264,7 +273,7 @@ def fit_to_bytes(fit: FleetFit) -> bytes:
         n_series=np.int64(fit.n_series),
         refused_positions=np.array([refusal.position for refusal in fit.refused], dtype=np.int64),
         refused_reasons=np.array([refusal.reason for refusal in fit.refused], dtype=np.str_),
-        **{name: getattr(fit, name) for name in _ARRAYS},
+        **{name: getattr(fit, name) for name in (*_ARRAYS, *_SUMS)},
     )
     return buffer.getvalue()
 
@@ -277,5 +286,5 @@ def fit_from_bytes(content: bytes, settings: FitSettings) -> FleetFit:
             settings=settings,
             n_series=int(arrays["n_series"]),
             refused=tuple(Refusal(position, reason) for position, reason in pairs),
-            **{name: arrays[name] for name in _ARRAYS},
+            **{name: arrays[name] for name in (*_ARRAYS, *_SUMS)},
         )

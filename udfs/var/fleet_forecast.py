@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .exogenous_effects import exogenous_effects
 from .fleet_calendar import period_numbers, whole
-from .fleet_fallback import METHOD, NAIVE, NO_METHOD, OWN_VAR, naive_forecasts
+from .fleet_fallback import METHOD, NO_METHOD, OWN_VAR, fallback_forecasts, fallback_lags
 from .fleet_store import FleetAbout, FleetStore
 from .kernel import ROWS_PER_BLOCK, FloatArray, IntArray, forecast_columns, normal_quantile
 from .transform import (
@@ -35,7 +35,12 @@ BOUNDS = ("forecast", "lower", "upper")
 
 
 def level_lags(about: FleetAbout) -> int:
-    """How many lagged levels of each variable the model takes: one more than lags if any is differenced."""
+    """How many lagged levels of each variable the model takes: those of its VARs, and of its fallback."""
+    return max(var_level_lags(about), fallback_lags(about))
+
+
+def var_level_lags(about: FleetAbout) -> int:
+    """How many the VARs take: one more than lags if any variable is differenced."""
     return max(1, about.max_lag_order + observations_lost(about.transforms))
 
 
@@ -113,7 +118,8 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
     n_outputs = len(BOUNDS) + 2 * len(about.levels)
     values = np.full((about.horizon, n_variables, n_outputs, n_rows), np.nan)
     time_index = _first_time_index(store, columns["ds"], safe_places)
-    lags = [np.asarray(columns[name], dtype=np.float64) for name in lag_columns(about)]
+    names = lag_columns(about)[: var_level_lags(about) * n_variables]
+    lags = [np.asarray(columns[name], dtype=np.float64) for name in names]
     leads = [np.asarray(columns[name], dtype=np.float64) for name in lead_columns(about)]
     for start in range(0, n_rows if is_known.any() else 0, ROWS_PER_BLOCK):
         block = slice(start, min(start + ROWS_PER_BLOCK, n_rows))
@@ -146,9 +152,8 @@ def _fall_back(store: FleetStore, columns: Mapping[str, NDArray[Any]], values: F
     if len(rows):
         lags = [np.asarray(columns[name], dtype=np.float64)[rows] for name in lag_columns(about)]
         levels = np.stack(lags).reshape(-1, len(about.variables), len(rows))
-        made, is_made = naive_forecasts(store, ids=columns["series_id"][rows], levels=levels)
+        made, method[rows] = fallback_forecasts(store, ids=columns["series_id"][rows], levels=levels)
         values[:, rows] = made.reshape(len(values), len(rows))
-        method[rows[is_made]] = NAIVE
     return method
 
 

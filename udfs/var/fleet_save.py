@@ -31,7 +31,8 @@ from .fleet_frequency import Frequency
 from .fleet_model import ARTIFACT
 from .fleet_refused import RefusedSeries
 from .fleet_store import FleetAbout, WalkSpreads, write_store
-from .kernel import normal_quantile
+from .kernel import FloatArray, normal_quantile
+from .pooled_fit import pooled_var
 from .spreads import fleet_spreads
 
 MODULES = (
@@ -46,6 +47,7 @@ MODULES = (
     "fleet_model",
     "fleet_store",
     "kernel",
+    "pooled_var",
     "transform",
 )
 """Modules of this package that are saved with the model; they import nothing else of it."""
@@ -100,7 +102,9 @@ def fleet_model_parts(
             time_origin=time_origin,
             refused_ids=without_model.ids,
             refused_codes=without_model.codes,
-            spreads=_spreads(fit, ids=ids, refused_ids=without_model.ids) if about.fallback != "none" else None,
+            spreads=_spreads(fit, fit.change_spreads, ids=ids, refused_ids=without_model.ids),
+            seasonal_spreads=_spreads(fit, fit.seasonal_spreads, ids=ids, refused_ids=without_model.ids),
+            pooled=pooled_var(fit) if about.fallback == "pooled" else None,
         )
         yield {
             "python_model": str(entry),
@@ -243,16 +247,22 @@ def _about(
 
 
 def _spreads(
-    fit: FleetFit, *, ids: NDArray[Any] | Sequence[str] | Sequence[int], refused_ids: NDArray[Any]
-) -> WalkSpreads:
-    """What the fit knows of its series' changes. refused_ids: of the model; some may not have come as far as the
-    fit."""
-    own = fit.change_spreads[fit.positions]
+    fit: FleetFit,
+    spreads: FloatArray,
+    *,
+    ids: NDArray[Any] | Sequence[str] | Sequence[int],
+    refused_ids: NDArray[Any],
+) -> WalkSpreads | None:
+    """What the fit knows of its series' changes. spreads: (fit.n_series, k), empty without a fallback that has them.
+    refused_ids: of the model; some may not have come as far as the fit."""
+    if not spreads.size:
+        return None
+    own = spreads[fit.positions]
     positions = {ids[refusal.position]: refusal.position for refusal in fit.refused}
     refused = np.full((len(refused_ids), own.shape[1]), np.nan)
     for place, series_id in enumerate(refused_ids):
         if series_id in positions:
-            refused[place] = fit.change_spreads[positions[series_id]]
+            refused[place] = spreads[positions[series_id]]
     return WalkSpreads(own=own, refused=refused, fleet=fleet_spreads(own, level=fit.settings.level))
 
 

@@ -17,14 +17,17 @@ from .deterministic import DeterministicTerms
 from .fleet_cache import FileStamp, cached_folder, stamp_file
 from .fleet_ids import find_ids, index_arrays
 from .kernel import FloatArray, IntArray
+from .pooled_var import PooledVar
 
 FORMAT = 1
 MANIFEST = "fleet.json"
 ROWS_PER_WRITE = 50_000
 #: The beginnings of the files that find a series by its id, and a series that the fit refused.
 INDEX, REFUSED_INDEX = "index_", "refused_index_"
-#: The beginning of the files of WalkSpreads.
-SPREADS = "spreads_"
+#: The beginnings of the files of WalkSpreads, of changes from period to period and from season to season.
+SPREADS, SEASONAL_SPREADS = "spreads_", "seasonal_spreads_"
+#: The beginning of the files of PooledVar.
+POOLED = "pooled_"
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,9 @@ class FleetAbout:
 
 @dataclass(frozen=True)
 class WalkSpreads:
-    """Standard deviations of the changes from one period to the next on the scale, NaN where none is known, for the
-    fallback `naive`. own: (n, k), of the series of a fleet. refused: (m, k), of those that the fit refused. fleet:
-    (k,), for a series without one."""
+    """Standard deviations of the changes on the scale, NaN where none is known: from one period to the next, or for the
+    fallback `seasonal_naive` from one season to the next. own: (n, k), of the series of a fleet. refused: (m, k), of
+    those that the fit refused. fleet: (k,), for a series without one."""
 
     own: FloatArray
     refused: FloatArray
@@ -98,7 +101,8 @@ class FleetStore:
     """An open fleet of n series, in the order of `index`. records: (n, width); lag_order: (n,);
     time_origin: (n,), time index minus number of the period, for trends in time and seasons. refused_codes: (m,), the
     number of the reason of each series that the fit refused, in the order of `refused_index`; both are empty in models
-    of earlier versions. spreads: in the order of these two; None without a fallback."""
+    of earlier versions. spreads: in the order of these two; None without a fallback. seasonal_spreads: None without the
+    fallback seasonal_naive. pooled: None without the fallback pooled."""
 
     about: FleetAbout
     records: FloatArray
@@ -108,6 +112,8 @@ class FleetStore:
     refused_index: dict[str, NDArray[Any]] = field(default_factory=dict, repr=False)
     refused_codes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, dtype=np.int32), repr=False)
     spreads: WalkSpreads | None = None
+    seasonal_spreads: WalkSpreads | None = None
+    pooled: PooledVar | None = None
 
     @property
     def season(self) -> FloatArray:
@@ -138,21 +144,27 @@ def write_store(
     refused_ids: NDArray[Any],
     refused_codes: IntArray,
     spreads: WalkSpreads | None = None,
+    seasonal_spreads: WalkSpreads | None = None,
+    pooled: PooledVar | None = None,
 ) -> None:
     """Write a fleet to a new folder. record_parts: with the shapes of `about.record_shapes`, series first.
-    refused_ids, refused_codes: see fleet_refused.RefusedSeries. spreads: in the order of ids and refused_ids."""
+    refused_ids, refused_codes: see fleet_refused.RefusedSeries. spreads, seasonal_spreads: in the order of ids and
+    refused_ids."""
     folder.mkdir(parents=True)
     order, index = index_arrays(ids)
-    _save_index(folder, INDEX, index)
+    _save_arrays(folder, INDEX, index)
     refused_order, refused_index = index_arrays(refused_ids)
-    _save_index(folder, REFUSED_INDEX, refused_index)
+    _save_arrays(folder, REFUSED_INDEX, refused_index)
     np.save(folder / "refused_codes.npy", refused_codes[refused_order].astype(np.int32), allow_pickle=False)
     np.save(folder / "lag_order.npy", lag_order[order].astype(np.int16), allow_pickle=False)
     np.save(folder / "time_origin.npy", time_origin[order], allow_pickle=False)
-    if spreads is not None:
-        ordered = {"own": spreads.own[order], "refused": spreads.refused[refused_order], "fleet": spreads.fleet}
-        for name, array in ordered.items():
-            np.save(folder / f"{SPREADS}{name}.npy", array, allow_pickle=False)
+    for prefix, walk in ((SPREADS, spreads), (SEASONAL_SPREADS, seasonal_spreads)):
+        if walk is not None:
+            _save_arrays(
+                folder, prefix, {"own": walk.own[order], "refused": walk.refused[refused_order], "fleet": walk.fleet}
+            )
+    if pooled is not None:
+        _save_arrays(folder, POOLED, vars(pooled))
     # written in pieces through a memory map, so that no second copy of a big fleet is held in memory
     records = np.lib.format.open_memmap(
         folder / "records.npy", mode="w+", dtype=np.float64, shape=(len(ids), about.record_splits[-1])
@@ -172,13 +184,17 @@ def write_store(
     (folder / MANIFEST).write_text(json.dumps({**content, "sha256": key}, indent=1))
 
 
-def _save_index(folder: Path, prefix: str, index: dict[str, NDArray[Any]]) -> None:
-    for name, array in index.items():
+def _save_arrays(folder: Path, prefix: str, arrays: dict[str, NDArray[Any]]) -> None:
+    for name, array in arrays.items():
         np.save(folder / f"{prefix}{name}.npy", array, allow_pickle=False)
 
 
 def _index_of(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[Any]]:
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _walk_of(arrays: dict[str, NDArray[Any]], prefix: str) -> WalkSpreads | None:
+    return WalkSpreads(**_index_of(arrays, prefix)) if f"{prefix}fleet" in arrays else None
 
 
 def read_about(folder: Path) -> FleetAbout:
@@ -204,7 +220,9 @@ def open_store(folder: Path) -> FleetStore:
         index=_index_of(arrays, INDEX),
         refused_index=_index_of(arrays, REFUSED_INDEX),
         refused_codes=arrays.get("refused_codes", np.zeros(0, dtype=np.int32)),
-        spreads=WalkSpreads(**_index_of(arrays, SPREADS)) if f"{SPREADS}fleet" in arrays else None,
+        spreads=_walk_of(arrays, SPREADS),
+        seasonal_spreads=_walk_of(arrays, SEASONAL_SPREADS),
+        pooled=PooledVar(**_index_of(arrays, POOLED)) if f"{POOLED}constants" in arrays else None,
     )
 
 

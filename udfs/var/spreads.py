@@ -1,4 +1,5 @@
-"""How far the series of a fleet move from one period to the next: what a random walk's intervals are made of."""
+"""How far the series of a fleet move from one period, or one season, to the next: what a random walk's intervals are
+made of."""
 
 from __future__ import annotations
 
@@ -6,10 +7,11 @@ from math import erf, sqrt
 
 import numpy as np
 
+from .benchmarks import Seasons
 from .fleet_fallback import LEAST_CHANGES
 from .kernel import FloatArray, normal_quantile
 from .runs import Runs
-from .transform import to_scale
+from .transform import BoolArray, to_scale
 
 MAX_SPREADS = 10_000
 """A fleet's spread is computed from so many of its series' at most, evenly spaced by size."""
@@ -24,16 +26,30 @@ def change_spreads(levels: FloatArray, runs: Runs, transforms: tuple[str, ...]) 
     About zero, not about their mean: a random walk has no drift. levels: (n_total, k); changes over holes do not count.
     NaN for fewer than LEAST_CHANGES of them, where nothing changes, and for logs of what is not positive.
     """
+    scale = to_scale(levels, transforms)
+    with np.errstate(invalid="ignore"):
+        changes = np.diff(scale, axis=0)
+    return root_mean_squares(changes, is_change=runs.places()[1:] > 0, runs=runs, first=1)
+
+
+def seasonal_spreads(levels: FloatArray, runs: Runs, transforms: tuple[str, ...], *, season: int) -> FloatArray:
+    """The same of the changes from one season to the next, over `season` periods. Holes between the two periods do not
+    matter."""
+    seasons = Seasons.of(to_scale(levels, transforms), runs, length=season)
+    return root_mean_squares(seasons.changes, is_change=seasons.is_change > 0.0, runs=runs)
+
+
+def root_mean_squares(changes: FloatArray, *, is_change: BoolArray, runs: Runs, first: int = 0) -> FloatArray:
+    """(n_series, k), of those changes that are some. changes: (n_total - first, k), of the observations from number
+    `first` on."""
     offsets = runs.series_offsets
-    n_series, k = len(offsets) - 1, levels.shape[1]
-    owner = np.repeat(np.arange(n_series), np.diff(offsets))[1:]
-    is_change = runs.places()[1:] > 0
-    count = np.bincount(owner[is_change], minlength=n_series)
+    n_series, k = len(offsets) - 1, changes.shape[1]
+    owner = np.repeat(np.arange(n_series), np.diff(offsets))[first:][is_change]
+    count = np.bincount(owner, minlength=n_series)
     spreads = np.full((n_series, k), np.nan)
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        for i, scale in enumerate(to_scale(levels, transforms).T):
-            squares = np.square(np.diff(scale))[is_change]
-            total = np.bincount(owner[is_change], weights=squares, minlength=n_series)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for i, column in enumerate(changes.T):
+            total = np.bincount(owner, weights=np.square(column)[is_change], minlength=n_series)
             is_known = (count >= LEAST_CHANGES) & (total > 0.0) & np.isfinite(total)
             spreads[is_known, i] = np.sqrt(total[is_known] / count[is_known])
     return spreads

@@ -177,7 +177,9 @@ def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> st
 def too_deep(config: PipelineConfig, fleet: FittedFleet) -> str | None:
     """Why the stream, which keeps series.keep_lags observations of a series, would refuse the model; None if it would
     not."""
-    needed = max(1, int(fleet.fit.lag_order.max()) + observations_lost(config.the_series.transforms))
+    # a pooled VAR takes at least one change; that a season is kept for its fallback is checked with the config
+    least = 2 if config.fit.fallback == "pooled" else 1
+    needed = max(least, int(fleet.fit.lag_order.max()) + observations_lost(config.the_series.transforms))
     kept = config.the_series.keep_lags
     if needed <= kept:
         return None

@@ -24,6 +24,7 @@ from penstock.udfs.var.evaluation import Evaluation, evaluation_from_bytes, merg
 from penstock.udfs.var.fleet_fit import FleetFit, concatenate_fits, fit_from_bytes
 from penstock.udfs.var.histories import SERIES_ID
 from penstock.udfs.var.kernel import FloatArray, IntArray
+from penstock.udfs.var.pooled_fit import pooled_var
 
 #: A bucket is one UDF call: large enough to amortise its overhead, small enough for a worker's memory.
 OBSERVATIONS_PER_BUCKET = 200_000
@@ -71,7 +72,7 @@ def fit_series(
 ) -> FittedFleet:
     """observations: `FitData.frame`. exogenous: as `read_exogenous` has them; needed if the settings name some.
 
-    Raises FitError if no series could be fitted.
+    Raises FitError if no series could be fitted, or no fallback.
     """
     counted = observations.agg(F.approx_count_distinct(SERIES_ID).alias("series"), F.count("*").alias("rows")).first()
     if counted is None or not counted["rows"]:
@@ -95,6 +96,8 @@ def fit_series(
     log.info("%s", outcome(fleet))
     if not len(fleet.fit):
         raise FitError(f"no series could be fitted: {outcome(fleet)}; for example {fleet.refused[0][1]}")
+    if settings.fit.fallback == "pooled":
+        check_pooled(fleet.fit)
     return fleet
 
 
@@ -108,6 +111,14 @@ def with_exogenous_rows(
         # as the stream, which compares texts: 007 is no series 7
         known = known.where(own.cast("string") == F.col(SERIES_ID)).withColumn(SERIES_ID, own)
     return observations.withColumn(IS_EXOGENOUS, F.lit(False)).unionByName(known, allowMissingColumns=True)
+
+
+def check_pooled(fit: FleetFit) -> None:
+    """Raises FitError if the fleet can't have a pooled VAR."""
+    try:
+        pooled_var(fit)
+    except ValueError as error:
+        raise FitError(f"fit.fallback: {error}") from None
 
 
 def thousands(number: int) -> str:

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from penstock.operations.monitoring.status import LastBatch, Status
-from penstock.series.reasons import FALLBACK, reasons_text
+from penstock.series.reasons import fallbacks_text, reasons_text, without_fallbacks
 
 SHOWN_REASONS = 10
 
@@ -44,9 +44,9 @@ def accepted_texts(status: Status, batch: LastBatch) -> list[str]:
     if batch.with_forecast is None or batch.without_forecast is None:
         return [f"{batch.accepted:,} accepted"]
     made = [f"{batch.with_forecast:,} with a forecast"]
-    if fallbacks := batch.without_forecast.get(FALLBACK):
-        made.append(f"{fallbacks:,} by the fallback")
-    reasons = {kind: count for kind, count in batch.without_forecast.items() if kind != FALLBACK}
+    if by_fallback := fallbacks_text(batch.without_forecast):
+        made.append(by_fallback)
+    reasons = without_fallbacks(batch.without_forecast)
     without = sum(reasons.values())
     return [*made, f"{without:,} without" + (f" ({reasons_text(reasons)})" if without else "")]
 

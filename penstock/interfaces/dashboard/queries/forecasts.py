@@ -13,7 +13,7 @@ from penstock.storage.duckdb_tables import quoted
 #: Whether an observation is in use, as in queries/views.sql; of those with the same ds the last one counts.
 COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')"
 #: A fallback is the champion's too, as in queries/views.sql.
-CAPACITY = "CASE role WHEN 'fallback' THEN 'champion' ELSE role END"
+CAPACITY = "CASE WHEN role LIKE 'fallback%' THEN 'champion' ELSE role END"
 #: Sorts after any character of a name.
 LAST_CHARACTER = "\U0010ffff"
 #: How many observations are scanned for series ids.

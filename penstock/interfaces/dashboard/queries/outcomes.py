@@ -11,7 +11,7 @@ import pandas as pd
 from penstock.interfaces.dashboard.queries.batches import WITHOUT
 
 #: Observations with a forecast that is not of a VAR; they are among WITHOUT.
-FALLBACKS = "coalesce(without_forecast['fallback'], 0)"
+FALLBACKS = "coalesce(without_forecast['fallback'], 0) + coalesce(without_forecast['fallback_of_failure'], 0)"
 
 
 def by_outcome(tables: duckdb.DuckDBPyConnection, *, since: datetime) -> pd.DataFrame:
@@ -44,7 +44,7 @@ def observations_over_time(tables: duckdb.DuckDBPyConnection, *, since: datetime
             SELECT to_timestamp(floor(epoch(finished_at) / $width) * $width) AS starts_at,
                    sum(accepted - {WITHOUT}) FILTER (without_forecast IS NOT NULL) AS forecast,
                    sum({FALLBACKS}) FILTER (without_forecast IS NOT NULL) AS fallback,
-                   sum({WITHOUT} - {FALLBACKS} - failed) FILTER (without_forecast IS NOT NULL) AS "no forecast",
+                   sum({WITHOUT} - ({FALLBACKS}) - failed) FILTER (without_forecast IS NOT NULL) AS "no forecast",
                    sum(accepted - failed) FILTER (without_forecast IS NULL) AS accepted,
                    sum(quarantined) AS quarantined, sum(failed) AS failed
             FROM batches WHERE finished_at >= $since GROUP BY ALL
