@@ -14,6 +14,7 @@ from sqlglot import exp
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.catalog import table_names
+from penstock.series.reasons import NOT_IN_USE, as_sql
 
 #: The folder queries/, as it comes with the package, which may be in a zip.
 QUERIES = files("penstock.interfaces.sql") / "queries"
@@ -22,6 +23,7 @@ STATEMENT = re.compile(
     r"^-- (?P<question>.+)\nCREATE OR REPLACE VIEW (?P<name>\w+) AS\n(?P<select>[^;]+);$", re.MULTILINE
 )
 VARIABLES = "{variables}"
+ERRORS_NOT_IN_USE = "{not_in_use}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +47,8 @@ def views_of(config: PipelineConfig, tables: Collection[str]) -> tuple[View, ...
     """The views whose tables are among `tables`, in the order of the file."""
     variables = ", ".join(map(quoted, config.series.variables)) if config.series else ""
     found = []
-    for written in STATEMENT.finditer(VIEWS_FILE.read_text(encoding="utf-8")):
+    text = VIEWS_FILE.read_text(encoding="utf-8").replace(ERRORS_NOT_IN_USE, as_sql(NOT_IN_USE))
+    for written in STATEMENT.finditer(text):
         read = names_read(written["select"].replace(VARIABLES, "variable"))
         if read <= set(tables):
             select = written["select"].replace(VARIABLES, variables)

@@ -8,10 +8,11 @@ import duckdb
 import pandas as pd
 
 from penstock.interfaces.dashboard.queries.predictions import LABEL
+from penstock.series.reasons import NOT_IN_USE, as_sql
 from penstock.storage.duckdb_tables import quoted
 
-#: Whether an observation is in use, as in queries/views.sql; of those with the same ds the last one counts.
-COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')"
+#: Whether an observation is in use; of those with the same ds the last one counts.
+COUNTS = f"coalesce(error, '') NOT IN ({as_sql(NOT_IN_USE)})"
 #: A fallback is the champion's too, as in queries/views.sql.
 CAPACITY = "CASE role WHEN 'fallback' THEN 'champion' ELSE role END"
 #: Sorts after any character of a name.
