@@ -173,11 +173,6 @@ def _index_of(arrays: dict[str, NDArray[Any]], prefix: str) -> dict[str, NDArray
     return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
 
 
-def read_about(folder: Path) -> FleetAbout:
-    """The properties of a stored fleet, without opening its arrays."""
-    return _about(_manifest(folder))
-
-
 def open_store(folder: Path) -> FleetStore:
     """Open a fleet by way of the host's cache."""
     manifest = _manifest(folder)
