@@ -26,6 +26,7 @@ first_truth AS (
   SELECT series_id, ds, variable, first_actual
   FROM first_observed UNPIVOT (first_actual FOR variable IN ({variables}))
 ),
+fits AS (SELECT query_id, batch_id, fitted_until FROM batches),
 made AS (
   SELECT
     *,
@@ -56,8 +57,11 @@ SELECT
   is_newest,
   first_actual,
   scored_at,
-  role
+  role,
+  -- The model was fitted on what came after the cutoff, so that its error says little of the next forecast's.
+  cutoff < fitted_until AS in_sample
 FROM made
+LEFT JOIN fits USING (query_id, batch_id)
 JOIN truth USING (series_id, ds, variable)
 LEFT JOIN first_truth USING (series_id, ds, variable);
 

@@ -61,7 +61,13 @@ def register_fleet(
     registry.use()
     with (
         fleet_model_parts(
-            fit, ids=list(ids), variables=VARIABLES, frequency="QS", refused=refused, levels=further_levels
+            fit,
+            ids=list(ids),
+            variables=VARIABLES,
+            frequency="QS",
+            last_ds=np.full(len(ids), macro()["ds"].to_numpy()[FITTED - 1]),
+            refused=refused,
+            levels=further_levels,
         ) as parts,
         mlflow.start_run(),
     ):

@@ -124,6 +124,8 @@ def test_late_observations_and_revisions_are_put_to_use(
     assert reconcile(spark, series.sandbox.config()).differences == ()
     recomputed = series.sandbox.table("forecasts").where("query_id = 'replay'")
     assert recomputed.agg(F.min("cutoff")).first()[0] == quarters(START + 4, START + 5)["ds"].iloc[0]
+    [marker] = [row for row in series.sandbox.rows("batches") if row.query_id == "replay"]
+    assert marker.fitted_until == macro()["ds"][FITTED - 1]
     origin = series.sandbox.table("observations").select("query_id").distinct().collect()
     assert [row.query_id == "replay" for row in origin] == [False]
 

@@ -1,4 +1,4 @@
-"""Queries of `forecasts` and `observations` for one series; both tables are clustered by series."""
+"""Queries of one series; `forecasts` and `observations` are clustered by series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -74,10 +74,12 @@ def made_at(tables: duckdb.DuckDBPyConnection, *, series_id: str, cutoff: dateti
 
 
 def fan(tables: duckdb.DuckDBPyConnection, made: Made, *, variable: str) -> pd.DataFrame:
-    """step, ds, forecast, lower, upper."""
+    """step, ds, forecast, intervals (of each level, ascending: its level, lower, upper)."""
     return tables.execute(
         f"""
-        SELECT step, ds, forecast, lower, upper FROM forecasts
+        SELECT step, ds, forecast,
+               coalesce(intervals, [{{'level': level, 'lower': lower, 'upper': upper}}]) AS intervals
+        FROM forecasts
         WHERE series_id = $series AND cutoff = $cutoff AND variable = $variable AND {LABEL} = $version
               AND scored_at = $scored_at
         ORDER BY step
@@ -111,8 +113,9 @@ def truths(
 
 
 def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Sequence[str]) -> pd.DataFrame:
-    """version, variable, forecasts (with a truth to compare with), mean_absolute_error, within (share of them whose
-    truth lay in the interval): over all steps of the first forecast from each cutoff of the series."""
+    """version, variable, in_sample (the model was fitted on what came after the cutoff; null where it is not known),
+    forecasts (with a truth to compare with), mean_absolute_error, within (share of them whose truth lay in the
+    interval): over all steps of the first forecast from each cutoff of the series."""
     columns = ", ".join(map(quoted, variables))
     return tables.execute(
         f"""
@@ -124,12 +127,13 @@ def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Se
         made AS (
             SELECT * FROM forecasts WHERE series_id = $series
             QUALIFY rank() OVER (PARTITION BY cutoff, {CAPACITY} ORDER BY scored_at) = 1
-        )
-        SELECT {LABEL} AS version, variable, count(*) AS forecasts, avg(abs(forecast - value)) AS mean_absolute_error,
-               avg((value BETWEEN lower AND upper)::INT) AS within
-        FROM made JOIN truths USING (ds, variable)
+        ),
+        fits AS (SELECT query_id, batch_id, fitted_until FROM batches)
+        SELECT {LABEL} AS version, variable, cutoff < fitted_until AS in_sample, count(*) AS forecasts,
+               avg(abs(forecast - value)) AS mean_absolute_error, avg((value BETWEEN lower AND upper)::INT) AS within
+        FROM made JOIN truths USING (ds, variable) LEFT JOIN fits USING (query_id, batch_id)
         WHERE value IS NOT NULL AND forecast IS NOT NULL
-        GROUP BY ALL ORDER BY max(scored_at) DESC, version, variable
+        GROUP BY ALL ORDER BY max(scored_at) DESC, version, variable, in_sample
         """,
         {"series": series_id},
     ).df()
