@@ -14,7 +14,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -50,8 +50,8 @@ FORECAST_SCHEMA = (
 )
 
 
-def run_microbatches(config: PipelineConfig, inbox: Path, *, n_series: int, n_batches: int) -> list[tuple[float, Any]]:
-    """Drop a file, run a micro-batch, n_batches times: the seconds of `run_microbatch` and the record of each."""
+def run_microbatches(config: PipelineConfig, inbox: Path, frames: Iterable[pd.DataFrame]) -> list[tuple[float, Any]]:
+    """Drop each frame as a file, run a micro-batch: the seconds of `run_microbatch` and the record of each."""
     inbox.mkdir(parents=True)
     seconds: list[float] = []
 
@@ -62,8 +62,7 @@ def run_microbatches(config: PipelineConfig, inbox: Path, *, n_series: int, n_ba
         return record
 
     results = []
-    for batch in range(n_batches):
-        frame = observations(ids_of(n_series), first=batch * PERIODS_PER_BATCH, n_periods=PERIODS_PER_BATCH)
+    for batch, frame in enumerate(frames):
         path = inbox / f"{batch:03d}.parquet"
         frame.to_parquet(path, index=False, row_group_size=len(frame) // 4)
         os.utime(path, (time.time() - 60, time.time() - 60))
@@ -72,6 +71,10 @@ def run_microbatches(config: PipelineConfig, inbox: Path, *, n_series: int, n_ba
         results.append((seconds[-1], record))
         print(f"batch {batch}: {seconds[-1]:.2f} s", {k: round(v, 2) for k, v in record.seconds.items()}, flush=True)
     return results
+
+
+def new_observations(n_series: int, *, batch: int) -> pd.DataFrame:
+    return observations(ids_of(n_series), first=batch * PERIODS_PER_BATCH, n_periods=PERIODS_PER_BATCH)
 
 
 def plain_appends(spark: SparkSession, config: PipelineConfig, folder: Path, *, rounds: int) -> tuple[list[float], int]:
@@ -164,9 +167,8 @@ def main() -> None:
         spark = session("bench")
         register_made_up_fleet(uri, folder, n_series=arguments.series)
         config = series_config(folder, uri)
-        batches = run_microbatches(
-            config, folder / "inbox", n_series=arguments.series, n_batches=WARM_UP_BATCHES + arguments.rounds
-        )[WARM_UP_BATCHES:]
+        frames = (new_observations(arguments.series, batch=n) for n in range(WARM_UP_BATCHES + arguments.rounds))
+        batches = run_microbatches(config, folder / "inbox", frames)[WARM_UP_BATCHES:]
         plain, n_forecasts = plain_appends(spark, config, folder, rounds=arguments.rounds)
         python = python_way(spark, folder, n_series=arguments.python_series, rounds=arguments.rounds)
         seconds, plain_seconds, python_seconds = map(spread, ([one for one, _ in batches], plain, python))

@@ -36,6 +36,8 @@ def fit_rows(cases: list[dict[str, Any]]) -> list[Row]:
         microseconds = f"{case['microseconds_per_series']:.0f} us/series"
         if "ratio_to_complete" in case:
             return f"fit, {case['case']}", microseconds, f"{case['ratio_to_complete']:.2f} x without holes", "1.5"
+        if "ratio_to_plain" in case:
+            return f"fit, {case['case']}", microseconds, f"{case['ratio_to_plain']:.2f} x without", ""
         return f"fit, {case['case']}", microseconds, f"{case['ratio']:.0f} x `VAR.fit`", ""
 
     return list(map(row, cases))
@@ -58,6 +60,12 @@ def stream_rows(result: dict[str, Any]) -> list[Row]:
         (f"micro-batch, {size}", f"{batch:.1f} s", ratio, "2"),
         ("forecast rows of that batch", f"{result['forecast_rows_per_second']:,.0f}/s", python, "20"),
     ]
+
+
+def revision_rows(result: dict[str, Any]) -> list[Row]:
+    revised, plain = (result[name]["median"] for name in ("batch_with_revisions_seconds", "batch_seconds"))
+    what = f"micro-batch, {result['rows_per_batch']:,} observations and {result['revised_rows_per_batch']:,} revisions"
+    return [(what, f"{revised:.1f} s", f"{revised / plain:.2f} x without revisions ({plain:.1f} s)", "")]
 
 
 def lags_rows(result: dict[str, Any]) -> list[Row]:
@@ -171,6 +179,7 @@ MAKERS: dict[str, Callable[[Any], list[Row]]] = {
     "var_fit": fit_rows,
     "fleet_model": fleet_rows,
     "series_stream": stream_rows,
+    "revisions": revision_rows,
     "lags": lags_rows,
     "serving": serving_rows,
 }

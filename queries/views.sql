@@ -1,4 +1,5 @@
--- Views for BI. penstock/interfaces/sql/views.py creates those whose tables exist; {variables} are the pipeline's.
+-- Views for BI. penstock/interfaces/sql/views.py creates those whose tables exist; {variables} are the pipeline's,
+-- {not_in_use} the errors of observations that are not in use (penstock/series/reasons.py).
 
 -- What is the newest forecast of each series?
 CREATE OR REPLACE VIEW latest_forecast AS
@@ -11,13 +12,13 @@ CREATE OR REPLACE VIEW forecast_vs_actual AS
 WITH observed AS (
   SELECT series_id, ds, {variables}
   FROM observations
-  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')
+  WHERE coalesce(error, '') NOT IN ({not_in_use})
   QUALIFY row_number() OVER (PARTITION BY series_id, ds ORDER BY observed_at DESC, batch_id DESC) = 1
 ),
 first_observed AS (
   SELECT series_id, ds, {variables}
   FROM observations
-  WHERE coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')
+  WHERE coalesce(error, '') NOT IN ({not_in_use})
   QUALIFY row_number() OVER (PARTITION BY series_id, ds ORDER BY observed_at, batch_id) = 1
 ),
 truth AS (SELECT series_id, ds, variable, actual FROM observed UNPIVOT (actual FOR variable IN ({variables}))),
@@ -25,6 +26,7 @@ first_truth AS (
   SELECT series_id, ds, variable, first_actual
   FROM first_observed UNPIVOT (first_actual FOR variable IN ({variables}))
 ),
+fits AS (SELECT query_id, batch_id, fitted_until FROM batches),
 made AS (
   SELECT
     *,
@@ -55,8 +57,11 @@ SELECT
   is_newest,
   first_actual,
   scored_at,
-  role
+  role,
+  -- The model was fitted on what came after the cutoff, so that its error says little of the next forecast's.
+  cutoff < fitted_until AS in_sample
 FROM made
+LEFT JOIN fits USING (query_id, batch_id)
 JOIN truth USING (series_id, ds, variable)
 LEFT JOIN first_truth USING (series_id, ds, variable);
 

@@ -199,8 +199,8 @@ LAGS = Table(
 #: One row is a finished micro-batch, and so its marker. resolved_at: when the registry last said what the alias means,
 #: which is earlier than started_at where it did not answer. without_forecast: accepted observations that have none of a
 #: VAR, by the kind of their `error` (penstock/series/reasons.py). series: how many the batch has observations of, and
-#: of how many of them it made no such forecast. The last three are null for rows, and for batches of versions up to
-#: 0.2.0.
+#: of how many of them it made no such forecast. fitted_until: null also where the model does not say it, and where it
+#: was not asked. The last four are null for rows, and for batches of versions up to 0.2.0.
 BATCHES = Table(
     name="batches",
     workloads=BOTH,
@@ -234,6 +234,11 @@ BATCHES = Table(
         Column("without_forecast", Map("string", "long")),
         Column("series", "long"),
         Column("series_without_forecast", "long"),
+        Column(
+            "fitted_until",
+            "timestamp",
+            "The newest observation that the champion was fitted on: its forecasts from earlier cutoffs are in sample",
+        ),
     ),
     time_column="finished_at",
     kept_whole="it is the ledger: a file that it forgot would be scored again after --resume-from-ledger",

@@ -86,7 +86,7 @@ class WrittenTables:
     def query(self, question: Any, *args: Any, **parameters: Any) -> Any:
         """Past what the dashboard keeps of answers."""
         module = question.__module__.rpartition(".")[2]
-        names = ("forecasts", "observations") if module == "forecasts" else (module,)
+        names = ("forecasts", "observations", "batches") if module == "forecasts" else (module,)
         with connected(self.config, names) as connection:
             return question(connection, *args, **parameters)
 

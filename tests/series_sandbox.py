@@ -40,8 +40,11 @@ def register_fleet(
     transform: str = "dlog",
     refused: tuple[tuple[str, str], ...] = (),
     fallback: str = "none",
+    further_levels: tuple[float, ...] = (),
 ) -> str:
-    """One model for `ids`, each fitted on the same quarters, with a fixed lag order; returns the version."""
+    """One model for `ids`, each fitted on the same quarters, with a fixed lag order; returns the version.
+
+    further_levels: of intervals, beside LEVEL."""
     levels = macro()[list(VARIABLES)].to_numpy()[:FITTED]
     settings = FitSettings(
         transforms=(transform,) * 3,
@@ -57,7 +60,15 @@ def register_fleet(
     assert len(fit) == len(ids), fit.refused
     registry.use()
     with (
-        fleet_model_parts(fit, ids=list(ids), variables=VARIABLES, frequency="QS", refused=refused) as parts,
+        fleet_model_parts(
+            fit,
+            ids=list(ids),
+            variables=VARIABLES,
+            frequency="QS",
+            last_ds=np.full(len(ids), macro()["ds"].to_numpy()[FITTED - 1]),
+            refused=refused,
+            levels=further_levels,
+        ) as parts,
         mlflow.start_run(),
     ):
         info = mlflow.pyfunc.log_model(name="model", registered_model_name=name, **parts)

@@ -7,9 +7,10 @@ from pydantic import Field, field_validator, model_validator
 
 from penstock.config.exogenous import ExogenousConfig
 from penstock.config.sections import Section
+from penstock.udfs.var.prior_rules import Prior, check_decay, check_prior, check_tightness
 
 if TYPE_CHECKING:
-    from penstock.config.frequency import Frequency
+    from penstock.udfs.var.fleet_frequency import Frequency
 
 
 class SeriesConfig(Section):
@@ -88,7 +89,7 @@ class SeriesConfig(Section):
     @property
     def calendar(self) -> "Frequency":
         # Imports pandas, which takes most of a second and which pipelines of rows do not need.
-        from penstock.config.frequency import Frequency
+        from penstock.udfs.var.fleet_frequency import Frequency
 
         return Frequency.of(self.frequency, holidays=self.holidays)
 
@@ -125,9 +126,21 @@ class FitConfig(Section):
     fourier: int | None = Field(default=None, ge=1)
     intervals: Literal["plain", "asymptotic"] = "plain"
     fallback: Literal["none", "naive", "seasonal_naive", "pooled"] = "none"
-    prior: Literal["none", "minnesota"] = "none"
-    tightness: float = Field(default=0.2, gt=0, allow_inf_nan=False)
-    decay: float = Field(default=1.0, ge=0, le=10)
+    prior: Prior = "none"
+    tightness: float = 0.2
+    decay: float = 1.0
+
+    @field_validator("tightness")
+    @classmethod
+    def tightness_is_possible(cls, tightness: float) -> float:
+        check_tightness(tightness)
+        return tightness
+
+    @field_validator("decay")
+    @classmethod
+    def decay_is_possible(cls, decay: float) -> float:
+        check_decay(decay)
+        return decay
 
     @model_validator(mode="after")
     def terms_are_possible(self) -> Self:
@@ -149,13 +162,7 @@ class FitConfig(Section):
 
     @model_validator(mode="after")
     def a_prior_takes_the_place_of_a_criterion(self) -> Self:
-        if self.prior != "none" and self.criterion is not None:
-            raise ValueError(
-                f"prior {self.prior} with criterion {self.criterion}: with a prior the lag order is max_lags, so write "
-                "criterion: null"
-            )
-        if self.prior != "none" and self.intervals == "asymptotic":
-            raise ValueError("intervals asymptotic are of least squares, not of a prior: use plain, or prior: none")
+        check_prior(self.prior, criterion=self.criterion, intervals=self.intervals, max_lags=self.max_lags)
         return self
 
     @model_validator(mode="after")

@@ -1,13 +1,14 @@
 """Checks a fleet model against the config: outputs, level, calendar, and the volume of forecasts."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series import SeriesConfig
 from penstock.udfs.scoring.outputs import ModelColumn
 from penstock.udfs.var.fleet_forecast import BOUNDS, output_name
-from penstock.udfs.var.fleet_save import FLEET_METADATA, REFUSED_REASONS
+from penstock.udfs.var.fleet_save import FITTED_UNTIL, FLEET_METADATA, REFUSED_REASONS
 
 #: Above this number of series, `forecast.at: every` needs `forecast.every_of_many`.
 MANY_SERIES = 10_000
@@ -83,6 +84,12 @@ def refused_reasons(metadata: Mapping[str, Any]) -> tuple[str, ...]:
     """Why the model's fit refused series, in the order by which its lag_order names them; empty for models of earlier
     versions, which know no refused series."""
     return tuple(metadata.get(FLEET_METADATA, {}).get(REFUSED_REASONS, ()))
+
+
+def fitted_until(metadata: Mapping[str, Any]) -> datetime | None:
+    """The newest time of the observations that a model's series were fitted on; None if it does not say it."""
+    written = metadata.get(FLEET_METADATA, {}).get(FITTED_UNTIL)
+    return datetime.fromisoformat(written) if written else None
 
 
 def too_many(metadata: Mapping[str, Any], config: PipelineConfig) -> str | None:

@@ -9,6 +9,7 @@ from typing import Self
 from pyspark.sql import DataFrame, SparkSession
 
 from penstock.errors import AccountingError
+from penstock.models.fleet_check import fitted_until
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.plan import LateReplay, Plan
 from penstock.pipeline.workload import workload_of
@@ -50,7 +51,8 @@ class ForecastCount:
 @dataclass(frozen=True, kw_only=True)
 class BatchRecord:
     """A finished micro-batch, as its row in `batches` has it. forecasts: None for rows, and for a recomputation, into
-    which no row comes."""
+    which no row comes. fitted_until: the newest observation that the model was fitted on, None where nobody knows it.
+    """
 
     plan: Plan
     pipeline: str
@@ -59,6 +61,7 @@ class BatchRecord:
     started_at: datetime
     finished_at: datetime
     seconds: dict[str, float]
+    fitted_until: datetime | None = None
 
     @classmethod
     def of(cls, batch: MicroBatch, counted: "RowCounts") -> Self:
@@ -71,6 +74,7 @@ class BatchRecord:
             started_at=batch.started_at,
             finished_at=datetime.now(UTC),
             seconds=dict(batch.timings.seconds),
+            fitted_until=end_of_fit(batch, counted),
         )
 
     @property
@@ -118,6 +122,7 @@ class BatchRecord:
             sorted(forecasts.without_forecast.items()) if forecasts else None,
             forecasts.series.series if forecasts else None,
             forecasts.series.without_forecast if forecasts else None,
+            self.fitted_until,
         )
         schema = type(BATCHES.schema)(BATCHES.schema.fields[2:])
         return local_frame(spark, [row], schema)
@@ -135,6 +140,16 @@ class RowCounts:
 
     files: dict[str, FileCount]
     forecasts: ForecastCount | None = None
+
+
+def end_of_fit(batch: MicroBatch, counted: RowCounts) -> datetime | None:
+    """The newest observation that the model was fitted on; None for rows, and for a batch that has not asked it, whose
+    model may not be there any more."""
+    plan, pipeline = batch.plan, batch.pipeline
+    is_recomputation = isinstance(plan.replay, LateReplay)
+    if pipeline.config.workload == "rows" or not (is_recomputation or any(f.accepted for f in counted.files.values())):
+        return None
+    return fitted_until(pipeline.selector.scorer(plan.champion).metadata)
 
 
 def count_rows(batch: MicroBatch) -> RowCounts:

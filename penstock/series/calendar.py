@@ -5,9 +5,9 @@ from functools import cached_property
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-from penstock.config.frequency import Frequency
 from penstock.config.series import SeriesConfig
 from penstock.series.business_days import BusinessDays
+from penstock.udfs.var.fleet_frequency import Frequency
 
 
 class Calendar(Frequency):

@@ -5,6 +5,8 @@ a reason is of an observation that has a forecast, but none of a VAR of its seri
 Python: status and dashboard ask it too.
 """
 
+from collections.abc import Sequence
+
 UNKNOWN_SERIES = "unknown_series"
 #: With why the fit gave the series no model, which is part of the model.
 REFUSED_BY_FIT = "refused_by_fit"
@@ -51,6 +53,8 @@ REASONS = (
 MODEL = "model"
 #: Of observations that are not fitted on, because another one with the same ds is valid.
 OUTVOTED = (REVISION, SUPERSEDED, UNCHANGED)
+#: Of observations that are not in use: they are neither history for a forecast nor an actual value.
+NOT_IN_USE = (LATE, REVISION, SUPERSEDED, UNCHANGED, CONFLICT)
 #: The recency of rows of the observations table that contradict each other: any other one of the same ds counts.
 LEAST_RECENCY = -1
 #: Every kind that a micro-batch counts.
@@ -67,6 +71,11 @@ def kind_of(error: str) -> str:
 
 def is_failure(error: str) -> bool:
     return kind_of(error) == MODEL
+
+
+def as_sql(errors: Sequence[str]) -> str:
+    """As strings of SQL, for `IN (...)`."""
+    return ", ".join(f"'{error}'" for error in errors)
 
 
 def outcome_texts(counts: dict[str, int]) -> list[str]:

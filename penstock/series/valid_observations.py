@@ -6,11 +6,8 @@ Rows are only appended: a revised value is a later row with the same ds, and the
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from penstock.series.reasons import CONFLICT, LATE, REVISION, SUPERSEDED, UNCHANGED
+from penstock.series.reasons import NOT_IN_USE
 from penstock.series.windows import KEYS
-
-#: The errors of observations that are not in use, as in queries/views.sql.
-NOT_IN_USE = (LATE, REVISION, SUPERSEDED, UNCHANGED, CONFLICT)
 
 
 def is_in_use() -> Column:

@@ -1,9 +1,12 @@
 """The queries and views for BI: Spark and DuckDB give the same rows, and the numbers are those counted by hand."""
 
 import math
+import shutil
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -135,6 +138,26 @@ def test_duckdb_shows_a_view_as_spark_does(
             assert_same(found, expected)
 
 
+def test_tables_of_an_earlier_version_have_nulls_for_what_they_lack(many: Sandbox, tmp_path: Path) -> None:
+    """Until their stream starts once more, and adds the columns."""
+    spark, tables = many.spark, tmp_path / "tables"
+    shutil.copytree(many.root / "tables", tables)
+    earlier = spark.read.format("delta").load(str(many.root / "tables" / "batches")).drop("fitted_until")
+    earlier.write.format("delta").mode("overwrite").option("overwriteSchema", True).save(str(tables / "batches"))
+    config = replace(many, changes={**many.changes, "tables": {"root": str(tables)}, "pipeline": "earlier"}).config()
+    make_schema(spark, config)
+    accuracy = run_query(spark, config, "forecast_accuracy").collect()
+    compared = spark.table("earlier.forecast_vs_actual").collect()
+    assert {row.in_sample for row in (*accuracy, *compared)} == {None}
+    known = run_query(spark, many.config(), "forecast_accuracy").collect()
+    assert [(row.step, row.forecasts_compared) for row in accuracy] == [
+        (row.step, row.forecasts_compared) for row in known
+    ]
+    with connect_duckdb(config) as connection:
+        found = connection.execute("SELECT DISTINCT in_sample FROM forecast_vs_actual").fetchall()
+    assert found == [(None,)]
+
+
 def test_a_schema_is_completed_when_tables_have_come(sandbox: Sandbox) -> None:
     sandbox.changes = {"pipeline": "grows"}
     assert make_schema(sandbox.spark, sandbox.config()) == frozenset()
@@ -193,6 +216,9 @@ def test_the_numbers_of_series_are_those_counted_by_hand(many: Sandbox) -> None:
     inside = [low <= one <= high for low, one, high in zip(compared["lower"], truth, compared["upper"], strict=True)]
     assert list(compared["is_within"]) == inside
     assert inside.count(False) == 4
+    # The model was fitted on what came before all cutoffs.
+    assert {row.fitted_until.replace(tzinfo=None) for row in many.rows("batches")} == {DATES[FITTED - 1]}
+    assert set(compared["in_sample"]) == {False}
     cutoffs = dict(zip(newest["series_id"], newest["cutoff"].dt.tz_convert(None), strict=True))
     assert cutoffs == {"US": DATES[FITTED + 9], "CA": DATES[FITTED + 3]}
     assert count == [(2 * HORIZON * len(VARIABLES),)]

@@ -123,6 +123,8 @@ def test_late_observations_and_revisions_are_put_to_use(
     assert min(recomputed) == quarters(START + 4, START + 5)["ds"].iloc[0]
     origins = {row.query_id for row in series.sandbox.rows("observations")}
     assert [origin == "replay" for origin in origins] == [False]
+    [marker] = [row for row in series.sandbox.rows("batches") if row.query_id == "replay"]
+    assert marker.fitted_until == macro()["ds"][FITTED - 1]
 
     assert series.sandbox.replay(late=True) == []
     assert reconcile(spark, series.sandbox.config()).differences == ()

@@ -12,7 +12,8 @@ import pandas as pd
 from mlflow.models import ModelSignature, infer_signature
 from mlflow.types import ColSpec, DataType, Schema
 from sandbox import MODELS, WINE, Sandbox, TestRegistry, wine
-from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, expected_forecasts, quarters
+from scipy.stats import norm
+from series_sandbox import FITTED, HORIZON, VARIABLES, SeriesSandbox, expected_forecasts, quarters, register_fleet
 from service import predict, service
 
 from penstock.schemas.wine import MEASUREMENTS
@@ -164,7 +165,12 @@ def test_a_model_is_given_the_same_types_and_values(sandbox: Sandbox) -> None:
     ]
 
 
-def test_forecasts_and_reasons_of_series_are_those_of_a_first_batch(series: SeriesSandbox) -> None:
+LEVELS = (0.5, 0.8, 0.95)
+
+
+def test_forecasts_and_reasons_of_series_are_those_of_a_first_batch(sandbox: Sandbox) -> None:
+    register_fleet(sandbox.registry, "macro-levels", ids=("US", "CA"), further_levels=LEVELS[:-1])
+    series = SeriesSandbox(sandbox, "macro-levels", level=list(LEVELS))
     hole = quarters(FITTED, FITTED + 7, "CA").drop(index=FITTED + 3)
     again = pd.concat([quarters(FITTED, FITTED + 1).assign(realgdp=1.0), quarters(FITTED + 2, FITTED + 3)])
     negative = quarters(FITTED + 7, FITTED + 8).assign(realinv=-1.0)
@@ -174,7 +180,8 @@ def test_forecasts_and_reasons_of_series_are_those_of_a_first_batch(series: Seri
     series.sandbox.run()
     given = rows[["series_id", "ds", *VARIABLES]].assign(ds=rows["ds"].dt.strftime("%Y-%m-%d")).to_dict("records")
     with service(series.sandbox.spark, series.sandbox.config()) as client:
-        found = predict(client, "macro-two", *given)
+        found = predict(client, "macro-levels", *given)
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
 
     paired = list(zip(given, found, strict=True))
     [against] = [answer["reasons"] for row, answer in paired if row["realinv"] == -1.0]
@@ -192,7 +199,9 @@ def test_forecasts_and_reasons_of_series_are_those_of_a_first_batch(series: Seri
     ]
     mine = pd.DataFrame(steps).assign(ds=lambda frame: pd.to_datetime(frame["ds"]).dt.tz_localize(None), level=0.95)
     expected = series.forecasts()
-    mine = mine[list(expected.columns)].sort_values(["series_id", "cutoff", "step", "variable"], ignore_index=True)
+    mine = mine.sort_values(["series_id", "cutoff", "step", "variable"], ignore_index=True)
+    check_intervals(mine, series, schemas)
+    mine = mine[list(expected.columns)]
     pd.testing.assert_frame_equal(mine, expected, check_dtype=False, check_exact=True)
     us = mine[(mine["series_id"] == "US") & (mine["cutoff"] == expected["cutoff"].max())]
     gdp = us[us["variable"] == "realgdp"].sort_values("step")["forecast"]
@@ -200,3 +209,20 @@ def test_forecasts_and_reasons_of_series_are_those_of_a_first_batch(series: Seri
     truth = expected_forecasts(cutoff=FITTED + 4)["forecast"][:, 0]
     newest = mine[(mine["series_id"] == "US") & (mine["variable"] == "realgdp")].tail(HORIZON)
     np.testing.assert_allclose(newest["forecast"], truth, rtol=1e-10)
+
+
+def check_intervals(mine: pd.DataFrame, series: SeriesSandbox, schemas: dict[str, Any]) -> None:
+    """Those of all levels are the stream's, as wide as normal quantiles are in logs, and in the API's document."""
+    keys = ["series_id", "cutoff", "step", "variable"]
+    rows = [row.asDict(recursive=True) for row in series.sandbox.rows("forecasts")]
+    stream = pd.DataFrame(rows).sort_values(keys, ignore_index=True)
+    assert len(mine) == len(stream) > 0
+    assert mine["intervals"].tolist() == stream["intervals"].tolist()
+    for row in mine.itertuples():
+        assert [one["level"] for one in row.intervals] == list(LEVELS)
+        width = np.log(row.upper / row.forecast) / norm.ppf(0.975)
+        for one in row.intervals:
+            half = norm.ppf(0.5 + one["level"] / 2) * width
+            np.testing.assert_allclose([one["lower"], one["upper"]], row.forecast * np.exp([-half, half]), rtol=1e-9)
+    assert set(schemas["ForecastInterval"]["required"]) == {"level", "lower", "upper"}
+    assert "intervals" in schemas["ForecastStepOfLevels"]["required"]

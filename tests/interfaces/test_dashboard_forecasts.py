@@ -1,6 +1,8 @@
+import pandas as pd
 import pytest
-from dashboard_tables import MACRO_CONF, WrittenTables, forecast, minutes, observed, quarter
+from dashboard_tables import MACRO_CONF, START, WrittenTables, batch, forecast, minutes, observed, quarter
 
+from penstock.interfaces.dashboard.fan import bands_of, fan_chart
 from penstock.interfaces.dashboard.queries import forecasts
 from penstock.schemas.macro import VARIABLES
 
@@ -9,6 +11,7 @@ from penstock.schemas.macro import VARIABLES
 def tables(tmp_path):
     """Quarters 0 to 4 of US, and the forecasts of two steps made at 2 and 3; another series in files before these."""
     made = WrittenTables(tmp_path, MACRO_CONF)
+    made.make_empty("batches")
     made.append("observations", *(observed(1.0, at=number, series="DE") for number in range(3)))
     made.append("forecasts", forecast(1.0, cutoff=2, step=1, series="DE"))
     made.append("observations", *(observed(100.0 + 10 * number, at=number) for number in range(5)))
@@ -65,10 +68,33 @@ def test_a_series_of_conflicts_says_so(tables):
 def test_a_fan_is_one_forecast_of_one_variable_by_step(tables):
     [made] = made_at(tables, 2)
     fan = tables.query(forecasts.fan, made, variable="realgdp")
-    assert [tuple(row) for row in fan.itertuples(index=False)] == [
-        (1, quarter(3), 131.0, 126.0, 136.0),
-        (2, quarter(4), 150.0, 145.0, 155.0),
+    assert [(*row[:3], list(row.intervals)) for row in fan.itertuples(index=False)] == [
+        (1, quarter(3), 131.0, [{"level": 0.95, "lower": 126.0, "upper": 136.0}]),
+        (2, quarter(4), 150.0, [{"level": 0.95, "lower": 145.0, "upper": 155.0}]),
     ]
+
+
+def test_a_fan_has_a_band_for_each_level_which_opens_at_the_last_observation(tables):
+    several = [{"level": level, "lower": 150 - half, "upper": 150 + half} for level, half in ((0.5, 2.0), (0.995, 9.0))]
+    tables.append("forecasts", forecast(150.0, cutoff=4, step=1, level=0.995, intervals=several))
+    [made] = made_at(tables, 4)
+    fan = tables.query(forecasts.fan, made, variable="realgdp")
+    known = pd.DataFrame({"ds": [quarter(3), quarter(4)], "value": [130.0, 140.0]})
+    bands = bands_of(fan, known.tail(1))
+    assert [tuple(row) for row in bands[["level", "ds", "lower", "upper"]].itertuples(index=False)] == [
+        ("99.5%", quarter(4), 140.0, 140.0),
+        ("99.5%", quarter(5), 141.0, 159.0),
+        ("50%", quarter(4), 140.0, 140.0),
+        ("50%", quarter(5), 148.0, 152.0),
+    ]
+    band, _, line, _ = fan_chart(fan, known, made.cutoff, "realgdp").to_dict()["layer"]
+    scale = band["encoding"]["opacity"]["scale"]
+    assert scale["domain"] == ["50%", "99.5%"]
+    assert scale["range"][0] > scale["range"][1] > 0
+    assert [tip["title"] for tip in line["encoding"]["tooltip"][2:]] == ["50% interval", "99.5% interval"]
+    [single] = made_at(tables, 3)
+    one = fan_chart(tables.query(forecasts.fan, single, variable="realgdp"), known, single.cutoff, "realgdp").to_dict()
+    assert "scale" not in one["layer"][0]["encoding"]["opacity"]
 
 
 def test_a_forecast_made_again_after_a_revision_stands_before_the_first_one(tables):
@@ -135,6 +161,17 @@ def test_accuracy_compares_all_forecasts_whose_time_has_come(tables):
     # realcons: 12 from 0 to 12.5; the truth is 13.
     assert (by_variable["realcons"].mean_absolute_error, by_variable["realcons"].within) == (1.0, 0.0)
     assert set(by_variable) == {"realgdp", "realcons"}
+
+
+def test_accuracy_from_cutoffs_that_the_fit_knew_what_came_after_stands_by_itself(tables):
+    """From quarter 2 the errors are 1 and 10, from 3 it is 3. Of what came after 3 the fit knew nothing."""
+    for number, until in ((2, quarter(3)), (3, quarter(3))):
+        tables.append("batches", batch(number, at=START, seconds=1, fitted_until=until))
+    found = tables.query(forecasts.accuracy, series_id="US", variables=["realgdp"])
+    assert [(row.in_sample, row.forecasts, row.mean_absolute_error) for row in found.itertuples()] == [
+        (False, 1, 3.0),
+        (True, 2, 5.5),
+    ]
 
 
 def test_a_series_last_observation_says_why_it_has_no_forecast(tables):

@@ -172,6 +172,7 @@ def test_batches_and_the_files_of_one(opened, wines):
 
 def test_forecasts_of_the_chosen_cutoff(opened, macro):
     macro.append("forecasts", forecast(145.0, cutoff=3, step=1, model_version="2"))
+    macro.append("batches", batch(2, at=RECENTLY, seconds=1, fitted_until=quarter(3)))
     page = opened(macro, "Forecasts")
     assert box(page, "Series").options == ["US"]
     assert box(page, "Cutoff").options == [f"{quarter(3):%Y-%m-%d}", f"{quarter(2):%Y-%m-%d}"]
@@ -181,7 +182,7 @@ def test_forecasts_of_the_chosen_cutoff(opened, macro):
     assert len(charts(page)) == 1
     # For quarter 3, 131 was forecast, and 130 it was.
     [accuracy] = [shown.value for shown in page.dataframe]
-    assert [tuple(row) for row in accuracy.itertuples(index=False)] == [("1", "realgdp", 1, 1.0, 100.0)]
+    assert [tuple(row) for row in accuracy.itertuples(index=False)] == [("1", "realgdp", "in sample", 1, 1.0, 100.0)]
 
 
 def test_a_series_without_forecasts_says_why(opened, macro):
@@ -215,7 +216,7 @@ def test_no_view_of_rows_stumbles_over_missing_or_empty_tables(opened, tmp_path,
 def test_no_view_of_series_stumbles_over_missing_or_empty_tables(opened, tmp_path):
     tables = WrittenTables(tmp_path, MACRO_CONF)
     assert "There is no table `forecasts`" in opened(tables, "Forecasts").info[0].value
-    tables.make_empty("forecasts", "observations")
+    tables.make_empty("forecasts", "observations", "batches")
     assert "There are no observations yet." in texts(opened(tables, "Forecasts"))
 
 

@@ -69,6 +69,13 @@ def test_a_fan_in_logs_says_that_its_line_is_a_median(opened):
     assert any("The line is the median of what may come" in text for text in captions)
 
 
+def test_a_fan_of_several_levels_names_them(macro, opened):
+    several = [{"level": 0.5, "lower": 130.0, "upper": 134.0}, {"level": 0.95, "lower": 120.0, "upper": 144.0}]
+    macro.append("forecasts", forecast(132.0, cutoff=3, step=1, intervals=several))
+    captions = [caption.value for caption in opened("Forecasts").caption]
+    assert any("The bands are the 50% and 95% forecast intervals" in text for text in captions)
+
+
 def test_of_other_variables_and_of_means_it_says_so(macro):
     series = macro.config.the_series
     assert point_text(series, "realcons") == ""

@@ -13,6 +13,7 @@ from dashboard_tables import (
     forecast,
     minutes,
     observed,
+    quarter,
     rejected,
     scored,
 )
@@ -27,7 +28,9 @@ def wine(tmp_path: Path) -> WrittenTables:
 
 @pytest.fixture
 def macro(tmp_path: Path) -> WrittenTables:
-    return WrittenTables(tmp_path, MACRO_CONF)
+    made = WrittenTables(tmp_path, MACRO_CONF)
+    made.make_empty("batches")
+    return made
 
 
 def ask(tables: WrittenTables, sql: str) -> list[Any]:
@@ -129,6 +132,23 @@ def test_a_revision_makes_a_forecast_again_and_is_the_truth(macro: WrittenTables
     assert ask(macro, asked) == [(100.0, 105.0, -5.0, 101.0, 1, False), (104.0, 105.0, -1.0, 101.0, 2, True)]
     [accuracy] = run_duckdb_query(macro.config, "forecast_accuracy").to_pylist()
     assert (accuracy["forecasts_compared"], accuracy["mean_absolute_error"]) == (1, 5.0)
+
+
+def test_forecasts_from_before_the_end_of_the_fit_s_data_are_in_sample(macro: WrittenTables) -> None:
+    """Their batch says when that was. One from the last observation that was fitted on is the first out of sample."""
+    macro.append("observations", *[observed(100.0 + at, at=at) for at in range(1, 6)])
+    for cutoff, until in ((0, quarter(2)), (1, quarter(2)), (2, quarter(2)), (3, None)):
+        macro.append("batches", batch(cutoff, at=START, seconds=1, fitted_until=until))
+        macro.append("forecasts", forecast(100.0, cutoff=cutoff, step=1), forecast(100.0, cutoff=cutoff, step=2))
+    found = ask(macro, "SELECT cutoff, in_sample FROM forecast_vs_actual WHERE step = 1 ORDER BY cutoff")
+    assert found == [(quarter(0), True), (quarter(1), True), (quarter(2), False), (quarter(3), None)]
+    accuracy = run_duckdb_query(macro.config, "forecast_accuracy").to_pylist()
+    errors = {(row["step"], row["in_sample"]): row["mean_absolute_error"] for row in accuracy}
+    assert errors == {(1, True): 1.5, (1, False): 3.0, (1, None): 4.0} | {
+        (2, True): 2.5,
+        (2, False): 4.0,
+        (2, None): 5.0,
+    }
 
 
 def test_a_fallback_and_the_forecast_after_its_hole_was_filled_are_vintages_of_each_other(macro: WrittenTables) -> None:

@@ -41,15 +41,15 @@ def test_no_view_of_the_file_is_overlooked(wine: PipelineConfig, macro: Pipeline
 def test_a_view_is_there_as_soon_as_all_its_tables_are(macro: PipelineConfig) -> None:
     assert views_of(macro, ()) == ()
     assert [view.name for view in views_of(macro, ["forecasts"])] == ["latest_forecast"]
-    both = views_of(macro, ["forecasts", "observations"])
-    assert [view.name for view in both] == ["latest_forecast", "forecast_vs_actual"]
-    assert both[1].tables == {"forecasts", "observations"}
+    several = views_of(macro, ["forecasts", "observations", "batches"])
+    assert [view.name for view in several] == ["latest_forecast", "forecast_vs_actual", "batch_health"]
+    assert several[1].tables == {"forecasts", "observations", "batches"}
 
 
 def test_the_variables_are_those_of_the_pipeline(macro: PipelineConfig) -> None:
     series = macro.the_series.model_copy(update={"variables": ("pressure", "flow")})
     config = macro.model_copy(update={"series": series})
-    [_, compared] = views_of(config, ["forecasts", "observations"])
+    [_, compared, _] = views_of(config, ["forecasts", "observations", "batches"])
     assert "UNPIVOT (actual FOR variable IN (`pressure`, `flow`))" in compared.select
     assert "SELECT series_id, ds, `pressure`, `flow`\n" in compared.select
 
@@ -75,6 +75,13 @@ def test_in_a_schema_every_table_is_named_with_it(macro: PipelineConfig) -> None
         for table in names_read(statement.partition(" AS\n")[2]) & set(SERIES):
             assert f"`macro`.`{table}`" in statement
             assert f"FROM {table}" not in statement
+
+
+def test_columns_that_a_table_does_not_have_yet_are_nulls(macro: PipelineConfig) -> None:
+    lacking = {"batches": {"fitted_until": "timestamp"}}
+    [view] = [one for one in catalog_statements(macro, SERIES, lacking=lacking) if "`forecast_vs_actual`" in one]
+    whole = "(SELECT *, CAST(NULL AS timestamp) AS `fitted_until` FROM `macro`.`batches`)"
+    assert f"SELECT query_id, batch_id, fitted_until FROM {whole})" in view
 
 
 @pytest.mark.parametrize("other", ["red_wine", "red-wine"])

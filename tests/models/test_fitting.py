@@ -25,6 +25,7 @@ from statsmodels.tsa.api import VAR
 from var_loop import looped
 
 from penstock.errors import ConfigError, FitError
+from penstock.models.fleet_check import fitted_until
 from penstock.models.training.var import fit_var
 from penstock.models.training.var_fit import bucket_count, fit_series
 from penstock.models.training.var_settings import bucket_settings
@@ -69,6 +70,7 @@ def test_the_registered_model_is_statsmodels_model(macro_fit, registry):
 
     mlflow.set_registry_uri(registry.uri)
     model = mlflow.pyfunc.load_model(f"models:/{config.model.name}@champion")
+    assert fitted_until(model.metadata.metadata) == pd.Timestamp(CUTOFF, tz="UTC")
     asked = pd.DataFrame([window(levels, lags=lags_of(model), series_id="usa", ds=CUTOFF)])
     answer = model.predict(asked)
     for bound, truth in zip(("forecast", "lower", "upper"), level_forecasts(levels, theirs, steps=8), strict=True):

@@ -1,10 +1,12 @@
 """What a fleet model's metadata says of its fit, compared with the config."""
 
+from datetime import UTC, datetime
+
 import pytest
 from batch_records import series_config
 
 from penstock.config.exogenous import ExogenousConfig
-from penstock.models.fleet_check import other_meaning, refused_reasons
+from penstock.models.fleet_check import fitted_until, other_meaning, refused_reasons
 from penstock.udfs.var.fleet_save import FLEET_METADATA
 
 FITTED = {"level": 0.95, "frequency": "QS", "point": "median"}
@@ -63,6 +65,12 @@ def test_the_order_of_exogenous_variables_is_part_of_a_model():
 
 def test_a_model_that_is_no_fleet_of_ours_passes():
     assert other_meaning({}, config("mean")) is None
+
+
+def test_the_end_of_the_fit_s_data_is_a_time_in_utc():
+    fleet = EARLIER | {"fitted_until": "2008-10-01T00:00:00.000000+00:00"}
+    assert fitted_until({FLEET_METADATA: fleet}) == datetime(2008, 10, 1, tzinfo=UTC)
+    assert fitted_until({FLEET_METADATA: EARLIER}) is fitted_until({}) is None
 
 
 def test_reasons_of_refusals_are_those_of_the_metadata():

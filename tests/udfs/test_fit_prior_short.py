@@ -180,5 +180,5 @@ def test_the_model_says_which_prior_it_has(tmp_path):
     ],
 )
 def test_prior_settings_that_make_no_sense(options):
-    with pytest.raises(ValueError, match=r"unknown prior|tightness|decay|criterion aic|max_lags 0"):
+    with pytest.raises(ValueError, match=r"unknown prior|tightness must|decay must|criterion aic|max_lags 0"):
         FitSettings(**{"transforms": ("none", "none"), "max_lags": 1, **options})

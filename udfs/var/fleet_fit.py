@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -14,12 +13,10 @@ from .exogenous_effects import check_exogenous
 from .fleet_fallback import check_fallback
 from .kernel import FloatArray, IntArray, normal_quantile
 from .parameter_uncertainty import check_intervals
+from .prior_rules import check_decay, check_prior, check_tightness
 from .transform import check_point, check_transforms
 
 CRITERIA = ("aic", "aicc", "bic", "hqic", "fpe")
-PRIORS = ("none", "minnesota")
-MAX_DECAY = 10
-"""Of a prior: beyond it the weights of the lags are too large to square."""
 
 
 @dataclass(frozen=True)
@@ -33,9 +30,9 @@ class FitSettings:
     reasons of refusals; y1, y2, ... by default. point: whether point forecasts are medians or means. season, fourier:
     see DeterministicTerms. intervals: whether their variance counts the uncertainty of the coefficients, one of
     parameter_uncertainty.INTERVALS. fallback: what series without a forecast of their own VAR get, see
-    fleet_fallback.FALLBACKS. prior: one of PRIORS; with one there is no criterion. tightness: standard deviation of the
-    prior of an own first lag. decay: how fast that of a lag falls, by its power -decay. exogenous: names of
-    the variables whose values are known in advance.
+    fleet_fallback.FALLBACKS. prior: one of prior_rules.PRIORS; with one there is no criterion. tightness: standard
+    deviation of the prior of an own first lag. decay: how fast that of a lag falls, by its power -decay.
+    exogenous: names of the variables whose values are known in advance.
     """
 
     transforms: tuple[str, ...]
@@ -76,22 +73,10 @@ class FitSettings:
             raise ValueError("residual degrees of freedom must not be negative")
         if self.horizon < 1:
             raise ValueError(f"horizon must be at least 1, not {self.horizon}")
-        self._check_prior()
+        check_tightness(self.tightness)
+        check_decay(self.decay)
+        check_prior(self.prior, criterion=self.criterion, intervals=self.intervals, max_lags=self.max_lags)
         check_exogenous(self.exogenous, variables=self.names, intervals=self.intervals, prior=self.prior)
-
-    def _check_prior(self) -> None:
-        if self.prior not in PRIORS:
-            raise ValueError(f"unknown prior {self.prior}; use one of {', '.join(PRIORS)}")
-        if not (math.isfinite(self.tightness) and self.tightness > 0):
-            raise ValueError(f"tightness must be above 0, not {self.tightness}")
-        if not 0 <= self.decay <= MAX_DECAY:
-            raise ValueError(f"decay must be from 0 to {MAX_DECAY}, not {self.decay}")
-        if self.prior != "none" and self.criterion is not None:
-            raise ValueError(f"criterion {self.criterion} with the prior {self.prior}: its lag order is max_lags")
-        if self.prior != "none" and self.intervals != "plain":
-            raise ValueError(f"intervals {self.intervals} are of least squares, not of a prior: use plain")
-        if self.prior != "none" and self.max_lags < 1:
-            raise ValueError("max_lags 0 with a prior, which is of lags: use at least 1")
 
     @property
     def terms(self) -> DeterministicTerms:

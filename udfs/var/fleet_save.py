@@ -54,6 +54,8 @@ MODULES = (
 
 #: The key in a model's MLmodel metadata under which it says what it was fitted for.
 FLEET_METADATA = "penstock_fleet"
+#: The key within it of the newest time of the observations that its series were fitted on, in UTC and ISO format.
+FITTED_UNTIL = "fitted_until"
 #: The key within it of the texts that a lag_order of FIRST_REFUSED and below stands for.
 REFUSED_REASONS = "refused_reasons"
 REQUIREMENTS = ("mlflow", "numpy", "pandas", "pyarrow")
@@ -76,7 +78,8 @@ def fleet_model_parts(
     The files they name are there only within the `with`.
     ids: (fit.n_series,), all str or all int, those of refused series included. variables: (k,), names.
     frequency: an alias, see Frequency. last_ds: (fit.n_series,), when each series' last fitted observation was;
-    needed for the trends ct and ctt, and for a season. holidays: ISO dates that are no business days. refused: (id,
+    needed for the trends ct and ctt, and for a season; the model's metadata has the newest of the fitted series.
+    holidays: ISO dates that are no business days. refused: (id,
     reason) of every series that has no model, those included that were refused before the fit; by default those of
     `fit`. levels: of further intervals, beside that of the fit.
     """
@@ -125,6 +128,7 @@ def fleet_model_parts(
                     "max_lag_order": about.max_lag_order,
                     "holes": int(fit.n_holes.sum()),
                     "rows_left_out": int(fit.rows_left_out.sum()),
+                    **_end_of_data(fit, last_ds),
                     **_prior_metadata(fit.settings),
                     # A trend in time and a season count periods, by a calendar that has to be the stream's.
                     **(
@@ -180,6 +184,13 @@ def fleet_signature(about: FleetAbout) -> ModelSignature:
     ]
     outputs += [ColSpec(DataType.double, name) for name in forecast_columns_of(about)]
     return ModelSignature(inputs=Schema(inputs), outputs=Schema(outputs))
+
+
+def _end_of_data(fit: FleetFit, last_ds: Timestamps | None) -> dict[str, Any]:
+    if last_ds is None or not len(fit):
+        return {}
+    newest = np.asarray(last_ds, dtype="datetime64[us]")[fit.positions].max()
+    return {FITTED_UNTIL: f"{newest}+00:00"}
 
 
 def _prior_metadata(settings: FitSettings) -> dict[str, Any]:

@@ -197,11 +197,6 @@ def _walk_of(arrays: dict[str, NDArray[Any]], prefix: str) -> WalkSpreads | None
     return WalkSpreads(**_index_of(arrays, prefix)) if f"{prefix}fleet" in arrays else None
 
 
-def read_about(folder: Path) -> FleetAbout:
-    """The properties of a stored fleet, without opening its arrays."""
-    return _about(_manifest(folder))
-
-
 def open_store(folder: Path) -> FleetStore:
     """Open a fleet by way of the host's cache."""
     manifest = _manifest(folder)

@@ -18,6 +18,8 @@ SERIES_OUTCOMES = {
 }
 TRUTH, FORECAST = "#3b4252", "#2f7ebc"
 HEIGHT_PIXELS = 300
+#: Opacities of the bands of intervals: of a single one, and from the widest to the narrowest, which lie on each other.
+BAND, WIDEST_BAND, NARROWEST_BAND = 0.25, 0.2, 0.4
 #: Labels each tick by the largest unit that begins there (year, month, day, hour), in UTC.
 TICK_LABEL = (
     "utcFormat(datum.value, utchours(datum.value) + utcminutes(datum.value) > 0 ? '%H:%M' : "
@@ -43,6 +45,16 @@ def version_colour(versions: Sequence[str]) -> alt.Color:
     """The same version has the same colour in all charts of a page."""
     scale = alt.Scale(domain=list(versions), scheme="tableau10")
     return alt.Color("version:N", title="version", scale=scale, legend=top_legend())
+
+
+def band_opacity(names: Sequence[str]) -> alt.Opacity | alt.OpacityValue:
+    """Of intervals that lie on each other, by the column `level`: the narrower the darker. names: of the levels,
+    ascending. A single one needs no legend."""
+    if len(names) == 1:
+        return alt.OpacityValue(BAND)
+    step = (NARROWEST_BAND - WIDEST_BAND) / (len(names) - 1)
+    scale = alt.Scale(domain=list(names), range=[NARROWEST_BAND - step * number for number in range(len(names))])
+    return alt.Opacity("level:N", title="interval", scale=scale, sort=list(names), legend=top_legend())
 
 
 def bars_over_time(rows: pd.DataFrame, kind: str, colour: alt.Color, *, width_seconds: int) -> alt.Chart:

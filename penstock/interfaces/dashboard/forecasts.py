@@ -1,17 +1,15 @@
 """View: fan chart of a series' forecasts from a selected cutoff, with the actual values."""
 
 from collections import Counter
-from datetime import datetime
 from urllib.parse import urlencode
 
-import altair as alt
 import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series import SeriesConfig
-from penstock.interfaces.dashboard.charts import FORECAST, TRUTH, time_axis, top_legend
+from penstock.interfaces.dashboard.fan import fan_chart, levels_of, percent, short
 from penstock.interfaces.dashboard.queries import forecasts as queries
 from penstock.interfaces.dashboard.queries.forecasts import Made
 from penstock.interfaces.dashboard.reading import Tables
@@ -22,13 +20,12 @@ OFFERED_SERIES = 200
 OFFERED_CUTOFFS = 500
 #: History shown before the cutoff, in multiples of the horizon.
 HORIZONS_BEFORE = 3
-FAN_PIXELS = 420
 #: The transforms whose forecasts are made in logs, so that their median is not their mean.
 LOGGED = ("log", "dlog")
 
 
 def show(config: PipelineConfig, _window: Window) -> None:
-    tables = Tables(config=config, names=("forecasts", "observations"))
+    tables = Tables(config=config, names=("forecasts", "observations", "batches"))
     places = st.columns([1, 1, 1, 1])
     series_id = choose_series(tables, *places[:2])
     if series_id is None:
@@ -84,11 +81,6 @@ def names_of(made: list[Made]) -> dict[str, Made]:
     }
 
 
-def short(time: datetime) -> str:
-    """The date alone if the time is midnight."""
-    return f"{time:%Y-%m-%d}" if time == time.replace(hour=0, minute=0, second=0, microsecond=0) else f"{time:%F %T}"
-
-
 def show_fan(tables: Tables, made: Made, variable: str, series: SeriesConfig) -> None:
     fan = tables.query(queries.fan, made, variable=variable)
     if fan.empty:
@@ -102,11 +94,18 @@ def show_fan(tables: Tables, made: Made, variable: str, series: SeriesConfig) ->
         end=fan["ds"].max().to_pydatetime(),
         before=HORIZONS_BEFORE * series.horizon,
     )
-    st.altair_chart(fan_chart(fan, truths, made, variable))
+    st.altair_chart(fan_chart(fan, truths, made.cutoff, variable))
     st.caption(
-        f"{made.model_name} version {made.version}, made {moment(made.scored_at)}. The band is the {made.level:.0%} "
-        f"forecast interval.{point_text(series, variable)}"
+        f"{made.model_name} version {made.version}, made {moment(made.scored_at)}. {band_text(fan)}"
+        f"{point_text(series, variable)}"
     )
+
+
+def band_text(fan: pd.DataFrame) -> str:
+    *inner, widest = map(percent, levels_of(fan))
+    if not inner:
+        return f"The band is the {widest} forecast interval."
+    return f"The bands are the {', '.join(inner)} and {widest} forecast intervals, the darkest the narrowest."
 
 
 def point_text(series: SeriesConfig, variable: str) -> str:
@@ -118,37 +117,6 @@ def point_text(series: SeriesConfig, variable: str) -> str:
     return " The line is the median of what may come (series.point): sums of medians over series are too low."
 
 
-def fan_chart(fan: pd.DataFrame, truths: pd.DataFrame, made: Made, variable: str) -> alt.LayerChart:
-    before = truths[truths["ds"] <= made.cutoff]
-    start = before.tail(1).assign(**dict.fromkeys(("forecast", "lower", "upper"), before["value"]))
-    opened = pd.concat([start, fan]) if len(start) else fan
-    value, tip = alt.Scale(zero=False), alt.Tooltip("day", title="for")
-    base = alt.Chart(opened.assign(what="forecast", day=opened["ds"].map(short))).encode(x=time_axis("ds"))
-    band = base.mark_area(opacity=0.25, color=FORECAST).encode(
-        y=alt.Y("lower:Q", title=variable, scale=value), y2="upper:Q"
-    )
-    line = base.mark_line(point=True, strokeDash=[6, 3]).encode(
-        y="forecast:Q",
-        color=legend(),
-        tooltip=[tip, *(alt.Tooltip(name, format=",.5g") for name in ("forecast", "lower", "upper"))],
-    )
-    known = alt.Chart(truths.assign(what="observed", day=truths["ds"].map(short)))
-    actual = known.mark_line(point=alt.OverlayMarkDef(size=22)).encode(
-        x=time_axis("ds"), y="value:Q", color=legend(), tooltip=[tip, alt.Tooltip("value", format=",.5g")]
-    )
-    cutoff = alt.Chart(pd.DataFrame({"ds": [made.cutoff]})).mark_rule(color="gray", strokeDash=[2, 2])
-    return alt.LayerChart(layer=[band, cutoff.encode(x="ds:T"), line, actual], height=FAN_PIXELS)
-
-
-def legend() -> alt.Color:
-    return alt.Color(
-        "what:N",
-        title=None,
-        scale=alt.Scale(domain=["observed", "forecast"], range=[TRUTH, FORECAST]),
-        legend=top_legend(),
-    )
-
-
 def show_accuracy(accuracy: pd.DataFrame, level: float) -> None:
     if accuracy.empty:
         st.info("None of this series' forecasts can be compared with an actual value yet.")
@@ -156,13 +124,17 @@ def show_accuracy(accuracy: pd.DataFrame, level: float) -> None:
     st.subheader("Forecast accuracy")
     st.caption(
         "All forecasts of this series with an actual value, over all cutoffs and steps; of those made again after a "
-        "revision, the first one from each cutoff, against the value as it is now."
+        "revision, the first one from each cutoff, against the value as it is now. Cutoffs before the end of the data "
+        "that the model was fitted on are in sample: judge it by the later ones."
     )
     st.dataframe(
-        accuracy.assign(within=accuracy["within"] * 100),
+        accuracy.assign(
+            within=accuracy["within"] * 100, in_sample=accuracy["in_sample"].map({True: "in sample", False: "later"})
+        ),
         hide_index=True,
         column_config={
+            "in_sample": "cutoffs",
             "mean_absolute_error": st.column_config.NumberColumn("mean absolute error", format="%.4g"),
-            "within": st.column_config.NumberColumn(f"in the {level:.0%} interval", format="%.0f %%"),
+            "within": st.column_config.NumberColumn(f"in the {percent(level)} interval", format="%.0f %%"),
         },
     )

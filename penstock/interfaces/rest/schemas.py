@@ -18,6 +18,7 @@ from pydantic import (
     create_model,
 )
 
+from penstock.config.series import SeriesConfig
 from penstock.interfaces.rest.exact_numbers import as_written, bare
 from penstock.interfaces.rest.request_rows import Row
 from penstock.interfaces.rest.served import Served
@@ -50,6 +51,20 @@ class ForecastStep(BaseModel):
     forecast: float | None
     lower: float | None
     upper: float | None
+
+
+class ForecastInterval(BaseModel):
+    """level: its coverage, between 0 and 1. lower, upper: its bounds; null if infinite."""
+
+    level: float
+    lower: float | None
+    upper: float | None
+
+
+class ForecastStepOfLevels(ForecastStep):
+    """intervals: of all levels (`series.level`), ascending; `lower` and `upper` are those of the last one."""
+
+    intervals: list[ForecastInterval]
 
 
 @dataclass(frozen=True)
@@ -108,7 +123,7 @@ def values_of(body: BaseModel, contract: Contract) -> list[Row]:
 
 def response_type(name: str, served: Served, outputs: Sequence[ModelColumn]) -> type[BaseModel]:
     what = value_name(served)
-    value = list[ForecastStep] if served.config.workload == "series" else prediction_type(name, tuple(outputs))
+    value = forecast_type(served.config.series) if served.config.series else prediction_type(name, tuple(outputs))
     row: Any = {
         what: (
             value | None,
@@ -132,6 +147,11 @@ def response_type(name: str, served: Served, outputs: Sequence[ModelColumn]) -> 
 
 def value_name(served: Served) -> str:
     return "forecast" if served.config.workload == "series" else "prediction"
+
+
+def forecast_type(series: SeriesConfig) -> Any:
+    """The steps of a forecast; with several levels each has the intervals of all."""
+    return list[ForecastStepOfLevels] if len(series.levels) > 1 else list[ForecastStep]
 
 
 def prediction_type(name: str, outputs: tuple[ModelColumn, ...]) -> Any:

@@ -5,9 +5,11 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Row as SparkRow
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
@@ -60,9 +62,8 @@ class SeriesPredictor:
             scored = self.scored(accepted_rows(checked, self.contract))
             for number, error in scored.select(SOURCE_FILE, "error").collect():
                 results[int(number)] = RowResult(value=[], error=error)
-            for number, ds, step, variable, *bounds in self.steps(scored).collect():
-                forecast = dict(zip(BOUNDS, map(finite, bounds), strict=True))
-                results[int(number)].value.append({"ds": ds, "step": step, "variable": variable} | forecast)
+            for number, *step in self.steps(scored).collect():
+                results[int(number)].value.append(self.answered_step(*step))
         return [replace(result, value=result.value or None) if result.error else result for result in results]
 
     def scored(self, accepted: DataFrame) -> DataFrame:
@@ -91,7 +92,20 @@ class SeriesPredictor:
 
     def steps(self, scored: DataFrame) -> DataFrame:
         made = forecast_steps(scored, self.config.the_series, carried=(SOURCE_FILE,))
-        return made.select(SOURCE_FILE, F.date_format("ds", ISO_FORMAT), "step", "variable", *BOUNDS)
+        return made.select(SOURCE_FILE, F.date_format("ds", ISO_FORMAT), "step", "variable", "intervals", *BOUNDS)
+
+    def answered_step(
+        self, ds: str, step: int, variable: str, intervals: Sequence[SparkRow] | None, *bounds: float | None
+    ) -> dict[str, Any]:
+        """As the schema `ForecastStep` has it; with several levels, `ForecastStepOfLevels`."""
+        found = {"ds": ds, "step": step, "variable": variable, **dict(zip(BOUNDS, map(finite, bounds), strict=True))}
+        if intervals is None:
+            return found
+        return found | {
+            "intervals": [
+                {"level": one.level, "lower": finite(one.lower), "upper": finite(one.upper)} for one in intervals
+            ]
+        }
 
     def no_lags(self) -> DataFrame:
         """The empty state of a new pipeline."""

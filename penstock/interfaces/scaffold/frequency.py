@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 from pandas.tseries.frequencies import infer_freq, to_offset
 
-from penstock.config.frequency import Frequency
 from penstock.errors import ConfigError
+from penstock.udfs.var.fleet_frequency import Frequency
 from penstock.udfs.var.histories import calendar_numbers
 from penstock.udfs.var.kernel import FloatArray
 

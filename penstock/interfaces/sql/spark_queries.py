@@ -1,11 +1,14 @@
 """Runs the queries of queries/ over a pipeline's tables by Spark."""
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.sql.query_files import read_query
 from penstock.interfaces.sql.views import catalog_statements
-from penstock.schemas.catalog import table_names
+from penstock.schemas.catalog import BY_NAME, Column, table_names
+from penstock.schemas.tables import column_of
 from penstock.spark.tables import table_exists
 
 
@@ -14,10 +17,18 @@ def run_query(spark: SparkSession, config: PipelineConfig, name: str) -> DataFra
     query = read_query(config, name)
     query.require(config, [table for table in query.tables if table_exists(spark, config.table_path(table))])
     for table in query.tables:
-        spark.read.format("delta").load(config.table_path(table)).createOrReplaceTempView(table)
+        frame = spark.read.format("delta").load(config.table_path(table))
+        nulls = {column.name: F.lit(None).cast(column.dataType) for column in new_columns(frame, table)}
+        frame.withColumns(nulls).createOrReplaceTempView(table)
     for view in query.views:
         spark.sql(view.select).createOrReplaceTempView(view.name)
     return spark.sql(query.sql)
+
+
+def new_columns(frame: DataFrame, table: str) -> list[StructField]:
+    """The catalog's columns that a table of an earlier version lacks, until its stream starts and adds them."""
+    columns = (column for column in BY_NAME[table].columns if isinstance(column, Column))
+    return [column_of(column) for column in columns if column.name not in frame.columns]
 
 
 def existing_tables(spark: SparkSession, config: PipelineConfig) -> frozenset[str]:
@@ -32,6 +43,11 @@ def make_schema(spark: SparkSession, config: PipelineConfig) -> frozenset[str]:
     The tables are external: the schema only refers to their locations.
     """
     tables = existing_tables(spark, config)
-    for statement in catalog_statements(config, tables):
+    frames = {table: spark.read.format("delta").load(config.table_path(table)) for table in tables}
+    lacking = {
+        table: {column.name: column.dataType.simpleString() for column in new_columns(frame, table)}
+        for table, frame in frames.items()
+    }
+    for statement in catalog_statements(config, tables, lacking=lacking):
         spark.sql(statement)
     return tables

@@ -4,9 +4,10 @@ Nothing here needs Spark; DuckDB has the same views (penstock.interfaces.sql.duc
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from types import MappingProxyType
 
 import sqlglot
 from sqlglot import exp
@@ -14,6 +15,7 @@ from sqlglot import exp
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.catalog import table_names
+from penstock.series.reasons import NOT_IN_USE, as_sql
 
 #: The folder queries/, as it comes with the package, which may be in a zip.
 QUERIES = files("penstock.interfaces.sql") / "queries"
@@ -22,6 +24,8 @@ STATEMENT = re.compile(
     r"^-- (?P<question>.+)\nCREATE OR REPLACE VIEW (?P<name>\w+) AS\n(?P<select>[^;]+);$", re.MULTILINE
 )
 VARIABLES = "{variables}"
+ERRORS_NOT_IN_USE = "{not_in_use}"
+NO_COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,19 +37,24 @@ class View:
     select: str
     tables: frozenset[str]
 
-    def select_from(self, schema: str) -> str:
-        """`select` over qualified table names, so that temporary views of a session do not shadow them."""
-        names = "|".join(sorted(self.tables))
-        return re.sub(
-            rf"\b(FROM|JOIN) ({names})\b", lambda found: f"{found[1]} {schema}.{quoted(found[2])}", self.select
-        )
+    def select_from(self, schema: str, lacking: Mapping[str, Mapping[str, str]]) -> str:
+        """`select` over qualified table names, so that temporary views of a session do not shadow them. lacking: see
+        `catalog_statements`."""
+
+        def qualified(found: re.Match[str]) -> str:
+            table = f"{schema}.{quoted(found[2])}"
+            nulls = [f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in lacking.get(found[2], {}).items()]
+            return f"{found[1]} (SELECT *, {', '.join(nulls)} FROM {table})" if nulls else f"{found[1]} {table}"
+
+        return re.sub(rf"\b(FROM|JOIN) ({'|'.join(sorted(self.tables))})\b", qualified, self.select)
 
 
 def views_of(config: PipelineConfig, tables: Collection[str]) -> tuple[View, ...]:
     """The views whose tables are among `tables`, in the order of the file."""
     variables = ", ".join(map(quoted, config.series.variables)) if config.series else ""
     found = []
-    for written in STATEMENT.finditer(VIEWS_FILE.read_text(encoding="utf-8")):
+    text = VIEWS_FILE.read_text(encoding="utf-8").replace(ERRORS_NOT_IN_USE, as_sql(NOT_IN_USE))
+    for written in STATEMENT.finditer(text):
         read = names_read(written["select"].replace(VARIABLES, "variable"))
         if read <= set(tables):
             select = written["select"].replace(VARIABLES, variables)
@@ -78,10 +87,13 @@ def require_own_schemas(configs: Collection[PipelineConfig]) -> None:
         owners[schema] = config.pipeline
 
 
-def catalog_statements(config: PipelineConfig, tables: Collection[str]) -> list[str]:
+def catalog_statements(
+    config: PipelineConfig, tables: Collection[str], *, lacking: Mapping[str, Mapping[str, str]] = NO_COLUMNS
+) -> list[str]:
     """Spark SQL that creates the pipeline's schema with its existing tables (`tables`) and their views.
 
-    Idempotent; run it again when there are more tables.
+    lacking: by table the columns, with their types, that the table of an earlier version does not have yet; views have
+    nulls for them. Idempotent; run it again when there are more tables.
     """
     schema = quoted(schema_name(config))
     return [
@@ -94,7 +106,7 @@ def catalog_statements(config: PipelineConfig, tables: Collection[str]) -> list[
         ],
         *[
             f"CREATE OR REPLACE VIEW {schema}.{quoted(view.name)} COMMENT {literal(view.question)} AS\n"
-            f"{view.select_from(schema)}"
+            f"{view.select_from(schema, lacking)}"
             for view in views_of(config, tables)
         ],
     ]

@@ -13,7 +13,7 @@ from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, ids_are_integers, with_time_range
 from penstock.errors import EnvironmentCheckError, FitError
-from penstock.series.reasons import CONFLICT, LEAST_RECENCY, OUTVOTED
+from penstock.series.reasons import CONFLICT, LEAST_RECENCY, OUTVOTED, as_sql
 from penstock.storage.delta_reader import READ_ERRORS, open_table, reason_of
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, quoted, registered
 from penstock.udfs.var.histories import RECENCY, SERIES_ID
@@ -109,12 +109,11 @@ def query_rows(
     arrived = "coalesce(epoch_us(observed_at), 0)" if "observed_at" in columns else "0"
     recency = f"CASE WHEN error = '{CONFLICT}' THEN {LEAST_RECENCY} ELSE {arrived} END"
     values = ", ".join(f"{quoted(variable)}::DOUBLE AS {quoted(variable)}" for variable in variables)
-    outvoted = ", ".join(f"'{error}'" for error in OUTVOTED)
     limit = "AND ds <= $until" if until else ""
     found = connection.sql(
         f"""
         SELECT ds, ({recency})::BIGINT AS {RECENCY}, {values} FROM {TABLE}
-        WHERE series_id = $series AND ds IS NOT NULL AND coalesce(error, '') NOT IN ({outvoted}) {limit}
+        WHERE series_id = $series AND ds IS NOT NULL AND coalesce(error, '') NOT IN ({as_sql(OUTVOTED)}) {limit}
         """,
         params={"series": str(series_id)} | ({"until": until.replace(tzinfo=UTC)} if until else {}),
     ).to_arrow_table()

@@ -1,4 +1,4 @@
-"""Queries of `forecasts` and `observations` for one series; both tables are clustered by series."""
+"""Queries of one series; `forecasts` and `observations` are clustered by series."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,10 +8,11 @@ import duckdb
 import pandas as pd
 
 from penstock.interfaces.dashboard.queries.predictions import LABEL
+from penstock.series.reasons import NOT_IN_USE, as_sql
 from penstock.storage.duckdb_tables import quoted
 
-#: Whether an observation is in use, as in queries/views.sql; of those with the same ds the last one counts.
-COUNTS = "coalesce(error, '') NOT IN ('late', 'revision', 'superseded', 'unchanged', 'conflict')"
+#: Whether an observation is in use; of those with the same ds the last one counts.
+COUNTS = f"coalesce(error, '') NOT IN ({as_sql(NOT_IN_USE)})"
 #: A fallback is the champion's too, as in queries/views.sql.
 CAPACITY = "CASE WHEN role LIKE 'fallback%' THEN 'champion' ELSE role END"
 #: Sorts after any character of a name.
@@ -73,10 +74,12 @@ def made_at(tables: duckdb.DuckDBPyConnection, *, series_id: str, cutoff: dateti
 
 
 def fan(tables: duckdb.DuckDBPyConnection, made: Made, *, variable: str) -> pd.DataFrame:
-    """step, ds, forecast, lower, upper."""
+    """step, ds, forecast, intervals (of each level, ascending: its level, lower, upper)."""
     return tables.execute(
         f"""
-        SELECT step, ds, forecast, lower, upper FROM forecasts
+        SELECT step, ds, forecast,
+               coalesce(intervals, [{{'level': level, 'lower': lower, 'upper': upper}}]) AS intervals
+        FROM forecasts
         WHERE series_id = $series AND cutoff = $cutoff AND variable = $variable AND {LABEL} = $version
               AND scored_at = $scored_at
         ORDER BY step
@@ -110,8 +113,9 @@ def truths(
 
 
 def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Sequence[str]) -> pd.DataFrame:
-    """version, variable, forecasts (with a truth to compare with), mean_absolute_error, within (share of them whose
-    truth lay in the interval): over all steps of the first forecast from each cutoff of the series."""
+    """version, variable, in_sample (the model was fitted on what came after the cutoff; null where it is not known),
+    forecasts (with a truth to compare with), mean_absolute_error, within (share of them whose truth lay in the
+    interval): over all steps of the first forecast from each cutoff of the series."""
     columns = ", ".join(map(quoted, variables))
     return tables.execute(
         f"""
@@ -123,12 +127,13 @@ def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Se
         made AS (
             SELECT * FROM forecasts WHERE series_id = $series
             QUALIFY rank() OVER (PARTITION BY cutoff, {CAPACITY} ORDER BY scored_at) = 1
-        )
-        SELECT {LABEL} AS version, variable, count(*) AS forecasts, avg(abs(forecast - value)) AS mean_absolute_error,
-               avg((value BETWEEN lower AND upper)::INT) AS within
-        FROM made JOIN truths USING (ds, variable)
+        ),
+        fits AS (SELECT query_id, batch_id, fitted_until FROM batches)
+        SELECT {LABEL} AS version, variable, cutoff < fitted_until AS in_sample, count(*) AS forecasts,
+               avg(abs(forecast - value)) AS mean_absolute_error, avg((value BETWEEN lower AND upper)::INT) AS within
+        FROM made JOIN truths USING (ds, variable) LEFT JOIN fits USING (query_id, batch_id)
         WHERE value IS NOT NULL AND forecast IS NOT NULL
-        GROUP BY ALL ORDER BY max(scored_at) DESC, version, variable
+        GROUP BY ALL ORDER BY max(scored_at) DESC, version, variable, in_sample
         """,
         {"series": series_id},
     ).df()
