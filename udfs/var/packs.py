@@ -45,7 +45,7 @@ class Observations:
         is_whole = self.runs.n_holes == 0
         if self.exogenous is not None:
             is_whole = is_whole & (self.complete_rows[:, 0] == self.n_obs)
-        return is_whole
+        return np.asarray(is_whole, dtype=bool)
 
 
 @dataclass(frozen=True, kw_only=True)

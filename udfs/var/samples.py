@@ -134,7 +134,7 @@ def complete_rows(runs: Runs, max_lags: int, exogenous: FloatArray | None) -> In
     by_place = np.zeros_like(counts)
     np.add.at(by_place, (owner, np.minimum(runs.places()[lacking], max_lags)), 1)
     # an observation with three lags is a row of the orders 0 to 3
-    return counts - by_place[:, ::-1].cumsum(axis=1)[:, ::-1]
+    return np.asarray(counts - by_place[:, ::-1].cumsum(axis=1)[:, ::-1], dtype=np.int64)
 
 
 def padded(items: IntArray, counts: IntArray) -> tuple[IntArray, BoolArray]:

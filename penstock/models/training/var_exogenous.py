@@ -6,10 +6,15 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import EnvironmentCheckError
+from penstock.errors import ConfigError, EnvironmentCheckError
+from penstock.models.training.var_fit import BUCKET
 from penstock.series.exogenous_values import ExogenousSource, newest_source, read_exogenous
 from penstock.storage.delta_reader import reason_of
+from penstock.udfs.var.bucket import IS_EXOGENOUS
+from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
+#: Beside the variables, of the rows that the fit works on.
+OWN_COLUMNS = (SERIES_ID, DS, RECENCY, BUCKET, IS_EXOGENOUS)
 log = logging.getLogger(__name__)
 
 
@@ -22,9 +27,15 @@ class KnownInAdvance:
 
 
 def read_known(config: PipelineConfig) -> KnownInAdvance | None:
-    """None without exogenous variables. Raises ExogenousError, EnvironmentCheckError."""
+    """None without exogenous variables. Raises ConfigError, ExogenousError, EnvironmentCheckError."""
     if config.the_series.exogenous is None:
         return None
+    taken = [name for name in config.the_series.exogenous_names if name in OWN_COLUMNS]
+    if taken:
+        raise ConfigError(
+            f"series.exogenous.columns: {', '.join(taken)} is a column of the fit's own; expected other names than "
+            f"{', '.join(OWN_COLUMNS)}: rename it in {config.the_series.exogenous.path}"
+        )
     try:
         source = newest_source(config)
         values = read_exogenous(config, source)
