@@ -76,12 +76,11 @@ def fleet_model_parts(
     """The arguments by which `mlflow.pyfunc.save_model` or `log_model` makes a model of `fit`.
 
     The files they name are there only within the `with`.
-    ids: (fit.n_series,), all str or all int, those of refused series included. variables: (k,), names.
-    frequency: an alias, see Frequency. last_ds: (fit.n_series,), when each series' last fitted observation was;
-    needed for the trends ct and ctt, and for a season; the model's metadata has the newest of the fitted series.
-    holidays: ISO dates that are no business days. refused: (id,
-    reason) of every series that has no model, those included that were refused before the fit; by default those of
-    `fit`. levels: of further intervals, beside that of the fit.
+    ids: (fit.n_series,), all str or all int, those of refused series included. variables: (k,), names. frequency: an
+    alias, see Frequency. last_ds: (fit.n_series,), when each series' last fitted observation was; needed for the trends
+    ct and ctt, and for a season; the model's metadata has the newest of the fitted series. holidays: ISO dates that are
+    no business days. refused: (id, reason) of every series that has no model, those included that were refused before
+    the fit; by default those of `fit`. levels: of further intervals, beside that of the fit.
     """
     about, time_origin = _about(
         fit, ids=ids, variables=variables, frequency=frequency, last_ds=last_ds, holidays=holidays, levels=levels
