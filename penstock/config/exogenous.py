@@ -34,6 +34,11 @@ class ExogenousConfig(Section):
             )
         return columns
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of all columns that are read."""
+        return (*([self.id] if self.id is not None else []), self.time, *self.columns)
+
     @model_validator(mode="after")
     def columns_are_different(self) -> Self:
         used = [*self.columns, self.time, *([self.id] if self.id is not None else [])]

@@ -100,7 +100,7 @@ class SeriesConfig(Section):
         excluded = {"point", "exogenous"} | ({"holidays"} if not self.holidays else set())
         excluded |= {"revisions"} if self.revisions == "first" else set()
         # Where they are kept may change: a plan names the version that its batch reads.
-        exogenous = {"exogenous": list(self.exogenous_names)} if self.exogenous else {}
+        exogenous = {"exogenous": self.exogenous.model_dump(mode="json", exclude={"path"})} if self.exogenous else {}
         return self.model_dump(mode="json", exclude=excluded) | exogenous
 
 

@@ -71,6 +71,11 @@ def other_meaning(metadata: Mapping[str, Any], config: PipelineConfig) -> str | 
             f"it was fitted with the exogenous variables {', '.join(exogenous) or '(none)'}, series.exogenous has "
             f"{', '.join(series.exogenous_names) or '(none)'}; fit it again, or change the config"
         )
+    if exogenous and fleet.get("horizon", series.horizon) != series.horizon:
+        return (
+            f"it needs the exogenous variables of {fleet['horizon']} steps, series.horizon is {series.horizon}; fit it "
+            "again, or change the config"
+        )
     holidays = series.calendar.holidays if "holidays" in fleet else ()
     if "holidays" in fleet and tuple(fleet["holidays"]) != holidays:
         return (

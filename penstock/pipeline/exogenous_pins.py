@@ -9,14 +9,22 @@ import logging
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ExogenousError, PlanError
 from penstock.pipeline.plan import Plan, newest_plan
 from penstock.series.exogenous_leads import Leads, leads_of
-from penstock.series.exogenous_values import ExogenousSource, is_file, newest_source, read_exogenous
-from penstock.storage.files import FileStatus, Storage
+from penstock.series.exogenous_values import (
+    ExogenousSource,
+    file_content,
+    is_file,
+    newest_source,
+    read_exogenous,
+    values_of_file,
+)
+from penstock.storage.files import FileStatus, Storage, trouble_with
 
 #: The values of this batch, and those of the one before it, which the next may read again.
 KEPT = 2
@@ -31,6 +39,15 @@ def copy_path(config: PipelineConfig, content: bytes, original: str) -> str:
     """Named by its content."""
     ending = PurePosixPath(original).suffix.lower()
     return f"{copies_folder(config)}/{hashlib.sha256(content).hexdigest()}{ending}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """content: to be copied to the source's path. status: of the file."""
+
+    source: ExogenousSource
+    status: FileStatus | None = None
+    content: bytes | None = None
 
 
 @dataclass(kw_only=True)
@@ -49,25 +66,31 @@ class ExogenousPins:
         """The newest values, as a source that stays. Where they can't be read, with a warning, those that were pinned
         last; None if there are none, or no exogenous variables.
 
-        Raises StorageError if a copy can't be written.
+        Raises StorageError if a copy can't be written, or if the store does not answer and there are no earlier values.
         """
         if self.config.series is None or self.config.series.exogenous is None:
             return None
         try:
-            self._pinned = self._newest()
+            found = self._newest()
         except (ExogenousError, OSError) as error:
-            return self._last_good(error)
-        return self._pinned
+            before = self._last_good(error)
+            if before is None and isinstance(error, OSError):
+                # A passing fault would leave a whole history without forecasts.
+                raise trouble_with(self.config.series.exogenous.path, error) from None
+            if before is None:
+                log.warning("exogenous values can't be read, and no forecast is made until they can: %s", error)
+            return before
+        if found.content is not None:
+            self._write(found.source.path, found.content)
+        self._seen, self._pinned = found.status, found.source
+        return found.source
 
     def leads(self, source: ExogenousSource | None) -> Leads | None:
         """The values, to be joined to windows; None without a source. Raises ExogenousError, OSError."""
         if source is None:
             return None
         if source not in self._leads:
-            values = read_exogenous(self.config, source, storage=self.storage)
-            self._leads[source] = leads_of(self.spark, values, self.config.the_series)
-            while len(self._leads) > KEPT:
-                del self._leads[next(iter(self._leads))]
+            self._keep(source, read_exogenous(self.config, source, storage=self.storage))
         return self._leads[source]
 
     def planned_leads(self, plan: Plan) -> Leads | None:
@@ -86,22 +109,25 @@ class ExogenousPins:
             return True
         return False
 
-    def _newest(self) -> ExogenousSource:
-        found = newest_source(self.config)
-        if not is_file(found.path):
-            self.leads(found)
-            return found
-        status = self.storage.status(found.path)
+    def _newest(self) -> "_Found":
+        """What can be read. Raises ExogenousError, OSError."""
+        newest = newest_source(self.config)
+        if not is_file(newest.path):
+            self.leads(newest)
+            return _Found(newest)
+        status = self.storage.status(newest.path)
         if self._pinned is not None and status is not None and status == self._seen:
-            return self._pinned
-        content = self.storage.read(found.path)
-        if content is None:
-            raise ExogenousError(f"{found.path}: there is no such file")
-        copy = ExogenousSource(path=copy_path(self.config, content, found.path))
-        self._write(copy.path, content)
-        self.leads(copy)
-        self._seen = status
-        return copy
+            return _Found(self._pinned, status=status)
+        content = file_content(self.storage, newest.path)
+        copy = ExogenousSource(path=copy_path(self.config, content, newest.path))
+        if copy not in self._leads:
+            self._keep(copy, values_of_file(self.config, content, newest.path))
+        return _Found(copy, status=status, content=content)
+
+    def _keep(self, source: ExogenousSource, values: pa.Table) -> None:
+        self._leads[source] = leads_of(self.spark, values, self.config.the_series)
+        while len(self._leads) > KEPT:
+            del self._leads[next(iter(self._leads))]
 
     def _write(self, path: str, content: bytes) -> None:
         """As a young file, which maintenance leaves alone until a plan names it."""
@@ -117,5 +143,4 @@ class ExogenousPins:
                     return source
             except (ExogenousError, OSError) as other:
                 log.warning("exogenous values of an earlier batch can't be read: %s", other)
-        log.warning("exogenous values can't be read, and no forecast is made until they can: %s", error)
         return None

@@ -11,19 +11,28 @@ from penstock.errors import ExogenousError
 
 SERIES_ID, DS = "series_id", "ds"
 TIME = pa.timestamp("us", tz="UTC")
-#: After a time of day: Z, +02:00, -0500.
-ZONE = r":\d{2}.*(Z|[+-]\d{2}:?\d{2})$"
+#: After a time of day: Z, +02:00, -0500, +00.
+ZONE = r"[T ]\d{2}(:\d{2}.*)?(Z|[+-]\d{2}(:?\d{2})?)$"
+#: What pandas and others write for a missing number, in lower case.
+MISSING_NUMBERS = ("", "na", "nan", "null")
+TRUTHS = {"true": "1", "false": "0"}
 
 
 def typed(raw: pa.Table, exogenous: ExogenousConfig, *, described: str) -> pa.Table:
     """The columns of `read_exogenous`. described: the source, for messages. Raises ExogenousError."""
     columns: dict[str, pa.ChunkedArray] = {}
+    raw = pa.table({name: plain(raw[name]) for name in exogenous.names})
     if exogenous.id is not None:
         columns[SERIES_ID] = ids(raw[exogenous.id], f"{described}: {exogenous.id}")
     columns[DS] = times(raw[exogenous.time], f"{described}: {exogenous.time}")
     for name in exogenous.columns:
         columns[name] = numbers(raw[name], f"{described}: {name}")
     return without_copies(pa.table(columns), exogenous.columns, described)
+
+
+def plain(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without the dictionary that pandas' categories have."""
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def ids(values: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
@@ -45,6 +54,7 @@ def times(values: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
 
 
 def times_of_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    texts = pc.replace_substring_regex(texts, r"(\.\d{6})\d+", r"\1")
     has_zone, nothing = pc.match_substring_regex(texts, ZONE), pa.scalar(None, pa.string())
     with_zone = pc.if_else(has_zone, texts, nothing).cast(TIME)
     without_zone = pc.if_else(has_zone, nothing, texts).cast(pa.timestamp("us"))
@@ -55,7 +65,7 @@ def numbers(values: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
     """double; a NaN is null."""
     kind = values.type
     if is_text(kind):
-        found = parsed(values, lambda texts: texts.cast(pa.float64()), what, "a number")
+        found = parsed(values, numbers_of_texts, what, "a number")
     elif any(check(kind) for check in (pa.types.is_integer, pa.types.is_floating, pa.types.is_decimal)):
         found = values.cast(pa.float64(), safe=False)
     elif pa.types.is_boolean(kind) or pa.types.is_null(kind):
@@ -65,6 +75,15 @@ def numbers(values: pa.ChunkedArray, what: str) -> pa.ChunkedArray:
     if pc.any(pc.is_inf(found)).as_py():
         raise ExogenousError(f"{what} has an infinite value; leave it empty where there is none")
     return pc.if_else(pc.is_nan(found), pa.scalar(None, pa.float64()), found)
+
+
+def numbers_of_texts(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    lower = pc.utf8_lower(texts)
+    is_missing = pc.is_in(lower, value_set=pa.array(MISSING_NUMBERS))
+    numbers = pc.if_else(is_missing, pa.scalar(None, pa.string()), texts)
+    for text, number in TRUTHS.items():
+        numbers = pc.if_else(pc.equal(lower, text), number, numbers)
+    return numbers.cast(pa.float64())
 
 
 def parsed(values: pa.ChunkedArray, parse: Callable[[Any], Any], what: str, expected: str) -> pa.ChunkedArray:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from deltalake import DeltaTable
 
 from penstock.config.exogenous import ExogenousConfig
+from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.sections import FrozenModel
 from penstock.errors import ExogenousError
@@ -16,12 +17,11 @@ from penstock.series.exogenous_types import typed
 from penstock.storage.deletion_vectors import DELETION_VECTORS
 from penstock.storage.delta_files import data_files, read_files
 from penstock.storage.delta_reader import READ_ERRORS, open_delta, reason_of
-from penstock.storage.files import Storage
+from penstock.storage.files import Storage, is_of_content
 from penstock.storage.routing import storage_of
 
 #: Whatever ends otherwise is a Delta table.
 FILE_ENDINGS = (".csv", ".parquet")
-NULL_TEXTS = ["", "NA", "NaN", "nan", "null"]
 BATCH_ROWS = 1 << 16
 
 
@@ -59,15 +59,39 @@ def read_exogenous(
     Raises ExogenousError, and OSError where the store can't be read.
     """
     exogenous, read = the_exogenous(config), source or newest_source(config)
-    names = [*([exogenous.id] if exogenous.id is not None else []), exogenous.time, *exogenous.columns]
     if is_file(read.path):
-        content = (storage or storage_of(config)).read(read.path)
-        if content is None:
-            raise ExogenousError(
-                f"{read.path}: there is no such file; put it there, or name another in series.exogenous.path"
-            )
-        return typed(file_columns(content, read.path, names), exogenous, described=read.described)
-    return typed(table_columns(delta_table(config, read), names, read), exogenous, described=read.described)
+        return values_of_file(config, file_content(storage or storage_of(config), read.path), read.path)
+    raw = table_columns(delta_table(config, read), exogenous.names, read)
+    return typed(raw, exogenous, described=read.described)
+
+
+def read_newest(config: PipelineConfig) -> tuple[ExogenousSource, pa.Table]:
+    """What the config names as it is now, for those that can't go on without it. Raises ExogenousError."""
+    try:
+        source = newest_source(config)
+        return source, read_exogenous(config, source)
+    except OSError as error:
+        raise ExogenousError(
+            f"{the_exogenous(config).path}: can't be read: {reason_of(error)}; look for missing files and permissions "
+            "there"
+        ) from None
+
+
+def file_content(storage: Storage, path: str) -> bytes:
+    """Raises ExogenousError where there is no file, and OSError where it can't be read."""
+    try:
+        content = storage.read(path)
+    except IsADirectoryError:
+        raise ExogenousError(f"{path}: is a folder; name one file in series.exogenous.path, or a Delta table") from None
+    if content is None:
+        raise ExogenousError(f"{path}: there is no such file; put it there, or name another in series.exogenous.path")
+    return content
+
+
+def values_of_file(config: PipelineConfig, content: bytes, path: str) -> pa.Table:
+    """The values, as of `read_exogenous`, in a file's content. path: its name, also for messages."""
+    exogenous = the_exogenous(config)
+    return typed(file_columns(content, path, exogenous.names), exogenous, described=path)
 
 
 def the_exogenous(config: PipelineConfig) -> ExogenousConfig:
@@ -103,11 +127,14 @@ def file_columns(content: bytes, path: str, names: Sequence[str]) -> pa.Table:
         options = pcsv.ConvertOptions(
             include_columns=list(names),
             column_types=dict.fromkeys(names, pa.string()),
-            null_values=NULL_TEXTS,
+            null_values=[""],
             strings_can_be_null=True,
         )
         return pcsv.read_csv(io.BytesIO(content), convert_options=options)
-    except pa.ArrowException as error:
+    except UnicodeDecodeError:
+        raise ExogenousError(f"{path}: its header is not UTF-8; write it again as UTF-8") from None
+    # Damaged pages are an OSError of Arrow.
+    except (pa.ArrowException, OSError) as error:
         raise ExogenousError(f"{path}: can't be read: {reason_of(error)}; write it again") from None
 
 
@@ -125,8 +152,15 @@ def table_columns(table: DeltaTable, names: Sequence[str], source: ExogenousSour
             )
         batches = read_files(table, data_files(table), names, batch_rows=BATCH_ROWS)
         return pa.Table.from_batches(batches, schema=pa.schema([schema.field(name) for name in names]))
-    except READ_ERRORS as error:
+    except (*READ_ERRORS, OSError) as error:
+        if isinstance(error, OSError) and not is_lost(error, source.path):
+            raise
         raise ExogenousError(f"{source.described}: can't be read: {reason_of(error)}; restore it") from None
+
+
+def is_lost(error: OSError, path: str) -> bool:
+    """Whether a table's file is gone or damaged. Of S3, whose own trouble has no number either, only if it is gone."""
+    return isinstance(error, FileNotFoundError) or (is_of_content(error) and not is_on_s3(path))
 
 
 def check_columns(found: Sequence[str], names: Sequence[str], described: str) -> None:

@@ -85,8 +85,8 @@ def reason(
     """Why an observation has no forecast; null if it has one. `late` may later be refined to `revision`.
 
     refused_reasons: those of the model's fit, see `fleet_check.refused_reasons`. with_fallback: the model has one; then
-    `fallback: ` and the reason for an observation with a forecast that is not of a VAR. An old one gets none again: its
-    point would be the same.
+    `fallback: ` and the reason for an observation with a forecast that is not of a VAR. An old one gets none again: a
+    naive point would be the same, and the others count as made from what was known when it came.
     """
     failed = F.nullif(scored(ERROR), F.lit(""))
     in_place = F.when(~may_have_forecast(series), F.col(PLACE))

@@ -27,7 +27,7 @@ CONFLICT = "conflict"
 REVISED = "revised"
 INSERTED = "inserted"
 UNCHANGED = "unchanged"
-#: With the reason why there is no forecast of a VAR. The `role` of such forecasts.
+#: With the reason why there is no forecast of a VAR. How the `role` of such forecasts begins.
 FALLBACK = "fallback"
 #: The kind of the errors of those among them whose model has a VAR of the series, and the VAR failed.
 FALLBACK_OF_FAILURE = "fallback_of_failure"

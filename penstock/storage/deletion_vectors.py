@@ -14,6 +14,8 @@ from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
 
+from penstock.storage.catalog_columns import with_new_columns
+
 if TYPE_CHECKING:
     # Streams read tables without it, and it prints to the console when their process ends.
     import duckdb
@@ -24,7 +26,7 @@ DELETION_VECTORS = "deletionVectors"
 def register_undeleted(connection: "duckdb.DuckDBPyConnection", name: str, table: DeltaTable) -> None:
     """Create the view `name` over the rows of `table` that are not deleted."""
     files = PyFileSystem(DeltaStorageHandler(table.table_uri, table._storage_options))
-    schema, kept = pa.schema(table.schema().to_arrow()), kept_rows(table)
+    schema, kept = with_new_columns(pa.schema(table.schema().to_arrow()), name), kept_rows(table)
     whole = [file for file in map(file_name, table.file_uris()) if file not in kept]
     parts = [pq.read_table(file, filesystem=files).filter(pa.array(keep)) for file, keep in kept.items()]
     marked = pa.concat_tables([schema.empty_table(), *parts], promote_options="permissive").select(schema.names)

@@ -82,7 +82,7 @@ def trouble_with(path: str, error: OSError) -> StorageError:
     """An error of the system or the store as a StorageError with the path and what to do."""
     if isinstance(error, StorageError):
         return error
-    message = f"can't be read: {error.strerror}; check the disk or mount, then start again"
+    message = f"can't be read: {error.strerror or error}; check the disk or mount, then start again"
     return StorageError(error.errno, message, path)
 
 

@@ -33,3 +33,6 @@ def test_the_names_determine_forecasts_and_not_where_their_values_are() -> None:
     assert here == there
     assert here != series(path="a.csv", columns=["cost"]).meaning
     assert "exogenous" not in series().meaning
+    of_shops = series(path="values.csv", columns=["price"], id="shop").meaning
+    assert of_shops == series(path="other.csv", columns=["price"], id="shop").meaning
+    assert of_shops != series(path="values.csv", columns=["price"]).meaning

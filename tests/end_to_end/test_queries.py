@@ -156,6 +156,8 @@ def test_tables_of_an_earlier_version_have_nulls_for_what_they_lack(many: Sandbo
     with connect_duckdb(config) as connection:
         found = connection.execute("SELECT DISTINCT in_sample FROM forecast_vs_actual").fetchall()
     assert found == [(None,)]
+    spark.sql(f"ALTER TABLE delta.`{tables}/batches` ADD COLUMNS (fitted_until timestamp)")
+    assert spark.table("earlier.forecast_vs_actual").count() == len(compared)
 
 
 def test_a_schema_is_completed_when_tables_have_come(sandbox: Sandbox) -> None:

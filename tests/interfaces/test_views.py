@@ -7,6 +7,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.interfaces.sql.views import (
     VIEWS_FILE,
+    EarlierColumns,
     catalog_statements,
     literal,
     names_read,
@@ -78,9 +79,9 @@ def test_in_a_schema_every_table_is_named_with_it(macro: PipelineConfig) -> None
 
 
 def test_columns_that_a_table_does_not_have_yet_are_nulls(macro: PipelineConfig) -> None:
-    lacking = {"batches": {"fitted_until": "timestamp"}}
-    [view] = [one for one in catalog_statements(macro, SERIES, lacking=lacking) if "`forecast_vs_actual`" in one]
-    whole = "(SELECT *, CAST(NULL AS timestamp) AS `fitted_until` FROM `macro`.`batches`)"
+    earlier = {"batches": EarlierColumns(columns=("query_id", "batch_id"), nulls={"fitted_until": "timestamp"})}
+    [view] = [one for one in catalog_statements(macro, SERIES, earlier=earlier) if "`forecast_vs_actual`" in one]
+    whole = "(SELECT `query_id`, `batch_id`, CAST(NULL AS timestamp) AS `fitted_until` FROM `macro`.`batches`)"
     assert f"SELECT query_id, batch_id, fitted_until FROM {whole})" in view
 
 

@@ -54,6 +54,18 @@ def test_exogenous_variables_are_those_of_the_config(of_model, of_config, fits):
     assert found == (None if fits else expected)
 
 
+def test_with_exogenous_variables_a_model_has_the_horizon_of_the_config():
+    """It needs their values of all its steps, and is given those of the pipeline's."""
+    made = series_config()
+    exogenous = ExogenousConfig(path="values.csv", columns=("price",))
+    config = made.model_copy(update={"series": made.the_series.model_copy(update={"exogenous": exogenous})})
+    horizon = made.the_series.horizon
+    for steps, fits in ((horizon, True), (horizon + 1, False)):
+        found = other_meaning({FLEET_METADATA: FITTED | {"exogenous": ["price"], "horizon": steps}}, config)
+        expected = f"it needs the exogenous variables of {steps} steps, series.horizon is {horizon}; fit it again"
+        assert (found is None) if fits else (found is not None and found.startswith(expected))
+
+
 def test_the_order_of_exogenous_variables_is_part_of_a_model():
     made = series_config()
     exogenous = ExogenousConfig(path="values.csv", columns=("price", "sale"))

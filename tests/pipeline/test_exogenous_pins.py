@@ -1,5 +1,6 @@
 """What a plan pins of exogenous values: without Spark, the values are only read."""
 
+import errno
 import hashlib
 import os
 import time
@@ -9,10 +10,10 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import PlanError
+from penstock.errors import PlanError, StorageError
 from penstock.models.pinned import PinnedModel
 from penstock.operations.maintenance.cleanup import remove_unused_values
 from penstock.pipeline import exogenous_pins
@@ -146,6 +147,51 @@ def test_planned_values_that_are_gone_are_an_error_of_the_plan(tmp_path: Path) -
     assert pins.are_lost(plan)
     with pytest.raises(PlanError, match=r"batch 3: was planned with exogenous values that are gone: .*no such file"):
         pins.planned_leads(plan)
+
+
+def test_a_version_of_a_table_that_was_vacuumed_is_gone(tmp_path: Path) -> None:
+    config = config_at(tmp_path, name="values")
+    days = pa.array([datetime(2024, 5, 1, tzinfo=UTC)], pa.timestamp("us", tz="UTC"))
+    for price in (1.0, 2.0):
+        write_deltalake(tmp_path / "values", pa.table({"ds": days, "price": [price]}), mode="overwrite")
+    plan = plan_with(config, 3, ExogenousSource(path=str(tmp_path / "values"), version=0))
+    assert not pins_of(config).are_lost(plan)
+    DeltaTable(tmp_path / "values").vacuum(0, dry_run=False, enforce_retention_duration=False)
+    assert pins_of(config).are_lost(plan)
+    with pytest.raises(PlanError, match="values, version 0: can't be read"):
+        pins_of(config).planned_leads(plan)
+
+
+def test_a_store_that_does_not_answer_is_no_reason_for_no_forecasts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless there are earlier values."""
+    config = config_at(tmp_path)
+    write(tmp_path, FIRST)
+    pins = pins_of(config)
+
+    def away(*_: object) -> bytes:
+        raise TimeoutError(errno.ETIMEDOUT, "timed out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStorage, "read", away)
+        with pytest.raises(StorageError, match=r"timed out; check the disk or mount"):
+            pins.pin()
+    first = pins.pin()
+    write(tmp_path, SECOND)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalStorage, "read", away)
+        assert pins.pin() == first
+    assert pins.pin() != first
+
+
+def test_a_bad_file_is_named_as_its_user_knows_it_and_is_not_copied(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path, "ds,price\n2024-05-01,cheap\n")
+    assert pins_of(config_at(tmp_path)).pin() is None
+    assert f"{tmp_path / 'values.csv'}: price has 'cheap'" in caplog.text
+    assert not (tmp_path / "tables").exists()
 
 
 def test_without_exogenous_variables_nothing_is_pinned(tmp_path: Path) -> None:

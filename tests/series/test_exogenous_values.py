@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from sandbox import with_damaged_pages
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ExogenousError
@@ -68,6 +69,9 @@ def test_a_csv_file_has_its_columns_by_name_and_empty_ones_are_null(tmp_path: Pa
         ("2024-05-01T12:30:00Z", utc(2024, 5, 1, 12, 30)),
         ("2024-05-01 12:30:00+02:00", utc(2024, 5, 1, 10, 30)),
         ("2024-05-01T12:30:00.250-0500", utc(2024, 5, 1, 17, 30, 0, 250_000)),
+        ("2024-05-01 12:30:00+02", utc(2024, 5, 1, 10, 30)),
+        ("2024-05-01T12Z", utc(2024, 5, 1, 12)),
+        ("2024-05-01T12:30:00.123456789", utc(2024, 5, 1, 12, 30, 0, 123_456)),
     ],
 )
 def test_times_without_a_zone_are_utc(tmp_path: Path, text: str, meant: datetime) -> None:
@@ -84,6 +88,23 @@ def test_ids_are_texts_also_where_they_are_integers(tmp_path: Path) -> None:
         {"series_id": "12", "ds": utc(2024, 5, 1), "price": 2.0, "is_holiday": 0.0},
         {"series_id": "7", "ds": utc(2024, 5, 1), "price": 1.0, "is_holiday": 1.0},
     ]
+
+
+def test_an_id_may_be_what_is_else_a_missing_number_and_a_number_may_be_true(tmp_path: Path) -> None:
+    """NA is Namibia."""
+    found = from_csv(tmp_path, f"shop,{HEADER}NA,2024-05-01,NA,True\nnull,2024-05-01,2,false\n", id="shop")
+    assert rows_of(found) == [
+        {"series_id": "NA", "ds": utc(2024, 5, 1), "price": None, "is_holiday": 1.0},
+        {"series_id": "null", "ds": utc(2024, 5, 1), "price": 2.0, "is_holiday": 0.0},
+    ]
+
+
+def test_ids_may_be_categories_of_pandas(tmp_path: Path) -> None:
+    path = tmp_path / "values.parquet"
+    frame = pd.DataFrame({"shop": ["a", "b"], "ds": pd.to_datetime(["2024-05-01"] * 2), "price": [1, 2]})
+    frame.astype({"shop": "category"}).to_parquet(path)
+    found = read_exogenous(config_of(path, id="shop", columns=["price"]))
+    assert [(row["series_id"], row["price"]) for row in rows_of(found)] == [("a", 1.0), ("b", 2.0)]
 
 
 def test_a_parquet_file_may_have_dates_decimals_and_texts(tmp_path: Path) -> None:
@@ -146,6 +167,33 @@ def test_two_values_for_a_series_and_ds_are_an_error(tmp_path: Path, other: str)
 def test_what_is_wrong_is_named(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(ExogenousError, match=message):
         from_csv(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("ds,price,is_holiday,café\n2024-05-01,1,0,0\n".encode("latin-1"), "its header is not UTF-8"),
+        (f"{HEADER}2024-05-01,1,é\n".encode("latin-1"), "can't be read: .*UTF8"),
+    ],
+)
+def test_other_encodings_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "values.csv"
+    path.write_bytes(content)
+    with pytest.raises(ExogenousError, match=message):
+        read_exogenous(config_of(path))
+
+
+def test_damaged_files_and_folders_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "values.parquet"
+    days = pa.array([datetime(2024, 5, 1)] * 5000, pa.timestamp("us"))
+    pq.write_table(pa.table({"ds": days, "price": [n / 7 for n in range(5000)], "is_holiday": [1.0] * 5000}), path)
+    path.write_bytes(with_damaged_pages(path.read_bytes()))
+    with pytest.raises(ExogenousError, match=r"values\.parquet: can't be read: "):
+        read_exogenous(config_of(path))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(ExogenousError, match=r"is a folder; name one file in series\.exogenous\.path, or a"):
+        read_exogenous(config_of(path))
 
 
 def test_what_is_not_there_is_named(tmp_path: Path) -> None:

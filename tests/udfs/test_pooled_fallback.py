@@ -169,16 +169,27 @@ def test_further_levels_have_their_own_width(tmp_path):
 
 
 def test_one_level_is_carried_on_and_a_fitted_series_has_its_own_var(tmp_path):
-    """A new series with two levels is in units of the fleet's spread; a gap leaves the newest level alone."""
+    """As is one of a new series, of whose size nothing is known; and a gap leaves the newest level alone."""
     pieces, _, loaded = model(tmp_path / "m")
     gap = pieces[2][:3].copy()
     gap[1, 0] = np.nan
     given = rows(("short", pieces[2][:1]), ("short", gap), ("a", pieces[0]), ("new", pieces[2][:2]), ("new", gap[:0]))
     found = loaded.predict(given)
-    assert found["method"].tolist() == [NAIVE, NAIVE, OWN_VAR, POOLED, NO_METHOD]
+    assert found["method"].tolist() == [NAIVE, NAIVE, OWN_VAR, NAIVE, NO_METHOD]
     assert (answers(found, VARIABLES, "forecast") == pieces[2][0]).all()
     half = Z * spread_of(pieces[2], np.arange(14.0))[0] * sqrt(4)
     assert found["u_upper_4"][0] == pytest.approx(pieces[2][0, 0] + half, rel=1e-12)
+
+
+def test_a_new_series_whose_variables_are_all_in_logs_is_in_units_of_the_fleet(tmp_path):
+    """Logs have no size."""
+    pieces = [10.0**number * np.exp(0.01 * simulated(2, 1, 90, seed=number).cumsum(axis=0)) for number in range(3)]
+    fit = fitted(pieces, [np.arange(90.0)] * 3, transforms=("dlog", "log"))
+    save_fleet_model(tmp_path / "m", fit, ids=["a", "b", "c"], variables=VARIABLES, frequency="D")
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "m"))
+    small, large = (loaded.predict(rows(("new", size * pieces[0][:2]))) for size in (1.0, 1e6))
+    assert small["method"].tolist() == large["method"].tolist() == [POOLED]
+    np.testing.assert_allclose(answers(large, VARIABLES, "forecast"), 1e6 * answers(small, VARIABLES, "forecast"))
 
 
 def test_vars_of_one_lag_in_levels_take_two_levels_for_it(tmp_path):

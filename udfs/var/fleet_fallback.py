@@ -56,7 +56,7 @@ def fallback_lags(about: FleetAbout) -> int:
 def fallback_forecasts(
     store: FleetStore, *, ids: NDArray[np.generic], levels: FloatArray
 ) -> tuple[FloatArray, IntArray]:
-    """The forecasts by the fleet's fallback, or where a row is too short for it the naive ones, as of `in_levels`; and
+    """The forecasts by the fleet's fallback, or where a row is too short for it the naive ones, as of `made_of`; and
     the `method` of each row, (rows,), NO_METHOD for one without a forecast.
 
     ids: (rows,). levels: (level_lags, k, rows), newest first, NaN where there is none.
@@ -106,14 +106,19 @@ def pooled_forecasts(
     store: FleetStore, pooled: PooledVar, *, ids: NDArray[np.generic], levels: FloatArray
 ) -> tuple[FloatArray, BoolArray]:
     """Those of the VAR of all series together, with as many lags as the row has, up to the VAR's. A row has one if its
-    two newest levels are there and its spread is known. The rest as in `naive_forecasts`."""
+    two newest levels are there and its spread is known. The rest as in `naive_forecasts`.
+
+    The spread is the unit of the point too, and the fleet's is that of no series where these have sizes: it serves only
+    variables in logs, which have none.
+    """
     about, transforms = store.about, store.about.transforms
     scale = to_scale(levels, transforms)
-    spread = walk_spreads(store, ids, scale)
+    is_logged = logged(transforms)
+    of_fleet = np.where(is_logged[:, None], fleet_spread(store, store.spreads), np.nan)
+    spread = first_known(own_spreads(store, store.spreads, ids), window_spreads(scale), of_fleet)
     known = np.logical_and.accumulate(np.isfinite(scale).all(axis=1), axis=0).sum(axis=0)
     n_lags = np.where(np.isfinite(spread).all(axis=0), np.minimum(known - 1, pooled.max_lags), 0)
     medians, deviations = (np.full((about.horizon, *scale.shape[1:]), np.nan) for _ in range(2))
-    is_logged = logged(transforms)
     for used in np.unique(n_lags[n_lags > 0]).tolist():
         rows = np.flatnonzero(n_lags == used)
         changes = (scale[:used, :, rows] - scale[1 : used + 1, :, rows]) / spread[:, rows]

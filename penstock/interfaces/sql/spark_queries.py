@@ -6,7 +6,7 @@ from pyspark.sql.types import StructField
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.sql.query_files import read_query
-from penstock.interfaces.sql.views import catalog_statements
+from penstock.interfaces.sql.views import EarlierColumns, catalog_statements
 from penstock.schemas.catalog import BY_NAME, Column, table_names
 from penstock.schemas.tables import column_of
 from penstock.spark.tables import table_exists
@@ -44,10 +44,13 @@ def make_schema(spark: SparkSession, config: PipelineConfig) -> frozenset[str]:
     """
     tables = existing_tables(spark, config)
     frames = {table: spark.read.format("delta").load(config.table_path(table)) for table in tables}
-    lacking = {
-        table: {column.name: column.dataType.simpleString() for column in new_columns(frame, table)}
+    earlier = {
+        table: EarlierColumns(
+            columns=tuple(frame.columns), nulls={column.name: column.dataType.simpleString() for column in new}
+        )
         for table, frame in frames.items()
+        if (new := new_columns(frame, table))
     }
-    for statement in catalog_statements(config, tables, lacking=lacking):
+    for statement in catalog_statements(config, tables, earlier=earlier):
         spark.sql(statement)
     return tables

@@ -25,7 +25,18 @@ STATEMENT = re.compile(
 )
 VARIABLES = "{variables}"
 ERRORS_NOT_IN_USE = "{not_in_use}"
-NO_COLUMNS: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class EarlierColumns:
+    """Of a table of an earlier version. columns: those that it has. nulls: those that it does not have yet, with their
+    types. By name, so that a view stays right when the columns have come."""
+
+    columns: tuple[str, ...]
+    nulls: Mapping[str, str]
+
+
+NONE_EARLIER: Mapping[str, EarlierColumns] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +48,16 @@ class View:
     select: str
     tables: frozenset[str]
 
-    def select_from(self, schema: str, lacking: Mapping[str, Mapping[str, str]]) -> str:
-        """`select` over qualified table names, so that temporary views of a session do not shadow them. lacking: see
+    def select_from(self, schema: str, earlier: Mapping[str, EarlierColumns]) -> str:
+        """`select` over qualified table names, so that temporary views of a session do not shadow them. earlier: see
         `catalog_statements`."""
 
         def qualified(found: re.Match[str]) -> str:
-            table = f"{schema}.{quoted(found[2])}"
-            nulls = [f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in lacking.get(found[2], {}).items()]
-            return f"{found[1]} (SELECT *, {', '.join(nulls)} FROM {table})" if nulls else f"{found[1]} {table}"
+            table, given = f"{schema}.{quoted(found[2])}", earlier.get(found[2])
+            if given is None:
+                return f"{found[1]} {table}"
+            nulls = [f"CAST(NULL AS {kind}) AS {quoted(name)}" for name, kind in given.nulls.items()]
+            return f"{found[1]} (SELECT {', '.join([*map(quoted, given.columns), *nulls])} FROM {table})"
 
         return re.sub(rf"\b(FROM|JOIN) ({'|'.join(sorted(self.tables))})\b", qualified, self.select)
 
@@ -88,12 +101,12 @@ def require_own_schemas(configs: Collection[PipelineConfig]) -> None:
 
 
 def catalog_statements(
-    config: PipelineConfig, tables: Collection[str], *, lacking: Mapping[str, Mapping[str, str]] = NO_COLUMNS
+    config: PipelineConfig, tables: Collection[str], *, earlier: Mapping[str, EarlierColumns] = NONE_EARLIER
 ) -> list[str]:
     """Spark SQL that creates the pipeline's schema with its existing tables (`tables`) and their views.
 
-    lacking: by table the columns, with their types, that the table of an earlier version does not have yet; views have
-    nulls for them. Idempotent; run it again when there are more tables.
+    earlier: by name the tables of an earlier version; views have nulls for the columns that they do not have yet.
+    Idempotent; run it again when there are more tables.
     """
     schema = quoted(schema_name(config))
     return [
@@ -106,7 +119,7 @@ def catalog_statements(
         ],
         *[
             f"CREATE OR REPLACE VIEW {schema}.{quoted(view.name)} COMMENT {literal(view.question)} AS\n"
-            f"{view.select_from(schema, lacking)}"
+            f"{view.select_from(schema, earlier)}"
             for view in views_of(config, tables)
         ],
     ]

@@ -183,7 +183,7 @@ def too_deep(config: PipelineConfig, fleet: FittedFleet) -> str | None:
     kept = config.the_series.keep_lags
     if needed <= kept:
         return None
-    fewer = kept - observations_lost(config.the_series.transforms)
+    fewer = kept - observations_lost(config.the_series.transforms) if kept >= least else 0
     return (
         f"the model takes {needed} observations of a series and series.keep_lags is {kept}; set series.keep_lags to at "
         f"least {needed}" + (f", or fit.max_lags to at most {fewer}" if fewer else "")

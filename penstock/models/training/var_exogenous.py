@@ -6,10 +6,9 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import ConfigError, EnvironmentCheckError
+from penstock.errors import ConfigError
 from penstock.models.training.var_fit import BUCKET
-from penstock.series.exogenous_values import ExogenousSource, newest_source, read_exogenous
-from penstock.storage.delta_reader import reason_of
+from penstock.series.exogenous_values import ExogenousSource, read_newest
 from penstock.udfs.var.bucket import IS_EXOGENOUS
 from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
@@ -27,7 +26,7 @@ class KnownInAdvance:
 
 
 def read_known(config: PipelineConfig) -> KnownInAdvance | None:
-    """None without exogenous variables. Raises ConfigError, ExogenousError, EnvironmentCheckError."""
+    """None without exogenous variables. Raises ConfigError, ExogenousError."""
     if config.the_series.exogenous is None:
         return None
     taken = [name for name in config.the_series.exogenous_names if name in OWN_COLUMNS]
@@ -36,14 +35,7 @@ def read_known(config: PipelineConfig) -> KnownInAdvance | None:
             f"series.exogenous.columns: {', '.join(taken)} is a column of the fit's own; expected other names than "
             f"{', '.join(OWN_COLUMNS)}: rename it in {config.the_series.exogenous.path}"
         )
-    try:
-        source = newest_source(config)
-        values = read_exogenous(config, source)
-    except OSError as error:
-        raise EnvironmentCheckError(
-            f"series.exogenous: {config.the_series.exogenous.path} can't be read: {reason_of(error)}; look for missing "
-            "files and permissions there"
-        ) from None
+    source, values = read_newest(config)
     log.info(
         "%s: %s rows of the exogenous variables %s",
         source.described,

@@ -11,7 +11,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ExogenousError
 from penstock.operations.doctor.checks import Finding, found
 from penstock.series.exogenous_types import DS, SERIES_ID
-from penstock.series.exogenous_values import newest_source, read_exogenous
+from penstock.series.exogenous_values import read_newest
 from penstock.storage.delta_files import data_files
 from penstock.storage.delta_reader import opened_table
 from penstock.udfs.var.fleet_calendar import next_periods
@@ -25,8 +25,7 @@ def examine_exogenous(config: PipelineConfig) -> Iterator[Finding]:
 
 def check_exogenous(config: PipelineConfig) -> str:
     """Raises ExogenousError, and LedgerError if the table `lags` can't be read."""
-    source, series = newest_source(config), config.the_series
-    values = read_exogenous(config, source)
+    (source, values), series = read_newest(config), config.the_series
     known = values.drop_null()
     if not known.num_rows:
         raise ExogenousError(

@@ -35,8 +35,9 @@ def pinned_versions(plan: Plan) -> Iterator[tuple[str, int]]:
 
 
 def can_be_repeated(pipeline: Pipeline, plan: Plan) -> bool:
-    """Whether every version that the plan names is there with all its files."""
-    return all(is_readable(pipeline, table, version) for table, version in pinned_versions(plan))
+    """Whether every version that the plan names is there with all its files, and the exogenous values too."""
+    are_there = all(is_readable(pipeline, table, version) for table, version in pinned_versions(plan))
+    return are_there and not pipeline.exogenous.are_lost(plan)
 
 
 def is_readable(pipeline: Pipeline, table: str, version: int) -> bool:
@@ -63,7 +64,7 @@ def with_newest_versions(pipeline: Pipeline, plan: Plan) -> Plan:
         name: table_version(pipeline.spark, pipeline.config.table_path(name)) for name, _ in pinned_versions(plan)
     }
     replay = cast(QuarantineReplay, plan.replay).model_copy(update={"quarantine_version": newest["quarantine"]})
-    return plan.model_copy(update={"replay": replay, "lags_version": newest.get("lags")})
+    return plan.model_copy(update={"replay": replay, "lags_version": newest.get("lags"), "exogenous": None})
 
 
 def discard_late_replay(pipeline: Pipeline, plan: Plan) -> None:
