@@ -4,7 +4,7 @@ Usage: python benchmarks/bench_var_fit.py [--series 3000] [--loop 60] [--rounds 
 Ragged series (150 to 250 observations, k=3). Ours also computes the roots and the half-widths of 8 steps.
 Both sides fit the same series in the same run and are compared first. What statsmodels does not take is compared with
 our own plain fit, in turns: one observation of each series missing, a season, and a share of the observations
-contradicted by another row (arranging the rows included).
+contradicted by another row (arranging the rows included), and exogenous variables.
 """
 
 from __future__ import annotations
@@ -125,6 +125,22 @@ def with_season(max_lags: int, criterion: str | None, *, n_series: int, season: 
     )
 
 
+def with_exogenous(max_lags: int, criterion: str | None, *, n_series: int, missing: bool) -> Beside:
+    """Two exogenous variables in each fit, with a missing value in each series or none; and without them."""
+    values, offsets = made_up_series(n_series)
+    plain = FitSettings(transforms=("none",) * 3, max_lags=max_lags, criterion=criterion)
+    random, lengths = np.random.default_rng(2), np.diff(offsets)
+    known = np.column_stack([random.normal(size=len(values)), random.uniform(size=len(values)) < 0.2]).astype(float)
+    if missing:
+        known[offsets[:-1] + random.integers(40, lengths - 40), 0] = np.nan
+    settings = replace(plain, exogenous=("price", "holiday"))
+    return Beside(
+        name="two exogenous variables" + (", a value missing in each" if missing else ""),
+        work=lambda: fit_fleet(values, offsets, settings, exogenous=known),
+        plain=lambda: fit_fleet(values, offsets, plain),
+    )
+
+
 def with_conflicts(max_lags: int, criterion: str | None, *, n_series: int, share: float) -> Beside:
     """Observations to arrange and fit, a share of which is contradicted by another row of its file; and without."""
     values, offsets = made_up_series(n_series)
@@ -186,6 +202,8 @@ def main() -> None:
         with_holes(max_lags, criterion, n_series=n_series),
         with_season(max_lags, criterion, n_series=n_series, season=12),
         with_season(max_lags, criterion, n_series=n_series, season=365.25 / 7, fourier=2),
+        with_exogenous(max_lags, criterion, n_series=n_series, missing=False),
+        with_exogenous(max_lags, criterion, n_series=n_series, missing=True),
         with_conflicts(max_lags, criterion, n_series=n_series, share=share),
     ):
         results.append(measure_beside(beside, n_series=n_series, rounds=arguments.rounds))
