@@ -18,6 +18,8 @@ from penstock.udfs.var.holdout import evaluate
 from penstock.udfs.var.lag_bounds import TOO_SHORT
 from penstock.udfs.var.runs import PERIOD_TOLERANCE
 
+#: Which bucket a row is in.
+BUCKET = "bucket"
 #: In a bucket that has both: whether a row has exogenous variables, and not an observation.
 IS_EXOGENOUS = "is_exogenous"
 SHOWN_HOLES = 3

@@ -7,9 +7,8 @@ import pyarrow as pa
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.models.training.var_fit import BUCKET
 from penstock.series.exogenous_values import ExogenousSource, read_newest
-from penstock.udfs.var.bucket import IS_EXOGENOUS
+from penstock.udfs.var.bucket import BUCKET, IS_EXOGENOUS
 from penstock.udfs.var.histories import DS, RECENCY, SERIES_ID
 
 #: Beside the variables, of the rows that the fit works on.

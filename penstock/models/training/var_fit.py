@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.errors import FitError
-from penstock.udfs.var.bucket import IS_EXOGENOUS, PHASES, BucketSettings, bucket_fitter
+from penstock.udfs.var.bucket import BUCKET, IS_EXOGENOUS, PHASES, BucketSettings, bucket_fitter
 from penstock.udfs.var.evaluation import Evaluation, evaluation_from_bytes, merge_evaluations
 from penstock.udfs.var.fleet_fit import FleetFit, concatenate_fits, fit_from_bytes
 from penstock.udfs.var.histories import SERIES_ID
@@ -29,7 +29,6 @@ from penstock.udfs.var.pooled_fit import pooled_var
 #: A bucket is one UDF call: large enough to amortise its overhead, small enough for a worker's memory.
 OBSERVATIONS_PER_BUCKET = 200_000
 PROGRESS_SECONDS = 10.0
-BUCKET = "bucket"
 log = logging.getLogger(__name__)
 
 
