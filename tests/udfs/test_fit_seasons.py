@@ -210,13 +210,14 @@ def test_without_a_season_there_are_the_trends_columns_only():
     assert DeterministicTerms("n").smallest_lag_order == 1
 
 
+@pytest.mark.parametrize("are_in_step", [False, True])
 @pytest.mark.parametrize("terms", [DeterministicTerms(trend, season) for trend in TRENDS for season in (2, 4, 12)])
-def test_the_factor_is_that_of_the_whole_matrix(terms):
+def test_the_factor_is_that_of_the_whole_matrix(terms, are_in_step):
     """Up to the signs of its rows; series of different lengths, and levels far from zero."""
     values = 1e4 + np.stack([seasonal(2, 90, season=4, seed=seed) for seed in range(4)])
     n_obs = np.array([90, 80, 89, 60])
     rows = design(values, n_obs, lag_order=2, first_row=2, terms=terms)
-    ours = factor_of(rows, terms)
+    ours = factor_of(rows, terms, are_in_step=are_in_step)
     for place in range(4):
         wanted = np.linalg.qr(rows[place, : n_obs[place] - 2], mode="r")
         np.testing.assert_allclose(np.abs(ours[place]), np.abs(wanted), rtol=1e-8, atol=1e-7)

@@ -43,7 +43,7 @@ def lag_order_criteria(
     [pack] = packs(np.array([0]), observations, settings)
     n_rows = observations.complete_rows[[0], max_lags]
     values = information_criteria(
-        factor_of(pack.samples.common(), settings.terms),
+        factor_of(pack.samples.common(), settings.terms, are_in_step=pack.samples.are_in_step),
         n_rows,
         max_lags=max_lags,
         n_variables=levels.shape[1],

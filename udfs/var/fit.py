@@ -162,7 +162,7 @@ def _fit_pack(pack: Pack, n_rows: IntArray, settings: FitSettings, models: _Mode
             further_variances=None,
         )
         return reasons | _store(found, settings, models)
-    factor = factor_of(pack.samples.common(), terms)
+    factor = factor_of(pack.samples.common(), terms, are_in_step=pack.samples.are_in_step)
     is_finite = np.isfinite(factor.reshape(len(members), -1).sum(axis=1))
     for row in np.flatnonzero(~is_finite):
         reasons[int(members[row])] = TOO_LARGE

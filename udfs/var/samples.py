@@ -21,6 +21,10 @@ from .runs import Runs
 class Samples(Protocol):
     """The samples of one pack of series."""
 
+    @property
+    def are_in_step(self) -> bool:
+        """Whether row t of all series that have it is of the same period, and of the one after that of row t - 1."""
+
     def common(self) -> FloatArray:
         """(series, rows, m + k), [Z Y] at max_lags; rows of zeros fill up what a series does not have."""
 
@@ -41,6 +45,7 @@ class WholeSamples:
     max_lags: int
     terms: DeterministicTerms
     exogenous: FloatArray | None = None
+    are_in_step: bool = True
 
     def common(self) -> FloatArray:
         return design(
@@ -80,6 +85,7 @@ class HoledSamples:
     max_lags: int
     terms: DeterministicTerms
     exogenous: FloatArray | None = None
+    are_in_step: bool = False
 
     def common(self) -> FloatArray:
         return self._rows(self.starts, self.ends, lag_order=self.max_lags, below=None)
