@@ -1,8 +1,8 @@
 -- How accurate were the first forecasts from each cutoff, by variable and step, against the values as they are now, and
 -- how often was the actual value in the interval? In place of `vintage = 1`, `is_newest` asks for those made again after
 -- the last revision; in place of `actual`, `first_actual` is the value as first published. Roles that begin with
--- `fallback` are of forecasts that are not of a VAR of the series. in_sample is of cutoffs before the end of the data that the model was fitted on: do
--- not judge a model by them. It is null where the model does not say when that was.
+-- `fallback` are of forecasts that are not of a VAR of the series. in_sample is of cutoffs before the end of the data
+-- that the model was fitted on: do not judge a model by them. It is null where the model does not say when that was.
 SELECT
   variable,
   step,

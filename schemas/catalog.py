@@ -4,6 +4,7 @@ Pure Python: config, status and DuckDB ask it too, and none of them waits for Sp
 schemas of it.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from types import MappingProxyType
@@ -257,6 +258,12 @@ def tables_of(workload: str) -> tuple[Table, ...]:
 def table_names(workload: str) -> tuple[str, ...]:
     """In the order in which a micro-batch writes them."""
     return tuple(table.name for table in tables_of(workload))
+
+
+def columns_beyond(name: str, present: Collection[str]) -> list[Column]:
+    """The columns that a table of an earlier version, with those of `present`, lacks until its stream adds them."""
+    columns = (column for column in BY_NAME[name].columns if isinstance(column, Column))
+    return [column for column in columns if column.name not in present]
 
 
 def time_column(name: str) -> str:

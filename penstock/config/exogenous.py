@@ -41,8 +41,7 @@ class ExogenousConfig(Section):
 
     @model_validator(mode="after")
     def columns_are_different(self) -> Self:
-        used = [*self.columns, self.time, *([self.id] if self.id is not None else [])]
-        twice = sorted({column for column in used if used.count(column) > 1})
+        twice = sorted({name for name in self.names if self.names.count(name) > 1})
         if twice:
             raise ValueError(f"exogenous names {', '.join(twice)} more than once; each column has one use")
         return self

@@ -148,14 +148,9 @@ class PipelineConfig(Section):
     @model_validator(mode="after")
     def exogenous_variables_can_be_fitted(self) -> Self:
         if self.series is not None and self.series.exogenous is not None:
-            from penstock.udfs.var.exogenous_effects import check_exogenous
+            from penstock.udfs.var.exogenous_effects import check_settings
 
-            check_exogenous(
-                self.series.exogenous_names,
-                variables=self.series.variables,
-                intervals=self.fit.intervals,
-                prior=self.fit.prior,
-            )
+            check_settings(self.series.exogenous_names, intervals=self.fit.intervals, prior=self.fit.prior)
         return self
 
     @model_validator(mode="after")

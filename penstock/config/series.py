@@ -72,9 +72,10 @@ class SeriesConfig(Section):
 
     @model_validator(mode="after")
     def exogenous_names_are_free(self) -> Self:
-        both = sorted(set(self.exogenous_names) & set(self.variables))
-        if both:
-            raise ValueError(f"{', '.join(both)} can't be exogenous and among the variables that are forecast")
+        if self.exogenous:
+            from penstock.udfs.var.exogenous_effects import check_names
+
+            check_names(self.exogenous_names, variables=self.variables)
         return self
 
     @property

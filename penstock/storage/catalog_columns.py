@@ -2,7 +2,7 @@
 
 import pyarrow as pa
 
-from penstock.schemas.catalog import BY_NAME, Array, Column, Map, Struct, Type
+from penstock.schemas.catalog import Array, Column, Map, Struct, Type, columns_beyond
 
 PRIMITIVES = {
     "string": pa.string(),
@@ -16,8 +16,7 @@ PRIMITIVES = {
 def with_new_columns(schema: pa.Schema, table: str) -> pa.Schema:
     """The schema, with those columns of the catalog that it lacks at its end. The stream adds them to the table at its
     next start; until then readers see nulls."""
-    columns = (column for column in BY_NAME[table].columns if isinstance(column, Column))
-    return pa.schema([*schema, *(field_of(column) for column in columns if column.name not in schema.names)])
+    return pa.schema([*schema, *map(field_of, columns_beyond(table, schema.names))])
 
 
 def field_of(column: Column) -> pa.Field:

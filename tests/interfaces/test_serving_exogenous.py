@@ -9,8 +9,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from shop_config import shop_config
 
-from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.rest import exogenous
 from penstock.interfaces.rest.exogenous import NewestLeads
 
@@ -24,20 +24,7 @@ def newest_at(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> tuple
         return list(values["price"].to_pylist())
 
     monkeypatch.setattr(exogenous, "leads_of", prices)
-    settings = {"path": str(folder / name), "columns": ["price"]}
-    config = PipelineConfig.model_validate(
-        {
-            "pipeline": "shop",
-            "workload": "series",
-            "source": {"path": str(folder / "inbox")},
-            "contract": "contracts:SHOP",
-            "model": {"name": "shop"},
-            "series": {"variables": ["sales"], "frequency": "MS", "exogenous": settings},
-            "tables": {"root": str(folder / "tables")},
-            "checkpoint": str(folder / "checkpoint"),
-            "mlflow": {"tracking_uri": "sqlite:///mlflow.db"},
-        }
-    )
+    config = shop_config(folder, {"path": str(folder / name), "columns": ["price"]})
     return NewestLeads(spark=None, config=config), read  # type: ignore[arg-type]
 
 

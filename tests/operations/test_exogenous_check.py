@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import write_deltalake
+from shop_config import shop_config
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.doctor.exogenous_check import examine_exogenous
@@ -17,19 +18,7 @@ MONTHS = {"a": (1, 2, 3, 4, 5, 6), "b": (1, 2, 3, 4, 5)}
 
 def config_at(folder: Path, **exogenous: Any) -> PipelineConfig:
     settings = {"path": str(folder / "values.csv"), "columns": ["price"], **exogenous}
-    return PipelineConfig.model_validate(
-        {
-            "pipeline": "shop",
-            "workload": "series",
-            "source": {"path": str(folder / "inbox")},
-            "contract": "contracts:SHOP",
-            "model": {"name": "shop"},
-            "series": {"variables": ["sales"], "frequency": "MS", "horizon": 3, "exogenous": settings},
-            "tables": {"root": str(folder / "tables")},
-            "checkpoint": str(folder / "checkpoint"),
-            "mlflow": {"tracking_uri": "sqlite:///mlflow.db"},
-        }
-    )
+    return shop_config(folder, settings, horizon=3)
 
 
 def write_values(folder: Path) -> None:

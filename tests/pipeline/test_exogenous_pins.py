@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from shop_config import shop_config
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError, StorageError
@@ -32,22 +33,7 @@ def values_as_leads(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def config_at(folder: Path, *, name: str = "values.csv", exogenous: bool = True) -> PipelineConfig:
-    series: dict[str, Any] = {"variables": ["sales"], "frequency": "MS"}
-    if exogenous:
-        series["exogenous"] = {"path": str(folder / name), "columns": ["price"]}
-    return PipelineConfig.model_validate(
-        {
-            "pipeline": "shop",
-            "workload": "series",
-            "source": {"path": str(folder / "inbox")},
-            "contract": "contracts:SHOP",
-            "model": {"name": "shop"},
-            "series": series,
-            "tables": {"root": str(folder / "tables")},
-            "checkpoint": str(folder / "checkpoint"),
-            "mlflow": {"tracking_uri": "sqlite:///mlflow.db"},
-        }
-    )
+    return shop_config(folder, {"path": str(folder / name), "columns": ["price"]} if exogenous else None)
 
 
 def pins_of(config: PipelineConfig) -> ExogenousPins:

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from sandbox import with_damaged_pages
+from shop_config import shop_config
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ExogenousError
@@ -19,19 +20,7 @@ HEADER = "ds,price,is_holiday\n"
 
 def config_of(path: Path, **exogenous: object) -> PipelineConfig:
     settings = {"path": str(path), "columns": ["price", "is_holiday"], **exogenous}
-    return PipelineConfig.model_validate(
-        {
-            "pipeline": "shop",
-            "workload": "series",
-            "source": {"path": "inbox"},
-            "contract": "contracts:SHOP",
-            "model": {"name": "shop"},
-            "series": {"variables": ["sales"], "frequency": "MS", "exogenous": settings},
-            "tables": {"root": "tables"},
-            "checkpoint": "checkpoint",
-            "mlflow": {"tracking_uri": "sqlite:///mlflow.db"},
-        }
-    )
+    return shop_config(path.parent, settings)
 
 
 def from_csv(folder: Path, text: str, **exogenous: object) -> pa.Table:

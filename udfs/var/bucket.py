@@ -15,6 +15,7 @@ from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings, FleetFit, fit_to_bytes
 from penstock.udfs.var.histories import Histories, histories
 from penstock.udfs.var.holdout import evaluate
+from penstock.udfs.var.kernel import FloatArray
 from penstock.udfs.var.lag_bounds import TOO_SHORT
 from penstock.udfs.var.runs import PERIOD_TOLERANCE
 
@@ -74,13 +75,7 @@ def bucket_fitter(settings: BucketSettings, *, exogenous: pa.Table | None = None
             exogenous=known,
         )
         moments.append(time.monotonic())
-        fit = fit_fleet(
-            given.levels,
-            given.offsets,
-            settings.fit,
-            periods=given.periods,
-            exogenous=None if known is None else known.at(given.series, given.periods),
-        )
+        fit = fitted(given, settings, known)
         moments.append(time.monotonic())
         refused = refusals(given, fit)
         kind = pa.int64() if settings.ids_are_integers else pa.string()
@@ -121,6 +116,17 @@ def known_in_advance(table: pa.Table | None, given: Histories, settings: BucketS
     if table is None:
         raise ValueError(f"no values of the exogenous variables {', '.join(names)}")
     return exogenous_values(table, given, names=names, frequency=settings.frequency, holidays=settings.holidays)
+
+
+def at_observations(known: ExogenousValues | None, given: Histories) -> FloatArray | None:
+    """(n_total, q), the values in the observations' periods; None without exogenous variables."""
+    return None if known is None else known.at(given.series, given.periods)
+
+
+def fitted(given: Histories, settings: BucketSettings, known: ExogenousValues | None) -> FleetFit:
+    return fit_fleet(
+        given.levels, given.offsets, settings.fit, periods=given.periods, exogenous=at_observations(known, given)
+    )
 
 
 def refusals(given: Histories, fit: FleetFit) -> dict[object, str]:

@@ -15,13 +15,17 @@ import numpy as np
 from .kernel import FloatArray
 
 
-def check_exogenous(exogenous: Sequence[str], *, variables: Sequence[str], intervals: str, prior: str) -> None:
-    """Raise ValueError for names that stand twice, and for settings that exogenous variables are not offered with."""
+def check_names(exogenous: Sequence[str], *, variables: Sequence[str]) -> None:
+    """Raise ValueError for names that stand twice."""
     if len(set(exogenous)) < len(exogenous):
         raise ValueError(f"the exogenous variables {', '.join(exogenous)} are not different from one another")
     both = [name for name in exogenous if name in variables]
     if both:
         raise ValueError(f"{', '.join(both)} can't be exogenous and among the variables that are forecast")
+
+
+def check_settings(exogenous: Sequence[str], *, intervals: str, prior: str) -> None:
+    """Raise ValueError for settings that exogenous variables are not offered with."""
     if exogenous and intervals != "plain":
         raise ValueError(
             f"intervals {intervals} are not offered with exogenous variables ({', '.join(exogenous)}): use plain, or "

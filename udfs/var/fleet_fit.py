@@ -9,7 +9,7 @@ from io import BytesIO
 import numpy as np
 
 from .deterministic import DeterministicTerms
-from .exogenous_effects import check_exogenous
+from .exogenous_effects import check_names, check_settings
 from .fleet_fallback import check_fallback
 from .kernel import FloatArray, IntArray, normal_quantile
 from .parameter_uncertainty import check_intervals
@@ -76,7 +76,8 @@ class FitSettings:
         check_tightness(self.tightness)
         check_decay(self.decay)
         check_prior(self.prior, criterion=self.criterion, intervals=self.intervals, max_lags=self.max_lags)
-        check_exogenous(self.exogenous, variables=self.names, intervals=self.intervals, prior=self.prior)
+        check_names(self.exogenous, variables=self.names)
+        check_settings(self.exogenous, intervals=self.intervals, prior=self.prior)
 
     @property
     def terms(self) -> DeterministicTerms:

@@ -7,7 +7,7 @@ from pyspark.sql.types import StructField
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.sql.query_files import read_query
 from penstock.interfaces.sql.views import EarlierColumns, catalog_statements
-from penstock.schemas.catalog import BY_NAME, Column, table_names
+from penstock.schemas.catalog import columns_beyond, table_names
 from penstock.schemas.tables import column_of
 from penstock.spark.tables import table_exists
 
@@ -26,9 +26,8 @@ def run_query(spark: SparkSession, config: PipelineConfig, name: str) -> DataFra
 
 
 def new_columns(frame: DataFrame, table: str) -> list[StructField]:
-    """The catalog's columns that a table of an earlier version lacks, until its stream starts and adds them."""
-    columns = (column for column in BY_NAME[table].columns if isinstance(column, Column))
-    return [column_of(column) for column in columns if column.name not in frame.columns]
+    """See `columns_beyond`."""
+    return list(map(column_of, columns_beyond(table, frame.columns)))
 
 
 def existing_tables(spark: SparkSession, config: PipelineConfig) -> frozenset[str]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from penstock.config.series import SeriesConfig
 from penstock.models.inspection.report import Layout, ReportTable, moment
 from penstock.models.inspection.responses import error_decomposition, impulse_responses
+from penstock.udfs.var.bucket import at_observations
 from penstock.udfs.var.criteria import lag_order_criteria
 from penstock.udfs.var.exogenous_lookup import ExogenousValues
 from penstock.udfs.var.fleet_calendar import next_periods
@@ -66,8 +67,7 @@ def values_ahead(known: ExogenousValues, given: Histories, *, steps: int) -> Flo
 def lag_orders_table(
     given: Histories, settings: FitSettings, chosen: int, known: ExogenousValues | None = None
 ) -> ReportTable:
-    exogenous = None if known is None else known.at(given.series, given.periods)
-    found = lag_order_criteria(given.levels, given.periods, settings, exogenous=exogenous)
+    found = lag_order_criteria(given.levels, given.periods, settings, exogenous=at_observations(known, given))
     columns = {name: found.values[name] for name in CRITERIA}
     frame = pd.DataFrame({"lag_order": found.lag_orders, **columns, "is_chosen": found.lag_orders == chosen})
     by = f"chosen by {settings.criterion}" if settings.criterion else "set by fit.max_lags (fit.criterion is null)"

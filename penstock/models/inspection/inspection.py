@@ -29,9 +29,8 @@ from penstock.models.inspection.statsmodels_tables import (
 from penstock.models.training.var_diagnostics import Subject, subjects
 from penstock.models.training.var_exogenous import read_known
 from penstock.models.training.var_settings import bucket_settings, check_workload
-from penstock.udfs.var.bucket import BucketSettings, arranged, holes_of, known_in_advance, refusals
+from penstock.udfs.var.bucket import BucketSettings, arranged, fitted, holes_of, known_in_advance, refusals
 from penstock.udfs.var.exogenous_lookup import ExogenousValues
-from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FleetFit
 from penstock.udfs.var.histories import Histories
 from penstock.udfs.var.transform import observations_lost
@@ -40,8 +39,8 @@ from penstock.udfs.var.transform import observations_lost
 def inspect_series(found: SeriesObservations, config: PipelineConfig, *, steps: int | None = None) -> Inspection:
     """steps: of impulse responses, decomposition and forecast; default series.horizon.
 
-    Raises ConfigError for a pipeline of rows, FitError for settings that can't be fitted, ExogenousError and
-    EnvironmentCheckError for exogenous variables that can't be read.
+    Raises ConfigError for a pipeline of rows, FitError for settings that can't be fitted, ExogenousError for
+    exogenous variables that can't be read.
     """
     check_workload(config, job="inspect")
     given_settings = bucket_settings(config, ids_are_integers=isinstance(found.series_id, int))
@@ -53,13 +52,7 @@ def inspect_series(found: SeriesObservations, config: PipelineConfig, *, steps: 
     given = arranged(found.rows, settings)
     source = read_known(config)
     known = known_in_advance(source.values if source else None, given, settings)
-    fit = fit_fleet(
-        given.levels,
-        given.offsets,
-        settings.fit,
-        periods=given.periods,
-        exogenous=None if known is None else known.at(given.series, given.periods),
-    )
+    fit = fitted(given, settings, known)
     reason = refusals(given, fit).get(found.series_id)
     about = Inspection(
         pipeline=config.pipeline,

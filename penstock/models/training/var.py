@@ -74,7 +74,7 @@ def fit_var(
 
     promote: also set the config's alias, unless the model takes more observations than series.keep_lags. diagnosed: how
     many series, the first by id, get statsmodels' diagnostics; with a prior none do.
-    Raises ConfigError, FitError, ExogenousError, EnvironmentCheckError, RegistryUnavailableError.
+    Raises ConfigError, FitError, ExogenousError, RegistryUnavailableError.
     """
     check_workload(config, job="fit_var")
     bucket_settings(config, ids_are_integers=False)  # fails early on invalid settings

@@ -18,7 +18,7 @@ import pandas as pd
 from statsmodels.tsa.api import VAR
 
 from penstock.models.training.var_statistics import causality_table, roots_table, whiteness_lags
-from penstock.udfs.var.bucket import BucketSettings
+from penstock.udfs.var.bucket import BucketSettings, at_observations
 from penstock.udfs.var.deterministic import DeterministicTerms
 from penstock.udfs.var.exogenous_lookup import ExogenousValues
 from penstock.udfs.var.fleet_calendar import last_periods
@@ -65,10 +65,7 @@ def subjects(
     """One for each series in `given` that has a lag order."""
     runs = runs_of(given.offsets, given.periods)
     observations = transformed_observations(
-        given.levels,
-        runs,
-        settings.fit,
-        exogenous=None if exogenous is None else exogenous.at(given.series, given.periods),
+        given.levels, runs, settings.fit, exogenous=at_observations(exogenous, given)
     )
     # of each transformed observation the place of its level
     levels = np.flatnonzero(runs.places() >= observations_lost(settings.fit.transforms))
