@@ -5,12 +5,12 @@ schemas of it.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from types import MappingProxyType
 from typing import Literal
 
-Workload = Literal["rows", "series"]
+Workload = Literal["rows", "series", "labels"]
 
 
 @dataclass(frozen=True)
@@ -80,13 +80,13 @@ BATCH = (Column("query_id", "string"), Column("batch_id", "long"))
 #: role: `champion`; `fallback`, `fallback_seasonal_naive` or `fallback_pooled` of a forecast that the champion made
 #: without a VAR of the series.
 MODEL = (Column("model_name", "string"), Column("model_version", "string"), Column("role", "string"))
-BOTH: tuple[Workload, ...] = ("rows", "series")
+EVERY: tuple[Workload, ...] = ("rows", "series", "labels")
 
 #: One row is a refused file (stage `file`) or a rejected row, with all its reasons. raw: the row's text, or for
 #: Parquet its JSON; header: the line that it was read under. replayed_in: the replay that it went through again.
 QUARANTINE = Table(
     name="quarantine",
-    workloads=BOTH,
+    workloads=EVERY,
     columns=(
         *BATCH,
         Column("stage", "string"),
@@ -101,6 +101,12 @@ QUARANTINE = Table(
     statistics=("query_id", "batch_id", "stage", "quarantined_at"),
 )
 
+#: xxhash64 (Spark's, seed 42) of source_file and the contract's columns, or of the columns of labels.key where there is
+#: one; null in rows of versions up to 0.2.0. A contract's own row_id stands in its place.
+ROW_ID = Column("row_id", "long")
+#: The rescore that put a prediction or forecast in place of an earlier one; null for those of a micro-batch.
+RESCORE_ID = Column("rescore_id", "long")
+
 #: One row is an accepted input row; `prediction` is null where `error` says why, or where the model itself answered
 #: NaN or None.
 PREDICTIONS = Table(
@@ -114,6 +120,8 @@ PREDICTIONS = Table(
         Column("error", "string"),
         Column("source_file", "string"),
         Column("scored_at", "timestamp"),
+        ROW_ID,
+        RESCORE_ID,
     ),
     time_column="scored_at",
     cluster_by=("scored_at",),
@@ -148,6 +156,7 @@ FORECASTS = Table(
             Array(Struct((Column("level", "double"), Column("lower", "double"), Column("upper", "double")))),
             "The intervals of all levels, ascending; null with one level. The last one is that of lower and upper",
         ),
+        RESCORE_ID,
     ),
     time_column="scored_at",
     cluster_by=("series_id", "cutoff"),
@@ -174,6 +183,24 @@ OBSERVATIONS = Table(
     kept_whole="lags is rebuilt from it, and late data is recomputed from it",
     cluster_by=("series_id", "ds"),
     statistics=("query_id", "batch_id", "series_id", "ds"),
+)
+
+#: One row is an accepted label: what the row of a key turned out to be. `error` is null for the first label of a key,
+#: which counts; `revision` for a later one; `conflict` for labels of one key and file that contradict each other, of
+#: which none counts.
+LABELS = Table(
+    name="labels",
+    workloads=("labels",),
+    columns=(
+        *BATCH,
+        PerPipeline.FIELDS,
+        Column("error", "string"),
+        Column("source_file", "string"),
+        Column("labelled_at", "timestamp"),
+    ),
+    time_column="labelled_at",
+    kept_whole="a later label of a key is a revision of the first one",
+    statistics=("query_id", "batch_id", "labelled_at"),
 )
 
 #: One row is one of the last `keep_lags` observations of a series. query_id and batch_id: who put it there. number: it
@@ -204,7 +231,7 @@ LAGS = Table(
 #: was not asked. The last four are null for rows, and for batches of versions up to 0.2.0.
 BATCHES = Table(
     name="batches",
-    workloads=BOTH,
+    workloads=EVERY,
     columns=(
         *BATCH,
         Column("pipeline", "string"),
@@ -246,9 +273,49 @@ BATCHES = Table(
     statistics=("query_id", "batch_id", "started_at", "finished_at"),
 )
 
+#: One row is what came true in a unit of time, by pair of versions, variable and step: sums, which may be added up.
+#: An evaluation is a batch of the query `evaluate`, numbered from 0. unit: the ds of the actuals (series), or the
+#: window of evaluate.every in which the labels came (rows). champion: the version whose answers these are. candidate:
+#: the version beside it; null where there is none, and so are its sums. step: null for rows.
+EVALUATIONS = Table(
+    name="evaluations",
+    workloads=("rows", "series"),
+    columns=(
+        *BATCH,
+        Column("unit", "timestamp"),
+        Column("champion", "string"),
+        Column("candidate", "string"),
+        Column("variable", "string"),
+        Column("step", "integer"),
+        Column("pairs", "long", "Answers whose actual or label came; of each, the newest when it came"),
+        Column("champion_loss", "double", "Sum of evaluate.loss over scored_pairs"),
+        Column("candidate_loss", "double"),
+        Column("champion_abs", "double", "Sum of absolute errors, in levels, over pairs less champion_failed"),
+        Column("candidate_abs", "double"),
+        Column("naive_abs", "double", "Sum of absolute errors of the observation at the cutoff, for the same pairs"),
+        Column("champion_within", "long", "How many actuals lie within lower and upper"),
+        Column("candidate_within", "long"),
+        Column("champion_failed", "long", "How many pairs have no answer, or one that is no finite number"),
+        Column("candidate_failed", "long"),
+        Column("delay_seconds", "double", "Sum of the seconds between answer and actual"),
+        Column("scored_pairs", "long", "How many pairs have a loss: a forecast needs bounds that are apart"),
+        Column("evaluated_at", "timestamp"),
+        Column("is_final", "boolean", "Of revised data, by evaluate --final, in place of what was known then"),
+    ),
+    time_column="evaluated_at",
+    statistics=("query_id", "batch_id", "unit", "champion", "evaluated_at"),
+)
+
+#: Predictions and forecasts of a past window by another version, beside those that were given then: as shadows, or
+#: until they take their place. query_id and batch_id are those of the row that was scored again.
+RESCORED_PREDICTIONS = replace(PREDICTIONS, name="rescored_predictions")
+RESCORED_FORECASTS = replace(FORECASTS, name="rescored_forecasts")
+
 #: In the order in which a micro-batch writes them: its marker, the row of `batches`, is the last.
-CATALOG = (QUARANTINE, PREDICTIONS, FORECASTS, OBSERVATIONS, LAGS, BATCHES)
-BY_NAME = MappingProxyType({table.name: table for table in CATALOG})
+CATALOG = (QUARANTINE, PREDICTIONS, FORECASTS, OBSERVATIONS, LABELS, LAGS, BATCHES)
+#: Those that no micro-batch writes. Each is made by the first evaluation or rescore, so that it may be missing.
+BESIDE = (EVALUATIONS, RESCORED_PREDICTIONS, RESCORED_FORECASTS)
+BY_NAME = MappingProxyType({table.name: table for table in (*CATALOG, *BESIDE)})
 
 
 def tables_of(workload: str) -> tuple[Table, ...]:
@@ -258,6 +325,11 @@ def tables_of(workload: str) -> tuple[Table, ...]:
 def table_names(workload: str) -> tuple[str, ...]:
     """In the order in which a micro-batch writes them."""
     return tuple(table.name for table in tables_of(workload))
+
+
+def tables_beside(workload: str) -> tuple[Table, ...]:
+    """Those that a pipeline may have, and that no micro-batch writes."""
+    return tuple(table for table in BESIDE if workload in table.workloads)
 
 
 def columns_beyond(name: str, present: Collection[str]) -> list[Column]:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Literal
 
-from penstock.schemas.catalog import PREDICTIONS
+from penstock.schemas.catalog import PREDICTIONS, ROW_ID
 from penstock.schemas.types import TYPES, FieldType, decimal_precision_scale, field_type
 
 SNAKE_CASE = re.compile(r"[a-z][a-z0-9_]*")
 
 #: Columns that the tables add to a contract's own; a field must not take one of these names.
-RESERVED_NAMES = frozenset({*PREDICTIONS.column_names, "prediction", "reasons"})
+#: A contract may have a row_id of its own, which then stands in place of ours.
+RESERVED_NAMES = frozenset({*PREDICTIONS.column_names, "prediction", "reasons"}) - {ROW_ID.name}
 
 
 #: Spark's CSV parser takes a line of 20,480 columns, and a row goes through several plans of each column.

@@ -81,10 +81,15 @@ def spec_of(
     *,
     properties: Mapping[str, str] | None = None,
 ) -> TableSpec:
-    """own: the columns that only the pipeline knows. properties: of the table, beside the catalog's."""
+    """own: the columns that only the pipeline knows; one of them stands in place of a catalog's column of its name.
+    properties: of the table, beside the catalog's."""
+    given = {field.name for fields in (own or {}).values() for field in fields}
     columns: list[StructField] = []
     for column in table.columns:
-        columns += [column_of(column)] if isinstance(column, Column) else (own or {})[column]
+        if not isinstance(column, Column):
+            columns += (own or {})[column]
+        elif column.name not in given:
+            columns.append(column_of(column))
     return TableSpec(
         name=table.name,
         schema=StructType(columns),
@@ -108,12 +113,17 @@ def variable_columns(variables: Sequence[str]) -> dict[PerPipeline, list[StructF
     return {PerPipeline.VARIABLES: [StructField(variable, DoubleType()) for variable in variables]}
 
 
-def predictions(contract: Contract, prediction: DataType) -> TableSpec:
+def predictions(contract: Contract, prediction: DataType, *, table: Table = catalog.PREDICTIONS) -> TableSpec:
+    """table: or that of the rescored ones."""
     own = {
         PerPipeline.FIELDS: contract_columns(contract),
         PerPipeline.PREDICTION: [StructField("prediction", prediction)],
     }
-    return spec_of(catalog.PREDICTIONS, own)
+    return spec_of(table, own)
+
+
+def labels(contract: Contract) -> TableSpec:
+    return spec_of(catalog.LABELS, {PerPipeline.FIELDS: contract_columns(contract)})
 
 
 def observations(variables: Sequence[str]) -> TableSpec:
@@ -126,5 +136,7 @@ def lags(variables: Sequence[str], *, keep_lags: int, frequency: str) -> TableSp
 
 
 FORECASTS = spec_of(catalog.FORECASTS)
+RESCORED_FORECASTS = spec_of(catalog.RESCORED_FORECASTS)
+EVALUATIONS = spec_of(catalog.EVALUATIONS)
 QUARANTINE = spec_of(catalog.QUARANTINE)
 BATCHES = spec_of(catalog.BATCHES)

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
+from penstock.config.evaluation import EvaluateConfig, LabelsConfig
 from penstock.config.locations import Location, is_on_s3
 from penstock.config.metrics import MetricsConfig
 from penstock.config.model import ModelConfig
@@ -128,6 +129,8 @@ class PipelineConfig(Section):
     series: SeriesConfig | None = None
     fit: FitConfig = FitConfig()
     forecast: ForecastConfig = ForecastConfig()
+    evaluate: EvaluateConfig | None = None
+    labels: LabelsConfig | None = None
     tables: TablesConfig
     checkpoint: Location
     trigger: TriggerConfig = TriggerConfig()
@@ -161,6 +164,23 @@ class PipelineConfig(Section):
                 f"series.keep_lags is {self.series.keep_lags}, and fit.fallback seasonal_naive repeats the last "
                 f"{season} observations of a series; set keep_lags to at least {season}, or fit.fallback to naive"
             )
+        return self
+
+    @model_validator(mode="after")
+    def labels_and_loss_go_with_the_workload(self) -> Self:
+        if self.labels and self.workload != "rows":
+            raise ValueError(f"labels are for pipelines of rows; the workload is {self.workload}: leave them out")
+        loss = self.evaluate.loss if self.evaluate else None
+        if loss is not None and (loss == "wis") != (self.workload == "series"):
+            fitting = "wis" if self.workload == "series" else "absolute, squared, zero_one or log"
+            raise ValueError(f"evaluate.loss is {loss}; the loss of {self.workload} is {fitting}")
+        beyond = (
+            [step for step in self.evaluate.steps if step > self.series.horizon]
+            if self.evaluate and self.series
+            else []
+        )
+        if self.series and beyond:
+            raise ValueError(f"evaluate.steps names {beyond[0]}, series.horizon is {self.series.horizon}")
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
@@ -15,11 +15,13 @@ from penstock.pipeline.batch import MicroBatch, StagedWrites
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_writes import new_windows, write_series
+from penstock.schemas.catalog import ROW_ID
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
 from penstock.series.forecasts import window_contract
 from penstock.series.reasons import is_failure
 from penstock.sources.files import PlannedFile
+from penstock.spark.functions import quoted
 from penstock.spark.tables import column_type, lasting_version, prepare_append
 
 
@@ -111,8 +113,18 @@ def prediction_rows(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> Data
             "source_file",
             # The plan's time, not the clock's: a replay gives the same row.
             F.lit(plan.planned_at).alias("scored_at"),
+            *row_id(pipeline),
         )
     )
+
+
+def row_id(pipeline: Pipeline) -> list[Column]:
+    """The column; none where the contract has one of its own."""
+    fields = [field.name for field in pipeline.contract.fields]
+    if ROW_ID.name in fields:
+        return []
+    hashed = pipeline.config.labels.key if pipeline.config.labels else ("source_file", *fields)
+    return [F.xxhash64(*map(quoted, hashed)).alias(ROW_ID.name)]
 
 
 @dataclass(frozen=True)

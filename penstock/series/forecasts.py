@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from penstock.config.series import SeriesConfig
+from penstock.schemas.catalog import RESCORE_ID
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.tables import FORECASTS
 from penstock.series.calendar import Calendar
@@ -191,7 +192,7 @@ def forecast_rows(scored_windows: DataFrame, series: SeriesConfig, *, model: Seq
         *model,
     )
     marked = complete.withColumn("role", F.coalesce(FALLBACK_ROLE, "role"))
-    return marked.select(*FORECASTS.schema.names)
+    return marked.select(*[name for name in FORECASTS.schema.names if name != RESCORE_ID.name])
 
 
 def fallback_role_of(scored_windows: DataFrame) -> Column:

@@ -1,0 +1,48 @@
+"""The sections `evaluate` and `labels` of a pipeline's YAML file."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from penstock.config.durations import Seconds
+from penstock.config.sections import Section
+
+Loss = Literal["wis", "absolute", "squared", "zero_one", "log"]
+
+
+class EvaluateConfig(Section):
+    """What answers are judged by, once their actuals or labels come.
+
+    loss: wis (series), or absolute, squared, zero_one, log (rows); null for wis and absolute. steps: of a forecast,
+    those that decide. every: how often the stream evaluates; null only by `penstock evaluate`. prediction: the output
+    that is judged, of a model that has several.
+    """
+
+    loss: Loss | None = None
+    steps: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
+    every: Seconds | None = 3600.0
+    prediction: str | None = None
+
+
+class LabelsConfig(Section):
+    """Where the labels of rows come from: a pipeline of its own, whose workload is labels.
+
+    conf: its YAML file. key: columns that both contracts have, and that name a row. value: the label's column. time:
+    the column of this pipeline's contract by which predictions are looked up, at most look_back before the label came;
+    null for scored_at. matures_after: rows younger than this wait, so that quick labels do not speak alone.
+    """
+
+    conf: str
+    key: tuple[str, ...] = Field(min_length=1)
+    value: str
+    time: str | None = None
+    look_back: Seconds = 30 * 86400.0
+    matures_after: Seconds = 0.0
+
+    @model_validator(mode="after")
+    def key_is_no_value(self) -> Self:
+        if len(set(self.key)) < len(self.key):
+            raise ValueError(f"key {list(self.key)} names a column twice")
+        if self.value in self.key:
+            raise ValueError(f"value {self.value!r} is a column of the key {list(self.key)}; name the label's column")
+        return self

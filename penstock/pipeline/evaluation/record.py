@@ -1,0 +1,26 @@
+"""What an evaluation found, as counts: for the log, status, metrics and the file that says that it is done."""
+
+from datetime import datetime
+
+from penstock.config.sections import FrozenModel
+
+
+class EvaluationRecord(FrozenModel):
+    """number: of the evaluation, from 0. actuals: new observations or labels that it took. pairs, within, failed: sums
+    over its rows of `evaluations`. unmatched: labels without a prediction. waiting: labels of rows that have not matured
+    yet. unlabelled: predictions within look_back, and old enough, that no label came for; null for series."""
+
+    number: int
+    evaluated_at: datetime
+    actuals: int
+    pairs: int
+    within: int = 0
+    failed: int = 0
+    unmatched: int = 0
+    waiting: int = 0
+    unlabelled: int | None = None
+
+
+def evaluation_folder(root: str) -> str:
+    """Of `<n>.json`, the plan of an evaluation, and `<n>.done`, its record."""
+    return f"{root}/_evaluations"
