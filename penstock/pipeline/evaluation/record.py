@@ -7,8 +7,8 @@ from penstock.config.sections import FrozenModel
 
 class EvaluationRecord(FrozenModel):
     """number: of the evaluation, from 0. actuals: new observations or labels that it took. pairs, within, failed: sums
-    over its rows of `evaluations`. unmatched: labels without a prediction. waiting: labels of rows that have not matured
-    yet. unlabelled: predictions within look_back, and old enough, that no label came for; null for series."""
+    over its rows of `evaluations`. unmatched: labels without a prediction. waiting: labels of rows that have not
+    matured yet. unlabelled: predictions within look_back, and old enough, that no label came for; null for series."""
 
     number: int
     evaluated_at: datetime
