@@ -1,7 +1,7 @@
-"""The state of the series workload: windows and merge of a batch, and the cost of a small batch over a large table.
+"""The state of the series workload: windows and state of a batch, and the cost of a small batch over a large table.
 
 1. 1 million observations of 500,000 series over a `lags` table of all of them: windows to a no-op sink, then
-   the merge. Observations per second of both together.
+   the append to the state, and its compaction when it is due. Observations per second of all together.
 2. One observation of each of 1,000 series, with 1,000,000 series in `lags` compared with those 1,000 alone.
 
 With `--revisions newest`, each batch also has other values for the last observation of the state.
@@ -24,13 +24,14 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from series_setup import KEEP_LAGS, VARIABLES, ids_of, observations, series_config, session, spread, timed
 
-from penstock.config.pipeline import PipelineConfig
+from penstock.config.pipeline import PipelineConfig, TablesConfig
 from penstock.pipeline.series_writes import persisted
 from penstock.schemas.tables import lags
-from penstock.series.revisions import batch_windows, lags_to_merge
+from penstock.series.lags import compact_lags
+from penstock.series.revisions import batch_windows, changed_lags
+from penstock.series.windows import LAGS_VERSION
 from penstock.sources.files import PlannedFile
-from penstock.spark.merge import merge_once
-from penstock.spark.tables import prepare_table
+from penstock.spark.tables import append_once, prepare_table, table_version
 from penstock.storage.delta_transactions import Transaction
 
 FILE = PlannedFile(path="bench.parquet", verdict="accepted", length=1, modified_milliseconds=0)
@@ -61,9 +62,9 @@ def fill(spark: SparkSession, path: str, *, n_series: int, step: int = 1) -> Non
 
 
 def batch(spark: SparkSession, config: PipelineConfig, folder: Path, path: str, ids: Any, *, number: int) -> float:
-    """Seconds of the windows and the merge of one batch; each batch continues the series of the one before."""
+    """Seconds of the windows and the state of one batch; each batch continues the series of the one before."""
     periods = 2 if len(ids) > 100_000 else 1
-    file = folder / f"{Path(path).name}-{number}.parquet"
+    file = folder / f"{Path(path).parent.name}-{number}.parquet"
     again = 1 if config.the_series.revisions == "newest" else 0
     first = KEEP_LAGS + number * periods - again
     observations(ids, first=first, n_periods=periods + again).to_parquet(file, index=False)
@@ -75,11 +76,16 @@ def batch(spark: SparkSession, config: PipelineConfig, folder: Path, path: str, 
 def advance(spark: SparkSession, config: PipelineConfig, new: DataFrame, path: str, transaction: Transaction) -> None:
     series = config.the_series
     before = spark.read.format("delta").load(path)
-    ours = {"query_id": F.lit(transaction.query_id), "batch_id": F.lit(transaction.batch_id).cast("long")}
+    ours = {
+        "query_id": F.lit(transaction.query_id),
+        "batch_id": F.lit(transaction.batch_id).cast("long"),
+        LAGS_VERSION: F.lit(table_version(spark, path)).cast("long"),
+    }
     windows = batch_windows(spark, new, before, series=series, files=[FILE])
     with persisted(windows.withColumns(ours)) as windows:
         windows.write.format("noop").mode("overwrite").save()
-        merge_once(lags_to_merge(windows, series), path, transaction, keys=("series_id", "slot"))
+        append_once(changed_lags(windows, series), path, transaction)
+    compact_lags(spark, config.model_copy(update={"tables": TablesConfig(root=str(Path(path).parent))}))
 
 
 def main() -> None:
@@ -99,7 +105,7 @@ def main() -> None:
         series = config.the_series.model_copy(update={"revisions": arguments.revisions})
         config = config.model_copy(update={"series": series})
         spark = session("bench")
-        tables = {name: str(folder / name) for name in ("many", "large", "small")}
+        tables = {name: str(folder / name / "lags") for name in ("many", "large", "small")}
         step = arguments.large // arguments.touched
         fill(spark, tables["many"], n_series=arguments.series)
         fill(spark, tables["large"], n_series=arguments.large)

@@ -203,9 +203,11 @@ LABELS = Table(
     statistics=("query_id", "batch_id", "labelled_at"),
 )
 
-#: One row is one of the last `keep_lags` observations of a series. query_id and batch_id: who put it there. number: it
-#: is the how-many-th of its series, less those inserted before the kept ones. slot: number modulo keep_lags, so that a
-#: new one replaces the oldest.
+#: Among its rows are the last `keep_lags` observations of each series: the state (penstock.series.lags.current_lags).
+#: The other rows are superseded, and leave when the table is compacted. query_id and batch_id: who put it there.
+#: number: it is the how-many-th of its series, less those inserted before the kept ones. slot: number modulo keep_lags.
+#: sequence: of rows of a series with the same number, the one with the highest is current; it is the version of `lags`
+#: that their batch read, and null, which is the lowest, in a rebuilt state and in rows of versions up to 0.2.0.
 LAGS = Table(
     name="lags",
     workloads=("series",),
@@ -216,11 +218,12 @@ LAGS = Table(
         Column("number", "long"),
         Column("ds", "timestamp"),
         PerPipeline.VARIABLES,
+        Column("sequence", "long"),
     ),
     kept_whole="it is the state of the series, and no longer than series.keep_lags for each of them",
     is_state=True,
     statistics=("query_id", "batch_id", "series_id", "slot"),
-    # A merge then marks the rows of the series it touches, and rewrites no file for them.
+    # A late replay then marks the rows of the series it touches, and rewrites no file for them.
     properties=MappingProxyType({"delta.enableDeletionVectors": "true"}),
 )
 

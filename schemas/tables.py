@@ -39,6 +39,8 @@ PRIMITIVES: dict[str, DataType] = {
 }
 #: The property of `lags` that says how many observations of a series it was made to keep.
 KEEP_LAGS = "penstock.keep_lags"
+#: The property of `lags` that says which series.revisions its batches had.
+REVISIONS = "penstock.revisions"
 #: The property of `lags` that says of which calendar its observations are.
 FREQUENCY = "penstock.frequency"
 
@@ -130,8 +132,8 @@ def observations(variables: Sequence[str]) -> TableSpec:
     return spec_of(catalog.OBSERVATIONS, variable_columns(variables))
 
 
-def lags(variables: Sequence[str], *, keep_lags: int, frequency: str) -> TableSpec:
-    properties = {KEEP_LAGS: str(keep_lags), FREQUENCY: frequency}
+def lags(variables: Sequence[str], *, keep_lags: int, frequency: str, revisions: str = "first") -> TableSpec:
+    properties = {KEEP_LAGS: str(keep_lags), FREQUENCY: frequency, REVISIONS: revisions}
     return spec_of(catalog.LAGS, variable_columns(variables), properties=properties)
 
 

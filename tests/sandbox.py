@@ -174,6 +174,7 @@ class Sandbox:
     def rows(self, name: str, *, file: str | None = None) -> list[Row]:
         """A table's rows, in no order. file: only those of that file of the inbox."""
         rows = self.table(name).collect() if self.place else read_rows(f"{self.location}/tables/{name}")
+        rows = current(rows) if name == "lags" else rows
         return [row for row in rows if row.source_file == f"{self.location}/inbox/{file}"] if file else rows
 
     def count(self, name: str) -> int:
@@ -182,6 +183,17 @@ class Sandbox:
     def reasons(self, file: str) -> list[list[str]]:
         """The reasons of each quarantined row (or file) of a file, sorted."""
         return sorted(row.reasons for row in self.rows("quarantine", file=file))
+
+
+def current(lags: list[Row]) -> list[Row]:
+    """Without the rows that later batches superseded: the last one for each number, of the last `keep_lags` numbers."""
+    newest: dict[tuple[str, int], Row] = {}
+    for row in sorted(lags, key=lambda row: -1 if row.sequence is None else row.sequence):
+        newest[row.series_id, row.number] = row
+    last: dict[tuple[str, int], Row] = {}
+    for row in sorted(newest.values(), key=lambda row: row.number):
+        last[row.series_id, row.slot] = row
+    return list(last.values())
 
 
 def checked_files(spark: SparkSession, sandbox: Sandbox, *contents: bytes, **dialect: Any) -> DataFrame:

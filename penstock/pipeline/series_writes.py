@@ -16,16 +16,16 @@ from penstock.pipeline.series_revisions import mark_changes
 from penstock.series import revisions
 from penstock.series.exogenous_leads import Leads, with_leads
 from penstock.series.forecasts import answered, forecast_rows, may_have_forecast, observation_rows
+from penstock.series.lags import compact_lags
 from penstock.series.reasons import CONFLICT, LATE, REVISION
-from penstock.series.windows import KEYS, PLACE, observations_of
+from penstock.series.windows import KEYS, LAGS_VERSION, PLACE, observations_of
 from penstock.sources.files import PlannedFile
 from penstock.spark.local_frames import local_frame
-from penstock.spark.merge import merge_once
 from penstock.spark.tables import table_at
 
 
 def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
-    """Forecast every new observation, and write in the fixed order. Every append and merge is idempotent."""
+    """Forecast every new observation, and write in the fixed order. Every append is idempotent."""
     pipeline, plan, series = batch.pipeline, batch.plan, batch.pipeline.config.the_series
     files, leads = plan.files_with("accepted", "replayed"), pipeline.exogenous.planned_leads(plan)
     windows = batch_windows(pipeline, accepted, files, leads=leads, lags_version=plan.lags_version)
@@ -42,10 +42,10 @@ def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
             mark = mark_changes if series.revisions == "newest" else mark_revisions
             observed = observation_rows(mark(pipeline, plan, scored), series)
         batch.append(observed, "observations")
+        batch.append(revisions.changed_lags(scored, series), "lags")
         with batch.timings.measure("lags"):
             pipeline.lease.check()
-            kept = revisions.lags_to_merge(scored, series)
-            merge_once(kept, batch.table_path("lags"), batch.transaction, keys=("series_id", "slot"))
+            compact_lags(pipeline.spark, pipeline.config)
 
 
 def scoring_of(pipeline: Pipeline, plan: Plan) -> Callable[[DataFrame], DataFrame]:
@@ -66,8 +66,8 @@ def batch_stamp(pipeline: Pipeline, plan: Plan) -> DataFrame:
     in each batch, to be compiled and warmed up again."""
     return local_frame(
         pipeline.spark,
-        [(plan.query_id, plan.batch_id, plan.planned_at)],
-        "query_id string, batch_id long, planned_at timestamp",
+        [(plan.query_id, plan.batch_id, plan.planned_at, plan.lags_version)],
+        f"query_id string, batch_id long, planned_at timestamp, {LAGS_VERSION} long",
     )
 
 

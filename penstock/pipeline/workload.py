@@ -140,7 +140,9 @@ class Series:
 
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         series = config.the_series
-        state = lags(series.variables, keep_lags=series.keep_lags, frequency=series.frequency)
+        state = lags(
+            series.variables, keep_lags=series.keep_lags, frequency=series.frequency, revisions=series.revisions
+        )
         return [FORECASTS, observations(series.variables), state]
 
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:

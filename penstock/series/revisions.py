@@ -27,6 +27,7 @@ from penstock.series.windows import (
     NUMBER,
     OLD,
     PLACE,
+    SEQUENCE,
     arrange,
     in_series,
     is_contradicted,
@@ -91,12 +92,19 @@ def arrange_newest(
     them. `_changed_number`: that of the last revised or inserted one. `_is_moved`: whether an old one has another
     number than in `lags`.
     """
-    both = with_state(spark, observations, lags, series=series, files=files)
+    both = with_current_state(with_state(spark, observations, lags, series=series, files=files))
     whole = winners_first(series).rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     last = both.withColumn(LAST_NUMBER, F.max(NUMBER).over(whole))
-    # Rows left by a larger keep_lags are not part of the state.
+    # Superseded, or left by a larger keep_lags.
     valid = last.where(F.col(NUMBER).isNull() | (F.col(NUMBER) > F.col(LAST_NUMBER) - series.keep_lags))
     return renumbered(placed(valid, series), series)
+
+
+def with_current_state(both: DataFrame) -> DataFrame:
+    """Without the rows of `lags` in whose place others have come under the same number."""
+    same_number = Window.partitionBy(HASH, "series_id", NUMBER)
+    newest = both.withColumn("_newest", F.max(SEQUENCE).over(same_number))
+    return newest.where(F.col(NUMBER).isNull() | (F.col(SEQUENCE) == F.col("_newest"))).drop("_newest", SEQUENCE)
 
 
 def placed(valid: DataFrame, series: SeriesConfig) -> DataFrame:
@@ -168,9 +176,9 @@ def renumbered(placed: DataFrame, series: SeriesConfig) -> DataFrame:
     )
 
 
-def lags_to_merge(windows: DataFrame, series: SeriesConfig) -> DataFrame:
-    """The rows that a batch merges into `lags`: of the last `keep_lags` observations of each series those that are new,
-    have other values, or have moved to another slot."""
+def changed_lags(windows: DataFrame, series: SeriesConfig) -> DataFrame:
+    """The rows that a batch adds to `lags`: of the last `keep_lags` observations of each series those that are new,
+    have other values, or have another number than before."""
     if series.revisions == "first":
         return new_lags(windows, series)
     is_other = F.col(PLACE).isin(NEW, *CHANGES) | ((F.col(PLACE) == OLD) & F.col(IS_MOVED))

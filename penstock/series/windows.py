@@ -26,6 +26,9 @@ NEW = "new"
 #: The places of the observations that make up a series, from which windows are made.
 IN_ORDER = (OLD, NEW, REVISED, INSERTED)
 HASH = "_hash"
+SEQUENCE = "_sequence"
+#: The version of `lags` that a batch reads.
+LAGS_VERSION = "_lags_version"
 POSITION = "_position"
 NUMBER = "_number"
 LAST_NUMBER = "_last_number"
@@ -97,7 +100,7 @@ def arrange(
         .when(F.col("ds") <= F.col("_last_ds"), F.lit(LATE))
         .otherwise(F.lit(NEW))
     )
-    # Rows left by a larger keep_lags are not part of the state.
+    # Superseded, or left by a larger keep_lags. With `revisions: first` no two rows of a series have one number.
     is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
     return judged.withColumn(PLACE, place).where(~is_stale).drop(FILE_NUMBER, IS_CONFLICT, "_last_ds")
 
@@ -112,16 +115,18 @@ def with_state(
 ) -> DataFrame:
     """A batch's observations and the old ones of their series in one frame, in which a series is in one partition.
 
-    `_number`: of the old ones. `_file_number`: of the others, higher for a newer file. `_is_replayed`: whether their
-    rows come from the quarantine.
+    `_number`, `_sequence`: of the old ones, among which are superseded rows of `lags`. `_file_number`: of the others,
+    higher for a newer file. `_is_replayed`: whether their rows come from the quarantine.
     """
     ages = local_frame(
         spark,
         [(file.path, number, file.verdict == "replayed") for number, file in enumerate(oldest_first(files))],
         f"source_file string, {FILE_NUMBER} int, {IS_REPLAYED} boolean",
     )
-    new = observations.join(F.broadcast(ages), on="source_file", how="left").withColumn(
-        NUMBER, F.lit(None).cast("long")
+    new = (
+        observations.join(F.broadcast(ages), on="source_file", how="left")
+        .withColumn(NUMBER, F.lit(None).cast("long"))
+        .withColumn(SEQUENCE, F.lit(None).cast("long"))
     )
     old = touched(lags, observations, files).select(
         *KEYS,
@@ -130,10 +135,16 @@ def with_state(
         F.lit(None).cast("int").alias(FILE_NUMBER),
         F.lit(None).cast("boolean").alias(IS_REPLAYED),
         F.col("number").alias(NUMBER),
+        sequence(lags).alias(SEQUENCE),
     )
     # One shuffle and one sort for all windows of the batch, each within a series. The hash is the first sort key
     # because numbers compare faster than strings.
     return old.unionByName(new).withColumn(HASH, F.xxhash64("series_id")).repartition("series_id")
+
+
+def sequence(lags: DataFrame) -> Column:
+    """The column of `lags`, which a version of it from before Penstock 0.3.0 does not have."""
+    return F.coalesce(F.col("sequence"), F.lit(-1)) if "sequence" in lags.columns else F.lit(-1).cast("long")
 
 
 def in_series() -> WindowSpec:
@@ -248,18 +259,15 @@ def lagged(variable: str, lag: int) -> Column:
 
 
 def new_lags(windows: DataFrame, series: SeriesConfig) -> DataFrame:
-    """The rows that the batch merges into `lags`: the last `keep_lags` new observations of each series, numbered on.
-
-    An observation's slot is its number modulo keep_lags, so that a new one overwrites the oldest one, and no other
-    row changes.
-    """
+    """The rows that the batch adds to `lags`: the last `keep_lags` new observations of each series, numbered on, so
+    that the oldest ones are superseded, and no other row changes."""
     return lags_of(windows.where((F.col(PLACE) == NEW) & F.col(IS_KEPT)), series)
 
 
 def lags_of(kept: DataFrame, series: SeriesConfig) -> DataFrame:
     """The columns of `lags` for windows that are to be kept."""
-    numbered = kept.withColumn("number", F.col(NUMBER))
-    return numbered.withColumn("slot", slot(series)).select(*lags_columns(series))
+    numbered = kept.withColumns({"number": F.col(NUMBER), "sequence": F.col(LAGS_VERSION)})
+    return numbered.withColumn("slot", slot(series)).select(*lags_columns(series), "sequence")
 
 
 def whole_lags(used: DataFrame, series: SeriesConfig) -> DataFrame:

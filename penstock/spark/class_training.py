@@ -17,7 +17,6 @@ from pyspark.sql.types import DoubleType, LongType, MapType, StringType, StructF
 from penstock.schemas.tables import TableSpec
 from penstock.spark.jvm_options import Jit
 from penstock.spark.local_frames import local_frame
-from penstock.spark.merge import merge_once
 from penstock.spark.session import build_session
 from penstock.spark.tables import append_once, prepare_append, prepare_table, table_version
 from penstock.storage.delta_transactions import Transaction
@@ -83,8 +82,8 @@ def micro_batch(frame: DataFrame, folder: Path, table: str, batch_id: int) -> No
     scored = rows.select("name", doubled("number").alias("number"), F.lit(None).cast("timestamp").alias("at"))
     whole = scored.withColumn("counts", F.create_map(F.lit("a"), F.lit(1).cast("long")))
     append_once(whole, table, transaction)
-    later = Transaction(pipeline="training-merge", query_id="q", batch_id=batch_id)
-    merge_once(whole.dropDuplicates(["name"]), table, later, keys=["name"])
+    later = Transaction(pipeline="training-state", query_id="q", batch_id=batch_id)
+    append_once(whole.dropDuplicates(["name"]), table, later)
     record = local_frame(spark, [("x", 1.0, None, [("a", 1)])], StructType(ROWS.fields[2:]))
     prepared = prepare_append(record, table, Transaction(pipeline="training-records", query_id="q", batch_id=batch_id))
     prepared.commit()

@@ -1,6 +1,6 @@
-"""Merges and replacements in Delta tables, each applied at most once per micro-batch."""
+"""Replacements in Delta tables, each applied at most once per micro-batch."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -9,24 +9,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.spark.commit_retry import commit
-from penstock.spark.tables import stamped
 from penstock.storage.delta_transactions import Transaction
-
-
-def merge_once(frame: DataFrame, path: str, transaction: Transaction, *, keys: Sequence[str]) -> None:
-    """Upsert `frame` into a table by `keys`, at most once per transaction.
-
-    Raises TableConflictError.
-    """
-    same = " AND ".join(f"old.`{key}` = new.`{key}`" for key in keys)
-    new = stamped(frame, transaction).alias("new")
-
-    def merge() -> None:
-        table = DeltaTable.forPath(frame.sparkSession, path).alias("old")
-        with transaction_of_merge(frame.sparkSession, transaction):
-            table.merge(new, same).whenMatchedUpdateAll().whenNotMatchedInsertAll().execute()
-
-    commit(path, merge)
 
 
 @contextmanager

@@ -132,12 +132,30 @@ def table_at(spark: SparkSession, path: str, version: int | None) -> DataFrame:
 
 
 def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
+    java: Any = spark._jvm
+    properties = newest_snapshot(spark, path).metadata().configuration()
+    return dict(java.scala.jdk.javaapi.CollectionConverters.asJava(properties))
+
+
+def newest_snapshot(spark: SparkSession, path: str) -> Any:
     """From the table's log. Delta's `detail` runs Spark jobs for it, half a second in each start."""
     java: Any = spark._jvm
     log = java.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
     nothing = java.scala.Option.empty()
-    properties = log.update(False, nothing, nothing).metadata().configuration()
-    return dict(java.scala.jdk.javaapi.CollectionConverters.asJava(properties))
+    return log.update(False, nothing, nothing)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSize:
+    """Number and bytes of the files of a table's newest version."""
+
+    files: int
+    bytes: int
+
+
+def table_size(spark: SparkSession, path: str) -> TableSize:
+    snapshot = newest_snapshot(spark, path)
+    return TableSize(files=int(snapshot.numOfFiles()), bytes=int(snapshot.sizeInBytes()))
 
 
 def set_properties(spark: SparkSession, path: str, properties: Mapping[str, str]) -> None:

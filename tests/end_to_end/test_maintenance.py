@@ -231,7 +231,7 @@ def plan_again(sandbox: Sandbox, batch_id: int, *, age: timedelta) -> Path:
 
 
 def test_a_stream_beside_it_loses_nothing(series: SeriesSandbox) -> None:
-    """Merges into `lags`, appends, markers and new checkpoints of the log, while all is compacted again and again."""
+    """Appends, markers and new checkpoints of the log, while all is compacted again and again."""
     sandbox = series.sandbox
     series.drop("0.csv", quarters(FITTED, FITTED + 3))
     sandbox.run()
@@ -247,7 +247,7 @@ def test_a_stream_beside_it_loses_nothing(series: SeriesSandbox) -> None:
     found = series.forecasts()
     assert len(found) == 10 * HORIZON * len(VARIABLES)
     assert not found.duplicated(["series_id", "cutoff", "step", "variable"]).any()
-    assert {"MERGE", "OPTIMIZE"} <= set(operations(sandbox, "lags"))
+    assert {"WRITE", "OPTIMIZE"} <= set(operations(sandbox, "lags"))
 
     before = contents(sandbox, SERIES_TABLES)
     cut_off = plan_again(sandbox, 4, age=timedelta(days=2))

@@ -55,7 +55,7 @@ def test_neither_cuts_nor_order_nor_a_power_cut_change_the_forecasts(
 ) -> None:
     """Two micro-batches in order, rows shuffled within, against a backfill of other files in any order, with rows that
     break the contract. Each series of the model has a history of its own. The second batch comes a month later, and is
-    cut off after its merge: its replay reads the version of `lags` before the merge, which must not have run out."""
+    cut off after it wrote `lags`: its replay reads the version before that, which must not have run out."""
     histories = dict(zip(("US", "CA"), drawn(HISTORIES, 2), strict=True))
     whole = {name: of_series(name, history) for name, history in histories.items()}
     model = two_series_model(registry)
@@ -72,7 +72,7 @@ def test_neither_cuts_nor_order_nor_a_power_cut_change_the_forecasts(
         if batch:
             age_table(spark, streamed.sandbox.root / "tables" / "lags", days=31)
             with monkeypatch.context() as patch:
-                cut_after(patch, "penstock.pipeline.series_writes.merge_once")
+                cut_after(patch, "penstock.pipeline.batch.append_once", times=3)
                 with pytest.raises(PowerCutError):
                     streamed.sandbox.run()
         streamed.sandbox.run()

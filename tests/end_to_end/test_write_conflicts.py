@@ -12,8 +12,8 @@ from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from penstock.spark.merge import merge_once
-from penstock.spark.tables import append_once, close_query, set_properties
+from penstock.spark.merge import Span, replace_once
+from penstock.spark.tables import append_once, close_query, set_properties, stamped
 from penstock.storage.delta_transactions import Transaction
 
 ROWS = 40
@@ -24,11 +24,16 @@ def table(spark: SparkSession, tmp_path: Path) -> str:
     """Four files with the rows id = 0..39 and value = 0, deletion vectors on, like `lags`."""
     path = str(tmp_path / "table")
     batch = (F.lit("old").alias("query_id"), F.lit(0).cast("long").alias("batch_id"))
-    rows = spark.range(ROWS).select(*batch, "id", F.lit(0).cast("long").alias("value"))
+    rows = of_series(spark.range(ROWS).select(*batch, "id", F.lit(0).cast("long").alias("value")))
     builder = DeltaTable.createIfNotExists(spark).location(path).addColumns(rows.schema)
     builder.property("delta.enableDeletionVectors", "true").execute()
     rows.repartition(4).write.format("delta").mode("append").save(path)
     return path
+
+
+def of_series(rows: DataFrame) -> DataFrame:
+    """Each row in a series of its own."""
+    return rows.withColumn("series_id", F.col("id").cast("string"))
 
 
 def interrupted(frame: DataFrame, folder: Path) -> DataFrame:
@@ -75,7 +80,7 @@ def compact(spark: SparkSession, path: str) -> None:
 
 
 def new_rows(spark: SparkSession) -> DataFrame:
-    return spark.range(ROWS - 10, ROWS + 10).select("id", F.lit(1).cast("long").alias("value"))
+    return of_series(spark.range(ROWS - 10, ROWS + 10).select("id", F.lit(1).cast("long").alias("value")))
 
 
 def operations(spark: SparkSession, path: str) -> list[str]:
@@ -93,22 +98,23 @@ def contents(spark: SparkSession, path: str) -> dict[int, int]:
     return found
 
 
-def test_a_merge_that_meets_a_compaction_is_made_again(
+def test_a_replacement_that_meets_a_compaction_is_made_again(
     spark: SparkSession, table: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
     folder = tmp_path / "signals"
-    frame = interrupted(new_rows(spark), folder)
+    frame = interrupted(stamped(new_rows(spark), transaction()), folder)
     thread = meanwhile(folder, lambda: compact(spark, table))
-    merge_once(frame, table, transaction(), keys=("id",))
+    replace_once(frame, table, transaction(), Span(new_rows(spark).select("series_id")))
     thread.join()
-    merged = spark.range(ROWS + 10).withColumn("value", F.when(F.col("id") < ROWS - 10, 0).otherwise(1).cast("long"))
+    replaced = spark.range(ROWS + 10).withColumn("value", F.when(F.col("id") < ROWS - 10, 0).otherwise(1).cast("long"))
     found = spark.read.format("delta").load(table).select("id", "value")
-    assert_df_equality(found, merged, ignore_row_order=True, ignore_nullable=True)
+    assert_df_equality(found, replaced, ignore_row_order=True, ignore_nullable=True)
     assert operations(spark, table)[-2:] == ["OPTIMIZE", "MERGE"]
     assert "write conflict" in caplog.text
 
-    merge_once(new_rows(spark).withColumn("value", F.lit(2).cast("long")), table, transaction(), keys=("id",))
+    again = stamped(new_rows(spark).withColumn("value", F.lit(2).cast("long")), transaction())
+    replace_once(again, table, transaction(), Span(again.select("series_id")))
     assert 2 not in contents(spark, table).values()
 
 

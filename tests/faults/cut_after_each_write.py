@@ -7,7 +7,6 @@ from typing import Any
 
 from sandbox import Sandbox
 
-import penstock.spark.merge
 import penstock.spark.tables
 from faults.bench import Bench, last_commit
 from faults.feeds import SERIES_FEED
@@ -24,20 +23,18 @@ class PowerCutError(Exception):
 @contextmanager
 def cut_after(table: str, is_near: Callable[[], bool]) -> Iterator[None]:
     """Let the writes up to that into `table` happen, and raise then. is_near: not before that."""
-    replaced = []
 
     def cut(path: str) -> None:
         if Path(path).name == table and is_near():
             raise PowerCutError
 
-    for original in (penstock.spark.tables.append_once, penstock.spark.merge.merge_once):
+    append_once = penstock.spark.tables.append_once
 
-        def write_then_cut(frame: Any, path: str, transaction: Any, original: Any = original, **options: Any) -> None:
-            original(frame, path, transaction, **options)
-            cut(path)
+    def append_then_cut(frame: Any, path: str, transaction: Any) -> None:
+        append_once(frame, path, transaction)
+        cut(path)
 
-        replace_everywhere(original, write_then_cut)
-        replaced.append((write_then_cut, original))
+    replace_everywhere(append_once, append_then_cut)
     commit = penstock.spark.tables.PreparedAppend.commit
 
     def commit_then_cut(append: penstock.spark.tables.PreparedAppend) -> None:
@@ -49,8 +46,7 @@ def cut_after(table: str, is_near: Callable[[], bool]) -> Iterator[None]:
         yield
     finally:
         penstock.spark.tables.PreparedAppend.commit = commit  # type: ignore[method-assign]
-        for replacement, original in replaced:
-            replace_everywhere(replacement, original)
+        replace_everywhere(append_then_cut, append_once)
 
 
 def run_with(sandbox: Sandbox, number: int) -> None:

@@ -20,7 +20,6 @@ import click
 import penstock.operations.run_stream
 import penstock.pipeline.lease
 import penstock.pipeline.plan
-import penstock.spark.merge
 import penstock.spark.tables
 from faults.killing import kill_session
 from penstock.config.pipeline import S3Config
@@ -94,7 +93,7 @@ def build_in(moment: Moment) -> None:
         return moment.around(fix, checkpoint) if here else fix()
 
     prepare_append, commit = penstock.spark.tables.prepare_append, penstock.spark.tables.PreparedAppend.commit
-    writes = [penstock.spark.tables.append_once, penstock.spark.merge.merge_once]
+    writes = [penstock.spark.tables.append_once]
     if moment.when == "within":
         writes.append(prepare_append)
     else:

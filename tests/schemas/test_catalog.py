@@ -61,7 +61,7 @@ def test_the_columns_of_a_contract_stand_where_the_catalog_has_them() -> None:
     rest = ["prediction", "model_name", "model_version", "role", "error", "source_file", "scored_at"]
     rest += ["row_id", "rescore_id"]
     assert names == ["query_id", "batch_id", *fields, *rest]
-    assert [column.name for column in spec_of("lags").schema.fields][-3:] == list(macro.VARIABLES)
+    assert [column.name for column in spec_of("lags").schema.fields][-4:] == [*macro.VARIABLES, "sequence"]
 
 
 def test_a_row_id_of_the_contract_stands_in_place_of_ours() -> None:
@@ -83,6 +83,7 @@ def test_lags_says_what_it_was_made_for_beside_what_the_catalog_says() -> None:
         "delta.enableDeletionVectors": "true",
         "penstock.keep_lags": "8",
         "penstock.frequency": "QS",
+        "penstock.revisions": "first",
     }
 
 

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from penstock.spark import commit_log
 from penstock.spark.commit_log import committed_files, committed_groups, groups_in_table, has_changed
-from penstock.spark.merge import Span, merge_once, replace_once
+from penstock.spark.merge import Span, replace_once
 from penstock.spark.tables import append_once, close_query, commit_nothing
 from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import LocalStorage
@@ -83,12 +83,7 @@ def test_a_batch_that_appended_nothing_has_no_files(spark: SparkSession, table: 
 def test_commits_far_back_are_left_to_a_query(spark: SparkSession, table: str, monkeypatch: pytest.MonkeyPatch) -> None:
     append_once(rows(spark), table, batch(0))
     for number in range(6):
-        merge_once(
-            spark.createDataFrame(ROWS[:1], "source_file string, error string"),
-            table,
-            batch(number, "m"),
-            keys=["error"],
-        )
+        append_once(spark.createDataFrame(ROWS[:1], "source_file string, error string"), table, batch(number, "m"))
     monkeypatch.setattr(commit_log, "LOOK_BACK", 2)
     assert committed_files(STORAGE, table, batch(0)) is None
     assert sum(groups(spark, table, 0).values()) == len(ROWS)

@@ -28,25 +28,12 @@ from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.ledger import finished_batches
 from penstock.schemas.catalog import table_names
 from penstock.spark.commit_retry import CONFLICTS
-from penstock.spark.tables import set_properties, table_exists, table_properties
+from penstock.spark.tables import TableSize, set_properties, table_exists, table_properties, table_size
 from penstock.storage.routing import storage_of
 
 #: Delta's default target size of a compacted file.
 COMPACTED_FILE_BYTES = 1024**3
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableSize:
-    """Number and bytes of the files of a table's newest version."""
-
-    files: int
-    bytes: int
-
-    @property
-    def too_many(self) -> int:
-        """The number of files in excess of the minimum at the target size."""
-        return self.files - max(1, -(-self.bytes // COMPACTED_FILE_BYTES))
 
 
 @dataclass(kw_only=True)
@@ -151,13 +138,13 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
 
 
 def most_fragmented_first(spark: SparkSession, config: PipelineConfig, tables: Iterable[str]) -> list[str]:
-    too_many = {name: table_size(spark, config.table_path(name)).too_many for name in tables}
+    too_many = {name: too_many_files(table_size(spark, config.table_path(name))) for name in tables}
     return sorted(too_many, key=lambda name: -too_many[name])
 
 
-def table_size(spark: SparkSession, path: str) -> TableSize:
-    detail = DeltaTable.forPath(spark, path).detail().select("numFiles", "sizeInBytes").first()
-    return TableSize(files=detail["numFiles"], bytes=detail["sizeInBytes"]) if detail else TableSize(files=0, bytes=0)
+def too_many_files(size: TableSize) -> int:
+    """The number of files in excess of the minimum at the target size."""
+    return size.files - max(1, -(-size.bytes // COMPACTED_FILE_BYTES))
 
 
 def progress_line(table: str, before: TableSize, after: TableSize, seconds: float, notes: Iterable[str]) -> str:
