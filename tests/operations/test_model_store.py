@@ -67,7 +67,9 @@ def macro(registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> W
         "evaluations",
         evaluated("1", unit=quarter(1)),
         evaluated("2", unit=quarter(2), pairs=10),
-        evaluated("2", unit=quarter(3), pairs=30, champion_loss=3.0, champion_failed=5, scored_pairs=20),
+        evaluated(
+            "2", unit=quarter(3), pairs=30, champion_loss=3.0, champion_failed=5, scored_pairs=20, champion_within=18
+        ),
         evaluated("2", unit=quarter(3), pairs=10, variable="realcons", champion_abs=50.0),
         evaluated("2", unit=quarter(3), pairs=10, step=2, champion_abs=80.0),
         # What is known by now, and not when the forecast was judged.
@@ -108,7 +110,7 @@ def test_the_measures_are_those_added_up_by_hand(macro: WrittenTables) -> None:
     live = by_number(read_model_versions(macro.config))["2"].live
     assert (live.steps, live.pairs, live.failed) == ((1,), 50, 5)
     assert live.loss == pytest.approx((5 + 3 + 5) / (10 + 20 + 10))
-    assert live.coverage == pytest.approx((9 + 27 + 9) / (10 + 20 + 10))
+    assert live.coverage == pytest.approx((9 + 18 + 9) / (10 + 20 + 10))
     assert live.ratio_to_naive == pytest.approx(((30 + 90) / (40 + 120) + 50 / 40) / 2)
     assert live.mae is None
     assert (live.first_unit, live.last_unit) == (quarter(2), quarter(3))
@@ -129,7 +131,7 @@ def test_the_command_prints_one_line_a_version(macro: WrittenTables, capsys: pyt
     assert heads.split("  ")[0] == "version"
     assert third.startswith("  3      champion")
     assert "204cd550  observations version 4 (812 rows) until 2020-06-30T00:00:00  0.5 of naive" in second
-    assert second.endswith("2        50     0.325  -    1         112.5%")
+    assert second.endswith("2        50     0.325  -    1         90.0%")
     assert refused == "version 3 refused: it fails on 9 of 10 probe rows"
     assert "loss: wis, steps 1" in legend
     assert show_models.main(["--conf", str(macro.conf), "--json"]) == 0

@@ -125,7 +125,7 @@ def measures(sums: Sequence[Sums]) -> dict[str, Any]:
     pairs, failed = sum(one.pairs for one in sums), sum(one.failed for one in sums)
     scored = sum(one.scored for one in sums)
     absolute = total(one.absolute for one in sums)
-    within = total(one.within for one in sums)
+    within = total(one.within for one in sums if one.step is not None)  # rows have no intervals
     return {
         "pairs": pairs,
         "failed": failed,
