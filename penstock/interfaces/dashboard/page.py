@@ -10,7 +10,7 @@ import streamlit as st
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.interfaces.cli.options import config_options, read_config
-from penstock.interfaces.dashboard import batches, forecasts, health, model, predictions, quarantined
+from penstock.interfaces.dashboard import batches, forecasts, health, model, models, predictions, quarantined
 from penstock.interfaces.dashboard.reading import CACHE_SECONDS, MissingTableError
 from penstock.interfaces.dashboard.windows import DEFAULT, WINDOWS, Window, window_of
 
@@ -25,6 +25,7 @@ def views(config: PipelineConfig) -> dict[str, View]:
         if config.workload == "series"
         else {"Predictions": predictions.show}
     )
+    results[models.VIEW] = models.show
     return {"Health": health.show, **results, "Quarantine": quarantined.show, "Batches": batches.show}
 
 
