@@ -38,13 +38,12 @@ def show(config: PipelineConfig, window: Window) -> None:
     if found.steps and not steps:
         st.info("Select at least one step.")
         return
-    asked = {"variable": variable, "steps": steps, "since": since}
-    versions = tables.query(queries.versions, **asked)
+    versions = tables.query(queries.versions, variable=variable, steps=steps, since=since)
     if versions.empty:
         st.info("There is no evaluation of this variable and these steps in the window.")
         return
     width_seconds = bucket_seconds(found.first_unit, found.last_unit)
-    rows = tables.query(queries.over_time, **asked, width_seconds=width_seconds)
+    rows = tables.query(queries.over_time, variable=variable, steps=steps, since=since, width_seconds=width_seconds)
     show_newest(versions)
     names = list(versions["version"])
     st.caption(

@@ -12,7 +12,7 @@ from penstock.models.registered import RegisteredVersion, TrainingRun, registere
 from penstock.models.registry import Registry
 from penstock.operations.model_store import ledger, live
 from penstock.operations.model_store.ledger import Use
-from penstock.operations.model_store.live import Live, Sums
+from penstock.operations.model_store.measures import Live, Sums, live_of
 from penstock.operations.model_store.table_rows import read_columns
 from penstock.redaction import without_credentials
 
@@ -115,7 +115,7 @@ def read_model_versions(config: PipelineConfig, *, needs_registry: bool = False)
                 is_answering=number == now,
                 used=used_of(used.get(number)),
                 refused=refused.get(number),
-                live=live_of([one for one in sums if one.version == number], steps),
+                live=live_or_none([one for one in sums if one.version == number], steps),
             )
             for number in newest_first(numbers)
         ),
@@ -147,8 +147,8 @@ def newest_first(versions: Iterable[str]) -> list[str]:
     return sorted(versions, key=lambda text: (text.isdigit(), int(text) if text.isdigit() else 0, text), reverse=True)
 
 
-def live_of(sums: list[Sums], steps: tuple[int, ...]) -> Live | None:
-    return live.live_of(sums, steps) if sums else None
+def live_or_none(sums: list[Sums], steps: tuple[int, ...]) -> Live | None:
+    return live_of(sums, steps) if sums else None
 
 
 def used_of(use: Use | None) -> Used | None:
