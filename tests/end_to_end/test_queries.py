@@ -22,6 +22,7 @@ from series_sandbox import FITTED, HORIZON, REFUSED, VARIABLES, SeriesSandbox, m
 from penstock.errors import ConfigError, EnvironmentCheckError
 from penstock.interfaces.sql.duckdb_queries import connect_duckdb, run_duckdb_query
 from penstock.interfaces.sql.query_files import query_names
+from penstock.interfaces.sql.server import has_new_tables, make_schemas
 from penstock.interfaces.sql.spark_queries import make_schema, run_query
 from penstock.interfaces.sql.views import views_of
 from penstock.schemas import tables as specs
@@ -218,6 +219,15 @@ def test_a_schema_is_completed_when_tables_have_come(sandbox: Sandbox) -> None:
     assert make_schema(sandbox.spark, sandbox.config()) == {"predictions", "quarantine", "batches"}
     [row] = sandbox.spark.table("grows.predictions_ok").collect()
     assert row.prediction == pytest.approx(WINE_SCORE)
+    # Evaluations come later, if at all: the server does not wait for them, and shows them when they are there.
+    known = make_schemas(sandbox.spark, [sandbox.config()])
+    assert not has_new_tables(sandbox.spark, sandbox.config(), known)
+    WrittenTables(sandbox.root, WINE_CONF).append("evaluations", evaluated("1", unit=minutes(0)))
+    assert has_new_tables(sandbox.spark, sandbox.config(), known)
+    known = make_schemas(sandbox.spark, [sandbox.config()])
+    assert known == {"grows": {"predictions", "quarantine", "batches", "evaluations"}}
+    assert [row.pairs for row in sandbox.spark.table("grows.model_performance").collect()] == [10]
+    assert not has_new_tables(sandbox.spark, sandbox.config(), known)
 
 
 def test_the_numbers_of_rows_are_those_counted_by_hand(rows: Sandbox) -> None:
