@@ -13,7 +13,7 @@ from mlflow.data.meta_dataset import MetaDataset
 from sandbox import TestRegistry
 
 from penstock.config.evaluation import EvaluateConfig
-from penstock.errors import EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
+from penstock.errors import ConfigError, EnvironmentCheckError, ModelRefusedError, RegistryUnavailableError
 from penstock.jobs import show_models
 from penstock.models.training.elasticnet import train_elasticnet
 from penstock.operations.model_store.text import as_text
@@ -176,6 +176,12 @@ def test_a_real_training_has_its_data_and_its_hold_out(registry: TestRegistry, t
     registry.client.delete_run(result.run_id)
     registry.client.delete_model_version("store-wine", "1")
     assert as_text(read_model_versions(wine.config)).endswith("the registry has no version of it yet")
+
+
+def test_labels_have_no_model(macro: WrittenTables) -> None:
+    labels = macro.config.model_copy(update={"workload": "labels"})
+    with pytest.raises(ConfigError, match="is a pipeline of labels, which has no model; name the pipeline whose"):
+        read_model_versions(labels)
 
 
 def test_tables_that_can_t_be_read_are_reported(registry: TestRegistry, tmp_path: Path) -> None:

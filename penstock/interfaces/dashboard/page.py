@@ -20,12 +20,11 @@ View = Callable[[PipelineConfig, Window], None]
 
 
 def views(config: PipelineConfig) -> dict[str, View]:
-    results: dict[str, View] = (
-        {"Forecasts": forecasts.show, model.VIEW: model.show}
-        if config.workload == "series"
-        else {"Predictions": predictions.show}
-    )
-    results[models.VIEW] = models.show
+    results: dict[str, View] = {}
+    if config.workload == "series":
+        results = {"Forecasts": forecasts.show, model.VIEW: model.show, models.VIEW: models.show}
+    elif config.workload == "rows":
+        results = {"Predictions": predictions.show, models.VIEW: models.show}
     return {"Health": health.show, **results, "Quarantine": quarantined.show, "Batches": batches.show}
 
 

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from penstock.config.evaluation import EvaluateConfig
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import ModelRefusedError, PenstockError, RegistryUnavailableError
+from penstock.errors import ConfigError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.models.registered import RegisteredVersion, TrainingRun, registered_versions
 from penstock.models.registry import Registry
 from penstock.operations.model_store import ledger, live
@@ -15,6 +15,8 @@ from penstock.operations.model_store.ledger import Use
 from penstock.operations.model_store.measures import Live, Sums, live_of
 from penstock.operations.model_store.table_rows import read_columns
 from penstock.redaction import without_credentials
+
+WITH_MODEL = ("rows", "series")
 
 
 class Part(BaseModel):
@@ -85,9 +87,14 @@ class ModelVersions(Part):
 def read_model_versions(config: PipelineConfig, *, needs_registry: bool = False) -> ModelVersions:
     """Without Spark. needs_registry: raise RegistryUnavailableError instead of showing what the tables know alone.
 
-    Raises RegistryUnavailableError or ModelRefusedError if neither the registry nor the tables know a version,
+    Raises ConfigError for a pipeline of labels, RegistryUnavailableError or ModelRefusedError if neither the registry nor the tables know a version,
     EnvironmentCheckError if a table can't be read, OSError.
     """
+    if config.workload not in WITH_MODEL:
+        raise ConfigError(
+            f"workload: {config.pipeline} is a pipeline of {config.workload}, which has no model; name the pipeline whose "
+            "answers they are for"
+        )
     registered, problem = ask_registry(config)
     if isinstance(problem, RegistryUnavailableError) and needs_registry:
         raise problem
