@@ -1,4 +1,4 @@
-"""Metrics of evaluations: records and rows made by hand, counted by hand, whoever made the evaluation."""
+"""Metrics of evaluations: records and rows made by hand, counted by hand, of the stream's own evaluations and others."""
 
 from datetime import timedelta
 from pathlib import Path

@@ -87,13 +87,13 @@ class ModelVersions(Part):
 def read_model_versions(config: PipelineConfig, *, needs_registry: bool = False) -> ModelVersions:
     """Without Spark. needs_registry: raise RegistryUnavailableError instead of showing what the tables know alone.
 
-    Raises ConfigError for a pipeline of labels, RegistryUnavailableError or ModelRefusedError if neither the registry nor the tables know a version,
-    EnvironmentCheckError if a table can't be read, OSError.
+    Raises ConfigError for a pipeline of labels, RegistryUnavailableError or ModelRefusedError if neither the registry
+    nor the tables know a version, EnvironmentCheckError if a table can't be read, OSError.
     """
     if config.workload not in WITH_MODEL:
         raise ConfigError(
-            f"workload: {config.pipeline} is a pipeline of {config.workload}, which has no model; name the pipeline whose "
-            "answers they are for"
+            f"workload: {config.pipeline} is a pipeline of {config.workload}, which has no model; name the pipeline "
+            "whose answers they are for"
         )
     registered, problem = ask_registry(config)
     if isinstance(problem, RegistryUnavailableError) and needs_registry:

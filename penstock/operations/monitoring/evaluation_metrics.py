@@ -41,7 +41,7 @@ class EvaluationMetrics:
         return Gauge(f"penstock_{name}", text, ["pipeline", *labels], registry=self._registry)
 
     def on_evaluation(self, record: EvaluationRecord, *, counts: bool) -> None:
-        """counts: it was made since the process started. Each number counts once, whoever reports it first."""
+        """counts: it was made since the process started. Each number counts once."""
         with self._changing:
             if counts and record.number not in self._counted:
                 self._pairs.inc(record.pairs)
