@@ -1,4 +1,4 @@
-"""Metrics of evaluations: records and rows made by hand, counted by hand, of the stream's own evaluations and others."""
+"""Metrics of evaluations: records and rows made by hand, of the stream and of others, counted by hand."""
 
 from datetime import timedelta
 from pathlib import Path
