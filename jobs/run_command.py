@@ -24,6 +24,7 @@ COMMANDS = (
     Listed("backfill", "backfill", "score all files in the inbox, and exit", "--conf conf/wine.yaml"),
     Listed("stop", "stop", "stop the running stream after its micro-batch", "--conf conf/wine.yaml"),
     Listed("status", "show_status", "show the status of a pipeline", "--conf conf/wine.yaml --json"),
+    Listed("models", "show_models", "show the versions of a model, and how right they were", "--conf conf/wine.yaml"),
     Listed("reconcile", "reconcile", "verify that no row is lost or duplicated", "--conf conf/wine.yaml"),
     Listed("replay-quarantine", "replay_quarantine", "replay rejected rows and files", "--conf conf/wine.yaml"),
     Listed("maintain", "maintain_tables", "compact, vacuum, retention of tables", "--conf conf/wine.yaml"),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from penstock.models.training.rows import train_rows
     from penstock.models.training.var import fit_var
     from penstock.operations.maintenance.maintain import maintain_tables
+    from penstock.operations.model_store.versions import read_model_versions
     from penstock.operations.monitoring.status import read_status
     from penstock.operations.reconcile.reconcile import reconcile
     from penstock.operations.run_replay import run_replay
@@ -48,6 +49,7 @@ __all__ = [
     "macro_history",
     "maintain_tables",
     "make_schema",
+    "read_model_versions",
     "read_status",
     "reconcile",
     "run_duckdb_query",
@@ -77,6 +79,7 @@ _HOMES = {
     "macro_history": "interfaces.demo.macro",
     "maintain_tables": "operations.maintenance.maintain",
     "make_schema": "interfaces.sql.spark_queries",
+    "read_model_versions": "operations.model_store.versions",
     "read_status": "operations.monitoring.status",
     "reconcile": "operations.reconcile.reconcile",
     "run_duckdb_query": "interfaces.sql.duckdb_queries",

@@ -103,3 +103,24 @@ SELECT
   size(map_keys(refused_versions)) AS versions_refused,
   seconds AS phase_seconds
 FROM batches;
+
+-- How right was each version in each unit of time? Sums, to be added up before they are divided; of data as first known.
+CREATE OR REPLACE VIEW model_performance AS
+SELECT
+  unit,
+  champion AS model_version,
+  variable,
+  step,
+  CAST(sum(pairs) AS BIGINT) AS pairs,
+  CAST(sum(champion_failed) AS BIGINT) AS failed,
+  CAST(sum(scored_pairs) AS BIGINT) AS scored_pairs,
+  sum(champion_loss) AS loss,
+  sum(champion_abs) AS absolute_error,
+  sum(naive_abs) AS naive_absolute_error,
+  -- Rows have no intervals.
+  CAST(sum(CASE WHEN step IS NOT NULL THEN champion_within END) AS BIGINT) AS within_interval,
+  sum(delay_seconds) AS delay_seconds,
+  max(evaluated_at) AS evaluated_at
+FROM evaluations
+WHERE NOT coalesce(is_final, false)
+GROUP BY ALL;

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.pinned import PinnedModel
 from penstock.pipeline.batch_record import BatchRecord, FileCount, ForecastCount
+from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.plan import Plan
 from penstock.sources.files import PlannedFile
 
@@ -66,3 +67,9 @@ def batch_record(
         finished_at=STARTED + timedelta(seconds=seconds),
         seconds=timings or {},
     )
+
+
+def evaluation_record(number: int, **changes: object) -> EvaluationRecord:
+    """Of 6 new observations: 48 pairs, 8 of them without an answer, 36 within."""
+    counts = {"actuals": 6, "pairs": 48, "failed": 8, "within": 36, "evaluated_at": STARTED + timedelta(hours=number)}
+    return EvaluationRecord.model_validate({"number": number, **counts, **changes})

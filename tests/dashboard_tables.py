@@ -14,7 +14,7 @@ from penstock.config.loading import load_config
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.dashboard.reading import connected
 from penstock.schemas import macro, wine
-from penstock.schemas.tables import BATCHES, FORECASTS, QUARANTINE, TableSpec, observations, predictions
+from penstock.schemas.tables import BATCHES, EVALUATIONS, FORECASTS, QUARANTINE, TableSpec, observations, predictions
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WINE_CONF = """
@@ -61,6 +61,7 @@ class WrittenTables:
             FORECASTS,
             QUARANTINE,
             BATCHES,
+            EVALUATIONS,
         )
         return next(spec for spec in specs if spec.name == name)
 
@@ -136,6 +137,30 @@ def rejected(*reasons: str, at: datetime, **changes: Any) -> dict[str, Any]:
         "header": "fixed acidity,alcohol",
         "source_file": "/inbox/a.csv",
         "quarantined_at": at,
+        **changes,
+    }
+
+
+def evaluated(version: str, *, unit: datetime, pairs: int = 10, **changes: Any) -> dict[str, Any]:
+    """Sums of realgdp one step ahead: a mean loss of 0.5, a mean absolute error of 3 where the naive forecast has 4,
+    and 9 of 10 within."""
+    return {
+        "query_id": "evaluate",
+        "batch_id": 0,
+        "unit": unit,
+        "champion": version,
+        "variable": "realgdp",
+        "step": 1,
+        "pairs": pairs,
+        "champion_loss": 0.5 * pairs,
+        "champion_abs": 3.0 * pairs,
+        "naive_abs": 4.0 * pairs,
+        "champion_within": pairs * 9 // 10,
+        "champion_failed": 0,
+        "delay_seconds": 60.0 * pairs,
+        "scored_pairs": pairs,
+        "evaluated_at": minutes(0),
+        "is_final": False,
         **changes,
     }
 

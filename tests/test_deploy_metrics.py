@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from batch_records import batch_record
+from batch_records import batch_record, evaluation_record
 
 from penstock.config.loading import load_config
 from penstock.config.pipeline import PipelineConfig
+from penstock.operations.model_store.measures import Live
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.pipeline.batch_record import FileCount, ForecastCount
 from penstock.spark.series_counts import SeriesCount
@@ -60,7 +61,8 @@ def label_names(expression):
 @pytest.fixture(scope="module")
 def families():
     """What a pipeline serves after a batch with everything in it."""
-    config = PipelineConfig.model_validate(load_config([ROOT / "conf" / "wine.yaml"]).model_dump() | {"metrics": {}})
+    # Of series, which have a coverage too.
+    config = PipelineConfig.model_validate(load_config([ROOT / "conf" / "macro.yaml"]).model_dump() | {"metrics": {}})
     metrics = PipelineMetrics(config)
     forecasts = ForecastCount(without_forecast={"gap": 1}, series=SeriesCount(series=1, without_forecast=1))
     metrics.on_record(
@@ -71,6 +73,12 @@ def families():
     metrics.on_backlog(1)
     metrics.on_overlooked(1)
     metrics.on_query(running=True)
+    metrics.on_evaluation(evaluation_record(0, unlabelled=3))
+    live = Live(
+        pairs=1, failed=0, loss=1.0, mae=1.0, ratio_to_naive=0.5, coverage=None, steps=(1,), first_unit=None,
+        last_unit=None, evaluated_at=None, by_variable_and_step=(),
+    )  # fmt: skip
+    metrics.on_evaluation_means({"1": live})
     return list(metrics.registry.collect())
 
 
@@ -106,7 +114,7 @@ def test_the_series_of_the_rules_own_test_are_served_with_their_labels(families)
 
 def test_every_alert_says_what_is_and_what_to_do_and_is_tested():
     names = [rule["alert"] for rule in RULES]
-    assert len(set(names)) == len(names) == 12
+    assert len(set(names)) == len(names) == 16
     for rule in RULES:
         assert rule["labels"]["severity"] in ("warning", "critical")
         assert set(rule["annotations"]) == {"summary", "action"}

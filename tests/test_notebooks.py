@@ -62,3 +62,13 @@ def test_tables_for_bi(notebooks: Path) -> None:
     assert CHART in html
     assert TABLE in html
     assert "2 forecasts have an actual value" in text
+
+
+def test_was_it_right(notebooks: Path) -> None:
+    """After that of VAR forecasts, which writes what it judges."""
+    html, text = outputs("was_it_right")
+    assert CHART in html
+    assert TABLE in html
+    assert "macro-var, pipeline macro: version 1 answers" in text
+    [line] = [line for line in text.splitlines() if line.startswith("largest difference: ")]
+    assert float(line.split(": ")[1]) < 1e-9

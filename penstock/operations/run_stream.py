@@ -46,11 +46,11 @@ def run_pipeline(
             opened(
                 spark, config, model=model, job=job, before_tables=check, resume=resume, inbox_moved=inbox_moved
             ) as pipeline,
-            watched(pipeline, metrics) as on_record,
+            watched(pipeline, metrics) as observer,
         ):
             # Each look at it holds up the answer to a signal for as long as the storage is asked again.
             stop_file = StopFile.of(config, storage_of(config))
             log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
             if has_age_limit(config.source):
                 warn_of_overlooked(pipeline.storage, config.source, config.checkpoint)
-            return StreamRunner(pipeline=pipeline, stop_file=stop_file, on_record=on_record).run(once=once)
+            return StreamRunner(pipeline=pipeline, stop_file=stop_file, on_record=observer.on_record).run(once=once)

@@ -9,6 +9,7 @@ PRIMITIVES = {
     "long": pa.int64(),
     "integer": pa.int32(),
     "double": pa.float64(),
+    "boolean": pa.bool_(),
     "timestamp": pa.timestamp("us", "UTC"),
 }
 

@@ -5,14 +5,14 @@ from collections.abc import Sequence
 import duckdb
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.schemas.catalog import CATALOG
+from penstock.schemas.catalog import BESIDE, CATALOG
 from penstock.storage.catalog_columns import with_new_columns
 from penstock.storage.deletion_vectors import DELETION_VECTORS, register_undeleted
 from penstock.storage.delta_reader import READ_ERRORS, open_table
 
 #: What connecting and querying may raise besides OSError.
 QUERY_ERRORS = (*READ_ERRORS, duckdb.Error)
-READABLE = tuple(table.name for table in CATALOG if not table.is_state)
+READABLE = tuple(table.name for table in (*CATALOG, *BESIDE) if not table.is_state)
 
 
 def connect_tables(config: PipelineConfig, names: Sequence[str] = READABLE) -> duckdb.DuckDBPyConnection:

@@ -10,18 +10,27 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
+from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables, evaluated, minutes, quarter
+from deltalake import write_deltalake
 from pyspark.sql import SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
 from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, csv_file, wine
 from series_sandbox import FITTED, HORIZON, REFUSED, VARIABLES, SeriesSandbox, macro, quarters, two_series_model
 
 from penstock.errors import ConfigError, EnvironmentCheckError
 from penstock.interfaces.sql.duckdb_queries import connect_duckdb, run_duckdb_query
 from penstock.interfaces.sql.query_files import query_names
+from penstock.interfaces.sql.server import has_new_tables, make_schemas
 from penstock.interfaces.sql.spark_queries import make_schema, run_query
 from penstock.interfaces.sql.views import views_of
+from penstock.schemas import tables as specs
+from penstock.schemas.wine import CONTRACT
 
-COMMON_QUERIES = ("latency_per_batch", "quarantine_by_reason")
+EVALUATION_QUERIES = ("coverage_by_version", "loss_by_version")
+COMMON_QUERIES = ("latency_per_batch", "quarantine_by_reason", *EVALUATION_QUERIES)
+LABELS_QUERIES = ("labels_by_outcome",)
 ROWS_QUERIES = ("predictions_per_hour", "error_rate_by_version", *COMMON_QUERIES)
 SERIES_QUERIES = (
     "forecast_accuracy",
@@ -32,7 +41,7 @@ SERIES_QUERIES = (
     "series_without_forecast",
     *COMMON_QUERIES,
 )
-COMMON_VIEWS = ("quarantine_by_reason", "batch_health")
+COMMON_VIEWS = ("quarantine_by_reason", "batch_health", "model_performance")
 ROWS_VIEWS = ("predictions_ok", *COMMON_VIEWS)
 SERIES_VIEWS = ("latest_forecast", "forecast_vs_actual", *COMMON_VIEWS)
 DATES = macro()["ds"]
@@ -50,7 +59,24 @@ def rows(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
     sandbox.run()
     sandbox.drop("c.csv", csv_file(WINE))
     sandbox.run()
+    of_rows = {"variable": None, "step": None, "naive_abs": None, "champion_within": 0}
+    written = WrittenTables(sandbox.root, WINE_CONF)
+    written.append("evaluations", *[evaluated("1", unit=minutes(1440 * day), **of_rows) for day in range(3)])
     return sandbox
+
+
+@pytest.fixture(scope="module")
+def labels(rows: Sandbox) -> Sandbox:
+    """Four labels, of which two count."""
+    spec = specs.labels(CONTRACT)
+    values = [(None, "a.csv"), (None, "a.csv"), ("revision", "b.csv"), ("conflict", "b.csv")]
+    columns = to_arrow_schema(spec.schema, timezone="UTC")
+    made = [
+        {**dict.fromkeys(columns.names), "error": error, "source_file": file, "labelled_at": minutes(number)}
+        for number, (error, file) in enumerate(values)
+    ]
+    write_deltalake(f"{rows.root}/tables/labels", pa.Table.from_pylist(made, columns))
+    return rows
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +93,22 @@ def many(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
     again = quarters(FITTED, FITTED + 1, "CA").assign(realgdp=1.0)
     series.drop("b.csv", pd.concat([again, quarters(FITTED, FITTED + 1).assign(series_id=None)]))
     sandbox.run()
+    written = WrittenTables(sandbox.root, MACRO_CONF)
+    written.append(
+        "evaluations",
+        *[evaluated("1", unit=quarter(number), pairs=10 * number, naive_abs=None) for number in (1, 2)],
+        evaluated(
+            "2",
+            unit=quarter(2),
+            champion_abs=30.0,
+            naive_abs=15.0,
+            champion_failed=4,
+            scored_pairs=5,
+            champion_within=4,
+        ),
+        evaluated("2", unit=quarter(2), step=2, champion_loss=None, scored_pairs=0),
+        evaluated("2", unit=quarter(2), is_final=True),
+    )
     return sandbox
 
 
@@ -106,17 +148,24 @@ def arrow_rows(table: Any) -> tuple[list[str], list[list[Any]]]:
 
 
 def test_every_query_is_tested() -> None:
-    assert query_names() == sorted({*ROWS_QUERIES, *SERIES_QUERIES})
+    assert query_names() == sorted({*ROWS_QUERIES, *SERIES_QUERIES, *LABELS_QUERIES})
 
 
 @pytest.mark.parametrize(
     ("pipeline", "name"),
-    [*[("rows", name) for name in ROWS_QUERIES], *[("many", name) for name in SERIES_QUERIES]],
+    [
+        *[("rows", name) for name in ROWS_QUERIES],
+        *[("many", name) for name in SERIES_QUERIES],
+        *[("labels", name) for name in LABELS_QUERIES],
+    ],
 )
 def test_duckdb_answers_a_query_as_spark_does(request: pytest.FixtureRequest, pipeline: str, name: str) -> None:
     sandbox: Sandbox = request.getfixturevalue(pipeline)
-    columns, found = arrow_rows(run_duckdb_query(sandbox.config(), name))
-    expected_columns, expected = spark_rows(run_query(sandbox.spark, sandbox.config(), name))
+    config = sandbox.config()
+    if pipeline == "labels":
+        config = config.model_copy(update={"workload": "labels"})
+    columns, found = arrow_rows(run_duckdb_query(config, name))
+    expected_columns, expected = spark_rows(run_query(sandbox.spark, config, name))
     assert columns == expected_columns
     assert_same(found, expected)
 
@@ -170,6 +219,15 @@ def test_a_schema_is_completed_when_tables_have_come(sandbox: Sandbox) -> None:
     assert make_schema(sandbox.spark, sandbox.config()) == {"predictions", "quarantine", "batches"}
     [row] = sandbox.spark.table("grows.predictions_ok").collect()
     assert row.prediction == pytest.approx(WINE_SCORE)
+    # Evaluations come later, if at all: the server does not wait for them, and shows them when they are there.
+    known = make_schemas(sandbox.spark, [sandbox.config()])
+    assert not has_new_tables(sandbox.spark, sandbox.config(), known)
+    WrittenTables(sandbox.root, WINE_CONF).append("evaluations", evaluated("1", unit=minutes(0)))
+    assert has_new_tables(sandbox.spark, sandbox.config(), known)
+    known = make_schemas(sandbox.spark, [sandbox.config()])
+    assert known == {"grows": {"predictions", "quarantine", "batches", "evaluations"}}
+    assert [row.pairs for row in sandbox.spark.table("grows.model_performance").collect()] == [10]
+    assert not has_new_tables(sandbox.spark, sandbox.config(), known)
 
 
 def test_the_numbers_of_rows_are_those_counted_by_hand(rows: Sandbox) -> None:
@@ -239,6 +297,31 @@ def test_the_numbers_of_series_are_those_counted_by_hand(many: Sandbox) -> None:
     ]
 
 
+def test_the_numbers_of_evaluations_are_those_counted_by_hand(many: Sandbox) -> None:
+    losses = run_duckdb_query(many.config(), "loss_by_version").to_pylist()
+    shown = ("model_version", "step", "pairs", "mean_loss", "mean_absolute_error", "ratio_to_naive")
+    found = [tuple(row[name] for name in shown) for row in losses]
+    assert found == [
+        ("1", 1, 10, 0.5, 3.0, None),
+        ("1", 1, 20, 0.5, 3.0, None),
+        ("2", 1, 10, 1.0, 5.0, 2.0),
+        ("2", 2, 10, None, 3.0, 0.75),
+    ]
+    assert [row["day"] for row in losses] == [quarter(1), quarter(2), quarter(2), quarter(2)]
+    coverage = run_duckdb_query(many.config(), "coverage_by_version").to_pylist()
+    assert [(row["model_version"], row["step"], row["interval_coverage"]) for row in coverage] == [
+        ("1", 1, 0.9),
+        ("2", 1, 0.8),
+        ("2", 2, None),
+    ]
+    assert (coverage[0]["mean_delay_seconds"], coverage[0]["last_unit"]) == (60.0, quarter(2))
+
+
+def test_rows_have_no_coverage(rows: Sandbox) -> None:
+    [row] = run_duckdb_query(rows.config(), "coverage_by_version").to_pylist()
+    assert (row["scored_pairs"], row["interval_coverage"]) == (30, None)
+
+
 def test_what_can_t_be_asked_is_told_with_what_to_do(sandbox: Sandbox) -> None:
     config = sandbox.config()
     with pytest.raises(ConfigError, match="no query 'latest_forcast' in queries/; did you mean 'latest_forecast'"):
@@ -250,3 +333,8 @@ def test_what_can_t_be_asked_is_told_with_what_to_do(sandbox: Sandbox) -> None:
         run_duckdb_query(config, "quarantine_by_reason")
     with pytest.raises(EnvironmentCheckError, match=missing):
         run_query(sandbox.spark, config, "quarantine_by_reason")
+    made = "needs the table evaluations, which is not in .*/tables yet; penstock evaluate makes it"
+    with pytest.raises(EnvironmentCheckError, match=made):
+        run_duckdb_query(config, "loss_by_version")
+    with pytest.raises(ConfigError, match="asks for labels, which a pipeline of rows has not"):
+        run_duckdb_query(config, "labels_by_outcome")

@@ -32,6 +32,7 @@ def openapi(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytes
 OPERATIONS = (
     ("/models", "get"),
     ("/models/{name}", "get"),
+    ("/models/{name}/versions", "get"),
     ("/models/api-wine/predict", "post"),
     ("/models/macro-two/predict", "post"),
     ("/healthz", "get"),

@@ -1,6 +1,9 @@
 """The service over HTTP: what requests get, right and wrong ones, and what it tells about itself."""
 
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +181,39 @@ def test_what_it_tells_of_its_models(client: httpx.Client) -> None:
     assert description["outputs"] == [{"name": "prediction", "type": "double", "required": True}]
     assert [(field["source"], field["type"]) for field in description["fields"]] == [("x", "double"), ("y", "integer")]
     assert description["rules"][0] == {"name": "ratio", "sql": "x / y < 10"}
+
+
+def test_the_versions_of_a_model(client: httpx.Client, registry: TestRegistry) -> None:
+    """As `penstock models --json` prints them; for some seconds what was found last."""
+    answer = client.get("/models/req-wine/versions")
+    assert answer.status_code == 200
+    found = answer.json()
+    assert [(one["version"], one["aliases"]) for one in found["versions"]] == [
+        ("2", ["candidate"]),
+        ("1", ["champion"]),
+    ]
+    assert (found["name"], found["pipeline"], found["loss"], found["problem"]) == ("req-wine", "wine", "absolute", None)
+    assert (found["versions"][0]["live"], found["versions"][0]["training"]["data"]) == (None, [])
+    registry.client.set_registered_model_alias("req-wine", "blue", "2")
+    assert client.get("/models/req-wine/versions").json() == found
+    said = error_of(client.get("/models/req-beer/versions"), 404)
+    assert said == "there is no model 'req-beer' here; the models are req-ratio, req-wine"
+    assert error_of(client.post("/models/req-wine/versions"), 405) == "Method Not Allowed"
+
+
+def test_a_registry_that_hangs_holds_up_nobody_else(sandbox: Sandbox) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent, ThreadPoolExecutor(60) as others:
+        sandbox.changes = {"model": {"name": "req-away"}}
+        sandbox.changes["mlflow"] = {"tracking_uri": f"http://127.0.0.1:{silent.getsockname()[1]}"}
+        with service(sandbox.spark, sandbox.config(), wait=False) as running:
+            asked = [others.submit(running.get, "/models/req-away/versions") for _ in range(60)]
+            begun = time.monotonic()
+            # More than the threads of the service, which predictions need too.
+            assert running.get("/models/req-away").status_code == 200
+            assert not any(one.done() for one in asked)
+            assert time.monotonic() - begun < 3
+            assert "did not answer" in error_of(asked[0].result(), 503)
+            assert {one.result().status_code for one in asked} == {503}
 
 
 def test_each_model_has_its_own_schema(client: httpx.Client) -> None:

@@ -10,6 +10,7 @@ from dashboard_tables import (
     WINE_CONF,
     WrittenTables,
     batch,
+    evaluated,
     forecast,
     minutes,
     observed,
@@ -44,6 +45,12 @@ def test_only_views_whose_tables_are_there_can_be_asked(wine: WrittenTables) -> 
         ("batch_health",),
         ("batches",),
     ]
+
+
+def test_evaluations_are_there_once_they_are_made(wine: WrittenTables) -> None:
+    assert ask(wine, "SELECT count(*) FROM duckdb_views() WHERE NOT internal") == [(0,)]
+    wine.append("evaluations", evaluated("1", unit=minutes(0)), evaluated("1", unit=minutes(0), candidate="2"))
+    assert ask(wine, "SELECT model_version, pairs, loss FROM model_performance") == [("1", 20, 10.0)]
 
 
 def test_what_was_replayed_is_in_quarantine_no_more(wine: WrittenTables) -> None:

@@ -117,6 +117,8 @@ def test_the_model_is_that_of_the_last_batch(served):
         served.metrics.on_record(batch_record({}, version=version))
         assert served.value("model_info", model="wine-quality", role="champion", version=version) == 1
         assert served.text.count("penstock_model_info{") == 1
+        # The record's version was made in 1970.
+        assert served.value("model_age_seconds") == pytest.approx(time.time(), abs=60)
 
 
 def test_a_refused_version_is_shown_while_the_alias_points_to_it(served):

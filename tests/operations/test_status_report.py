@@ -1,6 +1,7 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from batch_records import evaluation_record
 
 from penstock.operations.monitoring.status import LastBatch, ModelInUse, Reason, Status
 from penstock.operations.monitoring.status_text import age_text, as_text
@@ -46,6 +47,28 @@ def test_a_status_is_a_few_lines() -> None:
     assert lines[6] == "      20  contract: reason 0"
     assert lines[-1] == "       2  more reasons"
     assert len(lines) == 6 + 10 + 1
+
+
+def test_the_last_evaluation_has_a_line() -> None:
+    """36 of the 40 that have an answer."""
+    hour = datetime.now(UTC) - timedelta(hours=3)
+    record = evaluation_record(7, evaluated_at=hour, unmatched=3)
+    series = Status(
+        pipeline="macro",
+        workload="series",
+        running=None,
+        last_batch=None,
+        backlog_files=0,
+        model=None,
+        quarantine=(),
+        last_evaluation=record,
+    )
+    said = "7, 3 h ago: 48 pairs of 6 new observations, 90.0% within their intervals, 8 without an answer, "
+    assert f"evaluation  {said}3 labels unmatched" in as_text(series).splitlines()
+    of_rows = record.model_copy(update={"failed": 0, "unmatched": 0, "waiting": 1200, "unlabelled": 5})
+    rows = series.model_copy(update={"workload": "rows", "last_evaluation": of_rows})
+    said = "7, 3 h ago: 48 pairs of 6 new labels, 1,200 too young, 5 rows without a label"
+    assert f"evaluation  {said}" in as_text(rows).splitlines()
 
 
 def series_lines(**changes: object) -> list[str]:

@@ -44,7 +44,7 @@ def show(config: PipelineConfig, _window: Window) -> None:
 
 def link_to_model(series_id: str) -> str:
     """The view of this series' model (model.py), as Markdown."""
-    return f"[Model of this series](?{urlencode({'view': 'Model', 'series': series_id})})"
+    return f"[Model of this series](?{urlencode({'view': 'Inspect', 'series': series_id})})"
 
 
 def choose_series(tables: Tables, typed: DeltaGenerator, place: DeltaGenerator) -> str | None:

@@ -10,7 +10,7 @@ from penstock.models.inspection.report import Inspection, ReportTable
 from penstock.models.inspection.text import as_text, facts
 
 #: Its name, in links as well.
-VIEW = "Model"
+VIEW = "Inspect"
 
 
 def show(config: PipelineConfig, _window: Window) -> None:

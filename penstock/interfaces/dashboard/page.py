@@ -10,7 +10,7 @@ import streamlit as st
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.interfaces.cli.options import config_options, read_config
-from penstock.interfaces.dashboard import batches, forecasts, health, model, predictions, quarantined
+from penstock.interfaces.dashboard import batches, forecasts, health, model, models, predictions, quarantined
 from penstock.interfaces.dashboard.reading import CACHE_SECONDS, MissingTableError
 from penstock.interfaces.dashboard.windows import DEFAULT, WINDOWS, Window, window_of
 
@@ -20,11 +20,11 @@ View = Callable[[PipelineConfig, Window], None]
 
 
 def views(config: PipelineConfig) -> dict[str, View]:
-    results: dict[str, View] = (
-        {"Forecasts": forecasts.show, model.VIEW: model.show}
-        if config.workload == "series"
-        else {"Predictions": predictions.show}
-    )
+    results: dict[str, View] = {}
+    if config.workload == "series":
+        results = {"Forecasts": forecasts.show, model.VIEW: model.show, models.VIEW: models.show}
+    elif config.workload == "rows":
+        results = {"Predictions": predictions.show, models.VIEW: models.show}
     return {"Health": health.show, **results, "Quarantine": quarantined.show, "Batches": batches.show}
 
 

@@ -1,6 +1,12 @@
 """Errors of requests and their HTTP status."""
 
-from penstock.errors import ModelRefusedError, PenstockError, RegistryUnavailableError, StorageError
+from penstock.errors import (
+    EnvironmentCheckError,
+    ModelRefusedError,
+    PenstockError,
+    RegistryUnavailableError,
+    StorageError,
+)
 
 
 class UnknownNameError(PenstockError):
@@ -31,6 +37,7 @@ STATUS: dict[type[PenstockError], int] = {
     NotReadyError: 503,
     RegistryUnavailableError: 503,
     StorageError: 503,
+    EnvironmentCheckError: 503,
 }
 
 

@@ -11,9 +11,11 @@ from penstock.interfaces.rest.error_responses import json_response, unknown_mode
 from penstock.interfaces.rest.errors import RequestRefusedError, UnknownNameError
 from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.metrics import Metrics
+from penstock.interfaces.rest.model_versions import VersionsOfModel
 from penstock.interfaces.rest.row_results import RowResult
 from penstock.interfaces.rest.schemas import ErrorBody, bodies_of, value_name, values_of
 from penstock.interfaces.rest.served import Served
+from penstock.operations.model_store.versions import ModelVersions
 
 Alias = Annotated[str | None, Query(min_length=1, max_length=255, description="an alias other than the configured one")]
 Version = Annotated[str | None, Query(pattern="^[1-9][0-9]{0,8}$", description="a version, in place of an alias")]
@@ -40,6 +42,17 @@ def add_models(app: FastAPI, models: dict[str, Served]) -> None:
         if name not in models:
             raise UnknownNameError(unknown_model(name, models))
         return description(models[name])
+
+    stores = {name: VersionsOfModel(config=served.config) for name, served in models.items()}
+    away = {"model": ErrorBody, "description": "the registry is unavailable, or a table can't be read"}
+
+    @app.get("/models/{name}/versions", tags=["models"], responses={404: ERRORS[404], 503: away})
+    async def all_versions(name: str) -> ModelVersions:
+        """All versions of one model: aliases, training data, hold-out metrics, when each answered, and how right its
+        answers were, as far as they are evaluated. As of at most 10 seconds ago."""
+        if name not in stores:
+            raise UnknownNameError(unknown_model(name, models))
+        return await stores[name].get()
 
 
 def add_health(app: FastAPI, models: dict[str, Served], metrics: Metrics) -> None:

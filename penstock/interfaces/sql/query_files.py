@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, EnvironmentCheckError
-from penstock.interfaces.sql.views import QUERIES, VIEWS_FILE, View, names_read, views_of
-from penstock.schemas.catalog import table_names
+from penstock.interfaces.sql.views import QUERIES, VIEWS_FILE, View, names_read, possible_tables, views_of
+
+#: What makes the tables that no micro-batch writes.
+MADE_BY = {
+    "evaluations": "penstock evaluate",
+    "rescored_predictions": "penstock rescore",
+    "rescored_forecasts": "penstock rescore",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,9 +29,11 @@ class Query:
         """Raises EnvironmentCheckError if a table does not exist yet."""
         missing = sorted(self.tables - set(existing))
         if missing:
+            maker = MADE_BY.get(missing[0])
+            what_to_do = f"{maker} makes it" if maker else f"run the pipeline {config.pipeline} first"
             raise EnvironmentCheckError(
-                f"the query {self.name} needs the table {missing[0]}, which is not in {config.tables.root} yet; run "
-                f"the pipeline {config.pipeline} first"
+                f"the query {self.name} needs the table {missing[0]}, which is not in {config.tables.root} yet; "
+                f"{what_to_do}"
             )
 
 
@@ -41,7 +49,7 @@ def read_query(config: PipelineConfig, name: str) -> Query:
         hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(query_names())}"
         raise ConfigError(f"there is no query {name!r} in queries/; {hint}")
     sql = (QUERIES / f"{name}.sql").read_text(encoding="utf-8")
-    possible = table_names(config.workload)
+    possible = possible_tables(config)
     read = names_read(sql)
     views = tuple(view for view in views_of(config, possible) if view.name in read)
     tables = (read - {view.name for view in views}).union(*[view.tables for view in views])

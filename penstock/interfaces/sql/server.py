@@ -8,7 +8,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,8 @@ from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, EnvironmentCheckError, ServerError
-from penstock.interfaces.sql.spark_queries import make_schema
-from penstock.interfaces.sql.views import require_own_schemas, schema_name
-from penstock.schemas.catalog import table_names
+from penstock.interfaces.sql.spark_queries import existing_tables, make_schema
+from penstock.interfaces.sql.views import possible_tables, require_own_schemas, schema_name
 from penstock.spark.pipeline_settings import s3_settings
 from penstock.spark.session import build_session, require_class
 from penstock.spark.settings import SETTINGS
@@ -38,6 +37,7 @@ OWN_SETTINGS = {
     # BI tools list columns from the catalog, which has none for Delta tables by default.
     "spark.databricks.delta.catalog.update.enabled": "true",
 }
+SCHEMA_ERRORS = (PySparkException, Py4JJavaError)
 log = logging.getLogger(__name__)
 
 
@@ -58,7 +58,7 @@ def serve(configs: Sequence[PipelineConfig], *, port: int, users: Path) -> None:
     require_read_only(spark)
     jvm: Any = spark._jvm
     jvm.io.penstock.thrift.ReadOnly.exempt(spark._jsparkSession)
-    incomplete = make_schemas(spark, configs)
+    known = make_schemas(spark, configs)
     server = listen(spark, port=port, users=users)
     log.info("sql: ready at %s:%d with the schemas %s", LOOPBACK, port, ", ".join(map(schema_name, configs)))
     stopped = threading.Event()
@@ -66,7 +66,7 @@ def serve(configs: Sequence[PipelineConfig], *, port: int, users: Path) -> None:
         signal.signal(number, lambda *_: stopped.set())
     while not stopped.wait(LOOK_SECONDS):
         require_life(server)
-        incomplete = make_schemas(spark, incomplete)
+        known |= make_schemas(spark, [config for config in configs if has_new_tables(spark, config, known)])
 
 
 def require_read_only(spark: SparkSession) -> None:
@@ -107,18 +107,29 @@ def settings_for(configs: Iterable[PipelineConfig]) -> dict[str, str]:
     return {**OWN_SETTINGS, **merged}
 
 
-def make_schemas(spark: SparkSession, configs: Iterable[PipelineConfig]) -> list[PipelineConfig]:
-    """Create or complete the schemas; returns the pipelines whose tables do not all exist yet."""
-    incomplete = []
+def make_schemas(spark: SparkSession, configs: Iterable[PipelineConfig]) -> dict[str, frozenset[str]]:
+    """Create or complete the schemas; returns by pipeline the tables that each has now."""
+    known = {}
     for config in configs:
         try:
-            tables = make_schema(spark, config)
-        except (PySparkException, Py4JJavaError) as error:
+            known[config.pipeline] = make_schema(spark, config)
+        except SCHEMA_ERRORS as error:
             log.warning("sql: the schema of %s is not complete: %s", config.pipeline, str(error).splitlines()[0])
-            tables = frozenset()
-        if len(tables) < len(table_names(config.workload)):
-            incomplete.append(config)
-    return incomplete
+            known[config.pipeline] = frozenset()
+    return known
+
+
+def has_new_tables(spark: SparkSession, config: PipelineConfig, known: Mapping[str, frozenset[str]]) -> bool:
+    """Whether the schema is to be completed. Nobody waits for tables that may never come (evaluations, rescores), but
+    they are shown once they are there."""
+    before = known[config.pipeline]
+    if before >= set(possible_tables(config)):
+        return False
+    try:
+        return bool(existing_tables(spark, config) - before)
+    except SCHEMA_ERRORS as error:
+        log.warning("sql: the tables of %s can't be looked for: %s", config.pipeline, str(error).splitlines()[0])
+        return False
 
 
 def listen(spark: SparkSession, *, port: int, users: Path) -> Any:

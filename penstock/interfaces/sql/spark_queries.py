@@ -6,8 +6,8 @@ from pyspark.sql.types import StructField
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.sql.query_files import read_query
-from penstock.interfaces.sql.views import EarlierColumns, catalog_statements
-from penstock.schemas.catalog import columns_beyond, table_names
+from penstock.interfaces.sql.views import EarlierColumns, catalog_statements, possible_tables
+from penstock.schemas.catalog import columns_beyond
 from penstock.schemas.tables import column_of
 from penstock.spark.tables import table_exists
 
@@ -32,7 +32,7 @@ def new_columns(frame: DataFrame, table: str) -> list[StructField]:
 
 def existing_tables(spark: SparkSession, config: PipelineConfig) -> frozenset[str]:
     """The pipeline's tables that exist."""
-    names = table_names(config.workload)
+    names = possible_tables(config)
     return frozenset(table for table in names if table_exists(spark, config.table_path(table)))
 
 

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.schemas.catalog import table_names
+from penstock.schemas.catalog import table_names, tables_beside
 from penstock.series.reasons import NOT_IN_USE, as_sql
 
 #: The folder queries/, as it comes with the package, which may be in a zip.
@@ -60,6 +60,11 @@ class View:
             return f"{found[1]} (SELECT {', '.join([*map(quoted, given.columns), *nulls])} FROM {table})"
 
         return re.sub(rf"\b(FROM|JOIN) ({'|'.join(sorted(self.tables))})\b", qualified, self.select)
+
+
+def possible_tables(config: PipelineConfig) -> tuple[str, ...]:
+    """All that a pipeline of this workload may have, whether micro-batches write them or not."""
+    return (*table_names(config.workload), *(table.name for table in tables_beside(config.workload)))
 
 
 def views_of(config: PipelineConfig, tables: Collection[str]) -> tuple[View, ...]:
@@ -114,7 +119,7 @@ def catalog_statements(
         *[
             f"CREATE TABLE IF NOT EXISTS {schema}.{quoted(table)} USING delta LOCATION "
             f"{literal(config.table_path(table))}"
-            for table in table_names(config.workload)
+            for table in possible_tables(config)
             if table in tables
         ],
         *[

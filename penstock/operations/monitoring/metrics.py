@@ -5,10 +5,16 @@ histograms rather than gauges: a gauge shows only the last batch at each scrape 
 scrapes, while `_sum` and `_count` give the true mean over any period and the buckets a quantile for alerts.
 """
 
+import time
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.operations.model_store.measures import Live
+from penstock.operations.monitoring.evaluation_metrics import EvaluationMetrics
 from penstock.pipeline.batch_record import BatchRecord, ForecastCount
+from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.series.reasons import KINDS
 
 #: From a batch of one small file to a whole backfill in one batch.
@@ -92,6 +98,8 @@ class PipelineMetrics:
         self._gauge("trigger_interval_seconds", "trigger.every of the config").labels(self.pipeline).set(
             config.trigger.every
         )
+        self._model_age = self._gauge("model_age_seconds", "Age of the version that scored the last micro-batch")
+        self._evaluations = EvaluationMetrics(config, self.registry)
         self._model = InfoGauge(
             self.registry,
             "penstock_model_info",
@@ -128,6 +136,8 @@ class PipelineMetrics:
         plan = record.plan
         self._model.show({(self.pipeline, model.name, model.version, model.role) for model in plan.models})
         self._refused.show({(self.pipeline, plan.champion.name, version) for version in plan.refused_versions})
+        created = plan.champion.created_milliseconds / 1000
+        self._model_age.labels(self.pipeline).set_function(lambda: time.time() - created)
         self._last_batch.labels(self.pipeline).set(record.finished_at.timestamp())
 
     def _on_forecasts(self, forecasts: ForecastCount, *, with_forecast: int) -> None:
@@ -136,6 +146,15 @@ class PipelineMetrics:
             self._observations.labels(self.pipeline, kind).inc(count)
         show(self._series, self.pipeline, forecasts.series.series)
         show(self._series_without, self.pipeline, forecasts.series.without_forecast)
+
+    def on_evaluation(self, record: EvaluationRecord, *, counts: bool = True) -> None:
+        """Show a finished evaluation. counts: it was made since this process started, so that counters count it; each
+        number counts once."""
+        self._evaluations.on_evaluation(record, counts=counts)
+
+    def on_evaluation_means(self, means: Mapping[str, Live]) -> None:
+        """By version, of the last evaluation."""
+        self._evaluations.on_means(means)
 
     def on_backlog(self, files: int | None) -> None:
         """None if unknown: the series is then removed rather than left at a stale number."""

@@ -3,32 +3,53 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from penstock.config.metrics import MetricsConfig
 from penstock.operations.monitoring.backlog import Backlog
+from penstock.operations.monitoring.evaluation_watch import EvaluationWatch
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.operations.monitoring.query_listener import QueryListener
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
+from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.spark.errors import SPARK_ERRORS
 
 
+@dataclass(frozen=True, kw_only=True)
+class Observer:
+    """Callbacks of the stream: for each finished micro-batch, and for each evaluation that it made."""
+
+    on_record: Callable[[BatchRecord], None]
+    on_evaluation: Callable[[EvaluationRecord], None]
+
+
+def ignore(_record: object) -> None:
+    """Without metrics."""
+
+
 @contextmanager
-def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Callable[[BatchRecord], None]]:
-    """A callback for each finished micro-batch; a no-op without metrics."""
+def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Observer]:
+    """The callbacks; no-ops without metrics."""
     if metrics is None:
-        yield lambda record: None  # noqa: ARG005
+        yield Observer(on_record=ignore, on_evaluation=ignore)
         return
     section = pipeline.config.metrics or MetricsConfig()
     listener = QueryListener(metrics)
-    with Backlog(
-        config=pipeline.config,
-        storage=pipeline.storage,
-        done=pipeline.done,
-        every_seconds=section.backlog_every,
-        show=metrics.on_backlog,
-        show_overlooked=metrics.on_overlooked,
-    ) as backlog:
+    evaluations = EvaluationWatch(
+        config=pipeline.config, storage=pipeline.storage, metrics=metrics, every_seconds=section.backlog_every
+    )
+    with (
+        Backlog(
+            config=pipeline.config,
+            storage=pipeline.storage,
+            done=pipeline.done,
+            every_seconds=section.backlog_every,
+            show=metrics.on_backlog,
+            show_overlooked=metrics.on_overlooked,
+        ) as backlog,
+        evaluations,
+    ):
 
         def on_record(record: BatchRecord) -> None:
             metrics.on_record(record)
@@ -36,7 +57,7 @@ def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Cal
 
         pipeline.spark.streams.addListener(listener)
         try:
-            yield on_record
+            yield Observer(on_record=on_record, on_evaluation=evaluations.on_evaluation)
         finally:
             # If the JVM has died, this error would hide the cause.
             with contextlib.suppress(*SPARK_ERRORS):

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.monitoring.ledger_summary import read_summary
+from penstock.pipeline.evaluation.finished import last_record
+from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.stop_file import running_writer
 from penstock.sources.listing import walk_inbox
 from penstock.storage.delta_reader import reason_of
@@ -89,6 +91,7 @@ class Reason(Part):
 
 class Status(Part):
     """running: the process that holds the lease, null if none. backlog_files: files in the inbox and in no batch yet.
+    last_evaluation: null before the first one.
 
     quarantine: of the last 24 hours, without replayed entries, the most frequent reason first.
     """
@@ -100,10 +103,12 @@ class Status(Part):
     backlog_files: int
     model: ModelInUse | None
     quarantine: tuple[Reason, ...]
+    last_evaluation: EvaluationRecord | None = None
 
 
 def read_status(config: PipelineConfig) -> Status:
-    """Raises EnvironmentCheckError if the inbox is not a folder or a table can't be read, LeaseError, OSError."""
+    """Raises EnvironmentCheckError if the inbox is not a folder or a table can't be read, LeaseError, LedgerError if
+    the record of the last evaluation is damaged, OSError."""
     try:
         return status_now(config)
     except QUERY_ERRORS as error:
@@ -131,6 +136,7 @@ def status_now(config: PipelineConfig) -> Status:
         backlog_files=backlog(storage, config, ledger.paths if ledger else KeySet()),
         model=model_in_use(tables, config, row) if row else None,
         quarantine=quarantine(tables, since=now - QUARANTINE_WINDOW) if is_quarantine_there else (),
+        last_evaluation=last_record(storage, config.tables.root),
     )
 
 

@@ -1,8 +1,9 @@
 """Formats a pipeline's status as text."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from penstock.operations.monitoring.status import LastBatch, Status
+from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.series.reasons import fallbacks_text, reasons_text, without_fallbacks
 
 SHOWN_REASONS = 10
@@ -16,6 +17,7 @@ def as_text(status: Status) -> str:
         *([("series", series_text(status.last_batch))] if status.workload == "series" else []),
         ("backlog", f"{status.backlog_files:,} files"),
         ("model", model_text(status)),
+        *([("evaluation", evaluation_text(status.last_evaluation, status))] if status.last_evaluation else []),
         ("quarantine", quarantine_text(status)),
     ]
     return "\n".join(f"{name:<11} {text}" for name, text in lines)
@@ -66,6 +68,21 @@ def model_text(status: Status) -> str:
         return "none yet"
     refused = "".join(f"; version {version} refused: {reason}" for version, reason in model.refused.items())
     return f"{model.name} version {model.version} since {moment(model.since)}{refused}"
+
+
+def evaluation_text(record: EvaluationRecord, status: Status) -> str:
+    """What came true last; `penstock models` has it by version."""
+    age_seconds = (datetime.now(UTC) - record.evaluated_at).total_seconds()
+    what = "observations" if status.workload == "series" else "labels"
+    parts = [f"{record.number}, {age_text(age_seconds)} ago: {record.pairs:,} pairs of {record.actuals:,} new {what}"]
+    answered = record.pairs - record.failed
+    if status.workload == "series" and answered > 0:
+        parts.append(f"{record.within / answered:.1%} within their intervals")
+    others = {"without an answer": record.failed, "labels unmatched": record.unmatched, "too young": record.waiting}
+    parts += [f"{count:,} {name}" for name, count in others.items() if count]
+    if record.unlabelled is not None:
+        parts.append(f"{record.unlabelled:,} rows without a label")
+    return ", ".join(parts)
 
 
 def quarantine_text(status: Status) -> str:

@@ -1,0 +1,93 @@
+"""Queries of `evaluations`: how right each version was, over time and in all. Those of revised data are left out.
+
+The sums of the table are added up before they are divided; penstock/operations/model_store/live.py says by what.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import duckdb
+import pandas as pd
+
+#: What was known when the actual came.
+FIRST = "is_final IS NOT TRUE AND champion IS NOT NULL AND unit IS NOT NULL"
+#: Rows have no variable, or one for each of several predictions, and no step.
+ASKED = (
+    f"{FIRST} AND evaluated_at >= $since AND variable IS NOT DISTINCT FROM $variable"
+    " AND (step IS NULL OR list_contains($steps, step))"
+)
+MEASURES = """
+    sum(pairs)::BIGINT AS pairs, sum(champion_loss) / nullif(sum(scored_pairs), 0) AS loss,
+    sum(champion_abs) / nullif(sum(pairs) - coalesce(sum(champion_failed), 0), 0) AS mae,
+    sum(champion_abs) / nullif(sum(naive_abs), 0) AS ratio_to_naive,
+    sum(champion_within) FILTER (step IS NOT NULL) / nullif(sum(scored_pairs), 0) AS coverage
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """What there are evaluations of. variables: None for rows with one prediction. steps: none for rows. first_unit,
+    last_unit: of all of them."""
+
+    variables: tuple[str | None, ...]
+    steps: tuple[int, ...]
+    first_unit: datetime
+    last_unit: datetime
+
+
+def evaluated(tables: duckdb.DuckDBPyConnection, *, since: datetime) -> Evaluated | None:
+    """None if nothing was evaluated since then."""
+    row = tables.execute(
+        f"""
+        SELECT list_sort(list(DISTINCT variable)), list_sort(list(DISTINCT step)), bool_or(variable IS NULL), min(unit),
+               max(unit)
+        FROM evaluations WHERE {FIRST} AND evaluated_at >= $since
+        """,
+        {"since": since},
+    ).fetchone()
+    if row is None or row[3] is None:
+        return None
+    variables, steps, has_nameless, first_unit, last_unit = row
+    named: list[str | None] = [name for name in variables or () if name is not None]
+    return Evaluated(
+        variables=tuple([*named, None] if has_nameless else named),
+        steps=tuple(step for step in steps or () if step is not None),
+        first_unit=first_unit,
+        last_unit=last_unit,
+    )
+
+
+def versions(
+    tables: duckdb.DuckDBPyConnection, *, variable: str | None, steps: Sequence[int], since: datetime
+) -> pd.DataFrame:
+    """version, pairs, loss, mae, ratio_to_naive, coverage, failed, mean_delay_seconds, first_unit, last_unit: the
+    version with the newest unit first."""
+    return tables.execute(
+        f"""
+        SELECT champion AS version, {MEASURES}, coalesce(sum(champion_failed), 0)::BIGINT AS failed,
+               sum(delay_seconds) / nullif(sum(pairs), 0) AS mean_delay_seconds,
+               min(unit) AS first_unit, max(unit) AS last_unit
+        FROM evaluations WHERE {ASKED}
+        GROUP BY champion ORDER BY last_unit DESC, TRY_CAST(champion AS BIGINT) DESC NULLS LAST, champion
+        """,
+        {"variable": variable, "steps": list(steps), "since": since},
+    ).df()
+
+
+def over_time(
+    tables: duckdb.DuckDBPyConnection,
+    *,
+    variable: str | None,
+    steps: Sequence[int],
+    since: datetime,
+    width_seconds: int,
+) -> pd.DataFrame:
+    """starts_at (of the time bucket of the units), version, pairs, loss, mae, ratio_to_naive, coverage."""
+    return tables.execute(
+        f"""
+        SELECT to_timestamp(floor(epoch(unit) / $width) * $width) AS starts_at, champion AS version, {MEASURES}
+        FROM evaluations WHERE {ASKED} GROUP BY ALL ORDER BY starts_at, version
+        """,
+        {"variable": variable, "steps": list(steps), "since": since, "width": width_seconds},
+    ).df()
