@@ -1,6 +1,7 @@
 """Runs a pipeline from its config to the last micro-batch: what jobs/score_stream.py and jobs/backfill.py do."""
 
 import logging
+from collections.abc import Callable
 from functools import partial
 
 from penstock.config.loading import load_contract
@@ -11,6 +12,7 @@ from penstock.operations.doctor.checks import check_at_start
 from penstock.operations.doctor.executors import check_executors
 from penstock.operations.monitoring.metrics_server import served_metrics
 from penstock.operations.monitoring.observer import watched
+from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.opening import opened
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
@@ -24,9 +26,17 @@ log = logging.getLogger(__name__)
 
 
 def run_pipeline(
-    config: PipelineConfig, *, job: str, once: bool, resume: bool, inbox_moved: bool = False
+    config: PipelineConfig,
+    *,
+    job: str,
+    once: bool,
+    resume: bool,
+    inbox_moved: bool = False,
+    on_evaluation: Callable[[EvaluationRecord], None] = lambda record: None,  # noqa: ARG005
 ) -> RunRecords:
     """Check, take the lease, run the stream. Returns the last finished batches, with `totals` over all of them.
+
+    on_evaluation: called with each evaluation that the stream has finished.
 
     Raises PenstockError.
     """
@@ -53,4 +63,7 @@ def run_pipeline(
             log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
             if has_age_limit(config.source):
                 warn_of_overlooked(pipeline.storage, config.source, config.checkpoint)
-            return StreamRunner(pipeline=pipeline, stop_file=stop_file, on_record=on_record).run(once=once)
+            runner = StreamRunner(
+                pipeline=pipeline, stop_file=stop_file, on_record=on_record, on_evaluation=on_evaluation
+            )
+            return runner.run(once=once)

@@ -92,6 +92,11 @@ def table_version(spark: SparkSession, path: str) -> int:
     return int(newest_commit(spark, path)["version"])
 
 
+def snapshot_version(spark: SparkSession, path: str) -> int:
+    """The same without a Spark job, from the table's log."""
+    return int(newest_snapshot(spark, path).version())
+
+
 def newest_commit(spark: SparkSession, path: str) -> Row:
     """Row of `version` and `seconds` since 1970."""
     seconds = F.unix_timestamp("timestamp").alias("seconds")
@@ -134,10 +139,15 @@ def table_at(spark: SparkSession, path: str, version: int | None) -> DataFrame:
 def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
     """From the table's log. Delta's `detail` runs Spark jobs for it, half a second in each start."""
     java: Any = spark._jvm
+    properties = newest_snapshot(spark, path).metadata().configuration()
+    return dict(java.scala.jdk.javaapi.CollectionConverters.asJava(properties))
+
+
+def newest_snapshot(spark: SparkSession, path: str) -> Any:
+    java: Any = spark._jvm
     log = java.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
     nothing = java.scala.Option.empty()
-    properties = log.update(False, nothing, nothing).metadata().configuration()
-    return dict(java.scala.jdk.javaapi.CollectionConverters.asJava(properties))
+    return log.update(False, nothing, nothing)
 
 
 def set_properties(spark: SparkSession, path: str, properties: Mapping[str, str]) -> None:

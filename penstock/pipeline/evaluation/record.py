@@ -7,8 +7,8 @@ from penstock.config.sections import FrozenModel
 
 class EvaluationRecord(FrozenModel):
     """number: of the evaluation, from 0. actuals: new observations or labels that it took. pairs, within, failed: sums
-    over its rows of `evaluations`. unmatched: labels without a prediction. waiting: labels of rows that have not matured
-    yet. unlabelled: predictions within look_back, and old enough, that no label came for; null for series."""
+    over its rows of `evaluations`. unmatched: labels without a prediction. waiting: labels of rows that have not
+    matured yet. unlabelled: predictions within look_back, and old enough, that no label came for; null for series."""
 
     number: int
     evaluated_at: datetime
@@ -19,6 +19,19 @@ class EvaluationRecord(FrozenModel):
     unmatched: int = 0
     waiting: int = 0
     unlabelled: int | None = None
+
+    @property
+    def summary(self) -> str:
+        """One line."""
+        parts = [f"evaluation {self.number}: {self.actuals:,} actuals, {self.pairs:,} pairs"]
+        for count, what in (
+            (self.failed, "of them without an answer"),
+            (self.waiting, "labels wait for their row to mature"),
+            (self.unmatched, "labels without a prediction"),
+            (self.unlabelled, "predictions without a label"),
+        ):
+            parts += [f"{count:,} {what}"] if count else []
+        return ", ".join(parts)
 
 
 def evaluation_folder(root: str) -> str:
