@@ -1,4 +1,4 @@
-"""Evaluations within the stream: every `evaluate.every`, in its session. None of them ends the stream."""
+"""Evaluations within the stream, every `evaluate.every`, and before a late replay. None of them ends either."""
 
 import logging
 import time
@@ -21,7 +21,7 @@ class StreamEvaluations:
     """on_evaluation: called with each finished evaluation; what it raises would end the stream."""
 
     pipeline: Pipeline
-    on_evaluation: Callable[[EvaluationRecord], None]
+    on_evaluation: Callable[[EvaluationRecord], None] = lambda record: None  # noqa: ARG005
     _due_at: float = 0.0
 
     @property
@@ -38,13 +38,17 @@ class StreamEvaluations:
         """Evaluate what has come true; a failure is reported, and the next one comes sooner."""
         pipeline, every = self.pipeline, self.every_seconds
         if every is None:
-            return
+            return  # a config without the section, or whose evaluations are left to the job
         try:
             records = Evaluator.of(pipeline.spark, pipeline.config, pipeline.storage).evaluate()
         except (PenstockError, OSError, *SPARK_ERRORS) as error:
             again = min(every, RETRY_SECONDS)
             self._due_at = time.monotonic() + again
-            log.warning("no evaluation: %s; the stream continues, and tries it again in %.0f s", said(error), again)
+            log.warning(
+                "no evaluation: %s; what has come true waits for the next one, in %.0f s at the soonest",
+                said(error),
+                again,
+            )
             return
         self._due_at = time.monotonic() + every
         for record in records:

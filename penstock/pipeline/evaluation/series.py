@@ -108,24 +108,23 @@ def with_naive(paired: DataFrame, observations: DataFrame, plan: EvaluationPlan,
     assert span is not None
     in_reach = F.col("ds").between(span.first_cutoff, span.last_ds)
     levels = observations.where(in_reach & is_in_use()).select(
-        F.col("series_id"),
-        F.col("ds").alias("cutoff"),
-        F.col("observed_at").alias("known_at"),
-        F.col("batch_id").alias("known_in"),
+        F.col("series_id").alias("_level_of"),
+        F.col("ds").alias("_level_at"),
+        F.col("observed_at").alias("_known_at"),
+        F.col("batch_id").alias("_known_in"),
         *[F.col(variable).alias(naive_of(variable)) for variable in series.variables],
     )
-    conditions = ["series_id", "cutoff"]
-    same = [paired[name] == levels[name] for name in conditions]
+    same = [F.col("series_id") == F.col("_level_of"), F.col("cutoff") == F.col("_level_at")]
     if not plan.is_final:
-        same.append(levels["known_at"] <= paired["scored_at"])
-    joined = paired.join(levels, on=same, how="left").drop(*[levels[name] for name in conditions])
+        same.append(F.col("_known_at") <= F.col("scored_at"))
+    joined = paired.join(levels, on=same, how="left")
     return joined.withColumn("naive", finite(of_variable(series, naive_of)))
 
 
 def newest_forecasts(paired: DataFrame) -> DataFrame:
     """Of each cutoff, ds and variable the forecast that was made last, and the level that was known last."""
     newest_first = Window.partitionBy("series_id", "cutoff", "ds", "variable").orderBy(
-        F.desc("scored_at"), F.desc("batch_id"), F.desc("known_at"), F.desc("known_in")
+        F.desc("scored_at"), F.desc("batch_id"), F.desc("_known_at"), F.desc("_known_in")
     )
     return paired.withColumn("_rank", F.row_number().over(newest_first)).where("_rank = 1").drop("_rank")
 
