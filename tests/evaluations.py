@@ -41,7 +41,7 @@ def arrow_table(path: str) -> pa.Table:
 
 def stored_sums(root: str, *, condition: str = "NOT is_final") -> pd.DataFrame:
     """What the table `evaluations` has, added up over evaluations."""
-    evaluations = arrow_table(f"{root}/evaluations")  # noqa: F841 - DuckDB finds it by its name
+    evaluations = arrow_table(f"{root}/evaluations")
     columns = ", ".join(f"sum({name})::DOUBLE AS {name}" for name in SUMS)
     return sums(f"SELECT {', '.join(GROUPS)}, {columns} FROM evaluations WHERE {condition} GROUP BY ALL", locals())
 

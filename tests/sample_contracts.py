@@ -133,5 +133,5 @@ ORDER_LABELS = Contract(
     fields=(Field(name="order_id", type="long"), Field(name="quality", type="double", nullable=True)),
 )
 TEXT_ORDER_LABELS = Contract(
-    fields=(Field(name="order_id", type="string"), Field(name="quality", type="string")),
+    fields=(Field(name="order_id", type="long"), Field(name="quality", type="string")),
 )

@@ -1,22 +1,38 @@
 """A label is evaluated once, by the first evaluation that sees it and a prediction that is old enough."""
 
 import random
+import re
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from evaluations import GROUPS, SUMS, arrow_table, evaluate, evaluator_of
+from evaluations import SUMS, arrow_table, evaluate, evaluator_of
 from labelled_tables import Label, LabelledTables, Prediction
 from power_cuts import PowerCutError, cut_after, cut_off
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DoubleType,
+    IntegerType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
 from sample_contracts import TEXT_ORDER_LABELS
 from sandbox import Sandbox
 
 from penstock.errors import ConfigError, LedgerError
+from penstock.pipeline.evaluation.evaluator import Evaluator
+from penstock.pipeline.evaluation.labels_source import check_types
+from penstock.pipeline.evaluation.plans import read_record
+from penstock.storage.routing import storage_of
 
 EVALUATOR = "penstock.pipeline.evaluation.evaluator"
 HOUR_SECONDS = 3600
+CHECKED = ("pairs", "champion_loss", "champion_abs", "champion_failed", "delay_seconds", "scored_pairs")
 
 
 @dataclass
@@ -27,8 +43,8 @@ class Oracle:
     predictions: list[Prediction] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
-    #: By unit (whole hours before the start, as a key) and version.
-    sums: dict[tuple[Any, str], dict[str, float]] = field(
+    #: By unit and version.
+    sums: dict[tuple[float, str], dict[str, float]] = field(
         default_factory=lambda: defaultdict(lambda: dict.fromkeys(SUMS, 0.0))
     )
 
@@ -116,9 +132,148 @@ def unit_of(tables: LabelledTables, label: Label) -> float:
     return moment - moment % (6 * HOUR_SECONDS)
 
 
-def test_x(scenario):
+def test_each_label_is_evaluated_once(scenario: tuple[LabelledTables, Oracle]) -> None:
     tables, oracle = scenario
-    found = arrow_table(f"{tables.sandbox.location}/tables/evaluations").to_pandas()
-    print(found.to_string())
-    print(len(oracle.taken), sum(s["pairs"] for s in oracle.sums.values()))
-    raise AssertionError
+    rows = arrow_table(f"{tables.sandbox.location}/tables/evaluations").to_pandas()
+    found = {}
+    for (unit, champion), of_group in rows.groupby(["unit", "champion"]):
+        found[unit.timestamp(), champion] = {name: of_group[name].sum() for name in CHECKED}
+    expected = {group: {name: values[name] for name in CHECKED} for group, values in oracle.sums.items()}
+    assert len(expected) > 10
+    assert found.keys() == expected.keys()
+    for group, values in expected.items():
+        assert found[group] == pytest.approx(values), group
+
+
+def test_the_last_record_says_what_is_left(scenario: tuple[LabelledTables, Oracle]) -> None:
+    """Labels without a prediction, and predictions without a label, each by their keys."""
+    tables, oracle = scenario
+    config = tables.sandbox.config()
+    record = read_record(config, storage_of(config), 3)
+    labelled = {label.order_id for label in oracle.labels}
+    predicted = {one.order_id for one in oracle.predictions}
+    assert record is not None
+    assert record.unmatched == len(labelled - predicted)
+    assert record.waiting == 0
+    assert record.unlabelled == sum(one.order_id not in labelled for one in oracle.predictions)
+
+
+def test_a_row_of_evaluations_is_of_the_label(scenario: tuple[LabelledTables, Oracle]) -> None:
+    tables, _ = scenario
+    rows = arrow_table(f"{tables.sandbox.location}/tables/evaluations").to_pandas()
+    assert set(rows["variable"]) == {"quality"}
+    for name in ("candidate", "step", "naive_abs", "champion_within"):
+        assert rows[name].isna().all(), name
+
+
+def test_late_predictions_rescored_ones_and_two_evaluators(sandbox: Sandbox) -> None:
+    """The label of order 1 comes before its prediction; that of order 2 has only a prediction that was scored again
+    after it came, until another arrives. Two evaluators run at once, and a plan names a version that is gone."""
+    tables = LabelledTables(sandbox)
+    tables.predict("q", 0, Prediction(order_id=2, placed=9, scored=1, answer=5.0, rescore_id=0))
+    tables.label("l", 0, Label(order_id=1, came=5, value=4.0), Label(order_id=2, came=5, value=4.0))
+    [first] = evaluate(sandbox)
+    assert (first.actuals, first.pairs, first.unmatched) == (2, 0, 2)
+    assert evaluate(sandbox) == []
+    tables.predict(
+        "q",
+        1,
+        Prediction(order_id=1, placed=9, scored=2, answer=5.0),
+        Prediction(order_id=1, placed=9, scored=1, answer=9.0),
+        Prediction(order_id=2, placed=9, scored=4, answer=6.0),
+        Prediction(order_id=2, placed=24 * 31 + 6, scored=6, answer=9.0),
+    )
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(PowerCutError):
+        patch.setattr(f"{EVALUATOR}.append_once", cut_off)
+        evaluate(sandbox)
+    plan = sandbox.root / "tables" / "_evaluations" / "1.json"
+    plan.write_text(re.sub(r'"answers_version": \d+', '"answers_version": 999', plan.read_text()))
+    evaluators = [evaluator_of(sandbox) for _ in range(2)]
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(Evaluator.evaluate, evaluators))
+    assert {record.pairs for records in found for record in records} == {2}
+    rows = arrow_table(f"{sandbox.location}/tables/evaluations").to_pylist()
+    # |4 - 5| after one hour less, and |4 - 6|; a prediction from more than look_back before is none.
+    assert [(row["pairs"], row["champion_abs"]) for row in rows] == [(2, 3.0)]
+    assert evaluate(sandbox) == []
+    [final] = evaluate(sandbox, is_final=True)
+    assert (final.actuals, final.pairs) == (2, 2)
+
+    (sandbox.root / "tables" / "_evaluations").rename(sandbox.root / "away")
+    with pytest.raises(LedgerError, match=r"has evaluation 2, and .* no plan of it: restore that folder"):
+        evaluate(sandbox)
+    (sandbox.root / "away").rename(sandbox.root / "tables" / "_evaluations")
+    (sandbox.root / "tables" / "evaluations").rename(sandbox.root / "away")
+    with pytest.raises(LedgerError, match=r"evaluation 2 is done by .*, and the table .* does not have it"):
+        evaluate(sandbox)
+
+
+def test_what_can_not_be_compared_is_refused_before_anything_is_written(sandbox: Sandbox) -> None:
+    tables = LabelledTables(sandbox)
+    assert evaluate(sandbox) == []  # no tables yet
+    tables.predict("q", 0, Prediction(order_id=1, placed=9, scored=8, answer=5.0))
+    tables.label("l", 0, Label(order_id=1, came=5, value=4.0))
+    for settings, message in (
+        ({"loss": "log"}, r"loss log: a prediction is 5, and no probability from 0 to 1"),
+        ({"prediction": "mean"}, r"the model has one output, a double, and none that is called mean"),
+    ):
+        sandbox.changes["evaluate"] = settings
+        with pytest.raises(ConfigError, match=message):
+            evaluate(sandbox)
+    sandbox.changes["evaluate"] = {}
+    sandbox.changes["labels"] |= {"value": "taste"}
+    with pytest.raises(
+        ConfigError, match=r"labels\.value: .*ORDER_LABELS has no field taste; its fields: order_id, quality"
+    ):
+        evaluate(sandbox)
+    sandbox.changes["labels"] |= {"value": "quality", "conf": "nowhere.yaml"}
+    with pytest.raises(ConfigError, match=r"labels\.conf: nowhere\.yaml: there is no such file"):
+        evaluate(sandbox)
+    del sandbox.changes["labels"]
+    with pytest.raises(ConfigError, match=r"orders is a pipeline of rows without the section labels"):
+        evaluate(sandbox)
+    assert not (sandbox.root / "tables" / "evaluations").exists()
+    assert not (sandbox.root / "tables" / "_evaluations").exists()
+
+
+def test_texts_are_right_or_wrong(sandbox: Sandbox) -> None:
+    """Of a model with several outputs the one that is named."""
+    outputs = StructType([StructField("kind", StringType()), StructField("reason", StringType())])
+    tables = LabelledTables(
+        sandbox, label_contract=TEXT_ORDER_LABELS, label_contract_name="TEXT_ORDER_LABELS", prediction=outputs
+    )
+    answers = (("good", "x"), ("bad", "y"), (None, None))
+    tables.predict("q", 0, *[Prediction(order_id=n, placed=9, scored=8, answer=each) for n, each in enumerate(answers)])
+    tables.label("l", 0, *[Label(order_id=number, came=5, value="good") for number in range(3)])
+    for settings, message in (
+        ({"loss": "zero_one"}, r"the model has several outputs; name one of kind, reason"),
+        ({"loss": "squared", "prediction": "kind"}, r"between texts there is only the loss zero_one"),
+    ):
+        sandbox.changes["evaluate"] = settings
+        with pytest.raises(ConfigError, match=message):
+            evaluate(sandbox)
+    sandbox.changes["evaluate"] = {"loss": "zero_one", "prediction": "kind"}
+    [record] = evaluate(sandbox)
+    [row] = arrow_table(f"{sandbox.location}/tables/evaluations").to_pylist()
+    assert (record.pairs, record.failed) == (3, 1)
+    assert (row["champion_loss"], row["scored_pairs"], row["champion_abs"]) == (1.0, 2, None)
+
+
+@pytest.mark.parametrize(
+    ("loss", "label", "prediction", "expected"),
+    [
+        ("absolute", IntegerType(), DoubleType(), True),
+        ("log", BooleanType(), DoubleType(), True),
+        ("zero_one", LongType(), LongType(), True),
+        ("zero_one", StringType(), StringType(), False),
+        ("zero_one", StringType(), DoubleType(), r"the label is a string and the prediction a double"),
+        ("squared", StringType(), DoubleType(), r"or name another output in evaluate\.prediction"),
+        ("log", StringType(), StringType(), r"between texts there is only the loss zero_one"),
+    ],
+)
+def test_types_that_are_compared(loss: Any, label: DataType, prediction: DataType, expected: bool | str) -> None:
+    if isinstance(expected, bool):
+        assert check_types(loss, label, prediction) is expected
+        return
+    with pytest.raises(ConfigError, match=expected):
+        check_types(loss, label, prediction)
