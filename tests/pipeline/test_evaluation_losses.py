@@ -1,5 +1,5 @@
-"""Losses against scikit-learn: the weighted interval score is a mean of pinball losses (Bracher et al. 2021, section 2.2),
-and log loss is its log_loss."""
+"""Losses against scikit-learn: the weighted interval score is a mean of pinball losses (Bracher et al. 2021, section
+2.2), and log loss is its log_loss."""
 
 import math
 
