@@ -20,9 +20,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from bench_fleet_model import HORIZON
 from deltalake import write_deltalake
 from rows_setup import run_benchmark
-from series_setup import HORIZON, VARIABLES, ids_of, series_config, session, timed
+from series_setup import VARIABLES, ids_of, series_config, session, timed
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.evaluation.evaluator import Evaluator
@@ -78,7 +79,9 @@ def write_batch(config: PipelineConfig, number: int, n_series: int) -> None:
     observed = pd.DataFrame({"series_id": ids, "ds": quarters[number], "error": None, "observed_at": made_at})
     for variable in VARIABLES:
         observed[variable] = chance.uniform(90, 110, n_series)
-    steps = pd.MultiIndex.from_product([ids, range(1, HORIZON + 1), VARIABLES], names=["series_id", "step", "variable"])
+    steps = pd.MultiIndex.from_product(
+        [ids.tolist(), range(1, HORIZON + 1), VARIABLES], names=["series_id", "step", "variable"]
+    )
     forecasts = steps.to_frame(index=False).assign(cutoff=quarters[number], scored_at=made_at, level=0.95)
     forecasts["ds"] = quarters[number + forecasts["step"].to_numpy()]
     forecasts["forecast"] = chance.uniform(90, 110, len(forecasts))
