@@ -9,8 +9,8 @@ from pyspark.sql import functions as F
 from penstock.config.evaluation import EvaluateConfig
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import ConfigError
 from penstock.pipeline.evaluation.evaluator import Evaluator
+from penstock.pipeline.evaluation.labels_source import LabelsSource
 from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.spark.pipeline_settings import jit_of, settings_of
 from penstock.spark.session import build_session
@@ -56,8 +56,9 @@ class EvaluationReport:
 
 def run_evaluation(config: PipelineConfig, *, is_final: bool) -> EvaluationReport:
     """Raises ConfigError, and the errors of Evaluator.evaluate."""
-    check_can_be_evaluated(config)
-    load_contract(config)
+    contract = load_contract(config)
+    if config.workload != "series":
+        LabelsSource.of(config, contract)  # what it would raise needs no Spark
     spark = build_session(
         f"penstock-evaluation-{config.pipeline}", settings=settings_of(config), jit=jit_of(config, once=True)
     )
@@ -65,16 +66,6 @@ def run_evaluation(config: PipelineConfig, *, is_final: bool) -> EvaluationRepor
     records = Evaluator.of(spark, config, storage).evaluate(is_final=is_final)
     return EvaluationReport(
         evaluations=records, summary=summarised(spark, config, is_final=is_final), is_final=is_final
-    )
-
-
-def check_can_be_evaluated(config: PipelineConfig) -> None:
-    """Before Spark starts. Raises ConfigError."""
-    if config.workload == "series" or config.labels is not None:
-        return
-    raise ConfigError(
-        f"{config.pipeline} is a pipeline of {config.workload} without the section labels, which says where the labels "
-        "come from that its predictions are judged by; add it, or evaluate the pipeline that has it"
     )
 
 

@@ -52,8 +52,8 @@ class LabelsSource:
         """Raises ConfigError."""
         if config.labels is None:
             raise ConfigError(
-                f"{config.pipeline} is a pipeline of rows without the section labels, which says where the labels come "
-                "from that its predictions are judged by; add it"
+                f"{config.pipeline} is a pipeline of {config.workload} without the section labels, which says where "
+                "the labels come from that its predictions are judged by; add it, or evaluate the pipeline that has it"
             )
         labels_config = labels_pipeline(config, config.labels)
         label_contract = load_contract(labels_config)
