@@ -1,4 +1,4 @@
-"""Which observation is the actual of its ds, whatever a replay has made of the rows since; and which forecast counts."""
+"""Which observation is the actual of its ds, whatever a replay has made of its rows, and which forecast counts."""
 
 from datetime import UTC, datetime, timedelta
 
