@@ -20,6 +20,7 @@ from penstock.pipeline.evaluation.rows import PAIRED, STATE, UNMATCHED, WAITING
 from penstock.pipeline.series_writes import persisted
 from penstock.spark.tables import table_at, table_exists
 from penstock.storage.files import EPOCH
+from penstock.storage.routing import storage_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class RowsJudge:
         evaluated, spark = self.evaluated, self.evaluated.spark
         if not all(table_exists(spark, path) for path in self.table_paths):
             return None
-        until = finished_batches_by_query(self.source.labels_config, evaluated.storage)
+        until = finished_batches_by_query(self.source.labels_config, storage_of(self.source.labels_config))
         predictions = finished_batches_by_query(evaluated.config, evaluated.storage)
         earlier = last.labels_taken if last else None
         if not is_final and earlier and is_other_join(earlier.labels, self.labels_config):
