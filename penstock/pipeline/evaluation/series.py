@@ -46,7 +46,8 @@ def actuals(observations: DataFrame, plan: EvaluationPlan) -> DataFrame:
 
 
 def span_of(observations: DataFrame, plan: EvaluationPlan, series: SeriesConfig) -> tuple[int, SeriesSpan | None]:
-    """How many actuals the batches of a plan bring, less those whose ds had a value before; and of which time."""
+    """How many actuals the batches of a plan bring, and of which time. After a late replay some of them may have a ds
+    that had a value before, and are then left out by `actuals`."""
     rows = observations.where(
         up_to(plan.until) & is_in_use() if plan.is_final else in_range(plan.after, plan.until) & is_first()
     )
