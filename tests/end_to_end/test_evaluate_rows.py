@@ -81,7 +81,7 @@ def random_orders(
     orders = []
     for number in range(count):
         placed = chance.uniform(5, 60)
-        rounds = sorted(chance.choices(range(4), k=chance.choice([1, 1, 1, 2])))
+        rounds = sorted(chance.choices(range(3), k=chance.choice([1, 1, 1, 2])))
         made = [
             Prediction(
                 order_id=number,
@@ -93,7 +93,7 @@ def random_orders(
             for _ in rounds
         ]
         label = Label(order_id=number, came=chance.uniform(0, placed), value=chance.choice([3.0, 5.0, 8.0, None]))
-        came = (chance.randrange(4), label) if chance.random() < 0.8 else None
+        came = (chance.randrange(3), label) if chance.random() < 0.8 else None
         orders.append((list(zip(rounds, made, strict=True)), came))
     return orders
 
