@@ -100,8 +100,8 @@ def random_orders(
 
 @pytest.fixture(scope="module")
 def scenario(shared_sandbox: Sandbox) -> tuple[LabelledTables, Oracle]:
-    """Three rounds: predictions and labels come, of one key in any order; each is evaluated, once with a power cut. Rows
-    younger than 30 hours wait in the first round, those younger than 10 hours in the second, none in the last."""
+    """Three rounds: predictions and labels come, of one key in any order; each is evaluated, once with a power cut.
+    Rows younger than 30 hours wait in the first round, those younger than 10 hours in the second, none in the last."""
     tables, oracle = LabelledTables(shared_sandbox), Oracle()
     shared_sandbox.changes["evaluate"] = {"loss": "squared", "every": "6 hours"}
     orders = random_orders(random.Random(24), 40)

@@ -118,6 +118,10 @@ def test_a_final_evaluation_is_of_the_values_that_are_there_now(scenario: Scenar
     in_use = f"(SELECT * FROM observations WHERE {IN_USE})"
     expected = sums(SERIES_SQL.format(actuals=in_use, levels=in_use, in_time="TRUE"), tables)
     assert_same(stored_sums(scenario.root, condition="is_final"), expected)
+    # The job makes another one, and does not add it to the first.
+    report = run_evaluation(scenario.sandbox.config(), is_final=True)
+    assert [record.number for record in report.evaluations] == [5]
+    assert sum(row.pairs for row in report.summary) == expected[expected["step"] <= 2]["pairs"].sum()
 
 
 def test_each_evaluation_takes_what_has_come_since(scenario: Scenario) -> None:
