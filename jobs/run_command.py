@@ -27,6 +27,7 @@ COMMANDS = (
     Listed("models", "show_models", "show the versions of a model, and how right they were", "--conf conf/wine.yaml"),
     Listed("reconcile", "reconcile", "verify that no row is lost or duplicated", "--conf conf/wine.yaml"),
     Listed("replay-quarantine", "replay_quarantine", "replay rejected rows and files", "--conf conf/wine.yaml"),
+    Listed("evaluate", "evaluate", "judge answers whose actuals or labels have come", "--conf conf/macro.yaml"),
     Listed("maintain", "maintain_tables", "compact, vacuum, retention of tables", "--conf conf/wine.yaml"),
     Listed("dashboard", "dashboard", "look at a pipeline in the browser", "--conf conf/wine.yaml"),
     Listed("serve", "serve", "serve predictions by REST", "--conf conf/wine.yaml"),

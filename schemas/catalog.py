@@ -296,7 +296,7 @@ EVALUATIONS = Table(
         Column("champion_abs", "double", "Sum of absolute errors, in levels, over pairs less champion_failed"),
         Column("candidate_abs", "double"),
         Column("naive_abs", "double", "Sum of absolute errors of the observation at the cutoff, for the same pairs"),
-        Column("champion_within", "long", "How many actuals lie within lower and upper"),
+        Column("champion_within", "long", "How many actuals of scored_pairs lie within lower and upper; null for rows"),
         Column("candidate_within", "long"),
         Column("champion_failed", "long", "How many pairs have no answer, or one that is no finite number"),
         Column("candidate_failed", "long"),

@@ -1,7 +1,7 @@
 """The tables of the catalog as Spark has them: a pipeline's own columns put in, and every type a Spark type."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql.types import (
     ArrayType,
@@ -115,13 +115,20 @@ def variable_columns(variables: Sequence[str]) -> dict[PerPipeline, list[StructF
     return {PerPipeline.VARIABLES: [StructField(variable, DoubleType()) for variable in variables]}
 
 
-def predictions(contract: Contract, prediction: DataType, *, table: Table = catalog.PREDICTIONS) -> TableSpec:
-    """table: or that of the rescored ones."""
+def predictions(
+    contract: Contract,
+    prediction: DataType,
+    *,
+    table: Table = catalog.PREDICTIONS,
+    statistics: Sequence[str] = (),
+) -> TableSpec:
+    """table: or that of the rescored ones. statistics: columns that a new table keeps them of beside the catalog's."""
     own = {
         PerPipeline.FIELDS: contract_columns(contract),
         PerPipeline.PREDICTION: [StructField("prediction", prediction)],
     }
-    return spec_of(table, own)
+    spec = spec_of(table, own)
+    return replace(spec, statistics=tuple(dict.fromkeys((*spec.statistics, *statistics))))
 
 
 def labels(contract: Contract) -> TableSpec:

@@ -119,3 +119,19 @@ OPTIONAL = Contract(
         Field(name="flag", type="boolean", nullable=True),
     )
 )
+
+#: Rows that get labels later, and those labels.
+ORDERS = Contract(
+    fields=(
+        Field(name="order_id", type="long"),
+        Field(name="placed_at", type="timestamp"),
+        Field(name="x", type="double"),
+        Field(name="note", type="string", nullable=True),
+    )
+)
+ORDER_LABELS = Contract(
+    fields=(Field(name="order_id", type="long"), Field(name="quality", type="double", nullable=True)),
+)
+TEXT_ORDER_LABELS = Contract(
+    fields=(Field(name="order_id", type="long"), Field(name="quality", type="string")),
+)

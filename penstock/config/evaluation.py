@@ -20,7 +20,7 @@ class EvaluateConfig(Section):
 
     loss: Loss | None = None
     steps: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
-    every: Seconds | None = 3600.0
+    every: Seconds | None = Field(default=3600.0, gt=0)
     prediction: str | None = None
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
 from penstock.config.evaluation import EvaluateConfig, LabelsConfig
+from penstock.config.evaluation_checks import check_forecasts_are_kept, check_predictions_are_kept
 from penstock.config.locations import Location, is_on_s3
 from penstock.config.metrics import MetricsConfig
 from penstock.config.model import ModelConfig
@@ -186,6 +187,16 @@ class PipelineConfig(Section):
     @model_validator(mode="after")
     def retention_names_this_workloads_tables(self) -> Self:
         check_workload_has(self.maintenance.retention, self.workload)
+        return self
+
+    @model_validator(mode="after")
+    def answers_are_kept_until_they_are_evaluated(self) -> Self:
+        retention = self.maintenance.retention
+        if self.evaluate and self.series:
+            time_travel = self.maintenance.time_travel
+            check_forecasts_are_kept(retention.get("forecasts"), series=self.series, time_travel=time_travel)
+        if self.labels:
+            check_predictions_are_kept(retention.get("predictions"), labels=self.labels)
         return self
 
     @property

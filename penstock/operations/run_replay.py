@@ -13,6 +13,7 @@ from penstock.pipeline.attempts import attempts_path, counted_attempt
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
+from penstock.pipeline.evaluation.in_stream import StreamEvaluations
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.microbatch import commit_marker, run_planned
 from penstock.pipeline.opening import opened
@@ -53,6 +54,9 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
         if aborts:
             return records
         check_stream_is_finished(pipeline)
+        if late:
+            # It replaces forecasts, and with them what was said before the actuals came.
+            StreamEvaluations(pipeline=pipeline).evaluate()
         roll_back_lost_replay(pipeline)
         # Whatever its number: a replay that ends its process before it has written anything is planned under another.
         with counted_attempt(pipeline.storage, attempts_path(replay_folder(config)), REPLAY_ATTEMPTS) as attempt:

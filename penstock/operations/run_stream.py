@@ -53,4 +53,10 @@ def run_pipeline(
             log.info("%s %s: watching %s", job, config.pipeline, config.source.path)
             if has_age_limit(config.source):
                 warn_of_overlooked(pipeline.storage, config.source, config.checkpoint)
-            return StreamRunner(pipeline=pipeline, stop_file=stop_file, on_record=observer.on_record).run(once=once)
+            runner = StreamRunner(
+                pipeline=pipeline,
+                stop_file=stop_file,
+                on_record=observer.on_record,
+                on_evaluation=observer.on_evaluation,
+            )
+            return runner.run(once=once)

@@ -8,6 +8,7 @@ from functools import partial
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType
 
+from penstock.config.evaluation_checks import check_labelled_contract
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import with_time_range
@@ -51,6 +52,8 @@ def opened(
     interrupted one.
     """
     contract = with_time_range(load_contract(config), config)
+    if config.labels:
+        check_labelled_contract(config.labels, contract, name=config.contract)
     check_rules(spark, contract)
     storage = storage_of(config, retry_seconds=BATCH_RETRY_SECONDS)
     # A renewal has the time at which it began, so a new one soon is worth more than a long attempt.

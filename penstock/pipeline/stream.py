@@ -17,6 +17,8 @@ from penstock.logs import in_batch
 from penstock.models.prefetch import Preparation
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
+from penstock.pipeline.evaluation.in_stream import StreamEvaluations
+from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.microbatch import run_microbatch
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
@@ -41,10 +43,18 @@ class StreamRunner:
     stop_file: StopFile
     #: Called with each finished micro-batch; what it raises would end the stream.
     on_record: Callable[[BatchRecord], None] = lambda record: None  # noqa: ARG005
+    #: The same for each finished evaluation.
+    on_evaluation: Callable[[EvaluationRecord], None] = lambda record: None  # noqa: ARG005
     records: RunRecords = field(default_factory=RunRecords)
     _stop: threading.Event = field(default_factory=threading.Event)
     _batch_error: Exception | None = None
     _is_storage_away: bool = False
+    _is_once: bool = False
+    #: Batches and evaluations share a session, and some of Delta's settings are the session's: one at a time.
+    _session: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        self._evaluations = StreamEvaluations(pipeline=self.pipeline, on_evaluation=self.on_evaluation)
 
     def run(self, *, once: bool) -> RunRecords:
         """Run until stopped, or (once) until all files that are there are done. Returns the last finished batches, and
@@ -53,7 +63,7 @@ class StreamRunner:
         Raises the PenstockError that ended a batch, LeaseError, or Spark's StreamingQueryException; whatever it raises,
         the query has ended.
         """
-        self.records = RunRecords()
+        self.records, self._is_once = RunRecords(), once
         self.stop_file.clear(token=self.pipeline.lease.token)
         self._install_signal_handlers()
         query = self._start(once)
@@ -71,6 +81,8 @@ class StreamRunner:
             # The lease is released next, and another process may acquire it.
             self._end(query)
             raise
+        if once and not self._stop.is_set():
+            self._evaluations.evaluate()
         return self.records
 
     def _start(self, once: bool) -> StreamingQuery:
@@ -96,12 +108,22 @@ class StreamRunner:
                 self.pipeline.lease.check()
                 if preparation:
                     preparation.look()
+                if not self._is_once and not self._stop.is_set():
+                    self._evaluate_if_due()
             if not self._stop.is_set() and self._sees_stop_file():
                 log.info("stop file found")
                 self._stop.set()
             if self._stop.is_set() and not query.status["isTriggerActive"]:
                 query.stop()
                 return
+
+    def _evaluate_if_due(self) -> None:
+        """Between two micro-batches; one that begins meanwhile waits."""
+        if self._evaluations.is_due and self._session.acquire(blocking=False):
+            try:
+                self._evaluations.evaluate()
+            finally:
+                self._session.release()
 
     def _end(self, query: StreamingQuery) -> None:
         """Stop the query while another error is raised, which stays the one that is reported."""
@@ -125,8 +147,11 @@ class StreamRunner:
         if self._stop.is_set():
             self._batch_error = StopRequested()
             raise self._batch_error
-        with in_batch(batch_id):
+        with in_batch(batch_id), self._session:
             self._run_batch(batch_id)
+            # A stream that is never idle has no other time for it.
+            if not self._is_once and self._evaluations.is_due:
+                self._evaluations.evaluate()
 
     def _run_batch(self, batch_id: int) -> None:
         pipeline, started = self.pipeline, time.monotonic()

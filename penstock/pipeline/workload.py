@@ -69,7 +69,8 @@ class Rows:
         return contract
 
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
-        return [predictions(contract, prediction())]
+        time = config.labels.time if config.labels else None
+        return [predictions(contract, prediction(), statistics=(time,) if time else ())]
 
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         table = column_type(spark, config.table_path(self.rows_table), "prediction")

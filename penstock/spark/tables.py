@@ -92,6 +92,11 @@ def table_version(spark: SparkSession, path: str) -> int:
     return int(newest_commit(spark, path)["version"])
 
 
+def snapshot_version(spark: SparkSession, path: str) -> int:
+    """The same without a Spark job, from the table's log."""
+    return int(newest_snapshot(spark, path).version())
+
+
 def newest_commit(spark: SparkSession, path: str) -> Row:
     """Row of `version` and `seconds` since 1970."""
     seconds = F.unix_timestamp("timestamp").alias("seconds")

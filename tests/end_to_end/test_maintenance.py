@@ -23,7 +23,8 @@ from penstock.operations.maintenance.maintain import MaintenanceRun, maintain_ta
 from penstock.operations.maintenance.retention import complete_since
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.plan import planned_batches
-from penstock.spark.tables import table_properties, table_version
+from penstock.schemas.tables import EVALUATIONS
+from penstock.spark.tables import prepare_table, table_properties, table_version
 from penstock.storage.files import LocalStorage
 
 ROWS_TABLES = ("predictions", "quarantine", "batches")
@@ -128,6 +129,12 @@ def test_without_budget_nothing_is_done_and_that_is_said(filled: Sandbox) -> Non
     versions = [table_version(filled.spark, str(filled.root / "tables" / name)) for name in ROWS_TABLES]
     assert sorted(maintain(filled)) == sorted(ROWS_TABLES)
     assert [table_version(filled.spark, str(filled.root / "tables" / name)) for name in ROWS_TABLES] == versions
+
+
+def test_tables_that_no_micro_batch_writes_are_maintained_where_they_are(filled: Sandbox) -> None:
+    prepare_table(filled.spark, str(filled.root / "tables" / "evaluations"), EVALUATIONS)
+    filled.changes["maintenance"] = {"budget": 0}
+    assert sorted(maintain(filled)) == sorted((*ROWS_TABLES, "evaluations"))
 
 
 def test_a_budget_that_runs_out_says_what_is_left_after_the_most_fragmented(

@@ -13,8 +13,8 @@ from penstock.operations.monitoring.evaluation_means import evaluation_means
 from penstock.operations.monitoring.evaluation_watch import EvaluationWatch
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.operations.monitoring.status import read_status
-from penstock.pipeline.evaluation.finished import finished_numbers, last_record
 from penstock.pipeline.evaluation.record import EvaluationRecord, evaluation_folder
+from penstock.pipeline.evaluation.records import finished_numbers, last_record
 from penstock.storage.files import LocalStorage
 
 #: Noon of 1 March 2026, Unix time.

@@ -45,7 +45,8 @@ class StopFile:
 
 def wait(*answers, check=lambda: None):
     query = Query()
-    runner = StreamRunner(pipeline=SimpleNamespace(lease=SimpleNamespace(check=check)), stop_file=StopFile(*answers))
+    pipeline = SimpleNamespace(lease=SimpleNamespace(check=check), config=SimpleNamespace(evaluate=None))
+    runner = StreamRunner(pipeline=pipeline, stop_file=StopFile(*answers))
     runner._wait(query, preparation=None)
     return query
 

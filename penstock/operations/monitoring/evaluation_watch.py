@@ -9,8 +9,8 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.operations.monitoring.evaluation_means import evaluation_means
 from penstock.operations.monitoring.metrics import PipelineMetrics
-from penstock.pipeline.evaluation.finished import finished_numbers, read_record
 from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.pipeline.evaluation.records import finished_numbers, read_record
 from penstock.storage.files import Storage
 
 #: How long to wait for the thread at the end of a job; a listing of S3 that hangs longer is abandoned.

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.monitoring.ledger_summary import read_summary
-from penstock.pipeline.evaluation.finished import last_record
 from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.pipeline.evaluation.records import last_record
 from penstock.pipeline.stop_file import running_writer
 from penstock.sources.listing import walk_inbox
 from penstock.storage.delta_reader import reason_of

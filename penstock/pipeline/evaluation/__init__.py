@@ -1,0 +1,1 @@
+"""Judges forecasts by their actuals, and predictions by their labels."""

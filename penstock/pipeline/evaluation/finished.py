@@ -1,40 +1,59 @@
-"""The records of finished evaluations, from the files that say that they are done."""
+"""The finished batches that an evaluation may take: how far each query of a pipeline has come, from the log of its
+ledger, without Spark; and conditions on rows by their batch."""
 
-import re
+from functools import reduce
 
-from pydantic import ValidationError
+from pyspark.sql import Column
+from pyspark.sql import functions as F
 
-from penstock.errors import LedgerError
-from penstock.pipeline.evaluation.record import EvaluationRecord, evaluation_folder
+from penstock.config.pipeline import PipelineConfig
+from penstock.pipeline.evaluation.plans import Batches
+from penstock.pipeline.last_batch import BATCH, QUERY
+from penstock.pipeline.ledger import last_by_query, queries_folder
+from penstock.pipeline.replay.plans import REPLAY_QUERY
+from penstock.storage.delta_files import data_files
+from penstock.storage.delta_reader import opened_table
 from penstock.storage.files import Storage
 
-DONE = re.compile(r"(\d+)\.done")
+
+def finished_batches_by_query(config: PipelineConfig, storage: Storage) -> Batches:
+    """The last finished batch of each query that has one, of earlier checkpoints and of replays too.
+
+    A query leaves its id beside the tables; one of an earlier version did not, and is found by the bounds of the files.
+    Raises LedgerError.
+    """
+    with opened_table(config, "batches") as batches:
+        if batches is None:
+            return {}
+        files = data_files(batches, (QUERY, BATCH))
+        ends = {end[QUERY] for file in files for end in (file.least, file.most) if end[QUERY] is not None}
+        return last_by_query(batches, sorted({*ends, *storage.names(queries_folder(config)), REPLAY_QUERY}))
 
 
-def finished_numbers(storage: Storage, root: str) -> list[int]:
-    """Of the evaluations that are done, ascending. root: of the tables. Raises OSError."""
-    found = map(DONE.fullmatch, storage.names(evaluation_folder(root)))
-    return sorted(int(name[1]) for name in found if name)
+def later_than(after: Batches, until: Batches) -> Batches:
+    """The part of `until` that has batches later than those of `after`."""
+    return {query: last for query, last in until.items() if last > after.get(query, -1)}
 
 
-def read_record(storage: Storage, root: str, number: int) -> EvaluationRecord | None:
-    """None if it is not done. Raises LedgerError if its file can't be read as a record, OSError."""
-    path = f"{evaluation_folder(root)}/{number}.done"
-    content = storage.read(path)
-    if content is None:
-        return None
-    try:
-        return EvaluationRecord.model_validate_json(content)
-    except ValidationError as error:
-        [first, *_] = error.errors()
-        what = ".".join(map(str, first["loc"])) or "it"
-        raise LedgerError(
-            f"{path} is not the record of an evaluation: {what}: {first['msg']}; remove the file, and the next "
-            "evaluation finishes this one again from its plan, without counting anything twice"
-        ) from None
+def farthest(one: Batches, other: Batches) -> Batches:
+    """A restored table may have fewer batches than were taken; those are not taken a second time."""
+    return {query: max(one.get(query, -1), other.get(query, -1)) for query in sorted(one.keys() | other.keys())}
 
 
-def last_record(storage: Storage, root: str) -> EvaluationRecord | None:
-    """Of the evaluation that was done last. Raises LedgerError, OSError."""
-    numbers = finished_numbers(storage, root)
-    return read_record(storage, root, numbers[-1]) if numbers else None
+def up_to(batches: Batches) -> Column:
+    """Whether a row is of these batches or earlier ones; never null."""
+    return any_of([(F.col("query_id") == query) & (F.col("batch_id") <= last) for query, last in batches.items()])
+
+
+def in_range(after: Batches, until: Batches) -> Column:
+    """Whether a row is of a batch later than `after`, up to `until`."""
+    return any_of(
+        [
+            (F.col("query_id") == query) & F.col("batch_id").between(after.get(query, -1) + 1, last)
+            for query, last in later_than(after, until).items()
+        ]
+    )
+
+
+def any_of(conditions: list[Column]) -> Column:
+    return reduce(lambda left, right: left | right, conditions, F.lit(False))

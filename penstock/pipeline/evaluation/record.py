@@ -20,6 +20,19 @@ class EvaluationRecord(FrozenModel):
     waiting: int = 0
     unlabelled: int | None = None
 
+    @property
+    def summary(self) -> str:
+        """One line."""
+        parts = [f"evaluation {self.number}: {self.actuals:,} actuals, {self.pairs:,} pairs"]
+        for count, what in (
+            (self.failed, "of them without an answer"),
+            (self.waiting, "labels wait for their row to mature"),
+            (self.unmatched, "labels without a prediction"),
+            (self.unlabelled, "predictions without a label"),
+        ):
+            parts += [f"{count:,} {what}"] if count else []
+        return ", ".join(parts)
+
 
 def evaluation_folder(root: str) -> str:
     """Of `<n>.json`, the plan of an evaluation, and `<n>.done`, its record."""

@@ -7,7 +7,6 @@ quarantine as it is now.
 
 import logging
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from penstock.pipeline.context import Pipeline
@@ -15,11 +14,9 @@ from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.schemas.catalog import table_names
 from penstock.series.lags import rebuild_lags
-from penstock.spark.errors import SPARK_ERRORS
-from penstock.spark.tables import commit_nothing, table_at, table_version
-from penstock.storage.paths import normal_path
+from penstock.spark.tables import commit_nothing, table_version
+from penstock.spark.versions import is_readable
 
-WORKERS = 16
 log = logging.getLogger(__name__)
 
 
@@ -36,18 +33,11 @@ def pinned_versions(plan: Plan) -> Iterator[tuple[str, int]]:
 
 def can_be_repeated(pipeline: Pipeline, plan: Plan) -> bool:
     """Whether every version that the plan names is there with all its files, and the exogenous values too."""
-    are_there = all(is_readable(pipeline, table, version) for table, version in pinned_versions(plan))
+    are_there = all(
+        is_readable(pipeline.spark, pipeline.storage, pipeline.config.table_path(table), version)
+        for table, version in pinned_versions(plan)
+    )
     return are_there and not pipeline.exogenous.are_lost(plan)
-
-
-def is_readable(pipeline: Pipeline, table: str, version: int) -> bool:
-    path = pipeline.config.table_path(table)
-    try:
-        files = table_at(pipeline.spark, path, version).inputFiles()
-    except SPARK_ERRORS:
-        return False  # the log does not go back to it
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        return all(pool.map(lambda file: pipeline.storage.status(normal_path(file)) is not None, files))
 
 
 def has_marker(pipeline: Pipeline, plan: Plan) -> bool:

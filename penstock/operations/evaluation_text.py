@@ -1,0 +1,31 @@
+"""What an evaluation found, as lines for a person."""
+
+from penstock.operations.run_evaluation import EvaluationReport, VersionSummary
+
+HEADER = ("version", "variable", "step", "pairs", "loss", "MAE", "/ naive", "coverage")
+#: Left-aligned; the others are numbers.
+TEXT_COLUMNS = 2
+
+
+def as_text(report: EvaluationReport) -> str:
+    lines = [record.summary for record in report.evaluations] or ["nothing new has come true"]
+    if report.summary:
+        lines += ["", *table([HEADER, *map(cells, report.summary)])]
+    return "\n".join(lines)
+
+
+def cells(row: VersionSummary) -> tuple[str, ...]:
+    numbers = (row.loss, row.mae, row.naive_ratio, row.coverage)
+    step = "" if row.step is None else str(row.step)
+    return (row.champion, row.variable, step, f"{row.pairs:,}", *["" if n is None else f"{n:.4g}" for n in numbers])
+
+
+def table(rows: list[tuple[str, ...]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(
+            text.ljust(width) if place < TEXT_COLUMNS else text.rjust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,60 @@
+"""Evaluations within the stream, every `evaluate.every`, and before a late replay. None of them ends either."""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from penstock.errors import PenstockError
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.evaluation.evaluator import Evaluator
+from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.spark.errors import SPARK_ERRORS
+
+#: After a failure; or evaluate.every, if that is sooner.
+RETRY_SECONDS = 300.0
+log = logging.getLogger(__name__)
+
+
+@dataclass(kw_only=True)
+class StreamEvaluations:
+    """on_evaluation: called with each finished evaluation; what it raises would end the stream."""
+
+    pipeline: Pipeline
+    on_evaluation: Callable[[EvaluationRecord], None] = lambda record: None  # noqa: ARG005
+    _due_at: float = 0.0
+
+    @property
+    def every_seconds(self) -> float | None:
+        """None: not in the stream."""
+        section = self.pipeline.config.evaluate
+        return section.every if section else None
+
+    @property
+    def is_due(self) -> bool:
+        return self.every_seconds is not None and time.monotonic() >= self._due_at
+
+    def evaluate(self) -> None:
+        """Evaluate what has come true; a failure is reported, and the next one comes sooner."""
+        pipeline, every = self.pipeline, self.every_seconds
+        if every is None:
+            return  # a config without the section, or whose evaluations are left to the job
+        try:
+            records = Evaluator.of(pipeline.spark, pipeline.config, pipeline.storage).evaluate()
+        except (PenstockError, OSError, *SPARK_ERRORS) as error:
+            again = min(every, RETRY_SECONDS)
+            self._due_at = time.monotonic() + again
+            log.warning(
+                "no evaluation: %s; what has come true waits for the next one, in %.0f s at the soonest",
+                said(error),
+                again,
+            )
+            return
+        self._due_at = time.monotonic() + every
+        for record in records:
+            self.on_evaluation(record)
+
+
+def said(error: Exception) -> str:
+    """The first line of Java's errors has the cause."""
+    return " ".join(str(error).strip().split("\n", 1)[0].split())[:500]

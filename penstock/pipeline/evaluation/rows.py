@@ -1,0 +1,196 @@
+"""Predictions and the labels that came for them, by key.
+
+The first label of a key counts, and of the predictions for its key that are old enough the newest before the label
+came; if there is none, the first one after it. A label is evaluated once: by the first evaluation that sees both, and
+whose time is late enough. Whether an earlier one did is known from its bounds alone (LabelSpan), which only grow.
+"""
+
+from datetime import datetime, timedelta
+from functools import reduce
+from operator import and_
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from penstock.config.evaluation import LabelsConfig
+from penstock.pipeline.evaluation.finished import any_of, in_range, up_to
+from penstock.pipeline.evaluation.losses import finite, label_loss
+from penstock.pipeline.evaluation.plans import Batches, EvaluationPlan, LabelSpan
+from penstock.pipeline.evaluation.series import seconds_between
+from penstock.pipeline.evaluation.sums import PAIR_COLUMNS
+from penstock.series.reasons import REVISION
+
+#: The window of the labels' arrival, where evaluate.every is null.
+UNIT_SECONDS = 3600.0
+#: What a label is at an evaluation. It was taken by an earlier one; is taken by this one; its row has not matured; its
+#: row is not there.
+TAKEN, PAIRED, WAITING, UNMATCHED = "taken", "paired", "waiting", "unmatched"
+STATE, IS_NEW = "_state", "_is_new"
+
+
+def counting_labels(labels: DataFrame, plan: EvaluationPlan, config: LabelsConfig) -> DataFrame:
+    """The labels that an evaluation looks at, with `_is_new`: those of its batches, and of the earlier ones that had
+    some left open. Of a final one the newest of each key."""
+    if plan.is_final:
+        rows = labels.where(up_to(plan.until) & (F.col("error").isNull() | (F.col("error") == REVISION)))
+        newest_first = Window.partitionBy(*config.key).orderBy(F.desc("labelled_at"), F.desc("batch_id"))
+        ranked = rows.withColumn("_rank", F.row_number().over(newest_first)).where("_rank = 1").drop("_rank")
+        return ranked.withColumn(IS_NEW, F.lit(True))
+    is_new = in_range(plan.after, plan.until)
+    reopened = plan.earlier.open_from if plan.earlier else {}
+    is_open = any_of(
+        [
+            (F.col("query_id") == query) & F.col("batch_id").between(first, plan.after.get(query, -1))
+            for query, first in reopened.items()
+        ]
+    )
+    return labels.where(F.col("error").isNull() & (is_new | is_open)).withColumn(IS_NEW, is_new)
+
+
+def judged_labels(labels: DataFrame, predictions: DataFrame, plan: EvaluationPlan, *, answer: str) -> DataFrame:
+    """Each label that the evaluation looks at, with its `_state`; of a paired one `_answer`, `_version`, `_scored_at`.
+
+    answer: the column of `predictions` that is judged.
+    """
+    span = plan.labels
+    assert span is not None
+    config = span.labels
+    looked_at = counting_labels(labels, plan, config).select(
+        *[F.col(name).alias(f"_key_{name}") for name in config.key],
+        F.col("query_id").alias("_query_id"),
+        F.col("batch_id").alias("_batch_id"),
+        IS_NEW,
+        F.col(config.value).alias("_label"),
+        "labelled_at",
+    )
+    farther = max(span.look_back_seconds, plan.earlier.look_back_seconds if plan.earlier else 0.0)
+    margin = timedelta(seconds=farther)
+    within_span = time_of(config).between(span.first_labelled_at - margin, span.last_labelled_at + margin)
+    candidates = predictions.where(up_to(span.predictions) & within_span).select(
+        *config.key,
+        time_of(config).alias("_time"),
+        was_seen(plan, is_rescored(predictions)).alias("_was_seen"),
+        (time_of(config) <= F.lit(span.mature_until)).alias("_is_mature"),
+        F.col(answer).alias("_answer"),
+        F.col("model_version").alias("_version"),
+        F.col("scored_at").alias("_scored_at"),
+        F.col("batch_id").alias("_scored_in"),
+        is_rescored(predictions).alias("_is_rescored"),
+    )
+    reach = [candidates[name] == looked_at[f"_key_{name}"] for name in config.key]
+    reach.append(seconds_apart("_time", "labelled_at") <= F.lit(farther))
+    return with_state(looked_at.join(candidates, on=reduce(and_, reach), how="left"), plan)
+
+
+def with_state(joined: DataFrame, plan: EvaluationPlan) -> DataFrame:
+    span = plan.labels
+    assert span is not None
+    is_before = F.col("_scored_at") <= F.col("labelled_at")
+    micros = F.unix_micros("_scored_at")
+    # What was scored again after the label came is no answer that anyone had.
+    is_given = ~F.col("_is_rescored") | is_before
+    is_in_reach = is_given & (seconds_apart("_time", "labelled_at") <= F.lit(span.labels.look_back))
+    # The largest is the newest before the label, else the first after it.
+    order = F.struct(
+        is_before.alias("is_before"),
+        F.when(is_before, micros).otherwise(-micros).alias("place"),
+        F.col("_scored_in").alias("batch"),
+        F.col("_version").alias("version"),
+        F.col("_answer").alias("answer"),
+        F.col("_scored_at").alias("scored_at"),
+    )
+    keys = [name for name in joined.columns if name.startswith("_key_")]
+    of_label = joined.groupBy(*keys, "_query_id", "_batch_id", IS_NEW, "_label", "labelled_at").agg(
+        F.coalesce(F.max(F.col("_was_seen")), F.lit(False)).alias("_was_seen"),
+        F.coalesce(F.max(F.col("_time").isNotNull() & is_in_reach), F.lit(False)).alias("_is_there"),
+        F.max(F.when(F.col("_is_mature") & is_in_reach, order)).alias("_best"),
+    )
+    state = (
+        F.when(~F.col(IS_NEW) & F.col("_was_seen"), TAKEN)
+        .when(F.col("_best").isNotNull(), PAIRED)
+        .when(F.col("_is_there"), WAITING)
+        .otherwise(UNMATCHED)
+    )
+    return of_label.select(
+        "*",
+        state.alias(STATE),
+        F.col("_best.answer").alias("_answer"),
+        F.col("_best.version").alias("_version"),
+        F.col("_best.scored_at").alias("_scored_at"),
+    ).drop("_best")
+
+
+def was_seen(plan: EvaluationPlan, is_rescored: Column) -> Column:
+    """Whether the evaluations before this one could take the row: its batch was finished, and it was old enough. One
+    that was scored again was there before, under another scored_at."""
+    if plan.earlier is None or plan.is_final:
+        return F.lit(False)
+    earlier = plan.earlier
+    was_mature = time_of(earlier.labels) <= F.lit(earlier.mature_until)
+    return up_to(earlier.predictions) & (was_mature if earlier.labels.time else was_mature | is_rescored)
+
+
+def time_of(config: LabelsConfig) -> Column:
+    return F.col(config.time or "scored_at").cast("timestamp")
+
+
+def is_rescored(predictions: DataFrame) -> Column:
+    return F.col("rescore_id").isNotNull() if "rescore_id" in predictions.columns else F.lit(False)
+
+
+def seconds_apart(one: str, other: str) -> Column:
+    return F.abs(seconds_between(one, other))
+
+
+def label_pairs(judged: DataFrame, plan: EvaluationPlan, *, of_numbers: bool) -> DataFrame:
+    """PAIR_COLUMNS of the paired labels; one without a value makes none."""
+    span, loss = plan.labels, plan.evaluate.loss or "absolute"
+    assert span is not None
+    label, answer = (finite(F.col(name)) if of_numbers else F.col(name) for name in ("_label", "_answer"))
+    lost = label_loss(loss, label, answer)
+    unit_micros = round(1e6 * (plan.evaluate.every or UNIT_SECONDS))
+    arrived = F.unix_micros("labelled_at")
+    columns = {
+        "unit": F.timestamp_micros(arrived - F.pmod(arrived, F.lit(unit_micros))),
+        "champion": F.col("_version"),
+        "variable": F.lit(span.labels.value),
+        "step": F.lit(None).cast("int"),
+        "loss": F.when(answer.isNotNull(), lost),
+        "error_abs": F.abs(label - answer) if of_numbers else F.lit(None).cast("double"),
+        "naive_abs": F.lit(None).cast("double"),
+        "within": F.lit(None).cast("boolean"),
+        "answer_failed": answer.isNull(),
+        "delay_seconds": seconds_between("_scored_at", "labelled_at"),
+    }
+    paired = judged.where((F.col(STATE) == PAIRED) & label.isNotNull())
+    return paired.select(*[columns[name].alias(name) for name in PAIR_COLUMNS])
+
+
+def open_from(judged: DataFrame, plan: EvaluationPlan) -> Batches:
+    """By query of the labels, the first batch with labels that a later evaluation may take: their row waits, or it may
+    still come, which is given up look_back after the label came."""
+    assert plan.labels is not None
+    given_up = plan.planned_at - timedelta(seconds=plan.labels.look_back_seconds)
+    is_hoped_for = F.col("labelled_at") > F.lit(given_up)
+    is_open = (F.col(STATE) == WAITING) | ((F.col(STATE) == UNMATCHED) & is_hoped_for)
+    found = judged.where(is_open).groupBy("_query_id").agg(F.min("_batch_id").alias("first")).collect()
+    return {row["_query_id"]: row["first"] for row in sorted(found, key=lambda row: str(row["_query_id"]))}
+
+
+def counts(judged: DataFrame) -> dict[str, int]:
+    """Labels by state, and the new ones (`new`)."""
+    found = judged.groupBy(STATE).agg(F.count("*").alias("n"), F.sum(F.col(IS_NEW).cast("long")).alias("new")).collect()
+    by_state: dict[str, Any] = {row[STATE]: row["n"] for row in found}
+    return {**by_state, "new": sum(row["new"] for row in found)}
+
+
+def unlabelled(labels: DataFrame, predictions: DataFrame, span: LabelSpan, *, at: datetime, until: Batches) -> int:
+    """Predictions within look_back, and old enough, that no label came for."""
+    config, look_back = span.labels, timedelta(seconds=span.labels.look_back)
+    times = time_of(config)
+    is_due = (times > F.lit(at - look_back)) & (times <= F.lit(span.mature_until))
+    asked = predictions.where(up_to(span.predictions) & is_due).select(*config.key)
+    came = labels.where(up_to(until) & F.col("error").isNull() & (F.col("labelled_at") > F.lit(at - 2 * look_back)))
+    answered = came.select(*config.key).distinct()
+    return asked.join(answered, on=list(config.key), how="left_anti").count()

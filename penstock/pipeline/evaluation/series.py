@@ -1,0 +1,166 @@
+"""Forecasts and the observations that came true for them.
+
+An actual is the first observation that counted for a series and ds. Of each cutoff the forecast counts that was the
+newest when the actual came; one that was made again afterwards does not.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from penstock.config.evaluation_checks import horizon_seconds
+from penstock.config.series import SeriesConfig
+from penstock.pipeline.evaluation.finished import in_range, up_to
+from penstock.pipeline.evaluation.losses import finite, has_interval, interval_loss
+from penstock.pipeline.evaluation.plans import EvaluationPlan, SeriesSpan
+from penstock.pipeline.evaluation.sums import PAIR_COLUMNS
+from penstock.pipeline.replay.plans import REPLAY_QUERY
+from penstock.series.reasons import CONFLICT, LATE, NOT_IN_USE, REVISED
+from penstock.series.valid_observations import is_in_use, newest_of_each_ds
+from penstock.series.windows import KEYS
+from penstock.storage.files import EPOCH
+
+#: None of these is the first value that counts for its ds.
+NOT_FIRST = (*NOT_IN_USE, REVISED)
+
+
+def actuals(observations: DataFrame, plan: EvaluationPlan) -> DataFrame:
+    """The rows of `observations` that an evaluation takes, at most one for a series and ds.
+
+    Of one that is not final: those of its batches that are the first in use, and whose ds no earlier batch had a value
+    for. A late replay can put a value in the place of one that was evaluated; that one is not evaluated once more.
+    """
+    if plan.is_final:
+        return newest_of_each_ds(observations.where(up_to(plan.until)))
+    is_taken = in_range(plan.after, plan.until)
+    is_candidate = is_taken & is_first()
+    # Rows that came late or contradict each other were not in use, or an evaluation would have taken them.
+    is_earlier = up_to(plan.after) & ~F.coalesce(F.col("error").isin(LATE, CONFLICT), F.lit(False))
+    of_ds = Window.partitionBy(*KEYS)
+    oldest_first = of_ds.orderBy(F.desc("_is_earlier"), "observed_at", F.col("query_id") == REPLAY_QUERY, "batch_id")
+    marked = observations.withColumn("_is_earlier", is_earlier).where(F.col("_is_earlier") | is_candidate)
+    ranked = marked.withColumn("_rank", F.row_number().over(oldest_first))
+    return ranked.where((F.col("_rank") == 1) & ~F.col("_is_earlier")).drop("_rank", "_is_earlier")
+
+
+def span_of(observations: DataFrame, plan: EvaluationPlan, series: SeriesConfig) -> tuple[int, SeriesSpan | None]:
+    """How many actuals the batches of a plan bring, and of which time. After a late replay some of them may have a ds
+    that had a value before, and are then left out by `actuals`."""
+    rows = observations.where(
+        up_to(plan.until) & is_in_use() if plan.is_final else in_range(plan.after, plan.until) & is_first()
+    )
+    moments = (F.unix_micros(F.min("ds")), F.unix_micros(F.max("ds")))
+    found = rows.agg(F.count("*").alias("n"), *moments).first()
+    if found is None or not found["n"] or found[1] is None:
+        return 0, None
+    first, last = (EPOCH + timedelta(microseconds=moment) for moment in found[1:])
+    return found["n"], SeriesSpan(first_cutoff=before(first, series), first_ds=first, last_ds=last)
+
+
+def is_first() -> Column:
+    return F.col("error").isNull() | ~F.col("error").isin(*NOT_FIRST)
+
+
+def before(ds: datetime, series: SeriesConfig) -> datetime:
+    """A time that is no later than the cutoff `horizon` periods before ds."""
+    try:
+        return ds - timedelta(seconds=horizon_seconds(series))
+    except OverflowError:
+        return datetime.min.replace(tzinfo=UTC)
+
+
+def forecast_pairs(
+    observations: DataFrame, forecasts: DataFrame, plan: EvaluationPlan, series: SeriesConfig
+) -> DataFrame:
+    """PAIR_COLUMNS of each forecast whose actual the evaluation takes; one that is no finite number makes no pair."""
+    span = plan.series
+    assert span is not None
+    within_span = F.col("ds").between(span.first_ds, span.last_ds)
+    came = actuals(observations.where(within_span), plan).select(
+        *KEYS, "observed_at", *[F.col(variable).alias(actual_of(variable)) for variable in series.variables]
+    )
+    # By the cutoffs, whose bounds the log has of each file.
+    of_span = F.col("cutoff").between(span.first_cutoff, span.last_ds)
+    made = forecasts.where(of_span & within_span & F.col("variable").isin(*series.variables)).select(
+        *KEYS,
+        "cutoff",
+        "step",
+        "variable",
+        "forecast",
+        "lower",
+        "upper",
+        "level",
+        "model_version",
+        "scored_at",
+        "batch_id",
+    )
+    in_time = F.lit(True) if plan.is_final else F.col("scored_at") <= F.col("observed_at")
+    paired = made.join(came, on=list(KEYS)).where(in_time)
+    paired = paired.withColumn("actual", finite(of_variable(series, actual_of)))
+    return pair_columns(newest_forecasts(with_naive(paired.where("actual IS NOT NULL"), observations, plan, series)))
+
+
+def with_naive(paired: DataFrame, observations: DataFrame, plan: EvaluationPlan, series: SeriesConfig) -> DataFrame:
+    """With `naive`, the level at the cutoff as it was known when the forecast was made (of a final evaluation: as it is
+    now); more than one row where it was revised since."""
+    span = plan.series
+    assert span is not None
+    in_reach = F.col("ds").between(span.first_cutoff, span.last_ds)
+    levels = observations.where(in_reach & is_in_use()).select(
+        F.col("series_id").alias("_level_of"),
+        F.col("ds").alias("_level_at"),
+        F.col("observed_at").alias("_known_at"),
+        F.col("batch_id").alias("_known_in"),
+        *[F.col(variable).alias(naive_of(variable)) for variable in series.variables],
+    )
+    same = [F.col("series_id") == F.col("_level_of"), F.col("cutoff") == F.col("_level_at")]
+    if not plan.is_final:
+        same.append(F.col("_known_at") <= F.col("scored_at"))
+    joined = paired.join(levels, on=same, how="left")
+    return joined.withColumn("naive", finite(of_variable(series, naive_of)))
+
+
+def newest_forecasts(paired: DataFrame) -> DataFrame:
+    """Of each cutoff, ds and variable the forecast that was made last, and the level that was known last."""
+    newest_first = Window.partitionBy("series_id", "cutoff", "ds", "variable").orderBy(
+        F.desc("scored_at"), F.desc("batch_id"), F.desc("_known_at"), F.desc("_known_in")
+    )
+    return paired.withColumn("_rank", F.row_number().over(newest_first)).where("_rank = 1").drop("_rank")
+
+
+def pair_columns(paired: DataFrame) -> DataFrame:
+    actual, forecast = F.col("actual"), finite(F.col("forecast"))
+    lower, upper = F.col("lower"), F.col("upper")
+    is_scored = has_interval(lower, upper) & forecast.isNotNull()
+    columns = {
+        "unit": F.col("ds"),
+        "champion": F.col("model_version"),
+        "variable": F.col("variable"),
+        "step": F.col("step"),
+        "loss": F.when(is_scored, interval_loss(actual, forecast, lower, upper, level=F.col("level"))),
+        "error_abs": F.abs(actual - forecast),
+        "naive_abs": F.when(forecast.isNotNull(), F.abs(actual - F.col("naive"))),
+        "within": F.when(is_scored, actual.between(lower, upper)),
+        "answer_failed": forecast.isNull(),
+        "delay_seconds": seconds_between("scored_at", "observed_at"),
+    }
+    return paired.select(*[columns[name].alias(name) for name in PAIR_COLUMNS])
+
+
+def seconds_between(earlier: str, later: str) -> Column:
+    return (F.unix_micros(later) - F.unix_micros(earlier)) / 1e6
+
+
+def of_variable(series: SeriesConfig, name_of: Callable[[str], str]) -> Column:
+    """The column of the variable that a row is about."""
+    return F.coalesce(*[F.when(F.col("variable") == name, F.col(name_of(name))) for name in series.variables])
+
+
+def actual_of(variable: str) -> str:
+    return f"_actual_{variable}"
+
+
+def naive_of(variable: str) -> str:
+    return f"_naive_{variable}"
