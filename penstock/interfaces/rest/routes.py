@@ -9,11 +9,11 @@ from pydantic import BaseModel
 from penstock.interfaces.rest.descriptions import ModelDescription, Models, description, summary
 from penstock.interfaces.rest.error_responses import json_response, unknown_model
 from penstock.interfaces.rest.errors import RequestRefusedError, UnknownNameError
-from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.metrics import Metrics
 from penstock.interfaces.rest.row_results import RowResult
 from penstock.interfaces.rest.schemas import ErrorBody, bodies_of, value_name, values_of
 from penstock.interfaces.rest.served import Served
+from penstock.models.in_process import LoadedModel
 
 Alias = Annotated[str | None, Query(min_length=1, max_length=255, description="an alias other than the configured one")]
 Version = Annotated[str | None, Query(pattern="^[1-9][0-9]{0,8}$", description="a version, in place of an alias")]
