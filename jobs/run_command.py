@@ -24,6 +24,10 @@ COMMANDS = (
     Listed("backfill", "backfill", "score all files in the inbox, and exit", "--conf conf/wine.yaml"),
     Listed("stop", "stop", "stop the running stream after its micro-batch", "--conf conf/wine.yaml"),
     Listed("status", "show_status", "show the status of a pipeline", "--conf conf/wine.yaml --json"),
+    Listed(
+        "explain", "explain", "where an answer comes from; computed again", '--conf conf/wine.yaml --where "ph > 4"'
+    ),
+    Listed("compare", "compare", "versions on the same rows", "--conf conf/macro.yaml --versions 7,8"),
     Listed("reconcile", "reconcile", "verify that no row is lost or duplicated", "--conf conf/wine.yaml"),
     Listed("replay-quarantine", "replay_quarantine", "replay rejected rows and files", "--conf conf/wine.yaml"),
     Listed("maintain", "maintain_tables", "compact, vacuum, retention of tables", "--conf conf/wine.yaml"),

@@ -1,13 +1,13 @@
 """Whether two forecasts differ in their losses, by the test of Diebold and Mariano with a correction for few units.
 
-Diebold and Mariano 1995, Comparing predictive accuracy, Journal of Business and Economic Statistics 13, 253-263, section
-1.1: the mean loss difference over its standard error, in which the differences h steps ahead are correlated up to lag
-h - 1. Harvey, Leybourne and Newbold 1997, Testing the equality of prediction mean squared errors, International Journal
-of Forecasting 13, 281-291, equation 9 and below: the statistic times sqrt((n + 1 - 2h + h(h - 1)/n) / n), against Student's
-t with n - 1 degrees of freedom. As `dm.test` of R's package forecast has it.
+Diebold and Mariano 1995, Comparing predictive accuracy, Journal of Business and Economic Statistics 13, 253-263,
+section 1.1: the mean loss difference over its standard error, in which the differences h steps ahead are correlated up
+to lag h - 1. Harvey, Leybourne and Newbold 1997, Testing the equality of prediction mean squared errors, International
+Journal of Forecasting 13, 281-291, equation 9 and below: the statistic times sqrt((n + 1 - 2h + h(h - 1)/n) / n),
+against Student's t with n - 1 degrees of freedom. As `dm.test` of R's package forecast has it.
 
-It is for one look, at a window that was chosen beforehand. One who looks after every batch, and stops when p is small, is
-wrong far more often than p says.
+It is for one look, at a window that was chosen beforehand. One who looks after every batch, and stops when p is small,
+is wrong far more often than p says.
 """
 
 from collections.abc import Sequence
