@@ -45,14 +45,16 @@ def id_condition(tables: duckdb.DuckDBPyConnection, row_id: str) -> str:
     """Raises ConfigError for a text that can't be an id."""
     predictions = tables.table("predictions")
     kind = str(predictions.types[predictions.columns.index("row_id")])
-    if kind == "VARCHAR":
-        return "row_id = '{}'".format(row_id.replace("'", "''"))
-    if kind in ("BIGINT", "INTEGER") and not INTEGER.fullmatch(row_id):
+    if kind in ("BIGINT", "INTEGER"):
+        if INTEGER.fullmatch(row_id):
+            return f"row_id = {int(row_id)}"
         raise ConfigError(
             f"{row_id!r} is no row_id, which is an integer of 64 bits (the column row_id of predictions); to look for "
             'a row by another column, write --where "order_id = 17"'
         )
-    return f"row_id = {int(row_id)}" if INTEGER.fullmatch(row_id) else f"row_id::VARCHAR = '{row_id}'"
+    # A contract's own, of whatever type.
+    text = row_id.replace("'", "''")
+    return f"row_id::VARCHAR = '{text}'"
 
 
 def only_one(found: pa.Table, asked: str) -> pa.Table:
