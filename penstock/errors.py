@@ -49,6 +49,10 @@ class ExogenousError(PenstockError):
     """The values of the exogenous variables are missing, can't be read, or contradict themselves."""
 
 
+class AnswerNotFoundError(PenstockError):
+    """No prediction or forecast is the one that was asked for, or there are none that can be compared."""
+
+
 class FitError(PenstockError):
     """No model could be fitted: no data, no series that can be fitted, or settings that can't be."""
 

@@ -1,5 +1,6 @@
 """The classes of an input contract: fields with types, and rules."""
 
+import hashlib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -138,6 +139,11 @@ class Contract:
         for what in ("name", "source", "model"):
             refuse_doubled(f"field {what}", (getattr(field, what) for field in self.fields))
         refuse_doubled("rule name", (rule.name for rule in self.rules))
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256, in hex; dataclasses of plain values print the same everywhere."""
+        return hashlib.sha256(repr(self).encode()).hexdigest()
 
     @property
     def sources(self) -> tuple[str, ...]:

@@ -69,6 +69,8 @@ def test_a_shell_completes_it() -> None:
     [
         ("show_status", "pyspark"),  # a second of import
         ("inspect_series", "pyspark"),
+        ("explain", "mlflow"),
+        ("compare", "mlflow"),
         ("backfill", "duckdb"),  # complains on stderr of what its own bindings leave, when a process with MLflow ends
     ],
 )

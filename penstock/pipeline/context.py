@@ -1,6 +1,5 @@
 """A running pipeline: its config with everything made from it, handed from function to function."""
 
-import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -36,8 +35,7 @@ class Pipeline:
 
     @property
     def contract_hash(self) -> str:
-        """SHA-256 of the contract's content: dataclasses of plain values print the same everywhere."""
-        return hashlib.sha256(repr(self.contract).encode()).hexdigest()
+        return self.contract.content_hash
 
     @cached_property
     def exogenous(self) -> ExogenousPins:

@@ -23,15 +23,20 @@ def connect_tables(config: PipelineConfig, names: Sequence[str] = READABLE) -> d
     connection = duckdb.connect()
     connection.execute("SET TimeZone = 'UTC'")
     for name in names:
-        table = open_table(config, name)
-        if table is None:
-            continue
-        if DELETION_VECTORS in (table.protocol().reader_features or ()):
-            register_undeleted(connection, name, table)
-        else:
-            dataset = table.to_pyarrow_dataset()
-            connection.register(name, dataset.replace_schema(with_new_columns(dataset.schema, name)))
+        register_table(connection, config, name)
     return connection
+
+
+def register_table(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, name: str) -> None:
+    """Register the pipeline's table under its name, if it is there. Raises as `connect_tables`."""
+    table = open_table(config, name)
+    if table is None:
+        return
+    if DELETION_VECTORS in (table.protocol().reader_features or ()):
+        register_undeleted(connection, name, table)
+    else:
+        dataset = table.to_pyarrow_dataset()
+        connection.register(name, dataset.replace_schema(with_new_columns(dataset.schema, name)))
 
 
 def registered(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:

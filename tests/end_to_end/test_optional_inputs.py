@@ -11,7 +11,7 @@ from mlflow.types import ColSpec, DataType, Schema
 from pyspark.sql import SparkSession
 from sandbox import MODELS, Sandbox, TestRegistry
 
-from penstock.interfaces.rest.in_process import InProcessModel
+from penstock.models.in_process import InProcessModel
 from penstock.models.registry import Registry
 from penstock.models.resolved import ModelAtStart, named_version
 from penstock.operations.doctor.checks import check_model

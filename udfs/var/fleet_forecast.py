@@ -117,7 +117,7 @@ def forecast_arrays(store: FleetStore, columns: Mapping[str, NDArray[Any]]) -> t
     needed = np.where(is_known, np.maximum(1, lag_order + observations_lost(about.transforms)), 0)
     n_outputs = len(BOUNDS) + 2 * len(about.levels)
     values = np.full((about.horizon, n_variables, n_outputs, n_rows), np.nan)
-    time_index = _first_time_index(store, columns["ds"], safe_places)
+    time_index = first_time_index(store, columns["ds"], safe_places)
     names = lag_columns(about)[: var_level_lags(about) * n_variables]
     lags = [np.asarray(columns[name], dtype=np.float64) for name in names]
     leads = [np.asarray(columns[name], dtype=np.float64) for name in lead_columns(about)]
@@ -157,7 +157,7 @@ def _fall_back(store: FleetStore, columns: Mapping[str, NDArray[Any]], values: F
     return method
 
 
-def _first_time_index(store: FleetStore, ds: NDArray[Any], places: IntArray) -> FloatArray | None:
+def first_time_index(store: FleetStore, ds: NDArray[Any], places: IntArray) -> FloatArray | None:
     """(n,), the time index of step 1, NaN where the cutoff isn't on the calendar; None without a trend in
     time or a season."""
     if not store.about.terms.counts_periods or not len(store.time_origin):

@@ -1,42 +1,19 @@
 """Loads registered versions as in-process models for the requests of a pipeline."""
 
 import logging
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import ModelRefusedError
-from penstock.interfaces.rest.in_process import InProcessModel
 from penstock.models.fleet_check import fleet_incompatibility
-from penstock.models.refusal import refused_if_it_fails
+from penstock.models.in_process import LoadedModel, load_in_process
 from penstock.models.registry import ModelVersion, Registry
-from penstock.models.scoring import checked_columns
-from penstock.models.trust import trusted_model
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
-from penstock.udfs.scoring.model_cache import ModelLoadError, open_model
 from penstock.udfs.scoring.outputs import ModelColumn, prediction_type
 
-#: MLflow's switch for pickle is a process-wide environment variable.
-ONE_LOAD = threading.Lock()
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedModel:
-    """A version in this process. metadata: of its MLmodel file."""
-
-    version: ModelVersion
-    inputs: tuple[ModelColumn, ...]
-    outputs: tuple[ModelColumn, ...]
-    model: InProcessModel
-    metadata: Mapping[str, Any]
-
-    @property
-    def prediction_type(self) -> str:
-        return prediction_type(self.outputs).simpleString()
 
 
 @dataclass(kw_only=True)
@@ -53,21 +30,16 @@ class Loader:
 
     def load(self, version: ModelVersion) -> LoadedModel:
         """Raises ModelRefusedError, RegistryUnavailableError, StorageError."""
-        with ONE_LOAD, refused_if_it_fails(version, self.registry):
-            found = trusted_model(self.registry, version, self.config.model)
-            scoring_contract = workload_of(self.config).scoring_contract(self.config, self.contract)
-            inputs, outputs = checked_columns(found, scoring_contract)
-            incompatibility = self.incompatibility(outputs, found.metadata)
-            if incompatibility:
-                raise ModelRefusedError(f"{version.uri}: {incompatibility}")
-            try:
-                guarded = open_model(str(found.folder), allow_pickle=self.config.model.allow_pickle)
-            except ModelLoadError as error:
-                raise ModelRefusedError(f"{version.uri} can't be loaded: {error}") from None
-            self._prediction_type = prediction_type(outputs).simpleString()
+        loaded = load_in_process(
+            self.registry,
+            version,
+            workload_of(self.config).scoring_contract(self.config, self.contract),
+            self.config.model,
+            incompatibility=self.incompatibility,
+        )
+        self._prediction_type = loaded.prediction_type
         log.info("%s is loaded", version.uri)
-        model = InProcessModel(guarded)
-        return LoadedModel(version=version, inputs=inputs, outputs=outputs, model=model, metadata=found.metadata)
+        return loaded
 
     def incompatibility(self, outputs: tuple[ModelColumn, ...], metadata: Mapping[str, Any]) -> str | None:
         if self.config.workload == "series":

@@ -9,12 +9,12 @@ from pydantic import BaseModel
 from penstock.interfaces.rest.descriptions import ModelDescription, Models, description, summary
 from penstock.interfaces.rest.error_responses import json_response, unknown_model
 from penstock.interfaces.rest.errors import RequestRefusedError, UnknownNameError
-from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.metrics import Metrics
 from penstock.interfaces.rest.model_versions import VersionsOfModel
 from penstock.interfaces.rest.row_results import RowResult
 from penstock.interfaces.rest.schemas import ErrorBody, bodies_of, value_name, values_of
 from penstock.interfaces.rest.served import Served
+from penstock.models.in_process import LoadedModel
 from penstock.operations.model_store.versions import ModelVersions
 
 Alias = Annotated[str | None, Query(min_length=1, max_length=255, description="an alias other than the configured one")]

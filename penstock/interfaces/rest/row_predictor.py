@@ -10,10 +10,10 @@ from pyspark.sql import Column, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import SourceConfig
-from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_batching import RequestBatcher
 from penstock.interfaces.rest.request_rows import Row, checked, text_columns, texts_of
 from penstock.interfaces.rest.row_results import RowResult, predictions
+from penstock.models.in_process import LoadedModel
 from penstock.models.scoring import beyond_datetime, model_argument
 from penstock.schemas.contract import Contract
 from penstock.sources.casts import ACCEPTED, REASONS

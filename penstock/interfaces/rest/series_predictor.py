@@ -14,11 +14,11 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.rest.exogenous import NewestLeads
-from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.request_rows import Row, checked_request
 from penstock.interfaces.rest.row_predictor import argument
 from penstock.interfaces.rest.row_results import RowResult
 from penstock.models.fleet_check import refused_reasons
+from penstock.models.in_process import LoadedModel
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
 from penstock.series.exogenous_leads import with_leads

@@ -10,12 +10,13 @@ from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, with_time_range
 from penstock.errors import ConfigError
-from penstock.interfaces.rest.loading import LoadedModel, Loader
+from penstock.interfaces.rest.loading import Loader
 from penstock.interfaces.rest.request_rows import Row
 from penstock.interfaces.rest.row_predictor import Predictor, RowPredictor, compiled_checks
 from penstock.interfaces.rest.row_results import RowResult
 from penstock.interfaces.rest.series_predictor import SeriesPredictor
 from penstock.interfaces.rest.versions import Versions
+from penstock.models.in_process import LoadedModel
 from penstock.models.registry import ModelVersion, Registry
 from penstock.schemas.contract import Contract
 from penstock.sources.rules import check_rules

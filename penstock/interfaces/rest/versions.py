@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError, StorageError
 from penstock.interfaces.rest.errors import NotReadyError, TooOftenError, UnknownNameError
-from penstock.interfaces.rest.loading import LoadedModel
 from penstock.interfaces.rest.rate_limit import RateLimit
+from penstock.models.in_process import LoadedModel
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import named_version
 

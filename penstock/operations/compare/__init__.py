@@ -1,0 +1,1 @@
+"""Versions of a model compared on the same rows: losses, and whether they differ."""

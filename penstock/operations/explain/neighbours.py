@@ -1,0 +1,75 @@
+"""The Arrow batch that a row was scored in, as the data files of its table still have it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from penstock.config.pipeline import PipelineConfig
+from penstock.models.explanation.again import Neighbours
+from penstock.models.explanation.bits import is_same
+from penstock.schemas.contract import Contract
+from penstock.storage.delta_files import data_files, read_files
+from penstock.storage.delta_reader import open_table
+
+#: Spark's setting, and its default.
+BATCH_SETTING, BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch", 10_000
+READ_ROWS = 1 << 16
+BATCH = ("query_id", "batch_id")
+
+
+def batches_with(config: PipelineConfig, contract: Contract, row: pa.Table) -> Iterator[Neighbours]:
+    """The Arrow batches that the row may have been in, the likeliest first. row: one of `predictions`.
+
+    A task of Spark writes the rows that it scored to one data file, in their order, and cuts them into Arrow batches of
+    a fixed number. Where the table was compacted, a file has the rows of several tasks: then those of one source file
+    are tried.
+    """
+    table = open_table(config, "predictions")
+    if table is None:
+        return
+    names = [*BATCH, "source_file", *[field.name for field in contract.fields], "prediction"]
+    key = {name: row[name][0].as_py() for name in BATCH}
+    size = int(config.spark.get(BATCH_SETTING, BATCH_ROWS))
+    files = [
+        file for file in data_files(table, BATCH) if all(file.may_have(name, value) for name, value in key.items())
+    ]
+    for file in files:
+        read = pa.Table.from_batches(read_files(table, [file], names, batch_rows=READ_ROWS))
+        of_batch = with_values(read, key)
+        of_source = with_values(of_batch, {"source_file": row["source_file"][0].as_py()})
+        for rows in (of_batch, of_source):
+            for place in places_of(rows, row, names):
+                start = place - place % size
+                yield Neighbours(rows=rows.slice(start, size), place=place - start)
+            if len(of_source) == len(of_batch):
+                break
+
+
+def with_values(rows: pa.Table, values: dict[str, Any]) -> pa.Table:
+    for name, value in values.items():
+        rows = rows.filter(pc.equal(rows[name], pa.scalar(value, rows[name].type)))
+    return rows
+
+
+def places_of(rows: pa.Table, row: pa.Table, names: list[str]) -> list[int]:
+    """Where the row stands: equal in all columns, the prediction to its last bit."""
+    is_equal = np.ones(len(rows), dtype=bool)
+    for name in names:
+        if not pa.types.is_nested(rows[name].type):
+            equal = pc.fill_null(equal_to(rows[name], row[name][0].as_py()), False)
+            is_equal &= equal.to_numpy(zero_copy_only=False)
+    stored = row["prediction"][0].as_py()
+    places: list[int] = np.flatnonzero(is_equal).tolist()
+    return [place for place in places if is_same(stored, rows["prediction"][place].as_py())]
+
+
+def equal_to(column: pa.ChunkedArray, value: Any) -> pa.ChunkedArray:
+    """Of nulls and NaN too."""
+    if value is None:
+        return pc.is_null(column)
+    if value != value:
+        return pc.is_nan(column)
+    return pc.equal(column, pa.scalar(value, column.type))
