@@ -10,6 +10,7 @@ from penstock.interfaces.cli.options import config_options, read_config, run_job
 from penstock.models.resolved import ModelAtStart
 from penstock.operations.doctor.checks import examine
 from penstock.operations.doctor.exogenous_check import examine_exogenous
+from penstock.operations.doctor.labels_check import examine_labels
 from penstock.operations.doctor.spark_checks import examine_with_spark
 from penstock.spark.jvm_options import Jit
 from penstock.spark.pipeline_settings import settings_of
@@ -22,8 +23,8 @@ def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
     config = read_config(conf, overrides)
     click.echo(f"ok   config: {', '.join(map(str, conf))}")
     failures = 0
-    model = ModelAtStart.of(config)
-    for finding in (*examine(config, model), *examine_exogenous(config)):
+    model = ModelAtStart.if_any(config)
+    for finding in (*examine(config, model), *examine_exogenous(config), *examine_labels(config)):
         click.echo(str(finding))
         failures += not finding.ok
     if failures:

@@ -41,6 +41,8 @@ PRIMITIVES: dict[str, DataType] = {
 KEEP_LAGS = "penstock.keep_lags"
 #: The property of `lags` that says of which calendar its observations are.
 FREQUENCY = "penstock.frequency"
+#: The property of `labels` that says which columns name the row of a label.
+LABEL_KEY = "penstock.label_key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +124,9 @@ def predictions(contract: Contract, prediction: DataType, *, table: Table = cata
     return spec_of(table, own)
 
 
-def labels(contract: Contract) -> TableSpec:
-    return spec_of(catalog.LABELS, {PerPipeline.FIELDS: contract_columns(contract)})
+def labels(contract: Contract, *, key: Sequence[str]) -> TableSpec:
+    own = {PerPipeline.FIELDS: contract_columns(contract)}
+    return spec_of(catalog.LABELS, own, properties={LABEL_KEY: ", ".join(sorted(key))})
 
 
 def observations(variables: Sequence[str]) -> TableSpec:

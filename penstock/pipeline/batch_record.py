@@ -50,8 +50,8 @@ class ForecastCount:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRecord:
-    """A finished micro-batch, as its row in `batches` has it. forecasts: None for rows, and for a recomputation, into
-    which no row comes. fitted_until: the newest observation that the model was fitted on, None where nobody knows it.
+    """A finished micro-batch, as its row in `batches` has it. forecasts: None without series, and for a recomputation, into which
+    no row comes. fitted_until: the newest observation that the model was fitted on, None where nobody knows it.
     """
 
     plan: Plan
@@ -118,7 +118,7 @@ class BatchRecord:
             [(model.role, model.version) for model in plan.models],
             list(plan.refused_versions.items()),
             list(self.seconds.items()),
-            plan.resolved_at,
+            plan.resolved_at if plan.models else None,
             sorted(forecasts.without_forecast.items()) if forecasts else None,
             forecasts.series.series if forecasts else None,
             forecasts.series.without_forecast if forecasts else None,
@@ -136,20 +136,20 @@ class BatchRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RowCounts:
-    """Rows of a batch by file, and what became of its observations (None for rows)."""
+    """Rows of a batch by file, and what became of its observations (None for rows and labels)."""
 
     files: dict[str, FileCount]
     forecasts: ForecastCount | None = None
 
 
 def end_of_fit(batch: MicroBatch, counted: RowCounts) -> datetime | None:
-    """The newest observation that the model was fitted on; None for rows, and for a batch that has not asked it, whose
-    model may not be there any more."""
+    """The newest observation that the model was fitted on; None without series, and for a batch that has not asked it,
+    whose model may not be there any more."""
     plan, pipeline = batch.plan, batch.pipeline
     is_recomputation = isinstance(plan.replay, LateReplay)
-    if pipeline.config.workload == "rows" or not (is_recomputation or any(f.accepted for f in counted.files.values())):
+    if pipeline.config.series is None or not (is_recomputation or any(f.accepted for f in counted.files.values())):
         return None
-    return fitted_until(pipeline.selector.scorer(plan.champion).metadata)
+    return fitted_until(pipeline.the_selector.scorer(plan.champion).metadata)
 
 
 def count_rows(batch: MicroBatch) -> RowCounts:
@@ -192,7 +192,7 @@ def committed_counts(batch: MicroBatch) -> RowCounts:
 def accepted_groups(batch: MicroBatch) -> tuple[Groups, ForecastCount | None]:
     """The accepted rows by source file and error."""
     pipeline, table = batch.pipeline, workload_of(batch.pipeline.config).rows_table
-    if pipeline.config.workload == "rows":
+    if pipeline.config.series is None:
         return groups(batch, table, column="error"), None
     rows, series = committed_observations(pipeline.spark, pipeline.storage, batch.table_path(table), batch.transaction)
     without = Counter[str]()

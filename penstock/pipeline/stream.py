@@ -58,7 +58,7 @@ class StreamRunner:
         self._install_signal_handlers()
         query = self._start(once)
         try:
-            self._wait(query, preparation=None if once else Preparation(champion=self.pipeline.selector))
+            self._wait(query, preparation=None if once else self._preparation())
         except StreamingQueryException:
             if isinstance(self._batch_error, StopRequested):
                 return self.records
@@ -72,6 +72,10 @@ class StreamRunner:
             self._end(query)
             raise
         return self.records
+
+    def _preparation(self) -> Preparation | None:
+        selector = self.pipeline.selector
+        return Preparation(champion=selector) if selector else None
 
     def _start(self, once: bool) -> StreamingQuery:
         config = self.pipeline.config
@@ -174,6 +178,8 @@ def progress_line(record: BatchRecord, seconds: float) -> str:
 
 def accepted_texts(record: BatchRecord) -> list[str]:
     """What became of the accepted rows; an accepted observation without a forecast is no scored row."""
+    if not record.plan.models:
+        return [f"{record.accepted:,} accepted"]
     version = record.plan.champion.version
     if record.forecasts is None:
         return [f"{record.accepted - record.failed:,} scored by version {version}"]

@@ -54,14 +54,14 @@ class Loader:
     def load(self, version: ModelVersion) -> LoadedModel:
         """Raises ModelRefusedError, RegistryUnavailableError, StorageError."""
         with ONE_LOAD, refused_if_it_fails(version, self.registry):
-            found = trusted_model(self.registry, version, self.config.model)
+            found = trusted_model(self.registry, version, self.config.the_model)
             scoring_contract = workload_of(self.config).scoring_contract(self.config, self.contract)
             inputs, outputs = checked_columns(found, scoring_contract)
             incompatibility = self.incompatibility(outputs, found.metadata)
             if incompatibility:
                 raise ModelRefusedError(f"{version.uri}: {incompatibility}")
             try:
-                guarded = open_model(str(found.folder), allow_pickle=self.config.model.allow_pickle)
+                guarded = open_model(str(found.folder), allow_pickle=self.config.the_model.allow_pickle)
             except ModelLoadError as error:
                 raise ModelRefusedError(f"{version.uri} can't be loaded: {error}") from None
             self._prediction_type = prediction_type(outputs).simpleString()

@@ -127,7 +127,8 @@ class PipelineMetrics:
             self._phase_seconds.labels(self.pipeline, phase).observe(seconds)
         plan = record.plan
         self._model.show({(self.pipeline, model.name, model.version, model.role) for model in plan.models})
-        self._refused.show({(self.pipeline, plan.champion.name, version) for version in plan.refused_versions})
+        names = {model.name for model in plan.models}
+        self._refused.show({(self.pipeline, name, version) for name in names for version in plan.refused_versions})
         self._last_batch.labels(self.pipeline).set(record.finished_at.timestamp())
 
     def _on_forecasts(self, forecasts: ForecastCount, *, with_forecast: int) -> None:

@@ -10,8 +10,9 @@ def report(record: BatchRecord) -> str:
     if isinstance(plan.replay, LateReplay):
         what = "series with late observations or revisions recomputed"
         return f"replay {plan.batch_id}: {what}, by version {plan.champion.version}"
+    by_version = f", by version {plan.champion.version}" if plan.models else ""
     parts = [
-        f"replay {plan.batch_id}: {record.accepted:,} rows accepted, by version {plan.champion.version}",
+        f"replay {plan.batch_id}: {record.accepted:,} rows accepted{by_version}",
         f"{record.quarantined:,} rejected for other reasons than before",
     ]
     if plan.files_with("accepted"):
