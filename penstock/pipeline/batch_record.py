@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
@@ -50,14 +50,16 @@ class ForecastCount:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRecord:
-    """A finished micro-batch, as its row in `batches` has it. forecasts: None without series, and for a recomputation, into which
-    no row comes. fitted_until: the newest observation that the model was fitted on, None where nobody knows it.
+    """A finished micro-batch, as its row in `batches` has it. forecasts: None without series, and for a recomputation,
+    into which no row comes. outcomes: accepted rows by the kind of their `error`, but for failures of the model.
+    fitted_until: the newest observation that the model was fitted on, None where nobody knows it.
     """
 
     plan: Plan
     pipeline: str
     counts: dict[str, FileCount]
     forecasts: ForecastCount | None = None
+    outcomes: dict[str, int] = field(default_factory=dict)
     started_at: datetime
     finished_at: datetime
     seconds: dict[str, float]
@@ -71,6 +73,7 @@ class BatchRecord:
             pipeline=batch.pipeline.config.pipeline,
             counts=counted.files,
             forecasts=counted.forecasts,
+            outcomes=counted.outcomes,
             started_at=batch.started_at,
             finished_at=datetime.now(UTC),
             seconds=dict(batch.timings.seconds),
@@ -136,10 +139,12 @@ class BatchRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RowCounts:
-    """Rows of a batch by file, and what became of its observations (None for rows and labels)."""
+    """Rows of a batch by file, what became of its observations (None for rows and labels), and accepted rows by the
+    kind of their `error`, but for failures of the model."""
 
     files: dict[str, FileCount]
     forecasts: ForecastCount | None = None
+    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 def end_of_fit(batch: MicroBatch, counted: RowCounts) -> datetime | None:
@@ -175,18 +180,21 @@ def count_rows(batch: MicroBatch) -> RowCounts:
 def committed_counts(batch: MicroBatch) -> RowCounts:
     """The counts over the accepted rows' table and the quarantine's rows."""
     workload = workload_of(batch.pipeline.config)
-    accepted, failed, quarantined = Counter[str](), Counter[str](), Counter[str]()
+    accepted, failed, quarantined, outcomes = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     rows, forecasts = accepted_groups(batch)
     for (path, error), number in rows.items():
         accepted[path] += number
-        failed[path] += number if error is not None and workload.is_failure(error) else 0
+        if error is not None:
+            is_failure = workload.is_failure(error)
+            failed[path] += number if is_failure else 0
+            outcomes[kind_of(error)] += number if not is_failure else 0
     for (path, stage), number in groups(batch, "quarantine", column="stage").items():
         quarantined[path] += number if stage != "file" else 0
     files = {
         path: FileCount(accepted=accepted[path], failed=failed[path], quarantined=quarantined[path])
         for path in accepted | quarantined
     }
-    return RowCounts(files=files, forecasts=forecasts)
+    return RowCounts(files=files, forecasts=forecasts, outcomes=dict(+outcomes))
 
 
 def accepted_groups(batch: MicroBatch) -> tuple[Groups, ForecastCount | None]:

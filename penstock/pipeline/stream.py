@@ -20,7 +20,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.microbatch import run_microbatch
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
-from penstock.series.reasons import outcome_texts
+from penstock.series.reasons import outcome_texts, reasons_text
 from penstock.sources.checkpoint import query_id_of
 from penstock.sources.file_stream import file_stream
 from penstock.spark.errors import SPARK_ERRORS
@@ -179,7 +179,8 @@ def progress_line(record: BatchRecord, seconds: float) -> str:
 def accepted_texts(record: BatchRecord) -> list[str]:
     """What became of the accepted rows; an accepted observation without a forecast is no scored row."""
     if not record.plan.models:
-        return [f"{record.accepted:,} accepted"]
+        outcomes = f" ({reasons_text(record.outcomes)})" if record.outcomes else ""
+        return [f"{record.accepted:,} accepted{outcomes}"]
     version = record.plan.champion.version
     if record.forecasts is None:
         return [f"{record.accepted - record.failed:,} scored by version {version}"]
