@@ -3,17 +3,16 @@
 import random
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from power_cuts import replay_cut_off, run_cut_off
-from sandbox import Sandbox
+from pyspark.sql import SparkSession
+from sandbox import Sandbox, TestRegistry
 
 from penstock.interfaces.sql.duckdb_queries import connect_duckdb
-from penstock.jobs import show_status
 from penstock.models.resolved import ModelAtStart
 from penstock.operations.doctor.checks import examine
 from penstock.operations.doctor.spark_checks import examine_with_spark
@@ -71,7 +70,9 @@ class Story:
 @pytest.fixture(scope="module")
 def story(shared_sandbox: Sandbox) -> Story:
     sandbox, records, counted = use_labels(shared_sandbox), {}, {}
-    first = label_file((1, 5), (2, 6), (3, ""), (4, 5), (4, 7), (5, 5), (5, 5), (6, "good"), ("x", 5), (9, 99), (8, "NaN"))
+    first = label_file(
+        (1, 5), (2, 6), (3, ""), (4, 5), (4, 7), (5, 5), (5, 5), (6, "good"), ("x", 5), (9, 99), (8, "NaN")
+    )
     days = {
         # The older file comes last by its name: it is its modification time that counts.
         "first": [("z.csv", first, 90), ("b.csv", label_file((2, 8), (4, 6), (7, 3)), 80)],
@@ -138,7 +139,7 @@ def test_a_reconciliation_balances(story: Story) -> None:
     assert (balance.inbox, balance.scored, balance.quarantined, balance.unaccounted) == (31, 21, 10, 0)
 
 
-def test_status_tells_of_labels_and_of_no_model(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_tells_of_labels_and_of_no_model(story: Story) -> None:
     status = read_status(story.sandbox.config())
     assert status.last_batch is not None
     assert (status.workload, status.model, status.backlog_files, status.last_batch.batch_id) == ("labels", None, 0, 3)
@@ -159,5 +160,118 @@ def test_the_doctor_has_nothing_to_repair(story: Story) -> None:
 
 def test_duckdb_reads_the_table(story: Story) -> None:
     with connect_duckdb(story.sandbox.config()) as tables:
-        found = tables.execute("SELECT coalesce(error, 'counts'), count(*) FROM labels GROUP BY 1 ORDER BY 1").fetchall()
+        found = tables.execute(
+            "SELECT coalesce(error, 'counts'), count(*) FROM labels GROUP BY 1 ORDER BY 1"
+        ).fetchall()
     assert found == [("conflict", 6), ("counts", 8), ("revision", 7)]
+
+
+@pytest.fixture(scope="module")
+def interrupted(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Each run but the last of its kind is cut off between two of its writes; then the checkpoint is lost."""
+    sandbox = Sandbox(root=tmp_path_factory.mktemp("interrupted"), spark=spark, registry=registry)
+    use_labels(sandbox)
+    counted = {}
+    with pytest.MonkeyPatch.context() as patch:
+        sandbox.drop("a.csv", label_file((1, 5), (2, 99), (3, 3), (10, 50)), age_seconds=90)
+        for step in ("labels", "pipeline.microbatch.commit_marker"):  # after the quarantine, and after the labels
+            run_cut_off(sandbox, patch, before=step)
+        sandbox.drop("b.csv", label_file((1, 8), (2, 6), (3, 3), (4, 4)), age_seconds=80)
+        sandbox.run()
+        counted["streamed"] = counting(sandbox)
+        use_labels(sandbox, contract="sample_contracts:LABELS_OF_ANY_QUALITY")
+        for step in ("labels", "pipeline.microbatch.commit_marker"):
+            replay_cut_off(sandbox, patch, before=step)
+        [replayed] = sandbox.replay()
+        counted["replayed"] = counting(sandbox)
+        sandbox.drop("c.csv", label_file((10, 1), (11, 4)), age_seconds=70)
+        run_cut_off(sandbox, patch, before="pipeline.microbatch.commit_marker")
+        counted["cut off"] = counting(sandbox)
+    shutil.rmtree(sandbox.root / "checkpoint")
+    sandbox.drop("d.csv", label_file((11, 5), (1, 9)), age_seconds=60)
+    for name, keys in {"int.parquet": pd.Series([12], dtype="int32"), "text.parquet": pd.Series(["thirteen"])}.items():
+        pd.DataFrame({"order_id": keys, "quality": [2.0], "taster": [None]}).to_parquet(path := sandbox.inbox / name)
+        sandbox.age(path, 50)
+    [resumed] = sandbox.run(resume=True)
+    counted["resumed"] = counting(sandbox)
+    return Story(sandbox, {"replayed": replayed, "resumed": resumed}, counted, reconcile(spark, sandbox.config()))
+
+
+def test_a_batch_that_was_cut_off_writes_each_label_once(interrupted: Story) -> None:
+    assert labels_in(interrupted.sandbox, "b.csv") == [
+        (1, 8.0, "revision"),
+        (2, 6.0, None),
+        (3, 3.0, "revision"),
+        (4, 4.0, None),
+    ]
+    assert interrupted.counted["streamed"] == {1: 5, 2: 6, 3: 3, 4: 4}
+
+
+def test_a_replayed_label_counts_unless_its_key_has_one_by_now(interrupted: Story) -> None:
+    assert labels_in(interrupted.sandbox, "a.csv") == [
+        (1, 5.0, None),
+        (10, 50.0, None),
+        (2, 99.0, "revision"),
+        (3, 3.0, None),
+    ]
+    assert interrupted.counted["replayed"] == interrupted.counted["streamed"] | {10: 50}
+    said = report(interrupted.records["replayed"])
+    assert said == "replay 1: 2 rows accepted (1 revision), 0 rejected for other reasons than before"
+
+
+def test_a_lost_checkpoint_gives_no_key_another_label(interrupted: Story) -> None:
+    """c.csv was in the tables without its batch's marker: it is taken again, and is older than d.csv still."""
+    assert interrupted.counted["cut off"] == interrupted.counted["replayed"] | {11: 4}
+    assert interrupted.counted["resumed"] == interrupted.counted["cut off"] | {12: 2}
+    assert labels_in(interrupted.sandbox, "c.csv") == [(10, 1.0, "revision"), (11, 4.0, None)]
+    assert labels_in(interrupted.sandbox, "d.csv") == [(1, 9.0, "revision"), (11, 5.0, "revision")]
+
+
+def test_a_key_of_another_type_is_cast_or_its_file_refused(interrupted: Story) -> None:
+    assert labels_in(interrupted.sandbox, "int.parquet") == [(12, 2.0, None)]
+    assert interrupted.sandbox.reasons("text.parquet") == [
+        ["schema: column 'order_id' is string, which can't be a long without loss"]
+    ]
+
+
+def test_nothing_is_missing_after_the_interruptions(interrupted: Story) -> None:
+    assert interrupted.reconciled.differences == ()
+    assert interrupted.reconciled.balance.unaccounted == 0
+
+
+def expected_errors(
+    batches: list[list[tuple[str, list[tuple[int, int]]]]],
+) -> Counter[tuple[str, int, int, str | None]]:
+    """How often each label of each file has each `error`, found label by label. batches: of files in their order."""
+    known: set[int] = set()
+    found: Counter[tuple[str, int, int, str | None]] = Counter()
+    for files in batches:
+        for name, labels in files:
+            values = defaultdict(set)
+            for key, value in labels:
+                values[key].add(value)
+            for key, value in labels:
+                if len(values[key]) > 1:
+                    error = "conflict"
+                else:
+                    error = "revision" if key in known else None
+                    known.add(key)
+                found[name, key, value, error] += 1
+    return found
+
+
+def test_the_cut_into_batches_does_not_matter(
+    spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    dice = random.Random(7)
+    files = [(f"{dice.random()}.csv", [(dice.randint(1, 12), dice.randint(1, 3)) for _ in range(8)]) for _ in range(6)]
+    expected = expected_errors([files])
+    assert {error for *_, error in expected} == {None, "revision", "conflict"}
+    for files_a_batch in (2, 100):
+        sandbox = Sandbox(root=tmp_path_factory.mktemp("cut"), spark=spark, registry=registry)
+        use_labels(sandbox, source={"max_files_per_trigger": files_a_batch})
+        for number, (name, labels) in enumerate(files):
+            sandbox.drop(name, label_file(*labels), age_seconds=100 - number)
+        assert len(sandbox.run()) == -(-len(files) // files_a_batch)
+        found = [(Path(r.source_file).name, r.order_id, r.quality, r.error) for r in sandbox.rows("labels")]
+        assert Counter(found) == expected
