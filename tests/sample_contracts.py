@@ -129,3 +129,5 @@ OPTIONAL = Contract(
         Field(name="flag", type="boolean", nullable=True),
     )
 )
+
+TEXT_KEYS = Contract(fields=(Field(name="order_id", type="string"), Field(name="quality", type="double")))

@@ -12,7 +12,9 @@ from power_cuts import replay_cut_off, run_cut_off
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 
-from penstock.interfaces.sql.duckdb_queries import connect_duckdb
+from penstock.interfaces.sql.duckdb_queries import run_duckdb_query
+from penstock.interfaces.sql.spark_queries import run_query
+from penstock.interfaces.sql.views import views_of
 from penstock.models.resolved import ModelAtStart
 from penstock.operations.doctor.checks import examine
 from penstock.operations.doctor.spark_checks import examine_with_spark
@@ -22,6 +24,7 @@ from penstock.operations.reconcile.reconcile import Reconciliation, reconcile
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.replay.report import report
 from penstock.pipeline.stream import progress_line
+from penstock.schemas.catalog import table_names
 
 #: order_id, quality, and `error` or None: what became of a label.
 Label = tuple[int, float, str | None]
@@ -158,12 +161,13 @@ def test_the_doctor_has_nothing_to_repair(story: Story) -> None:
     assert checks[4:] == ["contract", "inbox", "tables", "checkpoint", "rules", "schemas", "ledger", "checks"]
 
 
-def test_duckdb_reads_the_table(story: Story) -> None:
-    with connect_duckdb(story.sandbox.config()) as tables:
-        found = tables.execute(
-            "SELECT coalesce(error, 'counts'), count(*) FROM labels GROUP BY 1 ORDER BY 1"
-        ).fetchall()
-    assert found == [("conflict", 6), ("counts", 8), ("revision", 7)]
+def test_a_query_counts_them(story: Story) -> None:
+    config = story.sandbox.config()
+    by_spark = run_query(story.sandbox.spark, config, "labels_by_outcome").collect()
+    by_duckdb = run_duckdb_query(config, "labels_by_outcome").to_pylist()
+    for rows in (by_spark, by_duckdb):
+        assert [(row["outcome"], row["labels"]) for row in rows] == [("counts", 8), ("revision", 7), ("conflict", 6)]
+    assert [view.name for view in views_of(config, table_names("labels"))] == ["quarantine_by_reason", "batch_health"]
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ SERIES_QUERIES = (
     "series_without_forecast",
     *COMMON_QUERIES,
 )
+LABELS_QUERIES = ("labels_by_outcome", *COMMON_QUERIES)
 COMMON_VIEWS = ("quarantine_by_reason", "batch_health")
 ROWS_VIEWS = ("predictions_ok", *COMMON_VIEWS)
 SERIES_VIEWS = ("latest_forecast", "forecast_vs_actual", *COMMON_VIEWS)
@@ -106,7 +107,7 @@ def arrow_rows(table: Any) -> tuple[list[str], list[list[Any]]]:
 
 
 def test_every_query_is_tested() -> None:
-    assert query_names() == sorted({*ROWS_QUERIES, *SERIES_QUERIES})
+    assert query_names() == sorted({*ROWS_QUERIES, *SERIES_QUERIES, *LABELS_QUERIES})
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,7 @@ def train_elasticnet(
     data: a CSV with the contract's columns (by their model names) and `quality`. first_rows: use only this many.
     promote: set the config's alias; otherwise `candidate`. Raises ConfigError.
     """
+    log.info("training %s", config.the_model.name)
     names = [field.model for field in load_contract(config).fields]
     frame = read_training_data(data, names).iloc[:first_rows]
     training, holdout = train_test_split(frame, test_size=0.25, random_state=SEED)
