@@ -44,7 +44,7 @@ def stream_with_swaps(config: PipelineConfig, client: mlflow.MlflowClient, *, sw
     for number in range((swaps + 1) * BATCHES_PER_VERSION):
         if number and number % BATCHES_PER_VERSION == 0:
             version = str(number // BATCHES_PER_VERSION + 1)
-            client.set_registered_model_alias(config.model.name, config.model.alias, version)
+            client.set_registered_model_alias(config.the_model.name, config.the_model.alias, version)
         time.sleep(PAUSE_SECONDS)
         drop_file(config, number)
         while commits(config, "batches") <= number:
@@ -64,8 +64,8 @@ def measure(folder: Path, *, swaps: int) -> dict[str, object]:
     Path(config.source.path).mkdir()
     for _ in range(swaps + 1):
         register_wine_model(config)
-    client = mlflow.MlflowClient(config.mlflow.tracking_uri)
-    client.set_registered_model_alias(config.model.name, config.model.alias, "1")
+    client = mlflow.MlflowClient(config.the_mlflow.tracking_uri)
+    client.set_registered_model_alias(config.the_model.name, config.the_model.alias, "1")
     session("bench-hot-swap")
     records = stream_with_swaps(config, client, swaps=swaps)
     seconds = [(record.finished_at - record.started_at).total_seconds() for record in records]

@@ -78,7 +78,7 @@ class Bench:
         return reader.parquet(path) if kind == "parquet" else reader.csv(path, header=True)
 
     def udf(self) -> Any:
-        uri = f"models:/{self.config.model.name}@{self.config.model.alias}"
+        uri = f"models:/{self.config.the_model.name}@{self.config.the_model.alias}"
         return mlflow.pyfunc.spark_udf(self.spark, uri, result_type="double", env_manager="local")
 
     def time(self, name: str, work: Callable[[Path], float | None]) -> None:

@@ -152,7 +152,7 @@ def measure(folder: Path, *, seconds: int, rounds: int, port: int) -> dict[str, 
     register_wine_model(config)
     conf = folder / "bench.yaml"
     conf.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_none=True)))
-    ours, plain = services(conf, tracking_uri=config.mlflow.tracking_uri, port=port)
+    ours, plain = services(conf, tracking_uri=config.the_mlflow.tracking_uri, port=port)
     results: list[dict[str, Any]] = []
     with running(ours, folder) as our_start, running(plain, folder) as plain_start:
         for rows, connections in LOADS:

@@ -23,7 +23,7 @@ def command(conf: tuple[Path, ...], overrides: tuple[str, ...]) -> int:
     config = read_config(conf, overrides)
     click.echo(f"ok   config: {', '.join(map(str, conf))}")
     failures = 0
-    model = ModelAtStart.of(config)
+    model = ModelAtStart.if_any(config)
     for finding in (*examine(config, model), *examine_exogenous(config), *examine_labels(config)):
         click.echo(str(finding))
         failures += not finding.ok

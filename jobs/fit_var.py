@@ -45,8 +45,8 @@ def command(
         promote=promote,
         diagnosed=diagnosed,
     )
-    click.echo(f"{config.model.name} version {result.version}: {result.outcome}")
-    result.check_promoted(config.model.alias, asked=promote)
+    click.echo(f"{config.the_model.name} version {result.version}: {result.outcome}")
+    result.check_promoted(config.the_model.alias, asked=promote)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -32,7 +32,7 @@ def command(
     config = read_config(conf, overrides)
     result = train_rows(config, data=data, target=target, task=task, promote=promote)
     metrics = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
-    click.echo(f"{config.model.name} version {result.version}: {metrics or 'no hold-out metrics'}")
+    click.echo(f"{config.the_model.name} version {result.version}: {metrics or 'no hold-out metrics'}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -43,6 +43,8 @@ KEEP_LAGS = "penstock.keep_lags"
 REVISIONS = "penstock.revisions"
 #: The property of `lags` that says of which calendar its observations are.
 FREQUENCY = "penstock.frequency"
+#: The property of `labels` that says which columns name the row of a label.
+LABEL_KEY = "penstock.label_key"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,8 +133,9 @@ def predictions(
     return replace(spec, statistics=tuple(dict.fromkeys((*spec.statistics, *statistics))))
 
 
-def labels(contract: Contract) -> TableSpec:
-    return spec_of(catalog.LABELS, {PerPipeline.FIELDS: contract_columns(contract)})
+def labels(contract: Contract, *, key: Sequence[str]) -> TableSpec:
+    own = {PerPipeline.FIELDS: contract_columns(contract)}
+    return spec_of(catalog.LABELS, own, properties={LABEL_KEY: ", ".join(sorted(key))})
 
 
 def observations(variables: Sequence[str]) -> TableSpec:

@@ -31,6 +31,13 @@ MACRO_CONF = WINE_CONF.replace("pipeline: wine", "pipeline: macro").replace(
     "workload: rows", "workload: series\nseries: {{variables: [realgdp, realcons, realinv], frequency: QS, horizon: 2}}"
 )
 
+LABELS_CONF = WINE_CONF.replace("pipeline: wine", "pipeline: wine-labels").replace(
+    "workload: rows", "workload: labels\nlabel: {{key: [order_id], value: quality}}"
+)
+LABELS_CONF = LABELS_CONF.replace("wine:CONTRACT", "wine_labels:CONTRACT").replace(
+    "model: {{name: wine-quality}}\n", ""
+)
+
 
 def minutes(count: float) -> datetime:
     return START + timedelta(minutes=count)

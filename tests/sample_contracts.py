@@ -31,6 +31,16 @@ LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="small", sql="x < 10"),
 MORE_LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="tiny", sql="x < 5"),))
 LESS_LIMITED = Contract(fields=SMALL.fields, rules=(Rule(name="large", sql="x < 50"),))
 
+LABELS = Contract(
+    fields=(
+        Field(name="order_id", type="long"),
+        Field(name="quality", type="double"),
+        Field(name="taster", type="string", nullable=True),
+    ),
+    rules=(Rule(name="quality_in_range", sql="quality BETWEEN 0 AND 10"),),
+)
+LABELS_OF_ANY_QUALITY = Contract(fields=LABELS.fields)
+
 #: What a value may lose on its way through the text that the quarantine keeps.
 EXACT = Contract(
     fields=(
@@ -135,3 +145,4 @@ ORDER_LABELS = Contract(
 TEXT_ORDER_LABELS = Contract(
     fields=(Field(name="order_id", type="long"), Field(name="quality", type="string")),
 )
+TEXT_KEYS = Contract(fields=(Field(name="order_id", type="string"), Field(name="quality", type="double")))

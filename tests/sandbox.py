@@ -147,7 +147,8 @@ class Sandbox:
         }
         for section, values in self.changes.items():
             inner = settings.get(section)
-            settings[section] = {**inner, **values} if isinstance(inner, dict) else values
+            both = isinstance(inner, dict) and isinstance(values, dict)
+            settings[section] = {**inner, **values} if both else values
         return PipelineConfig.model_validate(settings)
 
     def drop(self, name: str, content: bytes, *, age_seconds: float = 60) -> Path:

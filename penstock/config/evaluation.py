@@ -1,5 +1,6 @@
-"""The sections `evaluate` and `labels` of a pipeline's YAML file."""
+"""The sections `evaluate` and `labels` of a pipeline of rows or series, and `label` of one of labels."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -41,8 +42,25 @@ class LabelsConfig(Section):
 
     @model_validator(mode="after")
     def key_is_no_value(self) -> Self:
-        if len(set(self.key)) < len(self.key):
-            raise ValueError(f"key {list(self.key)} names a column twice")
-        if self.value in self.key:
-            raise ValueError(f"value {self.value!r} is a column of the key {list(self.key)}; name the label's column")
+        check_key(self.key, self.value)
         return self
+
+
+class LabelConfig(Section):
+    """What a row of a pipeline of labels is: the label `value` of the row that the columns of `key` name."""
+
+    key: tuple[str, ...] = Field(min_length=1)
+    value: str
+
+    @model_validator(mode="after")
+    def key_is_no_value(self) -> Self:
+        check_key(self.key, self.value)
+        return self
+
+
+def check_key(key: Sequence[str], value: str) -> None:
+    """Raises ValueError."""
+    if len(set(key)) < len(key):
+        raise ValueError(f"key {list(key)} names a column twice")
+    if value in key:
+        raise ValueError(f"value {value!r} is a column of the key {list(key)}; name the label's column")

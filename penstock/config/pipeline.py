@@ -4,13 +4,13 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
-from penstock.config.evaluation import EvaluateConfig, LabelsConfig
+from penstock.config.evaluation import EvaluateConfig, LabelConfig, LabelsConfig
 from penstock.config.evaluation_checks import check_forecasts_are_kept, check_predictions_are_kept
 from penstock.config.locations import Location, is_on_s3
 from penstock.config.metrics import MetricsConfig
@@ -19,6 +19,8 @@ from penstock.config.retention import TIME_TRAVEL_FLOOR, check_retention, check_
 from penstock.config.sections import Section
 from penstock.config.series import FitConfig, ForecastConfig, SeriesConfig
 from penstock.config.serve import ServeConfig
+from penstock.errors import ConfigError
+from penstock.schemas.catalog import Workload
 
 #: The default of `source.max_file_age`: more than any two modification times differ, so that no file is overlooked.
 MAX_FILE_AGE_SECONDS = 100_000 * 365 * 86400.0
@@ -120,14 +122,16 @@ class MlflowConfig(Section):
 
 
 class PipelineConfig(Section):
-    """One pipeline: source, contract, model, and tables."""
+    """One pipeline: source, contract, model, and tables. A pipeline of labels has no model; mlflow, which an overlay
+    for all pipelines may give it, is of no use to it."""
 
     pipeline: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
-    workload: Literal["rows", "series"]
+    workload: Workload
     source: SourceConfig
     contract: str = Field(pattern=r"^[A-Za-z_]\w*(\.\w+)*:\w+$")
-    model: ModelConfig
+    model: ModelConfig | None = Field(default=None, validate_default=True)
     series: SeriesConfig | None = None
+    label: LabelConfig | None = Field(default=None, validate_default=True)
     fit: FitConfig = FitConfig()
     forecast: ForecastConfig = ForecastConfig()
     evaluate: EvaluateConfig | None = None
@@ -135,7 +139,7 @@ class PipelineConfig(Section):
     tables: TablesConfig
     checkpoint: Location
     trigger: TriggerConfig = TriggerConfig()
-    mlflow: MlflowConfig
+    mlflow: MlflowConfig | None = Field(default=None, validate_default=True)
     maintenance: MaintenanceConfig = MaintenanceConfig()
     s3: S3Config = S3Config()
     metrics: MetricsConfig | None = None
@@ -143,10 +147,23 @@ class PipelineConfig(Section):
     #: More Spark settings, for this pipeline only.
     spark: dict[str, str] = Field(default_factory=dict)
 
+    @field_validator("model", "label", "mlflow")
+    @classmethod
+    def section_goes_with_the_workload(cls, section: Section | None, info: ValidationInfo) -> Section | None:
+        workload, name = info.data.get("workload"), str(info.field_name)
+        if workload is None:
+            return section
+        is_needed = (name == "label") == (workload == "labels")
+        if section is None and is_needed:
+            raise ValueError("is missing")
+        if section is not None and not is_needed and name != "mlflow":
+            raise ValueError(f"a pipeline of {workload} has no such section; leave it out, or change the workload")
+        return section
+
     @model_validator(mode="after")
     def series_are_described(self) -> Self:
         if (self.workload == "series") != (self.series is not None):
-            raise ValueError("workload series needs the section `series`, and workload rows has none")
+            raise ValueError("workload series needs the section `series`, and workloads rows and labels have none")
         return self
 
     @model_validator(mode="after")
@@ -170,7 +187,10 @@ class PipelineConfig(Section):
     @model_validator(mode="after")
     def labels_and_loss_go_with_the_workload(self) -> Self:
         if self.labels and self.workload != "rows":
-            raise ValueError(f"labels are for pipelines of rows; the workload is {self.workload}: leave them out")
+            hint = "; its own key and value stand in the section `label`" if self.label else ""
+            raise ValueError(f"labels are for pipelines of rows; the workload is {self.workload}: leave them out{hint}")
+        if self.evaluate and self.workload == "labels":
+            raise ValueError("evaluate is for pipelines with a model; the workload is labels: leave it out")
         loss = self.evaluate.loss if self.evaluate else None
         if loss is not None and (loss == "wis") != (self.workload == "series"):
             fitting = "wis" if self.workload == "series" else "absolute, squared, zero_one or log"
@@ -203,8 +223,35 @@ class PipelineConfig(Section):
     def the_series(self) -> SeriesConfig:
         """The section `series` of a pipeline whose workload is series."""
         if self.series is None:
-            raise ValueError("this pipeline's workload is rows")
+            raise ValueError(f"this pipeline's workload is {self.workload}")
         return self.series
+
+    @property
+    def the_label(self) -> LabelConfig:
+        """The section `label` of a pipeline whose workload is labels."""
+        if self.label is None:
+            raise ValueError(f"this pipeline's workload is {self.workload}")
+        return self.label
+
+    @property
+    def the_model(self) -> ModelConfig:
+        """The section `model`. Raises ConfigError for a pipeline of labels."""
+        if self.model is None:
+            raise self._has_no_model()
+        return self.model
+
+    @property
+    def the_mlflow(self) -> MlflowConfig:
+        """The section `mlflow` of a pipeline with a model. Raises ConfigError for one of labels."""
+        if self.model is None or self.mlflow is None:
+            raise self._has_no_model()
+        return self.mlflow
+
+    def _has_no_model(self) -> ConfigError:
+        return ConfigError(
+            f"workload: {self.pipeline} is a pipeline of labels, which has no model; name the config of a pipeline of "
+            "rows or series"
+        )
 
     @property
     def uses_s3(self) -> bool:
@@ -219,13 +266,15 @@ class PipelineConfig(Section):
 
         The contract's content is hashed separately; when and where a batch runs is not included.
         """
-        meaning = {
+        meaning: dict[str, Any] = {
             "workload": self.workload,
             "format": self.source.format,
             "csv": self.source.csv.meaning,
             "contract": self.contract,
-            "model": self.model.name,
+            "model": self.model.name if self.model else None,
             "series": self.series.meaning if self.series else None,
             "forecast": self.forecast.at,
         }
+        if self.label:
+            meaning["label"] = self.label.model_dump(mode="json")
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()

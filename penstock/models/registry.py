@@ -76,7 +76,7 @@ class Registry:
 
     @classmethod
     def of(cls, config: PipelineConfig) -> "Registry":
-        return cls(tracking_uri=config.mlflow.tracking_uri)
+        return cls(tracking_uri=config.the_mlflow.tracking_uri)
 
     @property
     def client(self) -> mlflow.MlflowClient:

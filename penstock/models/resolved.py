@@ -63,7 +63,12 @@ class ModelAtStart:
 
     @classmethod
     def of(cls, config: PipelineConfig) -> "ModelAtStart":
-        return cls(registry=Registry.of(config), model=config.model)
+        return cls(registry=Registry.of(config), model=config.the_model)
+
+    @classmethod
+    def if_any(cls, config: PipelineConfig) -> "ModelAtStart | None":
+        """None for a pipeline without a model."""
+        return cls.of(config) if config.model else None
 
     def version(self) -> ModelVersion:
         """Raises RegistryUnavailableError, or ModelRefusedError if there is no such version or alias."""

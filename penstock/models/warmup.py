@@ -19,8 +19,10 @@ LIBRARIES = {"mlflow.sklearn": ("mlflow.sklearn", "skops.io", "sklearn.linear_mo
 log = logging.getLogger(__name__)
 
 
-def preload_settings(model: ModelAtStart) -> dict[str, str]:
+def preload_settings(model: ModelAtStart | None) -> dict[str, str]:
     """What tells the workers' daemon to import the libraries of the model that the config names now."""
+    if model is None:
+        return {}
     try:
         flavors = model.resolved().flavors
     except PenstockError:

@@ -38,13 +38,13 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
     """Replay pending quarantine entries, or (late) recompute series; returns records, an interrupted replay's first.
 
     aborts: an interrupted replay is rolled back instead of finished, and none is begun. Raises ConfigError for `late`
-    in a pipeline of rows or with `revisions: newest`, LedgerError if a batch of the stream is unfinished, and the
-    errors of a batch.
+    in a pipeline without series or with `revisions: newest`, LedgerError if a batch of the stream is unfinished, and
+    the errors of a batch.
     """
     if late:
         check_late_is_possible(config)
     load_contract(config)
-    model = ModelAtStart.of(config)
+    model = ModelAtStart.if_any(config)
     check_at_start(config, model)
     spark = build_session(f"penstock-{config.pipeline}", settings=settings_of(config))
     check = partial(check_executors, spark, config, model)
@@ -73,7 +73,7 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
 def check_late_is_possible(config: PipelineConfig) -> None:
     """Raises ConfigError."""
     if config.workload != "series":
-        raise ConfigError(f"{config.pipeline} is a pipeline of rows: --late is for series")
+        raise ConfigError(f"{config.pipeline} is a pipeline of {config.workload}: --late is for series")
     if config.the_series.revisions == "newest":
         raise ConfigError(
             f"{config.pipeline}: series.revisions is newest: late observations and revisions have been put to use as "

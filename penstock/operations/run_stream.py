@@ -32,7 +32,7 @@ def run_pipeline(
     """
     load_contract(config)
     with served_metrics(config) as metrics:
-        model = ModelAtStart.of(config)
+        model = ModelAtStart.if_any(config)
         check_at_start(config, model)
         log.info("%s %s: starting Spark", job, config.pipeline)
         spark = build_session(
@@ -40,7 +40,8 @@ def run_pipeline(
             settings=preload_settings(model) | settings_of(config),
             jit=jit_of(config, once=once),
         )
-        begin_workers(spark)
+        if model is not None:
+            begin_workers(spark)
         check = partial(check_executors, spark, config, model)
         with (
             opened(

@@ -2,7 +2,7 @@
 
 import posixpath
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
@@ -50,14 +50,16 @@ class ForecastCount:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchRecord:
-    """A finished micro-batch, as its row in `batches` has it. forecasts: None for rows, and for a recomputation, into
-    which no row comes. fitted_until: the newest observation that the model was fitted on, None where nobody knows it.
+    """A finished micro-batch, as its row in `batches` has it. forecasts: None without series, and for a recomputation,
+    into which no row comes. outcomes: accepted rows by the kind of their `error`, but for failures of the model.
+    fitted_until: the newest observation that the model was fitted on, None where nobody knows it.
     """
 
     plan: Plan
     pipeline: str
     counts: dict[str, FileCount]
     forecasts: ForecastCount | None = None
+    outcomes: dict[str, int] = field(default_factory=dict)
     started_at: datetime
     finished_at: datetime
     seconds: dict[str, float]
@@ -71,6 +73,7 @@ class BatchRecord:
             pipeline=batch.pipeline.config.pipeline,
             counts=counted.files,
             forecasts=counted.forecasts,
+            outcomes=counted.outcomes,
             started_at=batch.started_at,
             finished_at=datetime.now(UTC),
             seconds=dict(batch.timings.seconds),
@@ -118,7 +121,7 @@ class BatchRecord:
             [(model.role, model.version) for model in plan.models],
             list(plan.refused_versions.items()),
             list(self.seconds.items()),
-            plan.resolved_at,
+            plan.resolved_at if plan.models else None,
             sorted(forecasts.without_forecast.items()) if forecasts else None,
             forecasts.series.series if forecasts else None,
             forecasts.series.without_forecast if forecasts else None,
@@ -136,20 +139,22 @@ class BatchRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RowCounts:
-    """Rows of a batch by file, and what became of its observations (None for rows)."""
+    """Rows of a batch by file, what became of its observations (None for rows and labels), and accepted rows by the
+    kind of their `error`, but for failures of the model."""
 
     files: dict[str, FileCount]
     forecasts: ForecastCount | None = None
+    outcomes: dict[str, int] = field(default_factory=dict)
 
 
 def end_of_fit(batch: MicroBatch, counted: RowCounts) -> datetime | None:
-    """The newest observation that the model was fitted on; None for rows, and for a batch that has not asked it, whose
-    model may not be there any more."""
+    """The newest observation that the model was fitted on; None without series, and for a batch that has not asked it,
+    whose model may not be there any more."""
     plan, pipeline = batch.plan, batch.pipeline
     is_recomputation = isinstance(plan.replay, LateReplay)
-    if pipeline.config.workload == "rows" or not (is_recomputation or any(f.accepted for f in counted.files.values())):
+    if pipeline.config.series is None or not (is_recomputation or any(f.accepted for f in counted.files.values())):
         return None
-    return fitted_until(pipeline.selector.scorer(plan.champion).metadata)
+    return fitted_until(pipeline.the_selector.scorer(plan.champion).metadata)
 
 
 def count_rows(batch: MicroBatch) -> RowCounts:
@@ -175,24 +180,27 @@ def count_rows(batch: MicroBatch) -> RowCounts:
 def committed_counts(batch: MicroBatch) -> RowCounts:
     """The counts over the accepted rows' table and the quarantine's rows."""
     workload = workload_of(batch.pipeline.config)
-    accepted, failed, quarantined = Counter[str](), Counter[str](), Counter[str]()
+    accepted, failed, quarantined, outcomes = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     rows, forecasts = accepted_groups(batch)
     for (path, error), number in rows.items():
         accepted[path] += number
-        failed[path] += number if error is not None and workload.is_failure(error) else 0
+        if error is not None:
+            is_failure = workload.is_failure(error)
+            failed[path] += number if is_failure else 0
+            outcomes[kind_of(error)] += number if not is_failure else 0
     for (path, stage), number in groups(batch, "quarantine", column="stage").items():
         quarantined[path] += number if stage != "file" else 0
     files = {
         path: FileCount(accepted=accepted[path], failed=failed[path], quarantined=quarantined[path])
         for path in accepted | quarantined
     }
-    return RowCounts(files=files, forecasts=forecasts)
+    return RowCounts(files=files, forecasts=forecasts, outcomes=dict(+outcomes))
 
 
 def accepted_groups(batch: MicroBatch) -> tuple[Groups, ForecastCount | None]:
     """The accepted rows by source file and error."""
     pipeline, table = batch.pipeline, workload_of(batch.pipeline.config).rows_table
-    if pipeline.config.workload == "rows":
+    if pipeline.config.series is None:
         return groups(batch, table, column="error"), None
     rows, series = committed_observations(pipeline.spark, pipeline.storage, batch.table_path(table), batch.transaction)
     without = Counter[str]()

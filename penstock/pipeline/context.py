@@ -20,18 +20,25 @@ class Pipeline:
 
     done: the last batch of the checkpoint's query with a marker, by its id, as it was at the start; a batch that Spark
     runs again can only be the first of a process. old_queries: earlier query ids whose files the ledger counts as done.
-    former_inboxes: earlier paths of the inbox.
+    former_inboxes: earlier paths of the inbox. selector: None in a pipeline without a model.
     """
 
     spark: SparkSession
     config: PipelineConfig
     contract: Contract
     storage: Storage
-    selector: ModelSelector
+    selector: ModelSelector | None
     lease: Lease
     done: dict[str, int]
     old_queries: tuple[str, ...]
     former_inboxes: tuple[str, ...] = ()
+
+    @property
+    def the_selector(self) -> ModelSelector:
+        """Of a pipeline with a model."""
+        if self.selector is None:
+            raise ValueError(f"{self.config.pipeline} has no model")
+        return self.selector
 
     @property
     def contract_hash(self) -> str:

@@ -9,9 +9,9 @@ from penstock.storage.routing import storage_of
 
 
 def version_before(config: PipelineConfig) -> PinnedModel | None:
-    """The version of the newest plan. Raises PlanError."""
+    """The version of the newest plan; None also where the pipeline has no model. Raises PlanError."""
     plan = newest_plan(storage_of(config), config.checkpoint)
-    return plan.champion if plan else None
+    return plan.champion if plan and plan.models else None
 
 
 def has_other_before(config: PipelineConfig, model: ModelAtStart) -> bool:

@@ -27,11 +27,13 @@ log = logging.getLogger(__name__)
 
 
 def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord], *, attempt: Attempt) -> BatchRecord:
-    """Run a planned batch of the stream; with the version before after FAILED_RUNS that failed in the model, or where
-    runs ended their process though its files were read alone since.
+    """Run a planned batch of the stream; if it has a model, with the version before after FAILED_RUNS that failed in
+    the model, or where runs ended their process though its files were read alone since.
 
     Raises as `run`, and ModelRefusedError if there is no version before.
     """
+    if not batch.plan.models:
+        return run(batch)
     if may_be_the_model(batch, attempt) and (before := version_before(batch)) is not None:
         batch = with_version(batch, before, reason=UNEXPLAINED)
     failed_runs = 0
@@ -73,7 +75,7 @@ def after_failed_runs(batch: MicroBatch, reason: str, cause: Exception) -> Micro
             f"model {pinned.name}/{pinned.version} failed in {FAILED_RUNS} runs of {batch.plan.described}, and no "
             f"other version was used before it: {reason}"
         ) from cause
-    batch.pipeline.selector.reject(pinned)
+    batch.pipeline.the_selector.reject(pinned)
     return with_version(batch, before, reason=f"{FAILED_RUNS} runs of a batch failed in it: {reason}")
 
 
@@ -102,7 +104,7 @@ def version_before(batch: MicroBatch) -> PinnedModel | None:
 
 
 def is_usable(batch: MicroBatch, pinned: PinnedModel) -> bool:
-    return pinned.name == batch.plan.champion.name and batch.pipeline.selector.is_usable(pinned)
+    return pinned.name == batch.plan.champion.name and batch.pipeline.the_selector.is_usable(pinned)
 
 
 def earlier_versions(batch: MicroBatch) -> Iterator[PinnedModel]:
@@ -111,7 +113,7 @@ def earlier_versions(batch: MicroBatch) -> Iterator[PinnedModel]:
     for batch_id in reversed(planned_batches(storage, checkpoint)):
         if batch_id < batch.plan.batch_id:
             plan = read_plan(storage, plan_path(checkpoint, batch_id))
-            if plan is not None and plan.probed:
+            if plan is not None and plan.models and plan.probed:
                 yield plan.champion
 
 

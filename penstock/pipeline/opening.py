@@ -8,7 +8,6 @@ from functools import partial
 from pyspark.sql import SparkSession
 from pyspark.sql.types import DataType
 
-from penstock.config.evaluation_checks import check_labelled_contract
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import with_time_range
@@ -23,7 +22,6 @@ from penstock.pipeline.replay.plans import refuse_unfinished_replay
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import BATCHES, QUARANTINE
-from penstock.series.lags import adapt_lags, check_frequency
 from penstock.sources.rules import check_rules
 from penstock.spark.tables import column_type, prepare_table
 from penstock.storage.files import BATCH_RETRY_SECONDS
@@ -38,7 +36,7 @@ def opened(
     spark: SparkSession,
     config: PipelineConfig,
     *,
-    model: ModelAtStart,
+    model: ModelAtStart | None,
     job: str,
     before_tables: Callable[[], None],
     resume: bool = False,
@@ -47,13 +45,11 @@ def opened(
 ) -> Iterator[Pipeline]:
     """The pipeline with its lease held, its tables there and its ledger checked. Raises PenstockError.
 
-    before_tables: checks that need the ledger to be fine, and no table to be made. inbox_moved: a changed source.path
-    is confirmed to be the same inbox. is_replay: the ledger is left to the replay, which may first have to finish an
-    interrupted one.
+    model: None for a pipeline without one. before_tables: checks that need the ledger to be fine, and no table to be
+    made. inbox_moved: a changed source.path is confirmed to be the same inbox. is_replay: the ledger is left to the
+    replay, which may first have to finish an interrupted one.
     """
     contract = with_time_range(load_contract(config), config)
-    if config.labels:
-        check_labelled_contract(config.labels, contract, name=config.contract)
     check_rules(spark, contract)
     storage = storage_of(config, retry_seconds=BATCH_RETRY_SECONDS)
     # A renewal has the time at which it began, so a new one soon is worth more than a long attempt.
@@ -68,21 +64,13 @@ def opened(
             check_ledger(state, config, storage)
         former_inboxes = keep_place(config, storage, is_moved=inbox_moved, is_unused=state.is_unused)
         before_tables()
-        workload = workload_of(config)
         prepare_tables(spark, config, contract, model)
-        selector = ModelSelector(
-            spark=spark,
-            registry=model.registry,
-            model=config.model,
-            contract=workload.scoring_contract(config, contract),
-            incompatibility=partial(workload.incompatibility, spark, config),
-        )
         yield Pipeline(
             spark=spark,
             config=config,
             contract=contract,
             storage=storage,
-            selector=selector,
+            selector=selector_of(spark, config, contract, model) if model else None,
             lease=lease,
             done=state.done,
             old_queries=old_queries(config, storage),
@@ -90,7 +78,18 @@ def opened(
         )
 
 
-def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart) -> None:
+def selector_of(spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart) -> ModelSelector:
+    workload = workload_of(config)
+    return ModelSelector(
+        spark=spark,
+        registry=model.registry,
+        model=model.model,
+        contract=workload.scoring_contract(config, contract),
+        incompatibility=partial(workload.incompatibility, spark, config),
+    )
+
+
+def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart | None) -> None:
     """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
     workload = workload_of(config)
 
@@ -101,12 +100,12 @@ def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contra
     specs = (*workload.tables(config, contract, prediction), QUARANTINE, BATCHES)
     for spec in specs:
         prepare_table(spark, config.table_path(spec.name), spec)
-    if config.workload == "series":
-        check_frequency(spark, config)
-        adapt_lags(spark, config)
+    workload.prepare_state(spark, config)
 
 
-def prediction_of_model(config: PipelineConfig, contract: Contract, model: ModelAtStart) -> DataType:
+def prediction_of_model(config: PipelineConfig, contract: Contract, model: ModelAtStart | None) -> DataType:
+    if model is None:
+        raise ValueError(f"{config.pipeline} has no model, and none of its tables a prediction")
     scoring_contract = workload_of(config).scoring_contract(config, contract)
     _, outputs = checked_columns(model.resolved(), scoring_contract)
     return prediction_type(outputs)

@@ -41,6 +41,7 @@ class Plan(FrozenModel):
     """refused_versions: model versions that failed their probe and that the alias still points to, with the reason.
 
     resolved_at: when the registry last said what the alias means; earlier than planned_at where it did not answer.
+    models: by role, the champion first; empty in a pipeline without a model.
     probed: whether the model version has met rows before, or in this batch's probe. penstock: the version that made it.
     """
 
@@ -67,6 +68,7 @@ class Plan(FrozenModel):
 
     @property
     def champion(self) -> PinnedModel:
+        """Of a pipeline with a model."""
         return self.models[0]
 
     def transaction(self, pipeline: str) -> Transaction:

@@ -112,23 +112,23 @@ def new_plan(
     query_id: str,
     batch_id: int,
     files: Sequence[PlannedFile],
-    choice: Selection,
+    choice: Selection | None,
     replay: QuarantineReplay | LateReplay | None = None,
 ) -> Plan:
-    """A plan over what config, contract and tables are now."""
-    config = pipeline.config
+    """A plan over what config, contract and tables are now. choice: None in a pipeline without a model."""
+    config, now = pipeline.config, datetime.now(UTC)
     return Plan(
         query_id=query_id,
         batch_id=batch_id,
-        planned_at=datetime.now(UTC),
+        planned_at=now,
         contract_hash=pipeline.contract_hash,
         config_hash=config.meaning_hash,
         files=tuple(files),
-        models=(choice.pinned,),
+        models=(choice.pinned,) if choice else (),
         lags_version=workload_of(config).lags_version(pipeline.spark, config),
-        refused_versions=choice.refused,
-        resolved_at=choice.resolved_at,
-        probed=choice.probed,
+        refused_versions=choice.refused if choice else {},
+        resolved_at=choice.resolved_at if choice else now,
+        probed=choice.probed if choice else True,
         replay=replay,
         penstock=own_version(),
         scoring_version=SCORING_VERSION,
@@ -201,9 +201,12 @@ def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival,
     return dict.fromkeys(pipeline.done_files.among(arrived), True)
 
 
-def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int, attempt: Attempt) -> Selection:
-    """The version for this batch. What the batch before used and refused stands in its plan."""
+def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int, attempt: Attempt) -> Selection | None:
+    """The version for this batch; None in a pipeline without a model. What the batch before used and refused stands in
+    its plan."""
     config = pipeline.config
+    if pipeline.selector is None:
+        return None
     before = read_plan(pipeline.storage, plan_path(config.checkpoint, batch_id - 1))
 
     def probe_rows() -> DataFrame | None:
@@ -220,7 +223,7 @@ def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int,
 
 def selection_of(plan: Plan | None) -> Selection | None:
     """What a batch used and refused, for the one after it."""
-    if plan is None:
+    if plan is None or not plan.models:
         return None
     return Selection(
         pinned=plan.champion, refused=plan.refused_versions, resolved_at=plan.resolved_at, probed=plan.probed

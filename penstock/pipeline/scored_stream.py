@@ -40,8 +40,8 @@ def scored_stream(spark: SparkSession, config: PipelineConfig) -> DataFrame:
     contract = load_contract(config)
     check_rules(spark, contract)
     registry = Registry.of(config)
-    version = named_version(registry, config.model)
-    scorer = build_scorer(spark, registry, version, contract, config.model)
+    version = named_version(registry, config.the_model)
+    scorer = build_scorer(spark, registry, version, contract, config.the_model)
     checked = check_rows(raw_stream(spark, config, contract), contract_of(config.source.format, contract))
     # The UDF sees every row here; rejected ones reach it with nulls, and their answer is dropped.
     scored = scorer.score(checked, contract)

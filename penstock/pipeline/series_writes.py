@@ -34,7 +34,7 @@ def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
         scoring_of(pipeline, plan),
         series,
         latest_only=pipeline.config.forecast.at == "latest",
-        refused_reasons=refused_reasons(pipeline.selector.scorer(plan.champion).metadata),
+        refused_reasons=refused_reasons(pipeline.the_selector.scorer(plan.champion).metadata),
     )
     with persisted(answers) as scored:
         batch.append(forecast_rows(scored, series, model=version_columns(plan.champion)), "forecasts")
@@ -50,8 +50,8 @@ def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
 
 def scoring_of(pipeline: Pipeline, plan: Plan) -> Callable[[DataFrame], DataFrame]:
     """Windows with the answers of the plan's model."""
-    scorer = pipeline.selector.scorer(plan.champion)
-    return lambda windows: scorer.answer(windows, pipeline.selector.contract)
+    scorer = pipeline.the_selector.scorer(plan.champion)
+    return lambda windows: scorer.answer(windows, pipeline.the_selector.contract)
 
 
 def new_windows(pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:

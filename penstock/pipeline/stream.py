@@ -22,7 +22,7 @@ from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.microbatch import run_microbatch
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
-from penstock.series.reasons import outcome_texts
+from penstock.series.reasons import outcome_texts, reasons_text
 from penstock.sources.checkpoint import query_id_of
 from penstock.sources.file_stream import file_stream
 from penstock.spark.errors import SPARK_ERRORS
@@ -68,7 +68,7 @@ class StreamRunner:
         self._install_signal_handlers()
         query = self._start(once)
         try:
-            self._wait(query, preparation=None if once else Preparation(champion=self.pipeline.selector))
+            self._wait(query, preparation=None if once else self._preparation())
         except StreamingQueryException:
             if isinstance(self._batch_error, StopRequested):
                 return self.records
@@ -84,6 +84,10 @@ class StreamRunner:
         if once and not self._stop.is_set():
             self._evaluations.evaluate()
         return self.records
+
+    def _preparation(self) -> Preparation | None:
+        selector = self.pipeline.selector
+        return Preparation(champion=selector) if selector else None
 
     def _start(self, once: bool) -> StreamingQuery:
         config = self.pipeline.config
@@ -199,6 +203,9 @@ def progress_line(record: BatchRecord, seconds: float) -> str:
 
 def accepted_texts(record: BatchRecord) -> list[str]:
     """What became of the accepted rows; an accepted observation without a forecast is no scored row."""
+    if not record.plan.models:
+        outcomes = f" ({reasons_text(record.outcomes)})" if record.outcomes else ""
+        return [f"{record.accepted:,} accepted{outcomes}"]
     version = record.plan.champion.version
     if record.forecasts is None:
         return [f"{record.accepted - record.failed:,} scored by version {version}"]

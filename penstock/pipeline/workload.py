@@ -1,4 +1,4 @@
-"""What differs between the two workloads, behind one interface; all else of a micro-batch is the same."""
+"""What differs between the workloads, behind one interface; all else of a micro-batch is the same."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,17 +8,21 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
+from penstock.config.label_contract import check_label_contract, check_labelled_contract
 from penstock.config.pipeline import PipelineConfig
+from penstock.config.series_contract import check_series_contract
 from penstock.models.fleet_check import fleet_incompatibility
 from penstock.models.scoring import Scorer, version_columns
 from penstock.pipeline.batch import MicroBatch, StagedWrites
 from penstock.pipeline.context import Pipeline
+from penstock.pipeline.labels_writes import check_label_key, label_rows
 from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_writes import new_windows, write_series
 from penstock.schemas.catalog import ROW_ID
 from penstock.schemas.contract import Contract
-from penstock.schemas.tables import FORECASTS, TableSpec, lags, observations, predictions
+from penstock.schemas.tables import FORECASTS, TableSpec, labels, lags, observations, predictions
 from penstock.series.forecasts import window_contract
+from penstock.series.lags import adapt_lags, check_frequency
 from penstock.series.reasons import is_failure
 from penstock.sources.files import PlannedFile
 from penstock.spark.functions import quoted
@@ -26,7 +30,7 @@ from penstock.spark.tables import column_type, lasting_version, prepare_append
 
 
 class Workload(Protocol):
-    """rows or series."""
+    """rows, series or labels."""
 
     @property
     def rows_table(self) -> str:
@@ -34,6 +38,9 @@ class Workload(Protocol):
 
     def is_failure(self, error: str) -> bool:
         """Whether a value of `error` in rows_table is a failure of the model."""
+
+    def check_contract(self, contract: Contract, config: PipelineConfig) -> None:
+        """Raises ConfigError for a contract without what the config's sections name."""
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         """The columns that the model's inputs are taken from."""
@@ -43,6 +50,10 @@ class Workload(Protocol):
 
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         """Why a model's outputs don't fit the tables; None if they do."""
+
+    def prepare_state(self, spark: SparkSession, config: PipelineConfig) -> None:
+        """Check that the tables, which are there now, were made under settings like the config's. Raises
+        LedgerError."""
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None: ...
 
@@ -65,6 +76,9 @@ class Rows:
     def is_failure(self, error: str) -> bool:
         return True
 
+    def check_contract(self, contract: Contract, config: PipelineConfig) -> None:
+        check_labelled_contract(contract, config)
+
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return contract
 
@@ -80,6 +94,9 @@ class Rows:
             f"it gives {scorer.prediction_type.simpleString()}, the table's prediction column is {table.simpleString()}"
         )
 
+    def prepare_state(self, spark: SparkSession, config: PipelineConfig) -> None:
+        pass
+
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:
         return None
 
@@ -87,24 +104,27 @@ class Rows:
         return accepted
 
     def stage(self, batch: MicroBatch, accepted: DataFrame) -> StagedWrites:
-        """The rows are scored and written here; what is left is the commit."""
-        with batch.timings.measure(self.rows_table):
-            frame = prediction_rows(batch.pipeline, batch.plan, accepted)
-            append = prepare_append(frame, batch.table_path(self.rows_table), batch.transaction)
+        return staged_append(batch, self.rows_table, lambda: prediction_rows(batch.pipeline, batch.plan, accepted))
 
-        def commit() -> None:
-            batch.pipeline.lease.check()
-            with batch.timings.measure(self.rows_table):
-                append.commit()
 
-        return StagedWrites(commit=commit, rows=append.rows)
+def staged_append(batch: MicroBatch, table: str, made: Callable[[], DataFrame]) -> StagedWrites:
+    """The rows are made and written here; what is left is the commit."""
+    with batch.timings.measure(table):
+        append = prepare_append(made(), batch.table_path(table), batch.transaction)
+
+    def commit() -> None:
+        batch.pipeline.lease.check()
+        with batch.timings.measure(table):
+            append.commit()
+
+    return StagedWrites(commit=commit, rows=append.rows)
 
 
 def prediction_rows(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> DataFrame:
     """The columns of `predictions`, without query_id and batch_id."""
     pinned = plan.champion
     return (
-        pipeline.selector.scorer(pinned)
+        pipeline.the_selector.scorer(pinned)
         .score(accepted, pipeline.contract)
         .select(
             *[field.name for field in pipeline.contract.fields],
@@ -136,6 +156,9 @@ class Series:
     def is_failure(self, error: str) -> bool:
         return is_failure(error)
 
+    def check_contract(self, contract: Contract, config: PipelineConfig) -> None:
+        check_series_contract(contract, config)
+
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return window_contract(contract, config.the_series)
 
@@ -149,6 +172,10 @@ class Series:
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         return fleet_incompatibility(scorer.outputs, scorer.metadata, config)
 
+    def prepare_state(self, spark: SparkSession, config: PipelineConfig) -> None:
+        check_frequency(spark, config)
+        adapt_lags(spark, config)
+
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:
         return lasting_version(spark, config.table_path("lags"))
 
@@ -159,5 +186,43 @@ class Series:
         return StagedWrites(commit=lambda: write_series(batch, accepted))
 
 
+@dataclass(frozen=True)
+class Labels:
+    """No model scores them."""
+
+    rows_table: str = "labels"
+    reads_once: bool = False
+
+    def is_failure(self, error: str) -> bool:
+        return False
+
+    def check_contract(self, contract: Contract, config: PipelineConfig) -> None:
+        check_label_contract(contract, config)
+
+    def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
+        return contract
+
+    def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
+        return [labels(contract, key=config.the_label.key)]
+
+    def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
+        return None
+
+    def prepare_state(self, spark: SparkSession, config: PipelineConfig) -> None:
+        check_label_key(spark, config)
+
+    def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:
+        return None
+
+    def model_rows(self, pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:
+        return accepted
+
+    def stage(self, batch: MicroBatch, accepted: DataFrame) -> StagedWrites:
+        return staged_append(batch, self.rows_table, lambda: label_rows(batch.pipeline, batch.plan, accepted))
+
+
+WORKLOADS: dict[str, Workload] = {"rows": Rows(), "series": Series(), "labels": Labels()}
+
+
 def workload_of(config: PipelineConfig) -> Workload:
-    return Series() if config.workload == "series" else Rows()
+    return WORKLOADS[config.workload]

@@ -41,6 +41,7 @@ SERIES_QUERIES = (
     "series_without_forecast",
     *COMMON_QUERIES,
 )
+LABELS_QUERIES = ("labels_by_outcome", *COMMON_QUERIES)
 COMMON_VIEWS = ("quarantine_by_reason", "batch_health", "model_performance")
 ROWS_VIEWS = ("predictions_ok", *COMMON_VIEWS)
 SERIES_VIEWS = ("latest_forecast", "forecast_vs_actual", *COMMON_VIEWS)

@@ -3,7 +3,18 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables, batch, forecast, observed, quarter, rejected, scored
+from dashboard_tables import (
+    LABELS_CONF,
+    MACRO_CONF,
+    WINE_CONF,
+    WrittenTables,
+    batch,
+    forecast,
+    observed,
+    quarter,
+    rejected,
+    scored,
+)
 from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 from streamlit.testing.v1 import AppTest
 
@@ -98,6 +109,24 @@ def test_health_shows_the_last_batch_and_the_window(opened, wines):
     assert "Version 2 was refused, and the previous one stays in use: it gives string" in texts(page)
     assert any(f"version 1 of wine-quality since {LONG_AGO:%Y-%m-%d %H:%M:%S} UTC" in text for text in texts(page))
     assert len(charts(page)) == 2
+
+
+def test_a_pipeline_of_labels_has_no_model_and_no_view_of_answers(opened, tmp_path):
+    made = WrittenTables(tmp_path, LABELS_CONF)
+    made.append(
+        "batches", batch(1, at=RECENTLY, seconds=4, versions=[], rows_in=12, accepted=9, quarantined=3, failed=0)
+    )
+    made.append("quarantine", rejected("quality: is null", at=RECENTLY, raw="3,"))
+    page = opened(made)
+    assert page.sidebar.radio[0].options == ["Health", "Quarantine", "Batches"]
+    assert "labels" in [caption.value for caption in page.sidebar.caption]
+    shown = metrics(page)
+    assert (shown["Model version"], shown["Accepted"], shown["Quarantined"], shown["Failed"]) == ("none", "9", "3", "0")
+    assert len(charts(page)) == 2
+    for view in ("Quarantine", "Batches"):
+        page.sidebar.radio[0].set_value(view).run()
+        assert not page.exception
+        assert texts(page)
 
 
 def test_a_longer_window_holds_more(opened, wines):

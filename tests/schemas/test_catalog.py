@@ -16,7 +16,7 @@ def spec_of(name: str) -> TableSpec:
         tables.observations(macro.VARIABLES),
         tables.lags(macro.VARIABLES, keep_lags=8, frequency="QS"),
         tables.predictions(wine.CONTRACT, DoubleType(), table=catalog.RESCORED_PREDICTIONS),
-        tables.labels(wine.CONTRACT),
+        tables.labels(wine.CONTRACT, key=["order_id"]),
         tables.FORECASTS,
         tables.RESCORED_FORECASTS,
         tables.EVALUATIONS,

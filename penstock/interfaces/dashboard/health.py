@@ -45,14 +45,15 @@ def show(config: PipelineConfig, window: Window) -> None:
         return
     is_series = config.workload == "series"
     observations = tables.query(outcomes.by_outcome, since=since) if is_series else None
-    show_totals(totals, observations)
+    show_totals(totals, observations, accepted="Scored" if config.model else "Accepted")
     width_seconds = bucket_seconds(max(since, totals.first_at), now)
     left, right = st.columns(2)
     with left:
         st.markdown(f"**Rows by outcome**, one bar per {age_text(width_seconds)}")
-        over_time = outcomes.observations_over_time if is_series else queries.rows_over_time
+        is_scored = config.workload == "rows"
+        over_time = queries.rows_over_time if is_scored else outcomes.observations_over_time
         rows = tables.query(over_time, since=since, width_seconds=width_seconds)
-        colour = outcome_colour(SERIES_OUTCOMES if is_series else OUTCOMES)
+        colour = outcome_colour(OUTCOMES if is_scored else SERIES_OUTCOMES)
         st.altair_chart(bars_over_time(rows, "outcome", colour, width_seconds=width_seconds))
     with right:
         st.markdown(f"**Seconds by phase** of the last batches, at most {SHOWN_BATCHES}")
@@ -91,14 +92,14 @@ def writer(config: PipelineConfig) -> str:
         return "unknown"
 
 
-def show_totals(totals: queries.Totals, observations: pd.DataFrame | None) -> None:
-    """observations: by outcome, of a pipeline of series."""
+def show_totals(totals: queries.Totals, observations: pd.DataFrame | None, *, accepted: str) -> None:
+    """observations: by outcome, of a pipeline of series. accepted: the title of accepted rows without a failure."""
     rate = totals.rows_per_second
     columns = st.columns(6)
     columns[0].metric("Batches", f"{totals.batches:,}")
     columns[1].metric("Rows in", f"{totals.rows_in:,}")
     if observations is None:
-        columns[2].metric("Scored", f"{totals.scored:,}")
+        columns[2].metric(accepted, f"{totals.scored:,}")
     else:
         forecast = int(observations.loc[observations["outcome"] == "forecast", "observations"].sum())
         columns[2].metric("With a forecast", f"{forecast:,}", help="Accepted observations; the others are listed below")

@@ -17,15 +17,16 @@ from penstock.interfaces.dashboard.windows import DEFAULT, WINDOWS, Window, wind
 #: Views of one series, which show all of it.
 WITHOUT_WINDOW = ("Forecasts", model.VIEW)
 View = Callable[[PipelineConfig, Window], None]
+#: By workload.
+RESULTS: dict[str, dict[str, View]] = {
+    "rows": {"Predictions": predictions.show, models.VIEW: models.show},
+    "series": {"Forecasts": forecasts.show, model.VIEW: model.show, models.VIEW: models.show},
+    "labels": {},
+}
 
 
 def views(config: PipelineConfig) -> dict[str, View]:
-    results: dict[str, View] = {}
-    if config.workload == "series":
-        results = {"Forecasts": forecasts.show, model.VIEW: model.show, models.VIEW: models.show}
-    elif config.workload == "rows":
-        results = {"Predictions": predictions.show, models.VIEW: models.show}
-    return {"Health": health.show, **results, "Quarantine": quarantined.show, "Batches": batches.show}
+    return {"Health": health.show, **RESULTS[config.workload], "Quarantine": quarantined.show, "Batches": batches.show}
 
 
 def show(config: PipelineConfig) -> None:
@@ -33,7 +34,7 @@ def show(config: PipelineConfig) -> None:
     offered = views(config)
     with st.sidebar:
         st.title(config.pipeline)
-        st.caption(f"{config.workload}, model {config.model.described}")
+        st.caption(config.workload + (f", model {config.model.described}" if config.model else ""))
         chosen = st.radio("View", list(offered), key="view", bind="query-params")
         titles = [window.title for window in WINDOWS]
         title = st.selectbox(

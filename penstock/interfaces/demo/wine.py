@@ -134,8 +134,8 @@ def shortened(text: str) -> str:
 
 def champion_metrics(config: PipelineConfig) -> dict[str, float]:
     client = Registry.of(config).client
-    version = client.get_model_version_by_alias(config.model.name, config.model.alias)
-    return dict(mlflow.MlflowClient(config.mlflow.tracking_uri).get_run(str(version.run_id)).data.metrics)
+    version = client.get_model_version_by_alias(config.the_model.name, config.the_model.alias)
+    return dict(mlflow.MlflowClient(config.the_mlflow.tracking_uri).get_run(str(version.run_id)).data.metrics)
 
 
 def stamp_now() -> str:

@@ -63,7 +63,7 @@ def summary(served: Served) -> ModelSummary:
         name=served.name,
         pipeline=served.config.pipeline,
         workload=served.config.workload,
-        alias=None if served.config.model.version else served.config.model.alias,
+        alias=None if served.config.the_model.version else served.config.the_model.alias,
         version=standing.model.version.version if standing.model else None,
         problem=standing.problem or None,
     )

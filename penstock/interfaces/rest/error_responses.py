@@ -78,7 +78,7 @@ def missing(path: str, models: dict[str, Served]) -> str:
     for served in models.values():
         if path == served.predict_path:
             problem = served.versions.default.problem or "it will be in a moment"
-            return f"{served.config.model.described} is not loaded: {problem}"
+            return f"{served.config.the_model.described} is not loaded: {problem}"
     parts = path.strip("/").split("/")
     if parts[0] == "models" and len(parts) > 1:
         return unknown_model(parts[1], models)

@@ -34,7 +34,7 @@ class Loader:
             self.registry,
             version,
             workload_of(self.config).scoring_contract(self.config, self.contract),
-            self.config.model,
+            self.config.the_model,
             incompatibility=self.incompatibility,
         )
         self._prediction_type = loaded.prediction_type

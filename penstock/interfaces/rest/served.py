@@ -47,12 +47,12 @@ class Served:
             check_series_contract(contract, config)
         registry = Registry.of(config)
         loader = Loader(config=config, contract=contract, registry=registry)
-        versions = Versions(registry=registry, model=config.model, load=loader.load)
+        versions = Versions(registry=registry, model=config.the_model, load=loader.load)
         return cls(spark=spark, config=config, contract=contract, versions=versions)
 
     @property
     def name(self) -> str:
-        return self.config.model.name
+        return self.config.the_model.name
 
     @property
     def predict_path(self) -> str:
@@ -97,7 +97,7 @@ def served_models(spark: SparkSession, configs: Sequence[PipelineConfig]) -> dic
     """By the model's name. Raises ConfigError for a name that can't be part of a path, or that two pipelines have."""
     found: dict[str, Served] = {}
     for config in configs:
-        name = config.model.name
+        name = config.the_model.name
         if set(name) & set("{}?#%"):
             raise ConfigError(f"model.name {name!r} can't be part of a path; register it without {{ }} ? # %")
         if name in found:

@@ -37,10 +37,11 @@ def serve(configs: Sequence[PipelineConfig], *, host: str, port: int) -> None:
     """Serve until SIGTERM or SIGINT, which let running requests finish. Raises PenstockError."""
     if not configs:
         raise ConfigError("no pipeline to serve: name its YAML file with --conf")
+    models = ", ".join(config.the_model.name for config in configs)
     if not is_free(port):
         raise ServerError(f"port {port} is in use; choose another with --port")
     tokens = tokens_of(configs)
-    log.info("serve: starting Spark")
+    log.info("serve: starting Spark for %s", models)
     spark = build_session("penstock-serve", settings=SPARK)
     app = create_app(served_models(spark, configs), tokens=tokens)
     log.info("serve: http://%s:%d/docs, ready when /readyz says 200", host, port)

@@ -48,6 +48,7 @@ def train_elasticnet(
     data: a CSV with the contract's columns (by their model names) and `quality`. first_rows: use only this many.
     promote: set the config's alias; otherwise `candidate`. Raises ConfigError.
     """
+    log.info("training %s", config.the_model.name)
     names = [field.model for field in load_contract(config).fields]
     frame = read_training_data(data, names).iloc[:first_rows]
     training, holdout = train_test_split(frame, test_size=0.25, random_state=SEED)
@@ -90,13 +91,13 @@ def register_sklearn(
             name="model",
             signature=signature,
             input_example=example,
-            registered_model_name=config.model.name,
+            registered_model_name=config.the_model.name,
             pip_requirements=requirements,
         )
     version = str(info.registered_model_version)
-    alias = config.model.alias if promote else "candidate"
-    mlflow.MlflowClient().set_registered_model_alias(config.model.name, alias, version)
-    log.info("registered %s version %s with the alias %s", config.model.name, version, alias)
+    alias = config.the_model.alias if promote else "candidate"
+    mlflow.MlflowClient().set_registered_model_alias(config.the_model.name, alias, version)
+    log.info("registered %s version %s with the alias %s", config.the_model.name, version, alias)
     return version
 
 
@@ -113,14 +114,14 @@ def read_training_data(data: Path, names: list[str]) -> pd.DataFrame:
 
 def begin_experiment(config: PipelineConfig) -> None:
     """The pipeline's experiment, made with its artifacts beside the registry's database if it is new."""
-    uri = config.mlflow.tracking_uri
+    uri = config.the_mlflow.tracking_uri
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     mlflow.set_tracking_uri(uri)
     mlflow.set_registry_uri(uri)
-    name = config.mlflow.experiment or config.pipeline
+    name = config.the_mlflow.experiment or config.pipeline
     if mlflow.get_experiment_by_name(name) is None:
-        mlflow.create_experiment(name, artifact_location=config.mlflow.experiment_artifacts)
+        mlflow.create_experiment(name, artifact_location=config.the_mlflow.experiment_artifacts)
     mlflow.set_experiment(name)
 
 

@@ -44,8 +44,9 @@ def train_rows(
     data: CSV in the config's dialect, or Parquet, with the contract's columns and `target`, all by their headers.
     promote: set the config's alias; otherwise `candidate`. Raises ConfigError, RegistryUnavailableError.
     """
-    if config.workload != "rows":
+    if config.series is not None:
         raise ConfigError(f"workload: {config.pipeline} is a pipeline of {config.workload}; use fit_var")
+    log.info("training a first %s", config.the_model.name)
     rows = read_row_data(config, load_contract(config), data=data, target=target, task=task)
     if rows.left_out:
         log.warning("%s rows left out: no target, or a value that does not fit the contract", f"{rows.left_out:,}")

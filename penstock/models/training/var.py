@@ -160,17 +160,17 @@ def register(config: PipelineConfig, fleet: FittedFleet, *, promote: bool) -> st
             warnings.catch_warnings(),
         ):
             warnings.filterwarnings("ignore", message=".*input example")  # the signature is exact without one
-            info = mlflow.pyfunc.log_model(name="model", registered_model_name=config.model.name, **parts)
+            info = mlflow.pyfunc.log_model(name="model", registered_model_name=config.the_model.name, **parts)
     except ValueError as error:
         raise FitError(f"the fit can't be made a model: {error}") from error
     version = str(info.registered_model_version)
     left_out = len(fleet.refused) - MAX_SERIES
     if left_out > 0:
         log.warning("%s of the refused series are not in the model: they will be unknown_series", f"{left_out:,}")
-    aliases = dict.fromkeys([CANDIDATE, *([config.model.alias] if promote else [])])
+    aliases = dict.fromkeys([CANDIDATE, *([config.the_model.alias] if promote else [])])
     for alias in aliases:
-        Registry.of(config).client.set_registered_model_alias(config.model.name, alias, version)
-    log.info("registered %s version %s with the alias %s", config.model.name, version, " and ".join(aliases))
+        Registry.of(config).client.set_registered_model_alias(config.the_model.name, alias, version)
+    log.info("registered %s version %s with the alias %s", config.the_model.name, version, " and ".join(aliases))
     return version
 
 

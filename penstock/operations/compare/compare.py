@@ -71,7 +71,7 @@ def compared(
     tables.execute(f"CREATE TABLE judged AS SELECT * FROM pairs WHERE NOT is_failed AND {in_sample}")
     return Comparison(
         pipeline=config.pipeline,
-        model=config.model.name,
+        model=config.the_model.name,
         versions=request.versions,
         loss_name=loss_of(config),
         steps=steps_of(config) if config.workload == "series" else (),

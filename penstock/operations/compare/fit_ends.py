@@ -19,7 +19,7 @@ def fit_ends(config: PipelineConfig, versions: tuple[str, ...]) -> dict[str, dat
     Raises ModelRefusedError for a version that is not in the registry, RegistryUnavailableError.
     """
     registry = Registry.of(config)
-    return {version: fit_end(registry, config.model.name, version) for version in versions}
+    return {version: fit_end(registry, config.the_model.name, version) for version in versions}
 
 
 def fit_end(registry: Registry, name: str, version: str) -> datetime | None:

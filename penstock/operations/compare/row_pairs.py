@@ -5,10 +5,10 @@ from datetime import datetime
 
 import duckdb
 
+from penstock.config.label_contract import labels_config
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import AnswerNotFoundError, ConfigError
 from penstock.operations.compare.request import Request, loss_of
-from penstock.operations.explain.labels import labels_config
 from penstock.storage.duckdb_tables import quoted, register_table, registered
 
 TABLES = ("predictions", "rescored_predictions")
@@ -39,7 +39,7 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
         QUALIFY row_number() OVER (PARTITION BY model_version, row_id ORDER BY scored_at DESC) = 1
         """,
         {
-            "name": config.model.name,
+            "name": config.the_model.name,
             "versions": list(request.versions),
             "since": request.since,
             "until": request.until,

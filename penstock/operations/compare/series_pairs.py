@@ -29,7 +29,7 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
         QUALIFY row_number() OVER (PARTITION BY model_version, {KEY} ORDER BY scored_at DESC) = 1
         """,
         {
-            "name": config.model.name,
+            "name": config.the_model.name,
             "versions": list(request.versions),
             "since": request.since,
             "until": request.until,

@@ -9,7 +9,6 @@ from pathlib import Path
 from penstock.config.loading import load_contract
 from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig
-from penstock.config.series_contract import check_series_contract
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.models.fleet_check import fleet_incompatibility, volume
 from penstock.models.refusal import refused_if_it_fails
@@ -43,10 +42,10 @@ class Finding:
         return f"{'ok  ' if self.ok else 'FAIL'} {self.check}: {self.detail}"
 
 
-def examine(config: PipelineConfig, model: ModelAtStart, *, with_digest: bool = True) -> Iterator[Finding]:
+def examine(config: PipelineConfig, model: ModelAtStart | None, *, with_digest: bool = True) -> Iterator[Finding]:
     """The checks that need no Spark, in the order in which one would repair things.
 
-    with_digest: show the model's SHA-256, for which all its files are read.
+    model: None for a pipeline without one. with_digest: show the model's SHA-256, for which all its files are read.
     """
     yield found("python", check_python)
     yield found("java", check_java)
@@ -57,8 +56,9 @@ def examine(config: PipelineConfig, model: ModelAtStart, *, with_digest: bool = 
     yield found("inbox", lambda: check_folder(storage, config.source.path, write=False))
     yield found("tables", lambda: check_folder(storage, config.tables.root, write=True))
     yield found("checkpoint", lambda: check_folder(storage, config.checkpoint, write=True))
-    yield found("model", lambda: check_model(config, model, with_digest=with_digest))
-    yield found("requirements", lambda: check_requirements(model))
+    if model is not None:
+        yield found("model", lambda: check_model(config, model, with_digest=with_digest))
+        yield found("requirements", lambda: check_requirements(model))
 
 
 def found(check: str, run: Callable[[], str]) -> Finding:
@@ -68,7 +68,7 @@ def found(check: str, run: Callable[[], str]) -> Finding:
         return Finding(check=check, ok=False, detail=without_credentials(str(error)), error=error)
 
 
-def check_at_start(config: PipelineConfig, model: ModelAtStart) -> None:
+def check_at_start(config: PipelineConfig, model: ModelAtStart | None) -> None:
     """What the jobs run before Spark starts. Raises EnvironmentCheckError with every finding that is not ok.
 
     A registry that is away, or a version that is refused, stops only a pipeline that has no version before it:
@@ -76,7 +76,7 @@ def check_at_start(config: PipelineConfig, model: ModelAtStart) -> None:
     """
     bad = [finding for finding in examine(config, model, with_digest=False) if not finding.ok]
     fatal = bad
-    if all(finding.check in OF_MODEL for finding in bad):
+    if model is not None and all(finding.check in OF_MODEL for finding in bad):
         is_refused = any(isinstance(finding.error, ModelRefusedError) for finding in bad)
         is_away = all(isinstance(finding.error, RegistryUnavailableError) for finding in bad)
         fatal = [] if (is_away and version_before(config)) or (is_refused and has_other_before(config, model)) else bad
@@ -88,9 +88,9 @@ def check_at_start(config: PipelineConfig, model: ModelAtStart) -> None:
 
 def describe_contract(config: PipelineConfig) -> str:
     contract, holidays = load_contract(config), ""
-    if config.workload == "series":
-        check_series_contract(contract, config)
-        calendar = config.the_series.calendar
+    workload_of(config).check_contract(contract, config)
+    if config.series is not None:
+        calendar = config.series.calendar
         if calendar.has_business_days:
             last = f", the last one on {calendar.holidays[-1]}" if calendar.holidays else ""
             holidays = f", {len(calendar.holidays)} holidays{last}"
@@ -123,11 +123,11 @@ def check_model(config: PipelineConfig, model: ModelAtStart, *, with_digest: boo
 
 
 def describe_model(config: PipelineConfig, resolved: ResolvedModel, *, with_digest: bool) -> str:
-    check_trust(resolved, config.model)
+    check_trust(resolved, config.the_model)
     version = resolved.version
     contract = workload_of(config).scoring_contract(config, load_contract(config))
     inputs, outputs = checked_columns(resolved, contract)
-    name = f"{config.model.described} is version {version.version}"
+    name = f"{config.the_model.described} is version {version.version}"
     if with_digest:
         name += f", SHA-256 {artifact_digest(resolved.folder)}"
     if config.workload == "rows":

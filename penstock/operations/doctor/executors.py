@@ -23,13 +23,14 @@ PYTHON_MISMATCH = re.compile(r"PYTHON_VERSION_MISMATCH\]\s*(.*)")
 log = logging.getLogger(__name__)
 
 
-def check_executors(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> None:
+def check_executors(spark: SparkSession, config: PipelineConfig, model: ModelAtStart | None) -> None:
     """Against the version that the config names now. Raises EnvironmentCheckError with both versions of each package.
 
-    A local master runs its workers with this very Python, which the doctor has looked at. Without a version now there
+    A local master runs its workers with this very Python, which the doctor has looked at, and without a model there
+    are no workers. Without a version now there
     may be one before: micro-batches decide.
     """
-    if is_local(str(spark.sparkContext.master)):
+    if model is None or is_local(str(spark.sparkContext.master)):
         return
     try:
         resolved = model.resolved()

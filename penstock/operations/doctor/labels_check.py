@@ -1,21 +1,23 @@
-"""Whether predictions can be judged by the labels that the config names."""
+"""Does the pipeline that brings the labels of a pipeline of rows agree with it on what names a row?"""
 
 from collections.abc import Iterator
 
+from penstock.config.label_contract import labels_config
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.doctor.checks import Finding, found
-from penstock.pipeline.evaluation.labels_source import LabelsSource
+from penstock.pipeline.workload import workload_of
 
 
 def examine_labels(config: PipelineConfig) -> Iterator[Finding]:
     """Nothing for a pipeline without the section `labels`."""
     if config.labels is not None:
-        yield found("labels", lambda: describe_labels(config))
+        yield found("labels", lambda: check_labels(config))
 
 
-def describe_labels(config: PipelineConfig) -> str:
+def check_labels(config: PipelineConfig) -> str:
     """Raises ConfigError."""
-    source = LabelsSource.of(config, load_contract(config))
-    key = ", ".join(source.labels.key)
-    return f"{source.labels.value} by {key}, of the pipeline {source.labels_config.pipeline}"
+    brings = labels_config(config)
+    workload_of(brings).check_contract(load_contract(brings), brings)
+    label = brings.the_label
+    return f"{brings.pipeline} brings {label.value} by {', '.join(label.key)}"

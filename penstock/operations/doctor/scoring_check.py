@@ -28,8 +28,8 @@ def check_scoring(spark: SparkSession, config: PipelineConfig, model: ModelAtSta
     """
     contract = load_contract(config)
     scoring_contract = workload_of(config).scoring_contract(config, contract)
-    scorer = build_scorer(spark, model.registry, model.version(), scoring_contract, config.model)
-    seconds = config.model.probe_timeout
+    scorer = build_scorer(spark, model.registry, model.version(), scoring_contract, config.the_model)
+    seconds = config.the_model.probe_timeout
     try:
         with time_limit(spark, seconds) as limit:
             scored_row(spark, config, contract, scorer).collect()
@@ -42,18 +42,37 @@ def check_scoring(spark: SparkSession, config: PipelineConfig, model: ModelAtSta
             raise ModelRefusedError(f"{scorer.version.uri}: its Python worker ended: {crash_reason(error)}") from None
         if reason := load_failure(error):
             raise ModelRefusedError(f"{scorer.version.uri}: {reason}") from None
-        raise EnvironmentCheckError(
-            f"a row without values could not be checked and scored by Spark: {first_line(error)}; a backfill would "
-            "fail in the same way. Is it the memory (spark.driver.memory), or one of the contract's rules?"
-        ) from error
+        raise not_run("checked and scored", error) from error
     fields, rules = len(contract.fields), len(contract.rules)
     return f"a row went through {fields} fields, {rules} rules and {scorer.version.uri}"
 
 
-def scored_row(spark: SparkSession, config: PipelineConfig, contract: Contract, scorer: Scorer) -> DataFrame:
+def check_checks(spark: SparkSession, config: PipelineConfig) -> str:
+    """The contract's checks over a row without values, for a pipeline without a model. Raises EnvironmentCheckError
+    where Spark can't run them."""
+    contract = load_contract(config)
+    try:
+        checked_row(spark, config, contract).collect()
+    except SPARK_ERRORS as error:
+        raise not_run("checked", error) from error
+    return f"a row went through {len(contract.fields)} fields and {len(contract.rules)} rules"
+
+
+def not_run(what: str, error: Exception) -> EnvironmentCheckError:
+    return EnvironmentCheckError(
+        f"a row without values could not be {what} by Spark: {first_line(error)}; a backfill would fail in the same "
+        "way. Is it the memory (spark.driver.memory), or one of the contract's rules?"
+    )
+
+
+def checked_row(spark: SparkSession, config: PipelineConfig, contract: Contract) -> DataFrame:
     source = config.source
     row = FORMATS[source.format].empty_row(spark, source=source, contract=contract)
-    checked = check_rows(row, contract_of(source.format, contract))
+    return check_rows(row, contract_of(source.format, contract))
+
+
+def scored_row(spark: SparkSession, config: PipelineConfig, contract: Contract, scorer: Scorer) -> DataFrame:
+    checked = checked_row(spark, config, contract)
     if config.workload == "rows":
         return scorer.score(checked, contract)
     # The model of series is given windows, which are made of many rows.

@@ -11,7 +11,7 @@ from penstock.models.probe import loading_problem
 from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import build_scorer, checked_columns
 from penstock.operations.doctor.checks import Finding, found
-from penstock.operations.doctor.scoring_check import check_scoring
+from penstock.operations.doctor.scoring_check import check_checks, check_scoring
 from penstock.pipeline.inbox_place import check_inbox
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.workload import workload_of
@@ -22,12 +22,16 @@ from penstock.storage.routing import storage_of
 from penstock.udfs.scoring.outputs import prediction_type
 
 
-def examine_with_spark(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> Iterator[Finding]:
+def examine_with_spark(spark: SparkSession, config: PipelineConfig, model: ModelAtStart | None) -> Iterator[Finding]:
     yield found("rules", lambda: check_contract_rules(spark, config))
     yield found("schemas", lambda: check_schemas(spark, config, model))
-    yield found("loading", lambda: check_loading(spark, config, model))
+    if model is not None:
+        yield found("loading", lambda: check_loading(spark, config, model))
     yield found("ledger", lambda: check_checkpoint(config))
-    yield found("scoring", lambda: check_scoring(spark, config, model))
+    if model is not None:
+        yield found("scoring", lambda: check_scoring(spark, config, model))
+    else:
+        yield found("checks", lambda: check_checks(spark, config))
 
 
 def check_contract_rules(spark: SparkSession, config: PipelineConfig) -> str:
@@ -40,9 +44,9 @@ def check_loading(spark: SparkSession, config: PipelineConfig, model: ModelAtSta
     """Whether a Python worker can load the model. Raises PenstockError."""
     version = model.version()
     contract = workload_of(config).scoring_contract(config, load_contract(config))
-    scorer = build_scorer(spark, model.registry, version, contract, config.model)
+    scorer = build_scorer(spark, model.registry, version, contract, config.the_model)
     try:
-        problem = loading_problem(scorer, spark, config.model)
+        problem = loading_problem(scorer, spark, config.the_model)
     finally:
         scorer.copies.remove(spark)
     if problem is not None:
@@ -50,12 +54,11 @@ def check_loading(spark: SparkSession, config: PipelineConfig, model: ModelAtSta
     return f"a Python worker has loaded {version.uri}"
 
 
-def check_schemas(spark: SparkSession, config: PipelineConfig, model: ModelAtStart) -> str:
+def check_schemas(spark: SparkSession, config: PipelineConfig, model: ModelAtStart | None) -> str:
     """The existing tables against what this contract and model would write. Raises PenstockError."""
-    contract = load_contract(config)
-    workload = workload_of(config)
+    contract, workload = load_contract(config), workload_of(config)
     scoring_contract = workload.scoring_contract(config, contract)
-    _, outputs = checked_columns(model.resolved(), scoring_contract)
+    outputs = checked_columns(model.resolved(), scoring_contract)[1] if model else ()
     lines = []
     for spec in (*workload.tables(config, contract, lambda: prediction_type(outputs)), QUARANTINE, BATCHES):
         path = config.table_path(spec.name)

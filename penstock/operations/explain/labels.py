@@ -1,10 +1,9 @@
 """The labels of a prediction, and its loss under each."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
-from penstock.config.loading import load_config
+from penstock.config.label_contract import labels_config
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.models.accuracy.losses import DEFAULT_LOSS, row_loss
@@ -12,12 +11,6 @@ from penstock.operations.explain.report import Label, Labels
 from penstock.operations.explain.tables import rows_of
 from penstock.storage.delta_reader import reason_of
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, quoted, registered
-
-
-def labels_config(config: PipelineConfig) -> PipelineConfig:
-    """Of the pipeline whose table `labels` has them. Raises ConfigError."""
-    assert config.labels is not None
-    return load_config([Path(config.labels.conf)])
 
 
 def loss_name(config: PipelineConfig) -> str:

@@ -48,7 +48,7 @@ def find_model(
             sha256=artifact_digest(folder),
             fitted_until=fitted_until(model_metadata(folder).metadata or {}),
         )
-        loaded = load_in_process(registry, found, contract, config.model)
+        loaded = load_in_process(registry, found, contract, config.the_model)
     except (ModelRefusedError, RegistryUnavailableError, OSError) as error:
         return FoundModel(facts=replace(facts, problem=str(error)), loaded=None)
     return FoundModel(facts=facts, loaded=loaded)

@@ -60,6 +60,6 @@ def answering(config: PipelineConfig, used: dict[str, Use]) -> str | None:
     except PlanError:
         plan = None
     if plan is not None:
-        return plan.champion.version if plan.champion.name == config.model.name else None
+        return plan.champion.version if plan.champion.name == config.the_model.name else None
     last = max(used.values(), key=lambda use: use.last_at, default=None)
     return last.version if last else None

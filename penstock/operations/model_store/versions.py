@@ -107,7 +107,7 @@ def read_model_versions(config: PipelineConfig, *, needs_registry: bool = False)
         raise problem
     now, steps = ledger.answering(config, used), (config.evaluate or EvaluateConfig()).steps
     return ModelVersions(
-        name=config.model.name,
+        name=config.the_model.name,
         pipeline=config.pipeline,
         workload=config.workload,
         answering=now,
@@ -133,10 +133,10 @@ def ask_registry(config: PipelineConfig) -> tuple[dict[str, RegisteredVersion], 
     """The registered versions by number, and why there are none: it did not answer, or has no such model."""
     registry = Registry.of(config)
     try:
-        found = registered_versions(registry, config.model.name)
+        found = registered_versions(registry, config.the_model.name)
         if found is None:
             raise ModelRefusedError(
-                f"the registry {without_credentials(registry.tracking_uri)} has no model {config.model.name!r}; "
+                f"the registry {without_credentials(registry.tracking_uri)} has no model {config.the_model.name!r}; "
                 "register a version (train jobs do), or correct model.name and mlflow.tracking_uri"
             )
     except (RegistryUnavailableError, ModelRefusedError) as error:

@@ -135,9 +135,11 @@ class PipelineMetrics:
             self._phase_seconds.labels(self.pipeline, phase).observe(seconds)
         plan = record.plan
         self._model.show({(self.pipeline, model.name, model.version, model.role) for model in plan.models})
-        self._refused.show({(self.pipeline, plan.champion.name, version) for version in plan.refused_versions})
-        created = plan.champion.created_milliseconds / 1000
-        self._model_age.labels(self.pipeline).set_function(lambda: time.time() - created)
+        names = {model.name for model in plan.models}
+        self._refused.show({(self.pipeline, name, version) for name in names for version in plan.refused_versions})
+        if plan.models:
+            created = plan.champion.created_milliseconds / 1000
+            self._model_age.labels(self.pipeline).set_function(lambda: time.time() - created)
         self._last_batch.labels(self.pipeline).set(record.finished_at.timestamp())
 
     def _on_forecasts(self, forecasts: ForecastCount, *, with_forecast: int) -> None:

@@ -2,7 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import duckdb
 from pydantic import BaseModel, ConfigDict
@@ -13,6 +13,7 @@ from penstock.operations.monitoring.ledger_summary import read_summary
 from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.evaluation.records import last_record
 from penstock.pipeline.stop_file import running_writer
+from penstock.schemas.catalog import Workload
 from penstock.sources.listing import walk_inbox
 from penstock.storage.delta_reader import reason_of
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registered
@@ -93,11 +94,12 @@ class Status(Part):
     """running: the process that holds the lease, null if none. backlog_files: files in the inbox and in no batch yet.
     last_evaluation: null before the first one.
 
-    quarantine: of the last 24 hours, without replayed entries, the most frequent reason first.
+    model: null also in a pipeline of labels. quarantine: of the last 24 hours, without replayed entries, the most
+    frequent reason first.
     """
 
     pipeline: str
-    workload: Literal["rows", "series"]
+    workload: Workload
     running: str | None
     last_batch: LastBatch | None
     backlog_files: int
@@ -159,11 +161,11 @@ def last_batch(row: dict[str, Any], *, now: datetime) -> LastBatch:
 
 
 def model_in_use(tables: duckdb.DuckDBPyConnection, config: PipelineConfig, row: dict[str, Any]) -> ModelInUse | None:
-    if row["version"] is None:
+    if config.model is None or row["version"] is None:
         return None
     [(since,)] = tables.execute(VERSION_SINCE, {"version": row["version"]}).fetchall()
     refused = dict(row["refused_versions"] or {})
-    return ModelInUse(name=config.model.name, version=row["version"], since=since, refused=refused)
+    return ModelInUse(name=config.the_model.name, version=row["version"], since=since, refused=refused)
 
 
 def backlog(storage: Storage, config: PipelineConfig, done: KeySet) -> int:

@@ -16,7 +16,7 @@ def as_text(status: Status) -> str:
         ("last batch", batch_text(status)),
         *([("series", series_text(status.last_batch))] if status.workload == "series" else []),
         ("backlog", f"{status.backlog_files:,} files"),
-        ("model", model_text(status)),
+        *([("model", model_text(status))] if status.workload != "labels" else []),
         *([("evaluation", evaluation_text(status.last_evaluation, status))] if status.last_evaluation else []),
         ("quarantine", quarantine_text(status)),
     ]
@@ -31,7 +31,7 @@ def batch_text(status: Status) -> str:
         f"{batch.batch_id}, {age_text(batch.age_seconds)} ago: {batch.rows_in:,} rows in {batch.seconds:g} s",
         *accepted_texts(status, batch),
         f"{batch.quarantined:,} quarantined",
-        f"{batch.failed:,} failed",
+        *([f"{batch.failed:,} failed"] if status.workload != "labels" else []),
     ]
     if batch.files_refused:
         parts.append(f"{batch.files_refused} files refused")
@@ -43,7 +43,7 @@ def accepted_texts(status: Status, batch: LastBatch) -> list[str]:
     """What became of the accepted rows. An accepted observation is not a forecast: it may be warming up."""
     if status.workload == "rows":
         return [f"{batch.accepted - batch.failed:,} scored"]
-    if batch.with_forecast is None or batch.without_forecast is None:
+    if status.workload == "labels" or batch.with_forecast is None or batch.without_forecast is None:
         return [f"{batch.accepted:,} accepted"]
     made = [f"{batch.with_forecast:,} with a forecast"]
     if by_fallback := fallbacks_text(batch.without_forecast):

@@ -1,43 +1,20 @@
 """Where the labels of a pipeline of rows come from: the tables of another pipeline, and whether they fit."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Self
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import BooleanType, DataType, NumericType, StringType, StructType
 
 from penstock.config.evaluation import LabelsConfig, Loss
-from penstock.config.evaluation_checks import check_labelled_contract, check_labels_contract
-from penstock.config.loading import load_config, load_contract
-from penstock.config.pipeline import PipelineConfig, S3Config
+from penstock.config.label_contract import check_labelled_contract, labels_config
+from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract
 from penstock.spark.tables import table_at
 
 #: Label and prediction both are numbers for these; zero_one takes texts as well.
 LOSSES_OF_NUMBERS = ("absolute", "squared", "log")
-
-
-def labels_pipeline(config: PipelineConfig, section: LabelsConfig) -> PipelineConfig:
-    """The config of the pipeline that takes the labels in, of which its tables and its contract are used.
-
-    labels.conf is relative to the current folder, as every path of a config is. On S3 its connection is this pipeline's
-    unless it names one. Raises ConfigError.
-    """
-    path = Path(section.conf)
-    try:
-        labels = load_config([path])
-    except ConfigError as error:
-        raise ConfigError(f"labels.conf: {error}") from None
-    if labels.workload == "series" or labels.tables.root == config.tables.root:
-        what = (
-            f"has the workload {labels.workload}" if labels.workload == "series" else "has this pipeline's own tables"
-        )
-        raise ConfigError(
-            f"labels.conf: {path} {what}; expected the pipeline that takes the labels in (workload: labels)"
-        )
-    return labels if labels.s3 != S3Config() else labels.model_copy(update={"s3": config.s3})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,16 +27,10 @@ class LabelsSource:
     @classmethod
     def of(cls, config: PipelineConfig, contract: Contract) -> Self:
         """Raises ConfigError."""
-        if config.labels is None:
-            raise ConfigError(
-                f"{config.pipeline} is a pipeline of {config.workload} without the section labels, which says where "
-                "the labels come from that its predictions are judged by; add it, or evaluate the pipeline that has it"
-            )
-        labels_config = labels_pipeline(config, config.labels)
-        label_contract = load_contract(labels_config)
-        check_labelled_contract(config.labels, contract, name=config.contract)
-        check_labels_contract(config.labels, contract, label_contract, name=labels_config.contract)
-        return cls(labels=config.labels, labels_config=labels_config)
+        brings = labels_config(config)
+        assert config.labels is not None
+        check_labelled_contract(contract, config)
+        return cls(labels=config.labels, labels_config=brings)
 
     @property
     def labels_path(self) -> str:

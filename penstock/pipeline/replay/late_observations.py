@@ -156,7 +156,7 @@ def recompute(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
         scoring_of(pipeline, plan),
         pipeline.config.the_series,
         latest_only=pipeline.config.forecast.at == "latest",
-        refused_reasons=refused_reasons(pipeline.selector.scorer(plan.champion).metadata),
+        refused_reasons=refused_reasons(pipeline.the_selector.scorer(plan.champion).metadata),
     )
 
 

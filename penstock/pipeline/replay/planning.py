@@ -51,7 +51,7 @@ def plan_late_replay(pipeline: Pipeline) -> Plan | None:
 
 
 def next_replay(
-    pipeline: Pipeline, files: Sequence[PlannedFile], choice: Selection, replay: QuarantineReplay | LateReplay
+    pipeline: Pipeline, files: Sequence[PlannedFile], choice: Selection | None, replay: QuarantineReplay | LateReplay
 ) -> Plan:
     number = next_replay_number(pipeline)
     return new_plan(pipeline, query_id=REPLAY_QUERY, batch_id=number, files=files, choice=choice, replay=replay)
@@ -94,7 +94,9 @@ def scored_files(pipeline: Pipeline, asked: Sequence[str]) -> set[str]:
     return {row["path"] for row in read.select("path").distinct().collect()}
 
 
-def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> Selection:
-    """The version for the replay, as the stream's next batch would have it."""
+def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> Selection | None:
+    """The version for the replay, as the stream's next batch would have it; None in a pipeline without a model."""
+    if pipeline.selector is None:
+        return None
     before = newest_plan(pipeline.storage, pipeline.config.checkpoint)
     return pipeline.selector.choose(before=selection_of(before), probe_rows=probe_rows)

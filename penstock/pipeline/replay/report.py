@@ -2,7 +2,7 @@
 
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.plan import LateReplay
-from penstock.series.reasons import outcome_texts
+from penstock.series.reasons import outcome_texts, reasons_text
 
 
 def report(record: BatchRecord) -> str:
@@ -10,8 +10,12 @@ def report(record: BatchRecord) -> str:
     if isinstance(plan.replay, LateReplay):
         what = "series with late observations or revisions recomputed"
         return f"replay {plan.batch_id}: {what}, by version {plan.champion.version}"
+    if plan.models:
+        how = f", by version {plan.champion.version}"
+    else:
+        how = f" ({reasons_text(record.outcomes)})" if record.outcomes else ""
     parts = [
-        f"replay {plan.batch_id}: {record.accepted:,} rows accepted, by version {plan.champion.version}",
+        f"replay {plan.batch_id}: {record.accepted:,} rows accepted{how}",
         f"{record.quarantined:,} rejected for other reasons than before",
     ]
     if plan.files_with("accepted"):

@@ -1,6 +1,7 @@
-"""Queries of `batches` of a pipeline of series: what became of its observations.
+"""Queries of `batches` of a pipeline of series or labels: what became of its observations.
 
-Batches of earlier versions did not count which observations have a forecast; theirs are `accepted`.
+Labels have no forecast, and batches of earlier versions did not count which observations have one; theirs are
+`accepted`.
 """
 
 from datetime import datetime
