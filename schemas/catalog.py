@@ -308,13 +308,33 @@ EVALUATIONS = Table(
 
 #: Predictions and forecasts of a past window by another version, beside those that were given then: as shadows, or
 #: until they take their place. query_id and batch_id are those of the row that was scored again.
-RESCORED_PREDICTIONS = replace(PREDICTIONS, name="rescored_predictions")
-RESCORED_FORECASTS = replace(FORECASTS, name="rescored_forecasts")
+RESCORED_PREDICTIONS = replace(
+    PREDICTIONS, name="rescored_predictions", statistics=(*PREDICTIONS.statistics, "rescore_id")
+)
+RESCORED_FORECASTS = replace(FORECASTS, name="rescored_forecasts", statistics=(*FORECASTS.statistics, "rescore_id"))
+#: One row is an observation that was asked for a forecast by a rescore; `error` as in observations: null, or why the
+#: version has none for it.
+RESCORED_OBSERVATIONS = Table(
+    name="rescored_observations",
+    workloads=("series",),
+    columns=(
+        *BATCH,
+        Column("series_id", "string"),
+        Column("ds", "timestamp"),
+        Column("error", "string"),
+        *MODEL,
+        Column("scored_at", "timestamp"),
+        RESCORE_ID,
+    ),
+    time_column="scored_at",
+    cluster_by=("series_id", "ds"),
+    statistics=("query_id", "batch_id", "series_id", "ds", "rescore_id"),
+)
 
 #: In the order in which a micro-batch writes them: its marker, the row of `batches`, is the last.
 CATALOG = (QUARANTINE, PREDICTIONS, FORECASTS, OBSERVATIONS, LABELS, LAGS, BATCHES)
 #: Those that no micro-batch writes. Each is made by the first evaluation or rescore, so that it may be missing.
-BESIDE = (EVALUATIONS, RESCORED_PREDICTIONS, RESCORED_FORECASTS)
+BESIDE = (EVALUATIONS, RESCORED_PREDICTIONS, RESCORED_FORECASTS, RESCORED_OBSERVATIONS)
 BY_NAME = MappingProxyType({table.name: table for table in (*CATALOG, *BESIDE)})
 
 

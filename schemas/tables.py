@@ -137,6 +137,7 @@ def lags(variables: Sequence[str], *, keep_lags: int, frequency: str) -> TableSp
 
 FORECASTS = spec_of(catalog.FORECASTS)
 RESCORED_FORECASTS = spec_of(catalog.RESCORED_FORECASTS)
+RESCORED_OBSERVATIONS = spec_of(catalog.RESCORED_OBSERVATIONS)
 EVALUATIONS = spec_of(catalog.EVALUATIONS)
 QUARANTINE = spec_of(catalog.QUARANTINE)
 BATCHES = spec_of(catalog.BATCHES)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from penstock.config.durations import written
-from penstock.schemas.catalog import BY_NAME, CATALOG, Table, table_names, tables_of
+from penstock.schemas.catalog import BY_NAME, CATALOG, Table, tables_beside, tables_of
 
 DAY_SECONDS = 86400.0
 #: The minimum of `maintenance.time_travel`.
@@ -39,7 +39,8 @@ def check_retention(retention: Mapping[str, float], *, time_travel: float) -> No
 
 def check_workload_has(tables: Mapping[str, float], workload: str) -> None:
     """Raises ValueError for a table that only the other workload has."""
-    strange = [table for table in tables if table not in table_names(workload)]
+    known = {table.name for table in (*tables_of(workload), *tables_beside(workload))}
+    strange = [table for table in tables if table not in known]
     if strange:
         raise ValueError(
             f"maintenance.retention: a pipeline of {workload} has no table {strange[0]!r}; "

@@ -19,6 +19,7 @@ def spec_of(name: str) -> TableSpec:
         tables.labels(wine.CONTRACT),
         tables.FORECASTS,
         tables.RESCORED_FORECASTS,
+        tables.RESCORED_OBSERVATIONS,
         tables.EVALUATIONS,
         tables.QUARANTINE,
         tables.BATCHES,

@@ -21,12 +21,13 @@ from penstock.operations.maintenance.cleanup import (
     remove_unused_values,
     stuck_plan,
     stuck_replay,
+    stuck_rescore,
     trim_plans,
 )
 from penstock.operations.maintenance.retention import delete_expired
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.ledger import finished_batches
-from penstock.schemas.catalog import table_names
+from penstock.schemas.catalog import table_names, tables_beside
 from penstock.spark.commit_retry import CONFLICTS
 from penstock.spark.tables import set_properties, table_exists, table_properties
 from penstock.storage.routing import storage_of
@@ -125,7 +126,8 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
     """
     storage = storage_of(config)
     deadline = monotonic() + config.maintenance.budget
-    tables = [name for name in table_names(config.workload) if table_exists(spark, config.table_path(name))]
+    names = [*table_names(config.workload), *(table.name for table in tables_beside(config.workload))]
+    tables = [name for name in names if table_exists(spark, config.table_path(name))]
     with Lease(
         storage=storage,
         path=maintenance_lease_path(config.tables.root),
@@ -142,7 +144,7 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
             log.info("copies of exogenous values: %d removed", values)
         for table in most_fragmented_first(spark, config, tables):
             stuck = stuck_plan(storage, config, done) if table == "lags" else None
-            stuck = stuck or stuck_replay(storage, config, table)
+            stuck = stuck or stuck_replay(storage, config, table) or stuck_rescore(storage, config, table)
             if stuck or run.is_over:
                 run.left.append(f"{table} ({stuck})" if stuck else table)
             else:
