@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.sections import FrozenModel
-from penstock.errors import PlanError
+from penstock.errors import PlanError, RescoreError
 from penstock.models.pinned import PinnedModel
 from penstock.pipeline.plan import plan_numbers
 from penstock.series.exogenous_values import ExogenousSource
@@ -99,6 +99,19 @@ class RescorePlan(FrozenModel):
     def swap_transaction(self, pipeline: str) -> Transaction:
         """The key of the replacement, as if it were a chunk after the last one."""
         return rescore_transaction(pipeline, self.number, len(self.chunks))
+
+
+class ChunkRecord(FrozenModel):
+    """Of one chunk of rows. change: sum of the absolute changes of `changes` predictions, those that are numbers
+    before and after."""
+
+    rows: int
+    answers: int = 0
+    changed: int = 0
+    changes: int = 0
+    change: float | None = None
+    failed_before: int = 0
+    failed_after: int = 0
 
 
 class RescoreRecord(FrozenModel):
@@ -191,14 +204,12 @@ def unfinished_rescore(config: PipelineConfig, storage: Storage) -> RescorePlan 
     return read_rescore(config, storage, numbers[-1])
 
 
-class ChunkRecord(FrozenModel):
-    """Of one chunk of rows. change: sum of the absolute changes of `changes` predictions, those that are numbers
-    before and after."""
-
-    rows: int
-    answers: int = 0
-    changed: int = 0
-    changes: int = 0
-    change: float | None = None
-    failed_before: int = 0
-    failed_after: int = 0
+def refuse_unfinished_replacement(config: PipelineConfig, storage: Storage) -> None:
+    """Raises RescoreError: a recomputation of series between the two commits of a replacement would be half undone."""
+    plan = unfinished_rescore(config, storage)
+    if plan is not None and plan.replaces:
+        raise RescoreError(
+            f"{plan.described} of {plan.planned_at:%Y-%m-%d %H:%M:%S} is unfinished, and would replace forecasts that "
+            f"a replay of late observations makes. Finish it: penstock rescore {plan.request.options}; or give it up: "
+            "penstock rescore --give-up (each with the --conf of this pipeline); then replay"
+        )
