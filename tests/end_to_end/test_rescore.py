@@ -20,7 +20,8 @@ from penstock.operations.maintenance.maintain import maintain_tables
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.operations.run_rescore import give_up_rescore, run_rescore
 from penstock.pipeline.rescore.plans import RescoreRecord, RescoreRequest
-from penstock.spark.tables import PreparedAppend
+from penstock.spark.tables import PreparedAppend, append_once
+from penstock.storage.delta_transactions import Transaction
 
 MODEL = "wine-rescored"
 #: Version 1 says the alcohol, and fails above 14 %. Version 2 says 10 * alcohol + pH.
@@ -256,6 +257,28 @@ def test_an_unfinished_one_is_finished_or_given_up_before_another(
         give_up_rescore(sandbox.config())
     assert rescore(sandbox, request) is not None
     assert {row.rescore_id for row in sandbox.rows("predictions")} == {None, 1}
+
+
+def test_a_batch_that_the_stream_appends_meanwhile_is_no_conflict(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It comes between the beginning of the replacement and its commit, which is made at the first attempt."""
+    [row] = [row for row in sandbox.rows("predictions") if row.alcohol == 13.0]
+    appended = sandbox.spark.createDataFrame([row], sandbox.table("predictions").schema).drop("query_id", "batch_id")
+    begun: list[str] = []
+
+    def append_meanwhile(*arguments: Any) -> None:
+        begun.append(arguments[2])
+        if arguments[2] == "predictions":
+            transaction = Transaction(pipeline="wine", query_id="stream", batch_id=len(begun))
+            append_once(appended, sandbox.config().table_path("predictions"), transaction)
+
+    monkeypatch.setattr("penstock.pipeline.rescore.swap.check_rows", append_meanwhile)
+    assert rescore(sandbox, window(sandbox)) is not None
+    assert begun == ["rescored_predictions", "predictions"]
+    found = sandbox.rows("predictions")
+    assert [row.alcohol for row in found if row.query_id == "stream"] == [13.0]
+    assert answers([row for row in found if row.rescore_id == 0]) == BY_SECOND
 
 
 def test_rows_deleted_meanwhile_are_not_put_back(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from penstock.pipeline.rescore.plans import (
 from penstock.pipeline.rescore.series import is_between, observations_at
 from penstock.pipeline.rescore.swap import rescored
 from penstock.series.forecasts import has_forecast
-from penstock.series.valid_observations import newest_of_each_ds
+from penstock.series.valid_observations import is_in_use
 from penstock.spark.tables import table_at
 
 #: What names a forecast, but for later ones of a cutoff whose series was revised.
@@ -90,8 +90,9 @@ def first_row(frame: DataFrame) -> dict[str, Any]:
 def compared_observations(pipeline: Pipeline, plan: RescorePlan) -> DataFrame:
     """had_forecast and has_forecast of each observation that was asked again."""
     request = plan.request
-    before = newest_of_each_ds(observations_at(pipeline, plan).where(is_between("ds", request.begin, request.end)))
-    had = before.select("series_id", "ds", has_forecast().alias("had_forecast"))
+    # One that was revised may have its forecast from before.
+    used = observations_at(pipeline, plan).where(is_between("ds", request.begin, request.end) & is_in_use())
+    had = used.groupBy("series_id", "ds").agg(F.max(has_forecast()).alias("had_forecast"))
     new = rescored(pipeline, plan, "rescored_observations")
     return new.select("series_id", "ds", has_forecast().alias("has_forecast")).join(had, on=["series_id", "ds"])
 

@@ -1,7 +1,6 @@
 """Puts the answers of a rescore in place of those of its window: one commit for each table, at most once."""
 
-from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.errors import RescoreError
@@ -13,13 +12,15 @@ from penstock.pipeline.rescore.rows import condition_of
 from penstock.pipeline.rescore.series import is_between
 from penstock.schemas.catalog import RESCORE_ID
 from penstock.series.reasons import INSERTED, NOT_IN_USE, NOT_LATEST, REVISED
-from penstock.spark.commit_retry import commit
+from penstock.series.windows import KEYS
 from penstock.spark.functions import any_of
-from penstock.spark.merge import transaction_of_merge
-from penstock.storage.delta_transactions import Transaction, is_there
+from penstock.spark.rewrite import IS_OLD, Step, replace_rows_once
+from penstock.storage.delta_transactions import is_there
 
 #: Errors of observations that say what they are for the history of their series, and nothing of an answer.
 NO_ANSWERS = (*NOT_IN_USE, REVISED, INSERTED, NOT_LATEST)
+IS_ASKED, NEW_ERROR = "_is_asked", "_new_error"
+CUTOFF = ("series_id", "cutoff")
 
 
 def replace_answers(pipeline: Pipeline, plan: RescorePlan) -> None:
@@ -51,18 +52,17 @@ def replace_predictions(pipeline: Pipeline, plan: RescorePlan) -> None:
     path, transaction = pipeline.config.table_path("predictions"), plan.swap_transaction(pipeline.config.pipeline)
     is_planned = condition_of(batch for chunk in plan.chunks for batch in chunk.batches)
 
-    def replace() -> None:
-        if is_replaced(pipeline, plan, "predictions"):
-            return
-        current = pipeline.spark.read.format("delta").load(path)
-        new = rescored(pipeline, plan, "rescored_predictions")
-        check_rows(plan, new.count(), "rescored_predictions")
-        # What was deleted meanwhile is not put back.
-        check_rows(plan, current.where(is_planned).count(), "predictions")
-        options = {"replaceWhere": is_planned} | transaction_options(transaction)
-        new.select(*current.columns).write.format("delta").mode("overwrite").options(**options).save(path)
+    def mark(table: DataFrame) -> DataFrame:
+        return table.withColumn(IS_OLD, F.expr(is_planned))
 
-    commit(path, replace)
+    def new(old: DataFrame) -> DataFrame:
+        rows = rescored(pipeline, plan, "rescored_predictions")
+        check_rows(plan, rows.count(), "rescored_predictions")
+        # What was deleted meanwhile is not put back.
+        check_rows(plan, old.count(), "predictions")
+        return rows
+
+    replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
 
 
 def check_rows(plan: RescorePlan, found: int, table: str) -> None:
@@ -71,10 +71,6 @@ def check_rows(plan: RescorePlan, found: int, table: str) -> None:
             f"{plan.described}: {table} has {found} rows of its batches, and {plan.rows} were planned: rows were "
             "deleted or added since. Nothing is replaced; give it up (penstock rescore --give-up), then rescore again"
         )
-
-
-def transaction_options(transaction: Transaction) -> dict[str, str]:
-    return {"txnAppId": transaction.application, "txnVersion": str(transaction.batch_id)}
 
 
 def refuse_replays_since(pipeline: Pipeline, plan: RescorePlan) -> None:
@@ -106,56 +102,50 @@ def check_observations(pipeline: Pipeline, plan: RescorePlan) -> None:
 
 def replace_forecasts(pipeline: Pipeline, plan: RescorePlan) -> None:
     """Those of the cutoffs that were asked again, but for what came after the plan."""
-    new = rescored(pipeline, plan, "rescored_forecasts")
     asked = rescored(pipeline, plan, "rescored_observations").select(
-        F.col("series_id").alias("_series_id"), F.col("ds").alias("_cutoff")
+        "series_id", F.col("ds").alias("cutoff"), F.lit(True).alias(IS_OLD)
     )
-    columns = new.columns
-    nothing = {"_series_id": F.lit(None).cast("string"), "_cutoff": F.lit(None).cast("timestamp")}
-    source = new.withColumns(nothing).unionByName(asked, allowMissingColumns=True)
-    is_old = (
-        (F.col("old.series_id") == F.col("new._series_id"))
-        & (F.col("old.cutoff") == F.col("new._cutoff"))
-        & is_between("old.cutoff", plan.request.begin, plan.request.end)
-        & was_finished(plan)
-    )
-    inserted: dict[str, str | Column] = {column: F.col(f"new.`{column}`") for column in columns}
-    path, transaction = pipeline.config.table_path("forecasts"), plan.swap_transaction(pipeline.config.pipeline)
 
-    def replace() -> None:
-        merged = DeltaTable.forPath(pipeline.spark, path).alias("old").merge(source.alias("new"), is_old)
-        with transaction_of_merge(pipeline.spark, transaction):
-            merged.whenMatchedDelete().whenNotMatchedInsert("new._series_id IS NULL", values=inserted).execute()
+    def mark(table: DataFrame) -> DataFrame:
+        return with_others(table, lambda planned: planned.join(asked, on=list(CUTOFF), how="left"), "cutoff", plan)
 
-    commit(path, replace)
+    def new(_: DataFrame) -> DataFrame:
+        return rescored(pipeline, plan, "rescored_forecasts")
+
+    transaction = plan.swap_transaction(pipeline.config.pipeline)
+    replace_rows_once(pipeline.spark, pipeline.config.table_path("forecasts"), transaction, mark=mark, new=new)
 
 
 def replace_errors(pipeline: Pipeline, plan: RescorePlan) -> None:
     """The `error` of the observations that were asked again becomes what the new version says of them."""
-    new = rescored(pipeline, plan, "rescored_observations").select("series_id", "ds", "error")
-    path, transaction = pipeline.config.table_path("observations"), plan.swap_transaction(pipeline.config.pipeline)
-    is_old = (
-        (F.col("old.series_id") == F.col("new.series_id"))
-        & (F.col("old.ds") == F.col("new.ds"))
-        & is_between("old.ds", plan.request.begin, plan.request.end)
-        & was_finished(plan)
-        & (F.col("old.error").isNull() | ~F.col("old.error").isin(*NO_ANSWERS))
+    asked = rescored(pipeline, plan, "rescored_observations").select(
+        "series_id", "ds", F.col("error").alias(NEW_ERROR), F.lit(True).alias(IS_ASKED)
     )
-    is_other = ~F.col("old.error").eqNullSafe(F.col("new.error"))
+    says_an_answer = F.col("error").isNull() | ~F.col("error").isin(*NO_ANSWERS)
+    is_other = F.col(IS_ASKED) & says_an_answer & ~F.col("error").eqNullSafe(F.col(NEW_ERROR))
 
-    def replace() -> None:
-        merged = DeltaTable.forPath(pipeline.spark, path).alias("old").merge(new.alias("new"), is_old)
-        with transaction_of_merge(pipeline.spark, transaction):
-            merged.whenMatchedUpdate(condition=is_other, set={"error": F.col("new.error")}).execute()
+    def mark(table: DataFrame) -> DataFrame:
+        return with_others(
+            table,
+            lambda planned: planned.join(asked, on=list(KEYS), how="left").withColumn(IS_OLD, is_other),
+            "ds",
+            plan,
+        )
 
-    commit(path, replace)
+    def new(old: DataFrame) -> DataFrame:
+        return old.withColumn("error", F.col(NEW_ERROR))
+
+    transaction = plan.swap_transaction(pipeline.config.pipeline)
+    replace_rows_once(pipeline.spark, pipeline.config.table_path("observations"), transaction, mark=mark, new=new)
 
 
-def was_finished(plan: RescorePlan) -> Column:
-    """Whether a row is of a batch that was finished when the rescore was planned."""
-    return any_of(
-        [
-            (F.col("old.query_id") == query_id) & (F.col("old.batch_id") <= last)
-            for query_id, last in sorted(plan.finished.items())
-        ]
-    )
+def with_others(table: DataFrame, mark: Step, time: str, plan: RescorePlan) -> DataFrame:
+    """The rows in the window, and of a batch that was finished when the rescore was planned, as `mark` gives them; and
+    all others."""
+    finished = [
+        (F.col("query_id") == query_id) & (F.col("batch_id") <= last)
+        for query_id, last in sorted(plan.finished.items())
+    ]
+    is_planned = is_between(time, plan.request.begin, plan.request.end) & any_of(finished)
+    others = table.where(~F.coalesce(is_planned, F.lit(False)))
+    return mark(table.where(is_planned)).unionByName(others, allowMissingColumns=True)
