@@ -48,13 +48,21 @@ def replace_rows(spark: SparkSession, path: str, transaction: Transaction, *, ma
     written: Any = new(marked.where(IS_OLD)).select(*columns_of(table)).unionByName(kept)
     converters = java.scala.jdk.javaapi.CollectionConverters
     actions = java.java.util.ArrayList(converters.asJava(started.writeFiles(written._jdf)))
-    for file in touched:
+    # Not that of the writes, which conflicts with every append since its beginning.
+    committing = log.startTransaction(nothing, nothing)
+    current = files_of(committing.snapshot(), [name_of(file) for file in touched])
+    if sorted(map(state_of, current)) != sorted(map(state_of, touched)):
+        replace_rows(spark, path, transaction, mark=mark, new=new)
+        return
+    if committing.txnVersion(transaction.application) >= transaction.batch_id:
+        return
+    for file in current:
         actions.add(file.remove())
     delta = java.org.apache.spark.sql.delta
     actions.add(delta.actions.SetTransaction(transaction.application, transaction.batch_id, nothing))
     overwrite = java.org.apache.spark.sql.SaveMode.Overwrite
     operation = getattr(delta, "DeltaOperations$Write")(overwrite, *[nothing] * 8)
-    started.commit(converters.asScala(actions).toSeq(), operation)
+    committing.commit(converters.asScala(actions).toSeq(), operation)
 
 
 def names_of_files(table: DataFrame, mark: Step) -> list[str]:
@@ -64,14 +72,21 @@ def names_of_files(table: DataFrame, mark: Step) -> list[str]:
 
 
 def files_of(snapshot: Any, names: list[str]) -> list[Any]:
-    """Delta's actions that added the files of these names."""
+    """Delta's actions that added the files of these names, of those that are in the snapshot."""
     if not names:
         return []
     quoted = ", ".join(f"'{name}'" for name in names)
-    found = list(snapshot.allFiles().filter(f"substring_index(path, '/', -1) IN ({quoted})").collect())
-    if len(found) != len(names):
-        raise RuntimeError(f"{len(names)} files of a table are to be replaced, and its log has {len(found)} of them")
-    return found
+    return list(snapshot.allFiles().filter(f"substring_index(path, '/', -1) IN ({quoted})").collect())
+
+
+def name_of(file: Any) -> str:
+    return str(file.path()).rpartition("/")[2]
+
+
+def state_of(file: Any) -> tuple[str, str]:
+    """A file's path, and which of its rows are deleted."""
+    deleted = file.deletionVector()
+    return str(file.path()), str(deleted.uniqueId()) if deleted is not None else ""
 
 
 def rows_of_files(spark: SparkSession, log: Any, snapshot: Any, files: list[Any]) -> DataFrame:
