@@ -28,7 +28,7 @@ from series_setup import VARIABLES, ids_of, series_config, session, timed
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.evaluation.evaluator import Evaluator
 from penstock.schemas import catalog
-from penstock.schemas.catalog import Table
+from penstock.schemas.table_types import Table
 from penstock.storage.files import LocalStorage
 
 QUERY = "0b5f7a52-6c1d-4d7e-9a55-3f2f1f6d9c11"

@@ -41,6 +41,10 @@ class LedgerError(PenstockError):
     """Checkpoint and tables don't belong together."""
 
 
+class RescoreError(PenstockError):
+    """A rescore can't be begun, finished or given up: another one is unfinished, or the tables changed under it."""
+
+
 class TableConflictError(PenstockError):
     """All attempts of a write conflicted with other commits; nothing of it is in the table."""
 

@@ -4,76 +4,10 @@ Pure Python: config, status and DuckDB ask it too, and none of them waits for Sp
 schemas of it.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass, field, replace
-from enum import Enum, auto
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal
 
-Workload = Literal["rows", "series", "labels"]
-
-
-@dataclass(frozen=True)
-class Array:
-    items: "Type"
-
-
-@dataclass(frozen=True)
-class Map:
-    keys: "Type"
-    values: "Type"
-
-
-@dataclass(frozen=True)
-class Struct:
-    columns: "tuple[Column, ...]"
-
-
-#: A text is a primitive type under Spark's name for it.
-Type = str | Array | Map | Struct
-
-
-@dataclass(frozen=True)
-class Column:
-    """All are nullable for Delta: a later contract may relax a field. comment: of the table's column, for its readers;
-    without apostrophes, since it is quoted in SQL."""
-
-    name: str
-    type: Type
-    comment: str = ""
-
-
-class PerPipeline(Enum):
-    """Columns that the catalog can't name: they are those of a pipeline's contract, series or model."""
-
-    FIELDS = auto()
-    VARIABLES = auto()
-    PREDICTION = auto()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Table:
-    """A table's facts. time_column: when the row was made. kept_whole: why no row may be deleted by age; such a table
-    can have no retention. is_state: it is the stream's own, and nobody else's to read.
-
-    cluster_by: what its files are sorted by. statistics: the columns whose min and max Delta keeps for each file.
-    """
-
-    name: str
-    workloads: tuple[Workload, ...]
-    columns: tuple[Column | PerPipeline, ...]
-    time_column: str | None = None
-    kept_whole: str = ""
-    is_state: bool = False
-    cluster_by: tuple[str, ...] = ()
-    statistics: tuple[str, ...] = ()
-    properties: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))
-
-    @property
-    def column_names(self) -> tuple[str, ...]:
-        """Those that are the same in every pipeline."""
-        return tuple(column.name for column in self.columns if isinstance(column, Column))
-
+from penstock.schemas.table_types import Array, Column, Map, PerPipeline, Struct, Table, Workload
 
 #: Every table begins with these, so that Delta keeps their statistics and a batch's rows are found by file pruning.
 BATCH = (Column("query_id", "string"), Column("batch_id", "long"))
@@ -311,13 +245,33 @@ EVALUATIONS = Table(
 
 #: Predictions and forecasts of a past window by another version, beside those that were given then: as shadows, or
 #: until they take their place. query_id and batch_id are those of the row that was scored again.
-RESCORED_PREDICTIONS = replace(PREDICTIONS, name="rescored_predictions")
-RESCORED_FORECASTS = replace(FORECASTS, name="rescored_forecasts")
+RESCORED_PREDICTIONS = replace(
+    PREDICTIONS, name="rescored_predictions", statistics=(*PREDICTIONS.statistics, "rescore_id")
+)
+RESCORED_FORECASTS = replace(FORECASTS, name="rescored_forecasts", statistics=(*FORECASTS.statistics, "rescore_id"))
+#: One row is an observation that was asked for a forecast by a rescore; `error` as in observations: null, or why the
+#: version has none for it.
+RESCORED_OBSERVATIONS = Table(
+    name="rescored_observations",
+    workloads=("series",),
+    columns=(
+        *BATCH,
+        Column("series_id", "string"),
+        Column("ds", "timestamp"),
+        Column("error", "string"),
+        *MODEL,
+        Column("scored_at", "timestamp"),
+        RESCORE_ID,
+    ),
+    time_column="scored_at",
+    cluster_by=("series_id", "ds"),
+    statistics=("query_id", "batch_id", "series_id", "ds", "rescore_id"),
+)
 
 #: In the order in which a micro-batch writes them: its marker, the row of `batches`, is the last.
 CATALOG = (QUARANTINE, PREDICTIONS, FORECASTS, OBSERVATIONS, LABELS, LAGS, BATCHES)
 #: Those that no micro-batch writes. Each is made by the first evaluation or rescore, so that it may be missing.
-BESIDE = (EVALUATIONS, RESCORED_PREDICTIONS, RESCORED_FORECASTS)
+BESIDE = (EVALUATIONS, RESCORED_PREDICTIONS, RESCORED_FORECASTS, RESCORED_OBSERVATIONS)
 BY_NAME = MappingProxyType({table.name: table for table in (*CATALOG, *BESIDE)})
 
 
@@ -333,12 +287,6 @@ def table_names(workload: str) -> tuple[str, ...]:
 def tables_beside(workload: str) -> tuple[Table, ...]:
     """Those that a pipeline may have, and that no micro-batch writes."""
     return tuple(table for table in BESIDE if workload in table.workloads)
-
-
-def columns_beyond(name: str, present: Collection[str]) -> list[Column]:
-    """The columns that a table of an earlier version, with those of `present`, lacks until its stream adds them."""
-    columns = (column for column in BY_NAME[name].columns if isinstance(column, Column))
-    return [column for column in columns if column.name not in present]
 
 
 def time_column(name: str) -> str:

@@ -21,8 +21,8 @@ from pyspark.sql.types import (
 )
 
 from penstock.schemas import catalog
-from penstock.schemas.catalog import Array, Column, Map, PerPipeline, Struct, Table
 from penstock.schemas.contract import Contract, Field
+from penstock.schemas.table_types import Array, Column, Map, PerPipeline, Struct, Table, Type
 
 PRIMITIVES: dict[str, DataType] = {
     made.typeName(): made
@@ -58,7 +58,7 @@ class TableSpec:
     properties: dict[str, str] = field(default_factory=dict)
 
 
-def type_of(given: catalog.Type) -> DataType:
+def type_of(given: Type) -> DataType:
     match given:
         case Array(items):
             return ArrayType(type_of(items))
@@ -149,6 +149,7 @@ def lags(variables: Sequence[str], *, keep_lags: int, frequency: str, revisions:
 
 FORECASTS = spec_of(catalog.FORECASTS)
 RESCORED_FORECASTS = spec_of(catalog.RESCORED_FORECASTS)
+RESCORED_OBSERVATIONS = spec_of(catalog.RESCORED_OBSERVATIONS)
 EVALUATIONS = spec_of(catalog.EVALUATIONS)
 QUARANTINE = spec_of(catalog.QUARANTINE)
 BATCHES = spec_of(catalog.BATCHES)

@@ -49,13 +49,12 @@ class LabelledTables:
         conf = self.sandbox.root / "labels.yaml"
         settings = {
             "pipeline": "order-labels",
-            "workload": "rows",
+            "workload": "labels",
             "source": {"path": str(self.sandbox.root / "labels-inbox")},
             "contract": f"sample_contracts:{self.label_contract_name}",
-            "model": {"name": "none"},
+            "label": {"key": ["order_id"], "value": "quality"},
             "tables": {"root": str(self.sandbox.root / "label-tables")},
             "checkpoint": str(self.sandbox.root / "labels-checkpoint"),
-            "mlflow": {"tracking_uri": "sqlite:///none.db"},
         }
         conf.write_text(yaml.safe_dump(settings))
         self.sandbox.changes |= {

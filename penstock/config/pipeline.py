@@ -20,7 +20,7 @@ from penstock.config.sections import Section
 from penstock.config.series import FitConfig, ForecastConfig, SeriesConfig
 from penstock.config.serve import ServeConfig
 from penstock.errors import ConfigError
-from penstock.schemas.catalog import Workload
+from penstock.schemas.table_types import Workload
 
 #: The default of `source.max_file_age`: more than any two modification times differ, so that no file is overlooked.
 MAX_FILE_AGE_SECONDS = 100_000 * 365 * 86400.0

@@ -4,7 +4,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from penstock.config.durations import written
-from penstock.schemas.catalog import BY_NAME, CATALOG, Table, tables_beside, tables_of
+from penstock.schemas.catalog import BY_NAME, CATALOG, tables_beside, tables_of
+from penstock.schemas.table_types import Table
 
 DAY_SECONDS = 86400.0
 #: The minimum of `maintenance.time_travel`.

@@ -28,8 +28,10 @@ from penstock.pipeline.replay.expired import (
 from penstock.pipeline.replay.lost_plans import roll_back_lost_replay
 from penstock.pipeline.replay.planning import plan_late_replay, plan_quarantine_replay
 from penstock.pipeline.replay.plans import REPLAY_ATTEMPTS, done_path, replay_folder, replay_path, unfinished_replay
+from penstock.pipeline.rescore.plans import refuse_unfinished_replacement
 from penstock.spark.pipeline_settings import settings_of
 from penstock.spark.session import build_session
+from penstock.storage.routing import storage_of
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
     """
     if late:
         check_late_is_possible(config)
+        refuse_unfinished_replacement(config, storage_of(config))
     load_contract(config)
     model = ModelAtStart.if_any(config)
     check_at_start(config, model)

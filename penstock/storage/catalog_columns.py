@@ -2,7 +2,8 @@
 
 import pyarrow as pa
 
-from penstock.schemas.catalog import Array, Column, Map, Struct, Type, columns_beyond
+from penstock.schemas.catalog import BY_NAME
+from penstock.schemas.table_types import Array, Column, Map, Struct, Type
 
 PRIMITIVES = {
     "string": pa.string(),
@@ -17,7 +18,7 @@ PRIMITIVES = {
 def with_new_columns(schema: pa.Schema, table: str) -> pa.Schema:
     """The schema, with those columns of the catalog that it lacks at its end. The stream adds them to the table at its
     next start; until then readers see nulls."""
-    return pa.schema([*schema, *map(field_of, columns_beyond(table, schema.names))])
+    return pa.schema([*schema, *map(field_of, BY_NAME[table].columns_beyond(schema.names))])
 
 
 def field_of(column: Column) -> pa.Field:

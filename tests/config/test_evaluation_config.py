@@ -1,13 +1,8 @@
-from dataclasses import replace
-
 import pytest
 import yaml
 
-from penstock.config.evaluation import LabelsConfig
-from penstock.config.evaluation_checks import check_labelled_contract, check_labels_contract
 from penstock.config.loading import load_config
 from penstock.errors import ConfigError
-from penstock.schemas.contract import Contract, Field
 
 ROWS = {
     "pipeline": "wine",
@@ -60,57 +55,3 @@ def test_predictions_are_kept_until_their_labels_come(load):
 def test_an_evaluation_at_every_moment_is_no_time(load):
     with pytest.raises(ConfigError, match=r"evaluate\.every.*greater than 0"):
         load(SERIES, evaluate={"every": "0 s"})
-
-
-CONTRACT = Contract(
-    fields=(
-        Field(name="id", type="long"),
-        Field(name="at", type="timestamp"),
-        Field(name="day", type="date", nullable=True),
-        Field(name="x", type="double"),
-    )
-)
-LABEL_CONTRACT = Contract(fields=(Field(name="id", type="long"), Field(name="y", type="double", nullable=True)))
-
-
-def labels(**changes):
-    return LabelsConfig.model_validate(LABELS | {"time": "at"} | changes)
-
-
-def test_contracts_that_fit():
-    check_labelled_contract(labels(), CONTRACT, name="m:C")
-    check_labels_contract(labels(), CONTRACT, LABEL_CONTRACT, name="m:L")
-
-
-@pytest.mark.parametrize(
-    ("section", "message"),
-    [
-        (labels(key=["id", "shop"]), r"labels\.key: the contract m:C has no field shop"),
-        (labels(key=["day"]), r"labels\.key: day may be null in the contract m:C"),
-        (labels(time="day"), r"labels\.time: day may be null in the contract m:C"),
-        (labels(time="then"), r"labels\.time: the contract m:C has no field then"),
-        (labels(time="x"), r"labels\.time: x is a double in m:C, expected timestamp or date"),
-    ],
-)
-def test_key_and_time_are_in_the_contract(section, message):
-    with pytest.raises(ConfigError, match=message):
-        check_labelled_contract(section, CONTRACT, name="m:C")
-
-
-@pytest.mark.parametrize(
-    ("contract", "message"),
-    [
-        (replace(LABEL_CONTRACT, fields=LABEL_CONTRACT.fields[1:]), r"labels\.key: the contract m:L has no field id"),
-        (
-            replace(LABEL_CONTRACT, fields=(Field(name="id", type="string"), LABEL_CONTRACT.fields[1])),
-            r"labels\.key: id is a string in m:L, and a long in this pipeline's contract",
-        ),
-        (
-            replace(LABEL_CONTRACT, fields=LABEL_CONTRACT.fields[:1]),
-            r"labels\.value: m:L has no field y; its fields: id",
-        ),
-    ],
-)
-def test_the_labels_have_the_key_and_the_value(contract, message):
-    with pytest.raises(ConfigError, match=message):
-        check_labels_contract(labels(), CONTRACT, contract, name="m:L")

@@ -29,6 +29,7 @@ ROWS: dict[str, Any] = {
     "workload": "rows",
     "contract": "schemas.wine_orders:CONTRACT",
     "model": {"name": "wine-quality"},
+    "tables": {"root": "rows-tables"},
     "mlflow": {"tracking_uri": "http://mlflow.example"},
 }
 del ROWS["label"]
@@ -131,7 +132,8 @@ def test_two_pipelines_that_agree(tmp_path):
             {"contract": "sample_contracts:TEXT_KEYS"},
             "order_id is a long in schemas.wine_orders:CONTRACT and a str",
         ),
-        ({"conf": "nowhere.yaml"}, {}, "nowhere.yaml: there is no such file"),
+        ({"conf": "nowhere.yaml"}, {}, "labels.conf: nowhere.yaml: there is no such file"),
+        ({}, {"tables": ROWS["tables"]}, "wine-labels and wine-orders both have the tables.root"),
     ],
 )
 def test_two_pipelines_that_do_not_agree(tmp_path, ours, theirs, said):

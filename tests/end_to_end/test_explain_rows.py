@@ -241,9 +241,18 @@ def test_labels_and_losses(wines: Sandbox, tmp_path: Path) -> None:
         "labelled_at": pa.array([10**15, 2 * 10**15], pa.timestamp("us", tz="UTC")),
     }
     write_deltalake(str(tmp_path / "labels" / "labels"), pa.table(labels))
-    conf = config_file(wines, tmp_path, tables={"root": str(tmp_path / "labels")}, pipeline="wine-labels")
+    brings = {
+        "pipeline": "wine-labels",
+        "workload": "labels",
+        "source": {"path": str(tmp_path / "inbox")},
+        "contract": wines.config().contract,
+        "label": {"key": list(key), "value": "quality"},
+        "tables": {"root": str(tmp_path / "labels")},
+        "checkpoint": str(tmp_path / "checkpoint"),
+    }
+    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(brings))
     with_labels = Sandbox(root=wines.root, spark=wines.spark, registry=wines.registry)
-    section = {"labels": {"conf": conf, "key": list(key), "value": "quality"}}
+    section = {"labels": {"conf": str(tmp_path / "labels.yaml"), "key": list(key), "value": "quality"}}
     with_labels.changes = wines.changes | section | {"evaluate": {"loss": "squared"}}
     found = explain(with_labels.config(), Question(row_id=str(row.row_id)))
     assert isinstance(found, PredictionReport)

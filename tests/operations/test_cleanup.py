@@ -7,9 +7,16 @@ import pytest
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.pinned import PinnedModel
-from penstock.operations.maintenance.cleanup import remove_dead_files, stuck_plan, stuck_replay, trim_plans
+from penstock.operations.maintenance.cleanup import (
+    remove_dead_files,
+    stuck_plan,
+    stuck_replay,
+    stuck_rescore,
+    trim_plans,
+)
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, plan_path, planned_batches
 from penstock.pipeline.replay.plans import done_path, replay_path
+from penstock.pipeline.rescore.plans import RescorePlan, RescoreRequest, rescore_done_path, rescore_path
 from penstock.storage.files import LocalStorage
 
 STORAGE = LocalStorage()
@@ -130,3 +137,28 @@ def test_tables_that_an_old_unfinished_replay_reads_are_left_alone(config, repla
     assert {table for table in tables if stuck_replay(STORAGE, config, table)} == pinned
     STORAGE.create(done_path(config, 1), b"")
     assert not any(stuck_replay(STORAGE, config, table) for table in tables)
+
+
+@pytest.mark.parametrize("age_hours", [23, 25])
+def test_tables_that_an_old_unfinished_rescore_reads_are_left_alone(config, age_hours):
+    moment = datetime.now(UTC) - timedelta(hours=age_hours)
+    made = RescorePlan(
+        number=0,
+        planned_at=moment,
+        request=RescoreRequest(begin=moment, end=moment, version="1", purpose="shadow"),
+        model=PinnedModel(name="m", version="1", role="shadow", source="s", created_milliseconds=1),
+        sha256="",
+        contract_hash="",
+        config_hash="",
+        source_version=3,
+        answers_version=3,
+        finished={},
+        last_replay=-1,
+        chunks=(),
+    )
+    STORAGE.create(rescore_path(config, 0), made.model_dump_json().encode())
+    tables = ("quarantine", "predictions", "batches")
+    held = {"predictions"} if age_hours > 24 else set()
+    assert {table for table in tables if stuck_rescore(STORAGE, config, table)} == held
+    STORAGE.create(rescore_done_path(config, 0), b"")
+    assert not any(stuck_rescore(STORAGE, config, table) for table in tables)

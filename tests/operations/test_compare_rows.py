@@ -101,7 +101,15 @@ def compared(truth: pd.DataFrame, registry: TestRegistry, tmp_path_factory: pyte
         "checkpoint": str(root / "checkpoint"),
         "mlflow": {"tracking_uri": registry.uri},
     }
-    brings = settings | {"pipeline": "wine-labels", "tables": {"root": str(root / "labels")}}
+    brings = {
+        "pipeline": "wine-labels",
+        "workload": "labels",
+        "source": {"path": str(root / "labels-inbox")},
+        "contract": "schemas.wine_labels:CONTRACT",
+        "label": {"key": ["order_id"], "value": "quality"},
+        "tables": {"root": str(root / "labels")},
+        "checkpoint": str(root / "labels-checkpoint"),
+    }
     (root / "labels.yaml").write_text(yaml.safe_dump(brings))
     section = {"labels": {"conf": str(root / "labels.yaml"), "key": ["order_id"], "value": "quality"}}
     return PipelineConfig.model_validate(settings | section)

@@ -5,8 +5,9 @@ import pytest
 from pyspark.sql.types import DoubleType
 
 from penstock.schemas import catalog, macro, tables, wine
-from penstock.schemas.catalog import BATCH, BY_NAME, Column, Table, table_names, time_column
+from penstock.schemas.catalog import BATCH, BY_NAME, table_names, time_column
 from penstock.schemas.contract import RESERVED_NAMES, Contract, Field
+from penstock.schemas.table_types import Array, Column, Map, Struct, Table
 from penstock.schemas.tables import TableSpec
 
 
@@ -19,6 +20,7 @@ def spec_of(name: str) -> TableSpec:
         tables.labels(wine.CONTRACT, key=["order_id"]),
         tables.FORECASTS,
         tables.RESCORED_FORECASTS,
+        tables.RESCORED_OBSERVATIONS,
         tables.EVALUATIONS,
         tables.QUARANTINE,
         tables.BATCHES,
@@ -74,7 +76,7 @@ def test_a_row_id_of_the_contract_stands_in_place_of_ours() -> None:
 
 
 def test_nested_types() -> None:
-    given = catalog.Array(catalog.Struct((Column("a", "long"), Column("b", catalog.Map("string", "double")))))
+    given = Array(Struct((Column("a", "long"), Column("b", Map("string", "double")))))
     assert tables.type_of(given).simpleString() == "array<struct<a:bigint,b:map<string,double>>>"
 
 

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.demo.wine import TRAINING_ROWS, as_csv, drop_files
+from penstock.operations.run_evaluation import run_evaluation
 from penstock.operations.run_stream import run_pipeline
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of
@@ -48,7 +49,8 @@ def judge_wines(spark: SparkSession, orders: PipelineConfig, labels: PipelineCon
     run_pipeline(orders, job="demo", once=True, resume=False)
     names = taste_wines(storage, labels, tasted, stamp=stamp)
     run_pipeline(labels, job="demo", once=True, resume=False)
-    return "\n".join([f"    {' '.join(names)}", show_labels(spark, orders, labels)])
+    evaluations = [f"    {record.summary}" for record in run_evaluation(orders, is_final=False).evaluations]
+    return "\n".join([f"    {' '.join(names)}", *evaluations, show_labels(spark, orders, labels)])
 
 
 def show_labels(spark: SparkSession, orders: PipelineConfig, labels: PipelineConfig) -> str:

@@ -7,7 +7,7 @@ from pyspark.sql.types import StructField
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.sql.query_files import read_query
 from penstock.interfaces.sql.views import EarlierColumns, catalog_statements, possible_tables
-from penstock.schemas.catalog import columns_beyond
+from penstock.schemas.catalog import BY_NAME
 from penstock.schemas.tables import column_of
 from penstock.spark.tables import table_exists
 
@@ -27,7 +27,7 @@ def run_query(spark: SparkSession, config: PipelineConfig, name: str) -> DataFra
 
 def new_columns(frame: DataFrame, table: str) -> list[StructField]:
     """See `columns_beyond`."""
-    return list(map(column_of, columns_beyond(table, frame.columns)))
+    return list(map(column_of, BY_NAME[table].columns_beyond(frame.columns)))
 
 
 def existing_tables(spark: SparkSession, config: PipelineConfig) -> frozenset[str]:

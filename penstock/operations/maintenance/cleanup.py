@@ -12,6 +12,13 @@ from penstock.pipeline.lease import lease_path, maintenance_lease_path
 from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read_plan
 from penstock.pipeline.replay.expired import pinned_versions
 from penstock.pipeline.replay.plans import unfinished_replay
+from penstock.pipeline.rescore.plans import (
+    replaced_tables,
+    rescore_folder,
+    rescore_lease_path,
+    source_table,
+    unfinished_rescore,
+)
 from penstock.sources.checkpoint import query_id_of
 from penstock.storage.files import Storage
 
@@ -49,9 +56,10 @@ def remove_unused_values(storage: Storage, config: PipelineConfig) -> int:
         return 0
     try:
         plans = [
-            read_plan(storage, plan_path(config.checkpoint, n)) for n in planned_batches(storage, config.checkpoint)
+            *[read_plan(storage, plan_path(config.checkpoint, n)) for n in planned_batches(storage, config.checkpoint)],
+            unfinished_replay(config, storage),
+            unfinished_rescore(config, storage),
         ]
-        plans.append(unfinished_replay(config, storage))
     except PlanError:
         return 0
     named = {plan.exogenous.path for plan in plans if plan is not None and plan.exogenous is not None}
@@ -108,12 +116,31 @@ def stuck_replay(storage: Storage, config: PipelineConfig, table: str) -> str:
     )
 
 
+def stuck_rescore(storage: Storage, config: PipelineConfig, table: str) -> str:
+    """Why a table must not be maintained: an old unfinished rescore, which reads it at the version in its plan.
+
+    Empty if there is no such rescore.
+    """
+    try:
+        plan = unfinished_rescore(config, storage)
+    except PlanError as error:
+        return str(error)
+    is_old = plan is not None and plan.planned_at < datetime.now(UTC) - timedelta(seconds=STUCK_AFTER_SECONDS)
+    if plan is None or not is_old or table not in (source_table(config), *replaced_tables(config)):
+        return ""
+    return (
+        f"{plan.described} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; it reads {table} as it was: "
+        "finish it, or give it up, first"
+    )
+
+
 def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:
     """Remove temporary files of processes that died before renaming them; returns how many."""
     removed = 0
     root, checkpoint = config.tables.root, config.checkpoint
-    leases = (lease_path(root), maintenance_lease_path(root))
-    for folder in (root, *leases, f"{root}/_replays", copies_folder(config), checkpoint, plan_folder(checkpoint)):
+    leases = (lease_path(root), maintenance_lease_path(root), rescore_lease_path(root))
+    plans = (f"{root}/_replays", rescore_folder(config), plan_folder(checkpoint))
+    for folder in (root, *leases, *plans, copies_folder(config), checkpoint):
         for name in filter(DEAD_NAMES.fullmatch, storage.names(folder)):
             status = storage.status(f"{folder}/{name}")
             if status and time.time() - status.modified_milliseconds / 1000 > DEAD_AFTER_SECONDS:

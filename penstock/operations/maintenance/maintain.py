@@ -21,6 +21,7 @@ from penstock.operations.maintenance.cleanup import (
     remove_unused_values,
     stuck_plan,
     stuck_replay,
+    stuck_rescore,
     trim_plans,
 )
 from penstock.operations.maintenance.retention import delete_expired
@@ -130,7 +131,7 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
             log.info("copies of exogenous values: %d removed", values)
         for table in most_fragmented_first(spark, config, tables):
             stuck = stuck_plan(storage, config, done) if table == "lags" else None
-            stuck = stuck or stuck_replay(storage, config, table)
+            stuck = stuck or stuck_replay(storage, config, table) or stuck_rescore(storage, config, table)
             if stuck or run.is_over:
                 run.left.append(f"{table} ({stuck})" if stuck else table)
             else:

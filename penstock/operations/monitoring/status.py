@@ -13,7 +13,7 @@ from penstock.operations.monitoring.ledger_summary import read_summary
 from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.evaluation.records import last_record
 from penstock.pipeline.stop_file import running_writer
-from penstock.schemas.catalog import Workload
+from penstock.schemas.table_types import Workload
 from penstock.sources.listing import walk_inbox
 from penstock.storage.delta_reader import reason_of
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registered

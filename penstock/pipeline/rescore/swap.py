@@ -1,0 +1,151 @@
+"""Puts the answers of a rescore in place of those of its window: one commit for each table, at most once."""
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from penstock.errors import RescoreError
+from penstock.pipeline.context import Pipeline
+from penstock.pipeline.plan import LateReplay, read_plan
+from penstock.pipeline.replay.plans import refuse_unfinished_replay, replay_numbers, replay_path
+from penstock.pipeline.rescore.plans import RescorePlan
+from penstock.pipeline.rescore.rows import condition_of
+from penstock.pipeline.rescore.series import is_between
+from penstock.schemas.catalog import RESCORE_ID
+from penstock.series.reasons import INSERTED, NOT_IN_USE, NOT_LATEST, REVISED
+from penstock.series.windows import KEYS
+from penstock.spark.functions import any_of
+from penstock.spark.rewrite import IS_OLD, Step, replace_rows_once
+from penstock.storage.delta_transactions import is_there
+
+#: Errors of observations that say what they are for the history of their series, and nothing of an answer.
+NO_ANSWERS = (*NOT_IN_USE, REVISED, INSERTED, NOT_LATEST)
+IS_ASKED, NEW_ERROR = "_is_asked", "_new_error"
+CUTOFF = ("series_id", "cutoff")
+
+
+def replace_answers(pipeline: Pipeline, plan: RescorePlan) -> None:
+    """Raises RescoreError, with nothing replaced, where the window is not what it was when the rescore was planned."""
+    pipeline.lease.check()
+    if pipeline.config.workload == "rows":
+        replace_predictions(pipeline, plan)
+        return
+    if not is_replaced(pipeline, plan, "forecasts"):
+        refuse_replays_since(pipeline, plan)
+        check_observations(pipeline, plan)
+        replace_forecasts(pipeline, plan)
+    pipeline.lease.check()
+    replace_errors(pipeline, plan)
+
+
+def is_replaced(pipeline: Pipeline, plan: RescorePlan, table: str) -> bool:
+    return is_there(pipeline.config, table, plan.swap_transaction(pipeline.config.pipeline))
+
+
+def rescored(pipeline: Pipeline, plan: RescorePlan, table: str) -> DataFrame:
+    """What the chunks of the plan have written to a table."""
+    rows = pipeline.spark.read.format("delta").load(pipeline.config.table_path(table))
+    return rows.where(F.col(RESCORE_ID.name) == plan.number)
+
+
+def replace_predictions(pipeline: Pipeline, plan: RescorePlan) -> None:
+    """Whole batches are replaced: all rows of a batch were scored at one time."""
+    path, transaction = pipeline.config.table_path("predictions"), plan.swap_transaction(pipeline.config.pipeline)
+    is_planned = condition_of(batch for chunk in plan.chunks for batch in chunk.batches)
+
+    def mark(table: DataFrame) -> DataFrame:
+        return table.withColumn(IS_OLD, F.expr(is_planned))
+
+    def new(old: DataFrame) -> DataFrame:
+        rows = rescored(pipeline, plan, "rescored_predictions")
+        check_rows(plan, rows.count(), "rescored_predictions")
+        # What was deleted meanwhile is not put back.
+        check_rows(plan, old.count(), "predictions")
+        return rows
+
+    replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
+
+
+def check_rows(plan: RescorePlan, found: int, table: str) -> None:
+    if found != plan.rows:
+        raise RescoreError(
+            f"{plan.described}: {table} has {found} rows of its batches, and {plan.rows} were planned: rows were "
+            "deleted or added since. Nothing is replaced; give it up (penstock rescore --give-up), then rescore again"
+        )
+
+
+def refuse_replays_since(pipeline: Pipeline, plan: RescorePlan) -> None:
+    """Raises RescoreError for a replay of late observations since the plan, LedgerError for an unfinished one: its
+    forecasts are newer than those of the plan."""
+    config, storage = pipeline.config, pipeline.storage
+    refuse_unfinished_replay(config, storage)
+    for number in replay_numbers(config, storage):
+        replay = read_plan(storage, replay_path(config, number)) if number > plan.last_replay else None
+        if replay is not None and isinstance(replay.replay, LateReplay):
+            raise RescoreError(
+                f"{plan.described}: replay {number} has recomputed series since it was planned. Nothing is replaced; "
+                "give it up (penstock rescore --give-up), then rescore again"
+            )
+
+
+def check_observations(pipeline: Pipeline, plan: RescorePlan) -> None:
+    """Raises RescoreError where one that was asked again was deleted since: its forecasts are not put back."""
+    current = pipeline.spark.read.format("delta").load(pipeline.config.table_path("observations"))
+    current = current.where(is_between("ds", plan.request.begin, plan.request.end))
+    asked = rescored(pipeline, plan, "rescored_observations")
+    gone = asked.join(current, on=["series_id", "ds"], how="left_anti").count()
+    if gone:
+        raise RescoreError(
+            f"{plan.described}: {gone} of its observations were deleted since it was planned. Nothing is replaced; "
+            "give it up (penstock rescore --give-up), then rescore again"
+        )
+
+
+def replace_forecasts(pipeline: Pipeline, plan: RescorePlan) -> None:
+    """Those of the cutoffs that were asked again, but for what came after the plan."""
+    asked = rescored(pipeline, plan, "rescored_observations").select(
+        "series_id", F.col("ds").alias("cutoff"), F.lit(True).alias(IS_OLD)
+    )
+
+    def mark(table: DataFrame) -> DataFrame:
+        return with_others(table, lambda planned: planned.join(asked, on=list(CUTOFF), how="left"), "cutoff", plan)
+
+    def new(_: DataFrame) -> DataFrame:
+        return rescored(pipeline, plan, "rescored_forecasts")
+
+    transaction = plan.swap_transaction(pipeline.config.pipeline)
+    replace_rows_once(pipeline.spark, pipeline.config.table_path("forecasts"), transaction, mark=mark, new=new)
+
+
+def replace_errors(pipeline: Pipeline, plan: RescorePlan) -> None:
+    """The `error` of the observations that were asked again becomes what the new version says of them."""
+    asked = rescored(pipeline, plan, "rescored_observations").select(
+        "series_id", "ds", F.col("error").alias(NEW_ERROR), F.lit(True).alias(IS_ASKED)
+    )
+    says_an_answer = F.col("error").isNull() | ~F.col("error").isin(*NO_ANSWERS)
+    is_other = F.col(IS_ASKED) & says_an_answer & ~F.col("error").eqNullSafe(F.col(NEW_ERROR))
+
+    def mark(table: DataFrame) -> DataFrame:
+        return with_others(
+            table,
+            lambda planned: planned.join(asked, on=list(KEYS), how="left").withColumn(IS_OLD, is_other),
+            "ds",
+            plan,
+        )
+
+    def new(old: DataFrame) -> DataFrame:
+        return old.withColumn("error", F.col(NEW_ERROR))
+
+    transaction = plan.swap_transaction(pipeline.config.pipeline)
+    replace_rows_once(pipeline.spark, pipeline.config.table_path("observations"), transaction, mark=mark, new=new)
+
+
+def with_others(table: DataFrame, mark: Step, time: str, plan: RescorePlan) -> DataFrame:
+    """The rows in the window, and of a batch that was finished when the rescore was planned, as `mark` gives them; and
+    all others."""
+    finished = [
+        (F.col("query_id") == query_id) & (F.col("batch_id") <= last)
+        for query_id, last in sorted(plan.finished.items())
+    ]
+    is_planned = is_between(time, plan.request.begin, plan.request.end) & any_of(finished)
+    others = table.where(~F.coalesce(is_planned, F.lit(False)))
+    return mark(table.where(is_planned)).unionByName(others, allowMissingColumns=True)
