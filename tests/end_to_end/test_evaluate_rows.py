@@ -225,7 +225,7 @@ def test_what_can_not_be_compared_is_refused_before_anything_is_written(sandbox:
             evaluate(sandbox)
     sandbox.changes["evaluate"] = {}
     sandbox.changes["labels"] |= {"value": "taste"}
-    with pytest.raises(ConfigError, match="labels.value of orders is taste, label.value of order-labels is quality"):
+    with pytest.raises(ConfigError, match=r"labels\.value of orders is taste, label\.value of order-labels is quality"):
         evaluate(sandbox)
     sandbox.changes["labels"] |= {"value": "quality", "conf": "nowhere.yaml"}
     with pytest.raises(ConfigError, match=r"labels\.conf: nowhere\.yaml: there is no such file"):

@@ -41,7 +41,6 @@ SERIES_QUERIES = (
     "series_without_forecast",
     *COMMON_QUERIES,
 )
-LABELS_QUERIES = ("labels_by_outcome", *COMMON_QUERIES)
 COMMON_VIEWS = ("quarantine_by_reason", "batch_health", "model_performance")
 ROWS_VIEWS = ("predictions_ok", *COMMON_VIEWS)
 SERIES_VIEWS = ("latest_forecast", "forecast_vs_actual", *COMMON_VIEWS)
@@ -69,7 +68,7 @@ def rows(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
 @pytest.fixture(scope="module")
 def labels(rows: Sandbox) -> Sandbox:
     """Four labels, of which two count."""
-    spec = specs.labels(CONTRACT)
+    spec = specs.labels(CONTRACT, key=("density",))
     values = [(None, "a.csv"), (None, "a.csv"), ("revision", "b.csv"), ("conflict", "b.csv")]
     columns = to_arrow_schema(spec.schema, timezone="UTC")
     made = [
