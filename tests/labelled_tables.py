@@ -92,7 +92,14 @@ class LabelledTables:
 
     def label(self, query: str, batch: int, *rows: Label, is_finished: bool = True) -> None:
         values = [(row.order_id, row.value, row.error, "l.csv", self.at(row.came)) for row in rows]
-        self.write("label-tables", labels(self.label_contract, key=("order_id",)), query, batch, values, is_finished=is_finished)
+        self.write(
+            "label-tables",
+            labels(self.label_contract, key=("order_id",)),
+            query,
+            batch,
+            values,
+            is_finished=is_finished,
+        )
 
     def write(
         self, folder: str, spec: TableSpec, query: str, batch: int, values: list[Any], *, is_finished: bool = True
