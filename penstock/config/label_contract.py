@@ -54,8 +54,10 @@ def required_fields(
 
 
 def labels_config(config: PipelineConfig) -> PipelineConfig:
-    """The config of the pipeline that brings the labels of one of rows. On S3 its connection is that of the rows unless
-    it names one.
+    """The config of the pipeline that brings the labels of one of rows.
+
+    An overlay that says where the tables of any pipeline are (`${pipeline}` in tables.root) holds for it, too; on S3
+    its connection is that of the rows unless it names one.
 
     Raises ConfigError where the config has no section `labels`, or the two do not agree on what names a row.
     """
@@ -66,7 +68,7 @@ def labels_config(config: PipelineConfig) -> PipelineConfig:
             "the value there (docs/labels.md)"
         )
     try:
-        found = load_config([Path(labels.conf)])
+        found = load_config([Path(labels.conf)], further=config.overlaid_places)
     except ConfigError as error:
         raise ConfigError(f"labels.conf: {error}") from None
     check_agreement(labels, config, found)

@@ -24,22 +24,25 @@ OWN_CONTRACT = re.compile(r"schemas\.\w+")
 WRITTEN_NAME = re.compile(r"\$\{(\w+)\}")
 
 
-def load_config(paths: Sequence[Path], *, overrides: Iterable[str] = ()) -> PipelineConfig:
+def load_config(
+    paths: Sequence[Path], *, overrides: Iterable[str] = (), further: Iterable[Mapping[str, Any]] = ()
+) -> PipelineConfig:
     """Read `paths` in order (a later file overrides an earlier one, key by key), then `key.sub=value` overrides.
+    further: the contents of more overlays, before the overrides.
 
     Raises ConfigError with every problem, one line each, and the nearest known key for an unknown one.
     """
     if not paths:
         raise ConfigError("no config: name a pipeline's YAML file with --conf, for example --conf conf/wine.yaml")
+    documents = [read_yaml(path) for path in paths]
     merged: dict[str, Any] = {}
-    for path in paths:
-        merged = overlay(merged, read_yaml(path))
-    for override in overrides:
-        merged = overlay(merged, parse_override(override))
+    for document in (*documents, *further, *map(parse_override, overrides)):
+        merged = overlay(merged, document)
     try:
-        return PipelineConfig.model_validate(
+        config = PipelineConfig.model_validate(
             expand_names(merged, {**os.environ, "pipeline": str(merged.get("pipeline"))})
         )
+        return config.overlaid_by([places_of(document) for document in documents[1:]])
     except ValidationError as error:
         lines = [describe(detail) for detail in error.errors(include_url=False, include_input=False)]
         raise ConfigError(f"{', '.join(map(str, paths))}: " + "; ".join(lines)) from None
@@ -119,6 +122,13 @@ def read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: expected keys and values, found {type(document).__name__}")
     return document
+
+
+def places_of(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an overlay what says where the tables of any pipeline are, by its name."""
+    tables = document.get("tables")
+    root = tables.get("root") if isinstance(tables, dict) else None
+    return {"tables": tables} if isinstance(root, str) and "${pipeline}" in root else {}
 
 
 def overlay(base: Mapping[str, Any], top: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,10 +3,11 @@
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
@@ -159,6 +160,18 @@ class PipelineConfig(Section):
         if section is not None and not is_needed and name != "mlflow":
             raise ValueError(f"a pipeline of {workload} has no such section; leave it out, or change the workload")
         return section
+
+    #: What overlays say of where the tables of every pipeline are, not yet with its name.
+    _overlaid_places: tuple[dict[str, Any], ...] = PrivateAttr(default=())
+
+    def overlaid_by(self, places: Sequence[dict[str, Any]]) -> Self:
+        copy = self.model_copy()
+        copy._overlaid_places = tuple(places)
+        return copy
+
+    @property
+    def overlaid_places(self) -> tuple[dict[str, Any], ...]:
+        return self._overlaid_places
 
     @model_validator(mode="after")
     def series_are_described(self) -> Self:

@@ -118,6 +118,20 @@ def test_two_pipelines_that_agree(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("root", "expected"),
+    [("s3a://bucket/${pipeline}/tables", "s3a://bucket/wine-labels/tables"), ("s3a://bucket/orders", None)],
+)
+def test_an_overlay_of_every_pipeline_holds_for_that_of_the_labels(tmp_path, root, expected):
+    brings = loaded(tmp_path, LABELS)
+    rows_of(tmp_path)
+    overlay = tmp_path / "overlay.yaml"
+    overlay.write_text(yaml.safe_dump({"tables": {"root": root}, "s3": {"region": "eu-north-1"}}))
+    found = labels_config(load_config([tmp_path / "wine-orders.yaml", overlay]))
+    assert found.tables.root == (expected or brings.tables.root)
+    assert found.s3.region == "eu-north-1"
+
+
+@pytest.mark.parametrize(
     ("ours", "theirs", "said"),
     [
         (

@@ -1,5 +1,6 @@
 """Judges predictions by the labels that came for them."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from penstock.spark.tables import table_at, table_exists
 from penstock.storage.files import EPOCH
 from penstock.storage.routing import storage_of
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class RowsJudge:
@@ -38,7 +41,9 @@ class RowsJudge:
 
     def draft(self, last: EvaluationPlan | None, *, is_final: bool) -> EvaluationPlan | None:
         evaluated, spark = self.evaluated, self.evaluated.spark
-        if not all(table_exists(spark, path) for path in self.table_paths):
+        missing = next((path for path in self.table_paths if not table_exists(spark, path)), None)
+        if missing is not None:
+            log.info("nothing to evaluate: there is no table %s yet", missing)
             return None
         until = finished_batches_by_query(self.source.labels_config, storage_of(self.source.labels_config))
         predictions = finished_batches_by_query(evaluated.config, evaluated.storage)
