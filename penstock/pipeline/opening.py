@@ -17,14 +17,15 @@ from penstock.models.selection import ModelSelector
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.inbox_place import check_inbox, keep_place
 from penstock.pipeline.lease import Lease, lease_path
-from penstock.pipeline.ledger import check_ledger, old_queries, read_state, resume_from_ledger
-from penstock.pipeline.replay.plans import refuse_unfinished_replay
+from penstock.pipeline.ledger import LedgerState, check_ledger, old_queries, read_state, resume_from_ledger
+from penstock.pipeline.plan import plan_path, read_plan
+from penstock.pipeline.replay.plans import refuse_unfinished_replay, unfinished_replay
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import BATCHES, QUARANTINE
 from penstock.sources.rules import check_rules
 from penstock.spark.tables import column_type, prepare_table
-from penstock.storage.files import BATCH_RETRY_SECONDS
+from penstock.storage.files import BATCH_RETRY_SECONDS, Storage
 from penstock.storage.routing import storage_of
 from penstock.udfs.scoring.outputs import prediction_type
 
@@ -64,7 +65,7 @@ def opened(
             check_ledger(state, config, storage)
         former_inboxes = keep_place(config, storage, is_moved=inbox_moved, is_unused=state.is_unused)
         before_tables()
-        prepare_tables(spark, config, contract, model)
+        prepare_tables(spark, config, contract, model, adapts=not is_begun_under_another_config(config, storage, state))
         yield Pipeline(
             spark=spark,
             config=config,
@@ -89,7 +90,18 @@ def selector_of(spark: SparkSession, config: PipelineConfig, contract: Contract,
     )
 
 
-def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart | None) -> None:
+def is_begun_under_another_config(config: PipelineConfig, storage: Storage, state: LedgerState) -> bool:
+    """Whether a batch or replay is unfinished that this config can't finish. The state of its series stays as it is:
+    rebuilt now, it would have the batch's observations, and the batch adds them once more when it is finished."""
+    plans = [unfinished_replay(config, storage)]
+    if state.planned is not None and state.planned > state.done.get(state.query_id or "", -1):
+        plans.append(read_plan(storage, plan_path(config.checkpoint, state.planned)))
+    return any(plan.config_hash != config.meaning_hash for plan in plans if plan is not None)
+
+
+def prepare_tables(
+    spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart | None, *, adapts: bool = True
+) -> None:
     """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
     workload = workload_of(config)
 
@@ -100,7 +112,7 @@ def prepare_tables(spark: SparkSession, config: PipelineConfig, contract: Contra
     specs = (*workload.tables(config, contract, prediction), QUARANTINE, BATCHES)
     for spec in specs:
         prepare_table(spark, config.table_path(spec.name), spec)
-    workload.prepare_state(spark, config)
+    workload.prepare_state(spark, config, adapts=adapts)
 
 
 def prediction_of_model(config: PipelineConfig, contract: Contract, model: ModelAtStart | None) -> DataType:

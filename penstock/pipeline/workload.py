@@ -51,9 +51,11 @@ class Workload(Protocol):
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         """Why a model's outputs don't fit the tables; None if they do."""
 
-    def prepare_state(self, spark: SparkSession, config: PipelineConfig) -> None:
-        """Check that the tables, which are there now, were made under settings like the config's. Raises
-        LedgerError."""
+    def prepare_state(self, spark: SparkSession, config: PipelineConfig, *, adapts: bool) -> None:
+        """Check that the tables, which are there now, were made under settings like the config's. Raises LedgerError.
+
+        adapts: whether the state may be made again under changed settings.
+        """
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None: ...
 
@@ -94,7 +96,7 @@ class Rows:
             f"it gives {scorer.prediction_type.simpleString()}, the table's prediction column is {table.simpleString()}"
         )
 
-    def prepare_state(self, spark: SparkSession, config: PipelineConfig) -> None:
+    def prepare_state(self, spark: SparkSession, config: PipelineConfig, *, adapts: bool) -> None:
         pass
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:
@@ -172,9 +174,10 @@ class Series:
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         return fleet_incompatibility(scorer.outputs, scorer.metadata, config)
 
-    def prepare_state(self, spark: SparkSession, config: PipelineConfig) -> None:
+    def prepare_state(self, spark: SparkSession, config: PipelineConfig, *, adapts: bool) -> None:
         check_frequency(spark, config)
-        adapt_lags(spark, config)
+        if adapts:
+            adapt_lags(spark, config)
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:
         return lasting_version(spark, config.table_path("lags"))
@@ -208,7 +211,7 @@ class Labels:
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         return None
 
-    def prepare_state(self, spark: SparkSession, config: PipelineConfig) -> None:
+    def prepare_state(self, spark: SparkSession, config: PipelineConfig, *, adapts: bool) -> None:
         check_label_key(spark, config)
 
     def lags_version(self, spark: SparkSession, config: PipelineConfig) -> int | None:

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from power_cuts import PowerCutError, cut_after
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
 from series_sandbox import FITTED, KEEP_LAGS, VARIABLES, SeriesSandbox, forecasts_after, quarters, two_series_model
 from table_rows import read_rows
 
+from penstock.errors import PlanError
 from penstock.series import lags
 from penstock.series.lags import COMPACTED_BYTES, COMPACTED_FILES, MAX_NEW_FILES, SMALL_BYTES, is_compaction_due
 from penstock.spark.tables import TableSize, table_properties
@@ -87,3 +89,29 @@ def test_what_is_superseded_has_no_effect_and_leaves(
 def test_when_a_compaction_is_due(files: int, size_bytes: int, is_due: bool) -> None:
     compacted = {COMPACTED_FILES: "10", COMPACTED_BYTES: "1000000"}
     assert is_compaction_due(TableSize(files=files, bytes=size_bytes), compacted) is is_due
+
+
+def test_a_changed_state_waits_for_a_batch_that_was_cut_off(
+    spark: SparkSession, registry: TestRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its `lags`: rebuilt from `observations`, the state would have the batch's rows, and the batch adds them
+    again when the setting is changed back."""
+    series = SeriesSandbox(Sandbox(root=tmp_path, spark=spark, registry=registry), two_series_model(registry))
+    sandbox = series.sandbox
+    series.drop("0.csv", quarters(FITTED, FITTED + 4), age_seconds=10)
+    sandbox.run()
+    series.drop("1.csv", quarters(FITTED + 4, FITTED + 6), age_seconds=10)
+    with monkeypatch.context() as patch:
+        cut_after(patch, "penstock.pipeline.batch.append_once", times=2)
+        with pytest.raises(PowerCutError):
+            sandbox.run()
+    sandbox.changes["series"]["keep_lags"] = KEEP_LAGS + 2
+    with pytest.raises(PlanError, match="was planned under another config"):
+        sandbox.run()
+    sandbox.changes["series"]["keep_lags"] = KEEP_LAGS
+    sandbox.run()
+    series.drop("2.csv", quarters(FITTED + 6, FITTED + 8))
+    sandbox.run()
+    known = quarters(FITTED, FITTED + 8)
+    check_newest_forecast(series, known)
+    assert rows_of_lags(sandbox) == len(known)
