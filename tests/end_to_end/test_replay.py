@@ -35,7 +35,7 @@ def contents(sandbox: Sandbox) -> dict[str, list[Any]]:
 def plain_rows(sandbox: Sandbox, table: str, clock: str) -> list[Any]:
     """The first of each row is its batch."""
     rows = [row.asDict() for row in sandbox.rows(table)]
-    left_out = {"query_id", "batch_id", clock, "source_file"}
+    left_out = {"query_id", "batch_id", clock, "source_file", "row_id"}
     return sorted(
         (row["batch_id"], Path(row["source_file"]).name, *[row[name] for name in row if name not in left_out])
         for row in rows

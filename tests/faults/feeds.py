@@ -202,7 +202,7 @@ class SeriesFeed:
         return {
             "forecasts": without_paths(sandbox, "forecasts", "scored_at"),
             "observations": without_paths(sandbox, "observations", "observed_at"),
-            "lags": without_paths(sandbox, "lags"),
+            "lags": without_paths(sandbox, "lags", "sequence"),
             "quarantine": without_paths(sandbox, "quarantine", "quarantined_at"),
             "batches": batches_of(sandbox),
         }

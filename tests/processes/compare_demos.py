@@ -24,7 +24,16 @@ TABLES = {
     "macro": ("forecasts", "observations", "lags", "quarantine", "batches"),
 }
 #: What no two runs share: the clock, and the query.
-OF_THE_RUN = ("query_id", "scored_at", "observed_at", "quarantined_at", "started_at", "finished_at", "resolved_at")
+OF_THE_RUN = (
+    "query_id",
+    "row_id",
+    "scored_at",
+    "observed_at",
+    "quarantined_at",
+    "started_at",
+    "finished_at",
+    "resolved_at",
+)
 OF_BATCHES = ("files", "seconds")
 
 
