@@ -33,8 +33,9 @@ made AS (
     dense_rank() OVER (PARTITION BY series_id, cutoff, capacity ORDER BY scored_at) AS vintage,
     scored_at = max(scored_at) OVER (PARTITION BY series_id, cutoff, capacity) AS is_newest
   FROM (
-    -- A fallback is the champion's too: a cutoff whose hole is filled later has a forecast of the VAR after it.
-    SELECT *, CASE WHEN role LIKE 'fallback%' THEN 'champion' ELSE role END AS capacity
+    -- A fallback is the champion's too: a cutoff whose hole is filled later has a forecast of the VAR after it. So is
+    -- what a rescore has put in place of the champion's.
+    SELECT *, CASE WHEN role LIKE 'fallback%' OR role = 'rescored' THEN 'champion' ELSE role END AS capacity
     FROM forecasts
   )
 )
@@ -58,8 +59,9 @@ SELECT
   first_actual,
   scored_at,
   role,
-  -- The model was fitted on what came after the cutoff, so that its error says little of the next forecast's.
-  cutoff < fitted_until AS in_sample
+  -- The model was fitted on what came after the cutoff, so that its error says little of the next forecast's. Of a
+  -- rescored one it is not known: `batches` has the version before.
+  CASE WHEN role <> 'rescored' THEN cutoff < fitted_until END AS in_sample
 FROM made
 LEFT JOIN fits USING (query_id, batch_id)
 JOIN truth USING (series_id, ds, variable)

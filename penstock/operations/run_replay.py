@@ -5,7 +5,7 @@ from functools import partial
 
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import ConfigError, LedgerError
+from penstock.errors import ConfigError, LedgerError, RescoreError
 from penstock.models.resolved import ModelAtStart
 from penstock.operations.doctor.checks import check_at_start
 from penstock.operations.doctor.executors import check_executors
@@ -67,8 +67,7 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
                 plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason, attempt=attempt)
             )
             if plan is not None:
-                plan = fix_plan(pipeline.storage, replay_path(config, plan.batch_id), plan)
-                records.append(carry_out(pipeline, plan))
+                records.append(carry_out(pipeline, fixed(pipeline, plan)))
         attempt.forget()
         return records
 
@@ -120,6 +119,28 @@ def plan_late_again(pipeline: Pipeline, cut_off: Plan) -> list[BatchRecord]:
     plan = fix_plan(pipeline.storage, replay_path(pipeline.config, plan.batch_id), plan)
     finish(pipeline, cut_off)
     return [carry_out(pipeline, plan)]
+
+
+def fixed(pipeline: Pipeline, plan: Plan) -> Plan:
+    """The plan of a new replay, on record. Raises RescoreError where a rescore that replaces forecasts was planned
+    since this run began.
+
+    A rescore asks for replays before it replaces anything, and a late replay for rescores after it is on record:
+    whichever is planned second sees the other one.
+    """
+    config, storage, path = pipeline.config, pipeline.storage, replay_path(pipeline.config, plan.batch_id)
+    if not isinstance(plan.replay, LateReplay):
+        return fix_plan(storage, path, plan)
+    refuse_unfinished_replacement(config, storage)
+    plan = fix_plan(storage, path, plan)
+    try:
+        refuse_unfinished_replacement(config, storage)
+    except RescoreError:
+        # Nothing of it is written. The rescore would take it for one that was carried out.
+        pipeline.lease.check()
+        storage.delete(path)
+        raise
+    return plan
 
 
 def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:

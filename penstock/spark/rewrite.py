@@ -4,12 +4,13 @@ Delta's MERGE and replaceWhere record what they have read as predicates, and an 
 conflicts with these, whichever rows it has: the only isolation level that open-source Delta writes with is
 Serializable. Here the caller says that no concurrent append can have rows to be replaced, and the commit names the
 files that it replaces and nothing else. Another commit that changes one of these files (a deletion, a compaction)
-conflicts, and the replacement is computed again.
+conflicts, as a change of the table's metadata does, and the replacement is computed again.
 """
 
 from collections.abc import Callable
 from typing import Any
 
+from delta.exceptions import ConcurrentWriteException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -33,6 +34,7 @@ def replace_rows_once(spark: SparkSession, path: str, transaction: Transaction, 
 
 
 def replace_rows(spark: SparkSession, path: str, transaction: Transaction, *, mark: Step, new: Step) -> None:
+    """Raises ConcurrentWriteException where the files, or the table's metadata or protocol, were changed meanwhile."""
     java: Any = spark._jvm
     nothing = java.scala.Option.empty()
     log = java.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, path)
@@ -50,10 +52,12 @@ def replace_rows(spark: SparkSession, path: str, transaction: Transaction, *, ma
     actions = java.java.util.ArrayList(converters.asJava(started.writeFiles(written._jdf)))
     # Not that of the writes, which conflicts with every append since its beginning.
     committing = log.startTransaction(nothing, nothing)
-    current = files_of(committing.snapshot(), [name_of(file) for file in touched])
-    if sorted(map(state_of, current)) != sorted(map(state_of, touched)):
-        replace_rows(spark, path, transaction, mark=mark, new=new)
-        return
+    newest = committing.snapshot()
+    current = files_of(newest, [name_of(file) for file in touched])
+    # The files are written as the table was to have them then: its columns, its features.
+    is_same_table = snapshot.metadata().equals(newest.metadata()) and snapshot.protocol().equals(newest.protocol())
+    if not is_same_table or sorted(map(state_of, current)) != sorted(map(state_of, touched)):
+        raise ConcurrentWriteException(f"table {path} is not as it was at version {snapshot.version()}")
     if committing.txnVersion(transaction.application) >= transaction.batch_id:
         return
     for file in current:

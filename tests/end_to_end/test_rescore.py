@@ -1,5 +1,6 @@
 """A past window of rows is scored again: beside the answers, or in their place, whatever interrupts it."""
 
+import importlib
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from deltalake import DeltaTable
 from power_cuts import PowerCutError, cut_after, cut_off
-from pyspark.sql import Row
+from pyspark.sql import Column, DataFrame, Row
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from snapshots import Snapshot
 
@@ -20,7 +21,8 @@ from penstock.operations.maintenance.maintain import maintain_tables
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.operations.run_rescore import give_up_rescore, run_rescore
 from penstock.pipeline.rescore.plans import RescoreRecord, RescoreRequest
-from penstock.spark.tables import PreparedAppend, append_once
+from penstock.spark.rewrite import columns_of
+from penstock.spark.tables import PreparedAppend, append_once, set_properties
 from penstock.storage.delta_transactions import Transaction
 
 MODEL = "wine-rescored"
@@ -93,19 +95,36 @@ def inside(rows: Sequence[Row]) -> list[Row]:
 
 @dataclass(frozen=True)
 class Shadowed:
+    """read: what its planning has read, in this order."""
+
     sandbox: Sandbox
     before: list[Row]
     record: RescoreRecord | None
     lines: list[str]
+    read: list[str]
 
 
 @pytest.fixture(scope="module")
 def shadowed(scored: Snapshot) -> Shadowed:
     """By the alias of version 2."""
     sandbox, lines = scored.restored(), list[str]()
-    before = sandbox.rows("predictions")
-    record = rescore(sandbox, window(sandbox, version="@candidate", purpose="shadow"), lines=lines)
-    return Shadowed(sandbox, before, record, lines)
+    before, read = sandbox.rows("predictions"), list[str]()
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("last_finished_batches", "lasting_version"):
+            note_calls(patch, f"penstock.pipeline.rescore.planning.{name}", read)
+        record = rescore(sandbox, window(sandbox, version="@candidate", purpose="shadow"), lines=lines)
+    return Shadowed(sandbox, before, record, lines, read)
+
+
+def note_calls(patch: pytest.MonkeyPatch, target: str, calls: list[str]) -> None:
+    module, _, name = target.rpartition(".")
+    original = getattr(importlib.import_module(module), name)
+
+    def noted(*arguments: Any, **options: Any) -> Any:
+        calls.append(name)
+        return original(*arguments, **options)
+
+    patch.setattr(target, noted)
 
 
 def test_a_shadow_stands_beside_the_answers(shadowed: Shadowed) -> None:
@@ -126,6 +145,11 @@ def test_it_says_what_it_came_to(shadowed: Shadowed) -> None:
     mean = sum(9 * alcohol + WINE["pH"] for alcohol in (9.4, 10.0, 11.0, 11.0, 12.5)) / 5
     assert record.mean_absolute_change == pytest.approx(mean)
     assert shadowed.lines == [f"rescore 0: chunk {number} of 2 written, 3 rows" for number in (1, 2)]
+
+
+def test_a_version_is_pinned_after_the_batches_that_count_as_finished(shadowed: Shadowed) -> None:
+    """One that finishes in between has rows that the version lacks."""
+    assert shadowed.read == ["last_finished_batches", "lasting_version"]
 
 
 def test_its_table_is_maintained_and_may_have_a_retention(shadowed: Shadowed) -> None:
@@ -208,11 +232,24 @@ def test_a_reader_sees_the_old_answers_or_the_new_ones(replaced: Replaced) -> No
 
 @pytest.fixture(scope="module")
 def streamed_on(replaced: Replaced) -> Sandbox:
-    """A further batch by version 1, and then version 1 for the same window: it is found at its old time."""
-    sandbox = replaced.sandbox
+    """A further batch by version 1, and then version 1 for the same window: it is found at its old time. The table's
+    metadata are changed after its replacement is computed."""
+    sandbox, computed = replaced.sandbox, list[int]()
     sandbox.drop("e.csv", csv_file(wine(alcohol=9.0)))
     sandbox.run()
-    rescore(sandbox, replaced.request.model_copy(update={"version": "1"}))
+    path = sandbox.config().table_path("predictions")
+
+    def columns_then_change(table: DataFrame) -> list[Column]:
+        found = columns_of(table)
+        computed.append(len(found))
+        if len(computed) <= 2:  # of what is new, and of what is kept
+            set_properties(sandbox.spark, path, {"penstock.test": str(len(computed))})
+        return found
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penstock.spark.rewrite.columns_of", columns_then_change)
+        rescore(sandbox, replaced.request.model_copy(update={"version": "1"}))
+    assert len(computed) == 4
     return sandbox
 
 
@@ -244,6 +281,12 @@ def test_an_unfinished_one_is_finished_or_given_up_before_another(
     with pytest.raises(RescoreError, match=r"rescore 0 of .* Finish it: .* --version 2 --as replace; or .* --give-up"):
         rescore(sandbox, other)
     before = sandbox.rows("predictions")
+    sandbox.spark.conf.set("spark.databricks.delta.stats.collect", "false")
+    try:
+        with pytest.raises(RescoreError, match="the files of chunk 1 for rescored_predictions have no statistics"):
+            rescore(sandbox, request)
+    finally:
+        sandbox.spark.conf.unset("spark.databricks.delta.stats.collect")
     assert len(sandbox.rows("rescored_predictions")) == 3
     assert give_up_rescore(sandbox.config()) is not None
     assert sandbox.rows("rescored_predictions") == []
@@ -267,7 +310,7 @@ def test_a_batch_that_the_stream_appends_meanwhile_is_no_conflict(
     appended = sandbox.spark.createDataFrame([row], sandbox.table("predictions").schema).drop("query_id", "batch_id")
     begun: list[str] = []
 
-    def append_meanwhile(*arguments: Any) -> None:
+    def append_meanwhile(*arguments: Any, **_: Any) -> None:
         begun.append(arguments[2])
         if arguments[2] == "predictions":
             transaction = Transaction(pipeline="wine", query_id="stream", batch_id=len(begun))
@@ -288,7 +331,7 @@ def test_rows_deleted_meanwhile_are_not_put_back(sandbox: Sandbox, monkeypatch: 
         with pytest.raises(PowerCutError):
             rescore(sandbox, request)
     sandbox.spark.sql(f"DELETE FROM delta.`{sandbox.root}/tables/predictions` WHERE alcohol = 11.0")
-    with pytest.raises(RescoreError, match="predictions has 4 rows of its batches, and 6 were planned"):
+    with pytest.raises(RescoreError, match="predictions has 4 rows of its window, and there were 6"):
         rescore(sandbox, request)
     assert {row.rescore_id for row in sandbox.rows("predictions")} == {None}
 

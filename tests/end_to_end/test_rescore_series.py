@@ -16,7 +16,17 @@ from series_sandbox import FITTED, SeriesSandbox, expected_forecasts, macro, qua
 from penstock.errors import RescoreError
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.operations.run_rescore import give_up_rescore, run_rescore
-from penstock.pipeline.rescore.plans import RescoreRecord, RescoreRequest
+from penstock.pipeline.replay.plans import replay_numbers
+from penstock.pipeline.rescore.opening import opened_beside
+from penstock.pipeline.rescore.plans import (
+    RescoreRecord,
+    RescoreRequest,
+    refuse_unfinished_replacement,
+    unfinished_rescore,
+)
+from penstock.pipeline.rescore.swap import replace_answers
+from penstock.spark.tables import table_version
+from penstock.storage.routing import storage_of
 
 MODEL = "macro-rescored"
 #: Quarters after the fit. CA has a hole that is longer than what is read before the window, US one within it.
@@ -96,15 +106,55 @@ def replaced(streamed: SeriesSandbox) -> Replaced:
                 rescore(sandbox, purpose="replace")
         unfinished.append(streamed.forecasts())
 
-    interrupted(lambda patch: cut_after(patch, "penstock.pipeline.rescore.chunks.append_once", times=1))
-    interrupted(lambda patch: cut_after(patch, "penstock.pipeline.rescore.chunks.append_once", times=4))
+    interrupted(lambda patch: cut_after(patch, "penstock.pipeline.rescore.chunks.commit_append", times=1))
+    interrupted(lambda patch: cut_after(patch, "penstock.pipeline.rescore.chunks.commit_append", times=4))
     interrupted(lambda patch: patch.setattr(f"{swap}.replace_forecasts", cut_off))
     shown = unfinished.copy()
+    refuse_what_lacks_rows(sandbox)
+    refuse_late_replay(sandbox)
+    assert streamed.forecasts().equals(before[0])
     interrupted(lambda patch: cut_after(patch, f"{swap}.replace_forecasts"))
     with pytest.raises(RescoreError, match="rescore 0 has replaced the answers in forecasts already"):
         give_up_rescore(sandbox.config())
     interrupted(lambda patch: cut_after(patch, f"{swap}.replace_errors"))
     return Replaced(streamed, before, shown, rescore(sandbox, purpose="replace"))
+
+
+def refuse_what_lacks_rows(sandbox: Sandbox) -> None:
+    """Of 4 of the 12 observations each version has a forecast of 4 steps of 3 variables."""
+    config, spark = sandbox.config(), sandbox.spark
+    plan = unfinished_rescore(config, storage_of(config))
+    assert plan is not None
+    with opened_beside(spark, config) as pipeline:
+        for table, condition, found, expected in (
+            ("rescored_observations", "series_id = 'CA'", 8, 12),
+            ("rescored_forecasts", "step = 4", 36, 48),
+            ("forecasts", "step = 4", 72, 96),
+        ):
+            path = config.table_path(table)
+            version = table_version(spark, path)
+            spark.sql(f"DELETE FROM delta.`{path}` WHERE {condition}")
+            with pytest.raises(
+                RescoreError, match=f"{table} has {found} rows of its window, and there were {expected}"
+            ):
+                replace_answers(pipeline, plan)
+            spark.sql(f"RESTORE TABLE delta.`{path}` TO VERSION AS OF {version}")
+
+
+def refuse_late_replay(sandbox: Sandbox) -> None:
+    """The rescore is planned after the replay has asked for one, at its start and before its own plan."""
+    asked: list[None] = []
+
+    def ask(*arguments: Any) -> None:
+        asked.append(None)
+        if len(asked) == 3:
+            refuse_unfinished_replacement(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("penstock.operations.run_replay.refuse_unfinished_replacement", ask)
+        with pytest.raises(RescoreError, match=r"rescore 0 of .* would replace forecasts that a replay"):
+            sandbox.replay(late=True)
+    assert replay_numbers(sandbox.config(), storage_of(sandbox.config())) == []
 
 
 def in_window(forecasts: pd.DataFrame, *, inside: bool = True) -> pd.DataFrame:

@@ -60,6 +60,12 @@ def test_a_fallback_that_is_newer_stands_before_the_forecast_that_it_took_the_pl
     assert [made.version for made in made_at(tables, 2)] == ["1 (fallback)", "1", "1 (candidate)"]
 
 
+def test_a_rescored_forecast_stands_before_that_of_a_candidate(tables):
+    tables.append("forecasts", forecast(1.0, cutoff=2, step=1, role="rescored", scored_at=minutes(60)))
+    tables.append("forecasts", forecast(2.0, cutoff=2, step=1, role="candidate", scored_at=minutes(70)))
+    assert [made.version for made in made_at(tables, 2)] == ["1 (rescored)", "1", "1 (candidate)"]
+
+
 def test_a_series_of_conflicts_says_so(tables):
     tables.append("observations", *(observed(value, at=0, series="AT", error="conflict") for value in (1.0, 2.0)))
     assert tables.query(forecasts.last_error, series_id="AT") == "conflict"

@@ -165,3 +165,13 @@ def test_a_fallback_and_the_forecast_after_its_hole_was_filled_are_vintages_of_e
     macro.append("observations", observed(119.0, at=2))
     found = ask(macro, "SELECT role, forecast, vintage, is_newest FROM forecast_vs_actual ORDER BY scored_at")
     assert found == [("fallback", 120.0, 1, False), ("candidate", 90.0, 1, True), ("champion", 118.0, 2, True)]
+
+
+def test_what_a_rescore_has_put_in_place_is_the_champions_and_no_vintage_of_its_own(macro: WrittenTables) -> None:
+    """The stream has added a forecast after it. What the rescored one was fitted on is not in `batches`."""
+    macro.append("batches", batch(1, at=START, seconds=1, fitted_until=quarter(0)))
+    macro.append("forecasts", forecast(120.0, cutoff=1, step=1, role="rescored", scored_at=minutes(1)))
+    macro.append("forecasts", forecast(118.0, cutoff=1, step=1, scored_at=minutes(9)))
+    macro.append("observations", observed(119.0, at=2))
+    found = ask(macro, "SELECT role, vintage, is_newest, in_sample FROM forecast_vs_actual ORDER BY scored_at")
+    assert found == [("rescored", 1, False, None), ("champion", 2, True, False)]

@@ -157,8 +157,8 @@ def test_tables_that_an_old_unfinished_rescore_reads_are_left_alone(config, age_
         chunks=(),
     )
     STORAGE.create(rescore_path(config, 0), made.model_dump_json().encode())
-    tables = ("quarantine", "predictions", "batches")
-    held = {"predictions"} if age_hours > 24 else set()
+    tables = ("quarantine", "predictions", "batches", "rescored_predictions")
+    held = {"predictions", "rescored_predictions"} if age_hours > 24 else set()
     assert {table for table in tables if stuck_rescore(STORAGE, config, table)} == held
     STORAGE.create(rescore_done_path(config, 0), b"")
     assert not any(stuck_rescore(STORAGE, config, table) for table in tables)

@@ -13,6 +13,7 @@ from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read
 from penstock.pipeline.replay.expired import pinned_versions
 from penstock.pipeline.replay.plans import unfinished_replay
 from penstock.pipeline.rescore.plans import (
+    answer_tables,
     replaced_tables,
     rescore_folder,
     rescore_lease_path,
@@ -117,7 +118,8 @@ def stuck_replay(storage: Storage, config: PipelineConfig, table: str) -> str:
 
 
 def stuck_rescore(storage: Storage, config: PipelineConfig, table: str) -> str:
-    """Why a table must not be maintained: an old unfinished rescore, which reads it at the version in its plan.
+    """Why a table must not be maintained: an old unfinished rescore, which reads it at the version in its plan, or has
+    its own answers there.
 
     Empty if there is no such rescore.
     """
@@ -126,11 +128,12 @@ def stuck_rescore(storage: Storage, config: PipelineConfig, table: str) -> str:
     except PlanError as error:
         return str(error)
     is_old = plan is not None and plan.planned_at < datetime.now(UTC) - timedelta(seconds=STUCK_AFTER_SECONDS)
-    if plan is None or not is_old or table not in (source_table(config), *replaced_tables(config)):
+    needed = {source_table(config), *replaced_tables(config), *answer_tables(config)}
+    if plan is None or not is_old or table not in needed:
         return ""
     return (
-        f"{plan.described} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; it reads {table} as it was: "
-        "finish it, or give it up, first"
+        f"{plan.described} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; it reads {table}: finish it, "
+        "or give it up, first"
     )
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import DataFrame, Observation
@@ -16,8 +17,8 @@ from penstock.pipeline.rescore.plans import (
 )
 from penstock.pipeline.rescore.rows import compared_rows, comparison_columns
 from penstock.pipeline.rescore.series import chunk_answers
-from penstock.spark.tables import append_once, prepare_append
-from penstock.storage.delta_transactions import last_transaction
+from penstock.spark.tables import PreparedAppend, prepare_append
+from penstock.storage.delta_transactions import is_there, last_transaction
 
 log = logging.getLogger(__name__)
 #: Called with a line for the person who waits.
@@ -25,7 +26,8 @@ Report = Callable[[str], None]
 
 
 def write_chunks(pipeline: Pipeline, plan: RescorePlan, report: Report) -> None:
-    """Every chunk from the first one that is not in all its tables. Raises LeaseError, TableConflictError."""
+    """Every chunk from the first one that is not in all its tables. Raises LeaseError, RescoreError,
+    TableConflictError."""
     write = write_rows if pipeline.config.workload == "rows" else write_series
     first, last = first_missing(pipeline, plan), len(plan.chunks)
     if first:
@@ -33,6 +35,12 @@ def write_chunks(pipeline: Pipeline, plan: RescorePlan, report: Report) -> None:
     for number in range(first, last):
         write(pipeline, plan, number)
         report(f"{plan.described}: chunk {number + 1} of {last} written, {plan.chunks[number].rows:,} rows")
+    missing = first_missing(pipeline, plan)
+    if missing < last:
+        raise RescoreError(
+            f"{plan.described}: chunk {missing} was written, and is not in all of "
+            f"{', '.join(answer_tables(pipeline.config))}; nothing is replaced. Please report this"
+        )
 
 
 def first_missing(pipeline: Pipeline, plan: RescorePlan) -> int:
@@ -52,18 +60,53 @@ def write_rows(pipeline: Pipeline, plan: RescorePlan, number: int) -> None:
     watched = compared.observe(observation, *comparison_columns(compared))
     path = pipeline.config.table_path("rescored_predictions")
     frame = watched.select(*pipeline.spark.read.format("delta").load(path).columns)
-    pipeline.lease.check()
-    append = prepare_append(frame, path, plan.transaction(pipeline.config.pipeline, number))
-    if append.rows is None:
-        return  # a process that was believed dead has written it
+    written = prepared(pipeline, plan, frame, "rescored_predictions", number)
+    if written is None:
+        return
     record = record_of(observed(observation) or counted(compared))
-    if record.rows != chunk.rows or append.rows != chunk.rows:
+    if record.rows != chunk.rows or written.rows != chunk.rows:
         raise RescoreError(
-            f"{plan.described}: chunk {number} has {chunk.rows} rows by its plan, and {append.rows} came out; "
+            f"{plan.described}: chunk {number} has {chunk.rows} rows by its plan, and {written.rows} came out; "
             "nothing of it is committed. Please report this"
         )
+    keep_record(pipeline, plan, number, record)
+    commit_append(pipeline, written.append)
+
+
+@dataclass(frozen=True)
+class Written:
+    """An append whose files are written, and how many rows these have."""
+
+    append: PreparedAppend
+    rows: int
+
+
+def prepared(pipeline: Pipeline, plan: RescorePlan, frame: DataFrame, table: str, number: int) -> Written | None:
+    """A chunk's append to a table; None if that has it already: a process that was believed dead has written it.
+
+    Raises RescoreError where it is not known how many rows were written.
+    """
+    config = pipeline.config
+    transaction = plan.transaction(config.pipeline, number)
+    pipeline.lease.check()
+    append = prepare_append(frame, config.table_path(table), transaction)
+    if append.rows is not None:
+        return Written(append, append.rows)
+    if is_there(config, table, transaction):
+        return None
+    raise RescoreError(
+        f"{plan.described}: the files of chunk {number} for {table} have no statistics, so that it is not known how "
+        "many rows they have; nothing of it is committed. Set spark.databricks.delta.stats.collect to true, which is "
+        "its default, and run it again"
+    )
+
+
+def keep_record(pipeline: Pipeline, plan: RescorePlan, number: int, record: ChunkRecord) -> None:
     content = record.model_dump_json().encode()
     pipeline.storage.replace(chunk_path(pipeline.config, plan.number, number), content)
+
+
+def commit_append(pipeline: Pipeline, append: PreparedAppend) -> None:
     pipeline.lease.check()
     append.commit()
 
@@ -86,11 +129,14 @@ def record_of(found: dict[str, Any]) -> ChunkRecord:
 
 
 def write_series(pipeline: Pipeline, plan: RescorePlan, number: int) -> None:
-    transaction = plan.transaction(pipeline.config.pipeline, number)
+    """How many rows it has is on record before any of them is in a table; a replacement asks for them all."""
     with chunk_answers(pipeline, plan, plan.chunks[number]) as answers:
-        for frame, name in (
-            (answers.forecasts, "rescored_forecasts"),
-            (answers.observations, "rescored_observations"),
-        ):
-            pipeline.lease.check()
-            append_once(frame, pipeline.config.table_path(name), transaction)
+        forecasts = prepared(pipeline, plan, answers.forecasts, "rescored_forecasts", number)
+        observations = prepared(pipeline, plan, answers.observations, "rescored_observations", number)
+        if observations is None:
+            return  # the table takes it after the forecasts
+        if forecasts is not None:
+            record = ChunkRecord(rows=observations.rows, forecasts=forecasts.rows)
+            keep_record(pipeline, plan, number, record)
+            commit_append(pipeline, forecasts.append)
+        commit_append(pipeline, observations.append)

@@ -11,7 +11,7 @@ from penstock.pipeline.rescore.plans import (
     ChunkRecord,
     RescorePlan,
     RescoreRecord,
-    chunk_path,
+    read_chunk,
 )
 from penstock.pipeline.rescore.series import is_between, observations_at
 from penstock.pipeline.rescore.swap import rescored
@@ -45,7 +45,7 @@ def record_rescore(pipeline: Pipeline, plan: RescorePlan) -> RescoreRecord:
 
 def rows_record(pipeline: Pipeline, plan: RescorePlan) -> ChunkRecord:
     """The sums over its chunks."""
-    records = [read_chunk(pipeline, plan, number) for number in range(len(plan.chunks))]
+    records = [chunk_record(pipeline, plan, number) for number in range(len(plan.chunks))]
     changes = [record.change for record in records if record.change is not None]
     return ChunkRecord(
         rows=sum(record.rows for record in records),
@@ -58,10 +58,10 @@ def rows_record(pipeline: Pipeline, plan: RescorePlan) -> ChunkRecord:
     )
 
 
-def read_chunk(pipeline: Pipeline, plan: RescorePlan, number: int) -> ChunkRecord:
-    content = pipeline.storage.read(chunk_path(pipeline.config, plan.number, number))
-    # Only somebody who tidied up by hand has removed it; the answers do not depend on it.
-    return ChunkRecord.model_validate_json(content) if content else ChunkRecord(rows=plan.chunks[number].rows)
+def chunk_record(pipeline: Pipeline, plan: RescorePlan, number: int) -> ChunkRecord:
+    found = read_chunk(pipeline.config, pipeline.storage, plan.number, number)
+    # Only somebody who tidied up by hand has removed it; the answers of rows do not depend on it.
+    return found or ChunkRecord(rows=plan.chunks[number].rows)
 
 
 def series_record(pipeline: Pipeline, plan: RescorePlan) -> ChunkRecord:

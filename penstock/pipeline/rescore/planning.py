@@ -53,6 +53,8 @@ def plan_rescore(
     refuse_unfinished_replay(config, storage)
     last_replay, planned_at = last_replay_of(pipeline), datetime.now(UTC)
     refuse_begun_batch(pipeline, request)
+    # Before the versions are pinned: these have every row of each batch that counts as finished.
+    finished = last_finished_batches(pipeline)
     source_version = lasting_version(pipeline.spark, config.table_path(source_table(config)))
     answers = replaced_tables(config)[0]
     same = answers == source_table(config)
@@ -72,7 +74,7 @@ def plan_rescore(
         config_hash=config.meaning_hash,
         source_version=source_version,
         answers_version=source_version if same else lasting_version(pipeline.spark, config.table_path(answers)),
-        finished=last_finished_batches(pipeline),
+        finished=finished,
         last_replay=last_replay,
         chunks=(),
         exogenous=pipeline.exogenous.pin(),

@@ -1,7 +1,7 @@
 """The plans of rescores: all that their answers depend on, fixed in one file before anything is written.
 
-They lie beside the tables, numbered from 0. `<n>.json` is the plan, `<n>/<chunk>.json` says what a chunk of rows came
-to, `<n>.done` that nothing is left to do. A rescore that was interrupted is finished by the next run of its command, or
+They lie beside the tables, numbered from 0. `<n>.json` is the plan, `<n>/<chunk>.json` says what a chunk came to,
+`<n>.done` that nothing is left to do. A rescore that was interrupted is finished by the next run of its command, or
 given up, which `<n>.given-up` says has begun.
 """
 
@@ -102,10 +102,12 @@ class RescorePlan(FrozenModel):
 
 
 class ChunkRecord(FrozenModel):
-    """Of one chunk of rows. change: sum of the absolute changes of `changes` predictions, those that are numbers
-    before and after."""
+    """Of one chunk: the rows that it appends to `rescored_predictions` or `rescored_observations`, and of series those
+    to `rescored_forecasts`; the rest is of rows. change: sum of the absolute changes of `changes` predictions, those
+    that are numbers before and after."""
 
     rows: int
+    forecasts: int = 0
     answers: int = 0
     changed: int = 0
     changes: int = 0
@@ -192,6 +194,21 @@ def read_rescore(config: PipelineConfig, storage: Storage, number: int) -> Resco
     except ValidationError as error:
         raise PlanError(
             f"{path}: is no plan of a rescore that this version can read: {error.errors()[0]['msg']}; restore it, and "
+            "find out who writes there"
+        ) from None
+
+
+def read_chunk(config: PipelineConfig, storage: Storage, number: int, chunk: int) -> ChunkRecord | None:
+    """What a chunk of rescore `number` came to. Raises PlanError for a file that does not say so."""
+    path = chunk_path(config, number, chunk)
+    content = storage.read(path)
+    if content is None:
+        return None
+    try:
+        return ChunkRecord.model_validate_json(content)
+    except ValidationError as error:
+        raise PlanError(
+            f"{path}: is no record of a chunk that this version can read: {error.errors()[0]['msg']}; restore it, and "
             "find out who writes there"
         ) from None
 

@@ -7,7 +7,7 @@ from penstock.errors import RescoreError
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import LateReplay, read_plan
 from penstock.pipeline.replay.plans import refuse_unfinished_replay, replay_numbers, replay_path
-from penstock.pipeline.rescore.plans import RescorePlan
+from penstock.pipeline.rescore.plans import ChunkRecord, RescorePlan, chunk_path, read_chunk
 from penstock.pipeline.rescore.rows import condition_of
 from penstock.pipeline.rescore.series import is_between
 from penstock.schemas.catalog import RESCORE_ID
@@ -15,6 +15,7 @@ from penstock.series.reasons import INSERTED, NOT_IN_USE, NOT_LATEST, REVISED
 from penstock.series.windows import KEYS
 from penstock.spark.functions import any_of
 from penstock.spark.rewrite import IS_OLD, Step, replace_rows_once
+from penstock.spark.tables import snapshot_version, table_at
 from penstock.storage.delta_transactions import is_there
 
 #: Errors of observations that say what they are for the history of their series, and nothing of an answer.
@@ -29,12 +30,17 @@ def replace_answers(pipeline: Pipeline, plan: RescorePlan) -> None:
     if pipeline.config.workload == "rows":
         replace_predictions(pipeline, plan)
         return
+    # Asked for once, so that what is counted is what is put in place.
+    asked = rescored(pipeline, plan, "rescored_observations")
     if not is_replaced(pipeline, plan, "forecasts"):
         refuse_replays_since(pipeline, plan)
-        check_observations(pipeline, plan)
-        replace_forecasts(pipeline, plan)
+        written = written_rows(pipeline, plan)
+        check_rows(plan, asked.count(), "rescored_observations", expected=written.rows)
+        check_observations(pipeline, plan, asked)
+        replace_forecasts(pipeline, plan, asked, rows=written.forecasts)
     pipeline.lease.check()
-    replace_errors(pipeline, plan)
+    if not is_replaced(pipeline, plan, "observations"):
+        replace_errors(pipeline, plan, asked)
 
 
 def is_replaced(pipeline: Pipeline, plan: RescorePlan, table: str) -> bool:
@@ -42,8 +48,10 @@ def is_replaced(pipeline: Pipeline, plan: RescorePlan, table: str) -> bool:
 
 
 def rescored(pipeline: Pipeline, plan: RescorePlan, table: str) -> DataFrame:
-    """What the chunks of the plan have written to a table."""
-    rows = pipeline.spark.read.format("delta").load(pipeline.config.table_path(table))
+    """What the chunks of the plan have written to a table, as of now: without a version Delta would read the newest
+    one with each action."""
+    path = pipeline.config.table_path(table)
+    rows = table_at(pipeline.spark, path, snapshot_version(pipeline.spark, path))
     return rows.where(F.col(RESCORE_ID.name) == plan.number)
 
 
@@ -57,20 +65,34 @@ def replace_predictions(pipeline: Pipeline, plan: RescorePlan) -> None:
 
     def new(old: DataFrame) -> DataFrame:
         rows = rescored(pipeline, plan, "rescored_predictions")
-        check_rows(plan, rows.count(), "rescored_predictions")
+        check_rows(plan, rows.count(), "rescored_predictions", expected=plan.rows)
         # What was deleted meanwhile is not put back.
-        check_rows(plan, old.count(), "predictions")
+        check_rows(plan, old.count(), "predictions", expected=plan.rows)
         return rows
 
     replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
 
 
-def check_rows(plan: RescorePlan, found: int, table: str) -> None:
-    if found != plan.rows:
+def check_rows(plan: RescorePlan, found: int, table: str, *, expected: int) -> None:
+    if found != expected:
         raise RescoreError(
-            f"{plan.described}: {table} has {found} rows of its batches, and {plan.rows} were planned: rows were "
-            "deleted or added since. Nothing is replaced; give it up (penstock rescore --give-up), then rescore again"
+            f"{plan.described}: {table} has {found} rows of its window, and there were {expected}: rows were deleted "
+            "or added since. Nothing is replaced; give it up (penstock rescore --give-up), then rescore again"
         )
+
+
+def written_rows(pipeline: Pipeline, plan: RescorePlan) -> ChunkRecord:
+    """What the chunks of series have written, by their records."""
+    rows = forecasts = 0
+    for number in range(len(plan.chunks)):
+        record = read_chunk(pipeline.config, pipeline.storage, plan.number, number)
+        if record is None:
+            raise RescoreError(
+                f"{plan.described}: {chunk_path(pipeline.config, plan.number, number)} is gone, which says how many "
+                "rows the chunk has. Nothing is replaced; restore it, or give it up (penstock rescore --give-up)"
+            )
+        rows, forecasts = rows + record.rows, forecasts + record.forecasts
+    return ChunkRecord(rows=rows, forecasts=forecasts)
 
 
 def refuse_replays_since(pipeline: Pipeline, plan: RescorePlan) -> None:
@@ -87,11 +109,10 @@ def refuse_replays_since(pipeline: Pipeline, plan: RescorePlan) -> None:
             )
 
 
-def check_observations(pipeline: Pipeline, plan: RescorePlan) -> None:
+def check_observations(pipeline: Pipeline, plan: RescorePlan, asked: DataFrame) -> None:
     """Raises RescoreError where one that was asked again was deleted since: its forecasts are not put back."""
     current = pipeline.spark.read.format("delta").load(pipeline.config.table_path("observations"))
     current = current.where(is_between("ds", plan.request.begin, plan.request.end))
-    asked = rescored(pipeline, plan, "rescored_observations")
     gone = asked.join(current, on=["series_id", "ds"], how="left_anti").count()
     if gone:
         raise RescoreError(
@@ -100,27 +121,30 @@ def check_observations(pipeline: Pipeline, plan: RescorePlan) -> None:
         )
 
 
-def replace_forecasts(pipeline: Pipeline, plan: RescorePlan) -> None:
-    """Those of the cutoffs that were asked again, but for what came after the plan."""
-    asked = rescored(pipeline, plan, "rescored_observations").select(
-        "series_id", F.col("ds").alias("cutoff"), F.lit(True).alias(IS_OLD)
-    )
+def replace_forecasts(pipeline: Pipeline, plan: RescorePlan, asked: DataFrame, *, rows: int) -> None:
+    """Those of the cutoffs that were asked again, but for what came after the plan. rows: how many come instead."""
+    path = pipeline.config.table_path("forecasts")
+    cutoffs = asked.select("series_id", F.col("ds").alias("cutoff"), F.lit(True).alias(IS_OLD))
 
     def mark(table: DataFrame) -> DataFrame:
-        return with_others(table, lambda planned: planned.join(asked, on=list(CUTOFF), how="left"), "cutoff", plan)
+        return with_others(table, lambda planned: planned.join(cutoffs, on=list(CUTOFF), how="left"), "cutoff", plan)
 
-    def new(_: DataFrame) -> DataFrame:
-        return rescored(pipeline, plan, "rescored_forecasts")
+    def new(old: DataFrame) -> DataFrame:
+        forecasts = rescored(pipeline, plan, "rescored_forecasts")
+        check_rows(plan, forecasts.count(), "rescored_forecasts", expected=rows)
+        # What was deleted meanwhile is not put back.
+        planned = mark(table_at(pipeline.spark, path, plan.answers_version)).where(IS_OLD).count()
+        check_rows(plan, old.count(), "forecasts", expected=planned)
+        return forecasts
 
     transaction = plan.swap_transaction(pipeline.config.pipeline)
-    replace_rows_once(pipeline.spark, pipeline.config.table_path("forecasts"), transaction, mark=mark, new=new)
+    replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
 
 
-def replace_errors(pipeline: Pipeline, plan: RescorePlan) -> None:
+def replace_errors(pipeline: Pipeline, plan: RescorePlan, observations: DataFrame) -> None:
     """The `error` of the observations that were asked again becomes what the new version says of them."""
-    asked = rescored(pipeline, plan, "rescored_observations").select(
-        "series_id", "ds", F.col("error").alias(NEW_ERROR), F.lit(True).alias(IS_ASKED)
-    )
+    check_errors(pipeline, plan, observations.count())
+    asked = observations.select("series_id", "ds", F.col("error").alias(NEW_ERROR), F.lit(True).alias(IS_ASKED))
     says_an_answer = F.col("error").isNull() | ~F.col("error").isin(*NO_ANSWERS)
     is_other = F.col(IS_ASKED) & says_an_answer & ~F.col("error").eqNullSafe(F.col(NEW_ERROR))
 
@@ -137,6 +161,16 @@ def replace_errors(pipeline: Pipeline, plan: RescorePlan) -> None:
 
     transaction = plan.swap_transaction(pipeline.config.pipeline)
     replace_rows_once(pipeline.spark, pipeline.config.table_path("observations"), transaction, mark=mark, new=new)
+
+
+def check_errors(pipeline: Pipeline, plan: RescorePlan, found: int) -> None:
+    expected = written_rows(pipeline, plan).rows
+    if found != expected:
+        raise RescoreError(
+            f"{plan.described}: rescored_observations has {found} rows of it, and there were {expected}: the forecasts "
+            "are replaced, and observations.error is not yet. Restore the deleted rows (RESTORE TABLE), then run it "
+            "again"
+        )
 
 
 def with_others(table: DataFrame, mark: Step, time: str, plan: RescorePlan) -> DataFrame:

@@ -13,8 +13,10 @@ from penstock.storage.duckdb_tables import quoted
 
 #: Whether an observation is in use; of those with the same ds the last one counts.
 COUNTS = f"coalesce(error, '') NOT IN ({as_sql(NOT_IN_USE)})"
-#: A fallback is the champion's too, as in queries/views.sql.
-CAPACITY = "CASE WHEN role LIKE 'fallback%' THEN 'champion' ELSE role END"
+#: A fallback is the champion's too, as in queries/views.sql, and what a rescore has put in place of the champion's.
+CAPACITY = "CASE WHEN role LIKE 'fallback%' OR role = 'rescored' THEN 'champion' ELSE role END"
+#: The batch has the version before, so that it is not known of a rescored forecast.
+IN_SAMPLE = "CASE WHEN role <> 'rescored' THEN cutoff < fitted_until END"
 #: Sorts after any character of a name.
 LAST_CHARACTER = "\U0010ffff"
 #: How many observations are scanned for series ids.
@@ -129,7 +131,7 @@ def accuracy(tables: duckdb.DuckDBPyConnection, *, series_id: str, variables: Se
             QUALIFY rank() OVER (PARTITION BY cutoff, {CAPACITY} ORDER BY scored_at) = 1
         ),
         fits AS (SELECT query_id, batch_id, fitted_until FROM batches)
-        SELECT {LABEL} AS version, variable, cutoff < fitted_until AS in_sample, count(*) AS forecasts,
+        SELECT {LABEL} AS version, variable, {IN_SAMPLE} AS in_sample, count(*) AS forecasts,
                avg(abs(forecast - value)) AS mean_absolute_error, avg((value BETWEEN lower AND upper)::INT) AS within
         FROM made JOIN truths USING (ds, variable) LEFT JOIN fits USING (query_id, batch_id)
         WHERE value IS NOT NULL AND forecast IS NOT NULL
