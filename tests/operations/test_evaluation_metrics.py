@@ -64,9 +64,10 @@ def test_what_was_evaluated_before_the_start_is_shown_and_not_counted(macro: Run
     assert macro.value("evaluated_pairs_total") == 0
     macro.watch.look()
     macro.finish(evaluation_record(2, unmatched=5))
-    macro.finish(evaluation_record(3, within=20))
+    # Forecasts without bounds are in no interval, and outside of none.
+    macro.finish(evaluation_record(3, pairs=49, within=20))
     macro.watch.look()
-    assert (macro.value("evaluated_pairs_total"), macro.value("labels_unmatched_total")) == (96, 5)
+    assert (macro.value("evaluated_pairs_total"), macro.value("labels_unmatched_total")) == (97, 5)
     assert macro.value("interval_coverage") == 20 / 40
 
 
@@ -78,7 +79,7 @@ def test_an_evaluation_of_the_stream_itself_counts_once(macro: Run) -> None:
     macro.watch.look()
     macro.watch.on_evaluation(evaluation_record(0))
     assert macro.value("evaluated_pairs_total") == 48
-    macro.finish(evaluation_record(1, pairs=0, within=0, failed=0))
+    macro.finish(evaluation_record(1, scored=0, within=0, failed=0))
     macro.watch.look()
     assert macro.value("interval_coverage") is None
     assert macro.value("last_evaluation_timestamp_seconds") == NOON + 3600
@@ -147,3 +148,19 @@ def test_a_damaged_record_says_what_to_do(macro: Run, caplog: pytest.LogCaptureF
         while "the last evaluation is not known" not in caplog.text:
             assert macro.watch._thread is not None
             assert macro.watch._thread.is_alive()
+
+
+def test_a_final_evaluation_takes_nothing_new(macro: Run) -> None:
+    """Before the start and after it; neither shown nor counted, and the status shows the one before it."""
+    macro.finish(evaluation_record(0), evaluated("1", unit=quarter(0)))
+    macro.finish(evaluation_record(1, is_final=True, within=1), evaluated("1", unit=quarter(0), is_final=True))
+    macro.watch.look()
+    macro.finish(evaluation_record(2, is_final=True, within=1))
+    macro.watch.look()
+    assert macro.value("last_evaluation_timestamp_seconds") == NOON
+    assert macro.value("interval_coverage") == 36 / 40
+    assert macro.value("evaluated_pairs_total") == 0
+    assert macro.value("evaluation_loss", version="1") == 0.5
+    last = read_status(macro.config).last_evaluation
+    assert last is not None
+    assert last.number == 0

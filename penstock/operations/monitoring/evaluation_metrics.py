@@ -41,7 +41,10 @@ class EvaluationMetrics:
         return Gauge(f"penstock_{name}", text, ["pipeline", *labels], registry=self._registry)
 
     def on_evaluation(self, record: EvaluationRecord, *, counts: bool) -> None:
-        """counts: it was made since the process started. Each number counts once."""
+        """counts: it was made since the process started. Each number counts once, and final ones not at all: what they
+        judge was judged before."""
+        if record.is_final:
+            return
         with self._changing:
             if counts and record.number not in self._counted:
                 self._pairs.inc(record.pairs)
@@ -51,8 +54,7 @@ class EvaluationMetrics:
                 return
             self._newest = record.number
             self._last.labels(self._pipeline).set(record.evaluated_at.timestamp())
-            answered = record.pairs - record.failed
-            self._show(self._coverage, record.within / answered if self._is_series and answered > 0 else None)
+            self._show(self._coverage, record.coverage if self._is_series else None)
             self._show(self._unlabelled, record.unlabelled)
 
     def _show(self, gauge: Gauge, value: float | None) -> None:

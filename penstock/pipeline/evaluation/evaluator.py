@@ -133,8 +133,10 @@ def record_of(plan: EvaluationPlan, judged: Judged, sums: DataFrame) -> tuple[Ev
     record = EvaluationRecord(
         number=plan.number,
         evaluated_at=plan.planned_at,
+        is_final=plan.is_final,
         actuals=plan.actuals,
         pairs=sum(row["pairs"] for row in rows),
+        scored=sum(row["scored_pairs"] for row in rows),
         within=sum(row["champion_within"] or 0 for row in rows),
         failed=sum(row["champion_failed"] for row in rows),
         unmatched=judged.unmatched,
