@@ -169,7 +169,7 @@ def test_the_job_says_it_by_version_variable_and_step(scenario: Scenario) -> Non
         assert row.pairs == of_step["pairs"]
         assert row.loss == pytest.approx(of_step["champion_loss"] / of_step["scored_pairs"])
         assert row.mae == pytest.approx(of_step["champion_abs"] / of_step["pairs"])
-        assert row.naive_ratio == pytest.approx(of_step["champion_abs"] / of_step["naive_abs"])
+        assert row.ratio_to_naive == pytest.approx(of_step["champion_abs"] / of_step["naive_abs"])
         assert row.coverage == pytest.approx(of_step["champion_within"] / of_step["pairs"])
     lines = as_text(report).splitlines()
     assert lines[0] == "nothing new has come true"

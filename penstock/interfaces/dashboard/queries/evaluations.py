@@ -1,4 +1,5 @@
-"""Queries of `evaluations`: how right each version was, over time and in all. Those of revised data are left out.
+"""Queries of `evaluations`: how right each version was by one loss, over time and in all. Those of revised data
+are left out.
 
 The sums of the table are added up before they are divided; penstock/operations/model_store/live.py says by what.
 """
@@ -11,7 +12,7 @@ import duckdb
 import pandas as pd
 
 #: What was known when the actual came.
-FIRST = "is_final IS NOT TRUE AND champion IS NOT NULL AND unit IS NOT NULL"
+FIRST = "is_final IS NOT TRUE AND loss = $loss AND champion IS NOT NULL AND unit IS NOT NULL"
 #: Rows have no variable, or one for each of several predictions, and no step.
 ASKED = (
     f"{FIRST} AND evaluated_at >= $since AND variable IS NOT DISTINCT FROM $variable"
@@ -36,15 +37,15 @@ class Evaluated:
     last_unit: datetime
 
 
-def evaluated(tables: duckdb.DuckDBPyConnection, *, since: datetime) -> Evaluated | None:
-    """None if nothing was evaluated since then."""
+def evaluated(tables: duckdb.DuckDBPyConnection, *, loss: str, since: datetime) -> Evaluated | None:
+    """None if nothing was evaluated by this loss since then."""
     row = tables.execute(
         f"""
         SELECT list_sort(list(DISTINCT variable)), list_sort(list(DISTINCT step)), bool_or(variable IS NULL), min(unit),
                max(unit)
         FROM evaluations WHERE {FIRST} AND evaluated_at >= $since
         """,
-        {"since": since},
+        {"loss": loss, "since": since},
     ).fetchone()
     if row is None or row[3] is None:
         return None
@@ -59,7 +60,7 @@ def evaluated(tables: duckdb.DuckDBPyConnection, *, since: datetime) -> Evaluate
 
 
 def versions(
-    tables: duckdb.DuckDBPyConnection, *, variable: str | None, steps: Sequence[int], since: datetime
+    tables: duckdb.DuckDBPyConnection, *, loss: str, variable: str | None, steps: Sequence[int], since: datetime
 ) -> pd.DataFrame:
     """version, pairs, loss, mae, ratio_to_naive, coverage, failed, mean_delay_seconds, first_unit, last_unit: the
     version with the newest unit first."""
@@ -71,13 +72,14 @@ def versions(
         FROM evaluations WHERE {ASKED}
         GROUP BY champion ORDER BY last_unit DESC, TRY_CAST(champion AS BIGINT) DESC NULLS LAST, champion
         """,
-        {"variable": variable, "steps": list(steps), "since": since},
+        {"loss": loss, "variable": variable, "steps": list(steps), "since": since},
     ).df()
 
 
 def over_time(
     tables: duckdb.DuckDBPyConnection,
     *,
+    loss: str,
     variable: str | None,
     steps: Sequence[int],
     since: datetime,
@@ -89,5 +91,5 @@ def over_time(
         SELECT to_timestamp(floor(epoch(unit) / $width) * $width) AS starts_at, champion AS version, {MEASURES}
         FROM evaluations WHERE {ASKED} GROUP BY ALL ORDER BY starts_at, version
         """,
-        {"variable": variable, "steps": list(steps), "since": since, "width": width_seconds},
+        {"loss": loss, "variable": variable, "steps": list(steps), "since": since, "width": width_seconds},
     ).df()
