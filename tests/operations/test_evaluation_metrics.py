@@ -1,5 +1,6 @@
 """Metrics of evaluations: records and rows made by hand, of the stream and of others, counted by hand."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from penstock.operations.monitoring.evaluation_means import evaluation_means
 from penstock.operations.monitoring.evaluation_watch import EvaluationWatch
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.operations.monitoring.status import read_status
-from penstock.pipeline.evaluation.record import EvaluationRecord, evaluation_folder
+from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord, evaluation_folder
 from penstock.pipeline.evaluation.records import finished_numbers, last_record
 from penstock.storage.files import LocalStorage
 
@@ -91,6 +92,32 @@ def test_rows_have_unlabelled_ones_and_no_coverage(tmp_path: Path) -> None:
     assert (wine.value("rows_unlabelled"), wine.value("interval_coverage")) == (12, None)
     wine.metrics.on_evaluation(evaluation_record(1))
     assert wine.value("rows_unlabelled") is None
+
+
+def test_a_look_that_finds_nothing_says_what_waits(tmp_path: Path) -> None:
+    """The record of an evaluation before the look is seen after it, and does not undo it."""
+    wine = Run(tmp_path, WINE_CONF)
+    assert wine.value("last_evaluation_look_timestamp_seconds") is None
+    wine.metrics.on_evaluation(evaluation_record(0, unlabelled=12))
+    assert wine.value("last_evaluation_look_timestamp_seconds") == NOON
+    wine.metrics.on_evaluation_look(EvaluationLook(looked_at=STARTED + timedelta(hours=2), unlabelled=40))
+    wine.metrics.on_evaluation(evaluation_record(1, unlabelled=13))
+    assert wine.value("last_evaluation_look_timestamp_seconds") == NOON + 2 * 3600
+    assert wine.value("rows_unlabelled") == 40
+    assert wine.value("last_evaluation_timestamp_seconds") == NOON + 3600
+    wine.metrics.on_evaluation(evaluation_record(3, unlabelled=5))
+    assert wine.value("last_evaluation_look_timestamp_seconds") == NOON + 3 * 3600
+    assert wine.value("rows_unlabelled") == 5
+
+
+def test_before_the_first_look_of_a_stream_its_start_counts(tmp_path: Path) -> None:
+    begun = time.time()
+    wine = Run(tmp_path, WINE_CONF + "evaluate: {{}}")
+    found = wine.value("last_evaluation_look_timestamp_seconds")
+    assert found is not None
+    assert begun - 1 <= found <= time.time()
+    wine.metrics.on_evaluation(evaluation_record(0))  # of an earlier process
+    assert wine.value("last_evaluation_look_timestamp_seconds") == NOON
 
 
 def test_the_means_are_those_of_the_last_evaluation_by_version(macro: Run) -> None:

@@ -56,6 +56,9 @@ class Judge(Protocol):
     def judged(self, plan: EvaluationPlan, versions: Versions) -> AbstractContextManager[Judged]:
         """plan: or a draft. Raises ConfigError."""
 
+    def unlabelled(self, at: datetime) -> int | None:
+        """Answers that no label came for, at a time; None for series. Raises ConfigError, LedgerError."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:

@@ -42,6 +42,14 @@ class EvaluationRecord(FrozenModel):
         return ", ".join(parts)
 
 
+class EvaluationLook(FrozenModel):
+    """That the stream looked for what has come true, and failed at nothing. unlabelled: as in EvaluationRecord, also
+    where there was nothing to evaluate."""
+
+    looked_at: datetime
+    unlabelled: int | None = None
+
+
 def evaluation_folder(root: str) -> str:
     """Of `<n>.json`, the plan of an evaluation, and `<n>.done`, its record."""
     return f"{root}/_evaluations"
