@@ -24,13 +24,16 @@ COLUMNS = (
 #: Each final evaluation has all sums.
 FINAL = "batch_id = (SELECT max(batch_id) FROM evaluations WHERE is_final AND loss = $loss)"
 FIRST = "is_final IS NOT TRUE"
-SUMS = """
-SELECT champion AS version, variable, step, sum(pairs)::BIGINT AS pairs,
-       coalesce(sum(champion_failed), 0)::BIGINT AS failed, coalesce(sum(scored_pairs), 0)::BIGINT AS scored,
-       sum(champion_loss) AS loss, sum(champion_abs) AS absolute, sum(naive_abs) AS naive,
-       sum(champion_within)::BIGINT AS within, min(unit) AS first_unit, max(unit) AS last_unit,
-       max(evaluated_at) AS evaluated_at
-FROM evaluations WHERE {which} AND loss = $loss AND champion IS NOT NULL
+#: The fields of `Sums` besides the groups.
+SUM_COLUMNS = """
+    sum(pairs)::BIGINT AS pairs, coalesce(sum(champion_failed), 0)::BIGINT AS failed,
+    coalesce(sum(scored_pairs), 0)::BIGINT AS scored, sum(champion_loss) AS loss, sum(champion_abs) AS absolute,
+    sum(naive_abs) AS naive, sum(champion_within)::BIGINT AS within, min(unit) AS first_unit, max(unit) AS last_unit,
+    max(evaluated_at) AS evaluated_at
+"""
+SUMS = f"""
+SELECT champion AS version, variable, step, {SUM_COLUMNS}
+FROM evaluations WHERE {{which}} AND loss = $loss AND champion IS NOT NULL
 GROUP BY ALL ORDER BY version, variable, step
 """
 
