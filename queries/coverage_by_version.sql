@@ -4,6 +4,7 @@ SELECT
   model_version,
   variable,
   step,
+  loss_name,
   CAST(sum(scored_pairs) AS BIGINT) AS scored_pairs,
   sum(within_interval) / nullif(sum(scored_pairs), 0) AS interval_coverage,
   sum(delay_seconds) / nullif(sum(pairs), 0) AS mean_delay_seconds,
@@ -11,4 +12,4 @@ SELECT
   max(unit) AS last_unit
 FROM model_performance
 GROUP BY ALL
-ORDER BY model_version, variable, step
+ORDER BY model_version, variable, step, loss_name

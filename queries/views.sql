@@ -106,13 +106,15 @@ SELECT
   seconds AS phase_seconds
 FROM batches;
 
--- How right was each version in each unit of time? Sums, to be added up before they are divided; of data as first known.
+-- How right was each version in each unit of time, by which loss? Sums, to be added up before they are divided; of data as first known.
 CREATE OR REPLACE VIEW model_performance AS
 SELECT
   unit,
   champion AS model_version,
   variable,
   step,
+  -- Sums of losses of different names are not to be added.
+  loss AS loss_name,
   CAST(sum(pairs) AS BIGINT) AS pairs,
   CAST(sum(champion_failed) AS BIGINT) AS failed,
   CAST(sum(scored_pairs) AS BIGINT) AS scored_pairs,

@@ -238,6 +238,7 @@ EVALUATIONS = Table(
         Column("scored_pairs", "long", "How many pairs have a loss: a forecast needs bounds that are apart"),
         Column("evaluated_at", "timestamp"),
         Column("is_final", "boolean", "Of revised data, by evaluate --final, in place of what was known then"),
+        Column("loss", "string", "evaluate.loss, which the losses are of: those of different ones do not add up"),
     ),
     time_column="evaluated_at",
     statistics=("query_id", "batch_id", "unit", "champion", "evaluated_at"),

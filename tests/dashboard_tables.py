@@ -168,6 +168,7 @@ def evaluated(version: str, *, unit: datetime, pairs: int = 10, **changes: Any) 
         "scored_pairs": pairs,
         "evaluated_at": minutes(0),
         "is_final": False,
+        "loss": "wis",
         **changes,
     }
 

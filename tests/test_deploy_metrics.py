@@ -13,6 +13,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.operations.model_store.measures import Live
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.pipeline.batch_record import FileCount, ForecastCount
+from penstock.pipeline.evaluation.record import EvaluationLook
 from penstock.spark.series_counts import SeriesCount
 
 ROOT = Path(__file__).parents[1]
@@ -74,6 +75,7 @@ def families():
     metrics.on_overlooked(1)
     metrics.on_query(running=True)
     metrics.on_evaluation(evaluation_record(0, unlabelled=3))
+    metrics.on_evaluation_look(EvaluationLook(looked_at=evaluation_record(1).evaluated_at, unlabelled=3))
     live = Live(
         pairs=1, failed=0, loss=1.0, mae=1.0, ratio_to_naive=0.5, coverage=None, steps=(1,), first_unit=None,
         last_unit=None, evaluated_at=None, by_variable_and_step=(),

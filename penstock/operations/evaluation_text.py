@@ -1,6 +1,7 @@
 """What an evaluation found, as lines for a person."""
 
-from penstock.operations.run_evaluation import EvaluationReport, VersionSummary
+from penstock.operations.model_store.measures import VersionMeasures
+from penstock.operations.run_evaluation import EvaluationReport
 
 HEADER = ("version", "variable", "step", "pairs", "loss", "MAE", "/ naive", "coverage")
 #: Left-aligned; the others are numbers.
@@ -14,10 +15,16 @@ def as_text(report: EvaluationReport) -> str:
     return "\n".join(lines)
 
 
-def cells(row: VersionSummary) -> tuple[str, ...]:
-    numbers = (row.loss, row.mae, row.naive_ratio, row.coverage)
+def cells(row: VersionMeasures) -> tuple[str, ...]:
+    numbers = (row.loss, row.mae, row.ratio_to_naive, row.coverage)
     step = "" if row.step is None else str(row.step)
-    return (row.champion, row.variable, step, f"{row.pairs:,}", *["" if n is None else f"{n:.4g}" for n in numbers])
+    return (
+        row.version,
+        row.variable or "",
+        step,
+        f"{row.pairs:,}",
+        *["" if n is None else f"{n:.4g}" for n in numbers],
+    )
 
 
 def table(rows: list[tuple[str, ...]]) -> list[str]:

@@ -59,5 +59,6 @@ def run_pipeline(
                 stop_file=stop_file,
                 on_record=observer.on_record,
                 on_evaluation=observer.on_evaluation,
+                on_look=observer.on_look,
             )
             return runner.run(once=once)

@@ -18,7 +18,7 @@ from penstock.models.prefetch import Preparation
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.evaluation.in_stream import StreamEvaluations
-from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.pipeline.microbatch import run_microbatch
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
@@ -45,6 +45,8 @@ class StreamRunner:
     on_record: Callable[[BatchRecord], None] = lambda record: None  # noqa: ARG005
     #: The same for each finished evaluation.
     on_evaluation: Callable[[EvaluationRecord], None] = lambda record: None  # noqa: ARG005
+    #: After each look for something to evaluate, also one that found nothing.
+    on_look: Callable[[EvaluationLook], None] | None = None
     records: RunRecords = field(default_factory=RunRecords)
     _stop: threading.Event = field(default_factory=threading.Event)
     _batch_error: Exception | None = None
@@ -54,7 +56,9 @@ class StreamRunner:
     _session: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        self._evaluations = StreamEvaluations(pipeline=self.pipeline, on_evaluation=self.on_evaluation)
+        self._evaluations = StreamEvaluations(
+            pipeline=self.pipeline, on_evaluation=self.on_evaluation, on_look=self.on_look
+        )
 
     def run(self, *, once: bool) -> RunRecords:
         """Run until stopped, or (once) until all files that are there are done. Returns the last finished batches, and

@@ -2,10 +2,12 @@
 
 import random
 import re
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from evaluations import SUMS, arrow_table, evaluate, evaluator_of
@@ -26,7 +28,9 @@ from sandbox import Sandbox
 
 from penstock.errors import ConfigError, LedgerError
 from penstock.pipeline.evaluation.evaluator import Evaluator
+from penstock.pipeline.evaluation.in_stream import StreamEvaluations
 from penstock.pipeline.evaluation.labels_source import check_types
+from penstock.pipeline.evaluation.record import EvaluationLook
 from penstock.pipeline.evaluation.records import read_record
 from penstock.storage.routing import storage_of
 
@@ -161,12 +165,15 @@ def test_the_last_record_says_what_is_left(scenario: tuple[LabelledTables, Oracl
     assert record.unmatched == len(labelled - predicted)
     assert record.waiting == 0
     assert record.unlabelled == sum(one.order_id not in labelled for one in oracle.predictions)
+    # Now as well, where there is nothing to evaluate.
+    assert evaluator_of(tables.sandbox).look().unlabelled == record.unlabelled
 
 
 def test_a_row_of_evaluations_is_of_the_label(scenario: tuple[LabelledTables, Oracle]) -> None:
     tables, _ = scenario
     rows = arrow_table(f"{tables.sandbox.location}/tables/evaluations").to_pandas()
     assert set(rows["variable"]) == {"quality"}
+    assert set(rows["loss"]) == {"squared"}
     for name in ("candidate", "step", "naive_abs", "champion_within"):
         assert rows[name].isna().all(), name
 
@@ -211,10 +218,27 @@ def test_late_predictions_rescored_ones_and_two_evaluators(sandbox: Sandbox) -> 
         evaluate(sandbox)
 
 
+def look_of_stream(sandbox: Sandbox) -> EvaluationLook:
+    """Of one that finds nothing to evaluate."""
+    sandbox.changes["evaluate"] = {}
+    looks: list[EvaluationLook] = []
+    config = sandbox.config()
+    pipeline = SimpleNamespace(spark=sandbox.spark, config=config, storage=storage_of(config))
+    stream = StreamEvaluations(
+        pipeline=cast(Any, pipeline), on_evaluation=lambda record: pytest.fail(record.summary), on_look=looks.append
+    )
+    stream.evaluate()
+    [look] = looks
+    assert abs(look.looked_at.timestamp() - time.time()) < 60
+    return look
+
+
 def test_what_can_not_be_compared_is_refused_before_anything_is_written(sandbox: Sandbox) -> None:
     tables = LabelledTables(sandbox)
     assert evaluate(sandbox) == []  # no tables yet
+    assert look_of_stream(sandbox).unlabelled == 0
     tables.predict("q", 0, Prediction(order_id=1, placed=9, scored=8, answer=5.0))
+    assert look_of_stream(sandbox).unlabelled == 1  # and no label ever came
     tables.label("l", 0, Label(order_id=1, came=5, value=4.0))
     for settings, message in (
         ({"loss": "log"}, r"loss log: a prediction is 5, and no probability from 0 to 1"),

@@ -151,9 +151,12 @@ def test_records_are_the_sums_of_their_rows(scenario: Scenario) -> None:
         for record in records:
             mine = rows[rows["batch_id"] == record.number]
             assert record.pairs == mine["pairs"].sum() > 0
+            assert record.scored == mine["scored_pairs"].sum() > 0
+            assert mine["is_final"].tolist() == [record.is_final] * len(mine)
             assert record.within == mine["champion_within"].sum() > 0
     assert set(rows["query_id"]) == {"evaluate"}
     assert rows["candidate"].isna().all()
+    assert set(rows["loss"]) == {"wis"}
 
 
 def test_the_job_says_it_by_version_variable_and_step(scenario: Scenario) -> None:
@@ -169,7 +172,7 @@ def test_the_job_says_it_by_version_variable_and_step(scenario: Scenario) -> Non
         assert row.pairs == of_step["pairs"]
         assert row.loss == pytest.approx(of_step["champion_loss"] / of_step["scored_pairs"])
         assert row.mae == pytest.approx(of_step["champion_abs"] / of_step["pairs"])
-        assert row.naive_ratio == pytest.approx(of_step["champion_abs"] / of_step["naive_abs"])
+        assert row.ratio_to_naive == pytest.approx(of_step["champion_abs"] / of_step["naive_abs"])
         assert row.coverage == pytest.approx(of_step["champion_within"] / of_step["pairs"])
     lines = as_text(report).splitlines()
     assert lines[0] == "nothing new has come true"

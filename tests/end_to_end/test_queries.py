@@ -59,9 +59,13 @@ def rows(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
     sandbox.run()
     sandbox.drop("c.csv", csv_file(WINE))
     sandbox.run()
-    of_rows = {"variable": None, "step": None, "naive_abs": None, "champion_within": 0}
+    of_rows = {"loss": "absolute", "variable": None, "step": None, "naive_abs": None, "champion_within": 0}
     written = WrittenTables(sandbox.root, WINE_CONF)
     written.append("evaluations", *[evaluated("1", unit=minutes(1440 * day), **of_rows) for day in range(3)])
+    # Before the config was changed.
+    written.append(
+        "evaluations", evaluated("1", unit=minutes(0), **of_rows | {"loss": "squared", "champion_loss": 90.0})
+    )
     return sandbox
 
 
@@ -318,8 +322,17 @@ def test_the_numbers_of_evaluations_are_those_counted_by_hand(many: Sandbox) -> 
 
 
 def test_rows_have_no_coverage(rows: Sandbox) -> None:
-    [row] = run_duckdb_query(rows.config(), "coverage_by_version").to_pylist()
-    assert (row["scored_pairs"], row["interval_coverage"]) == (30, None)
+    found = run_duckdb_query(rows.config(), "coverage_by_version").to_pylist()
+    assert [(row["loss_name"], row["scored_pairs"], row["interval_coverage"]) for row in found] == [
+        ("absolute", 30, None),
+        ("squared", 10, None),
+    ]
+
+
+def test_losses_of_two_names_are_not_added(rows: Sandbox) -> None:
+    losses = run_duckdb_query(rows.config(), "loss_by_version").to_pylist()
+    found = [((row["day"] - minutes(0)).days, row["loss_name"], row["mean_loss"]) for row in losses]
+    assert found == [(-1, "absolute", 0.5), (-1, "squared", 9.0), (0, "absolute", 0.5), (1, "absolute", 0.5)]
 
 
 def test_what_can_t_be_asked_is_told_with_what_to_do(sandbox: Sandbox) -> None:

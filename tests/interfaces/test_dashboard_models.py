@@ -17,7 +17,7 @@ YEAR = 364 * 86400
 @pytest.fixture
 def macro(tmp_path):
     """Version 1 in two quarters, version 2 in one; its second step is worse than the naive forecast. One evaluation is
-    of a day ago, and one of revised data."""
+    of a day ago, one of revised data, and one by another loss."""
     made = WrittenTables(tmp_path, MACRO_CONF)
     now = {"evaluated_at": RECENTLY}
     made.append(
@@ -28,6 +28,7 @@ def macro(tmp_path):
         evaluated("2", unit=quarter(8), pairs=10, step=2, champion_abs=80.0, **now),
         evaluated("2", unit=quarter(8), pairs=10, variable="realcons", champion_within=None, naive_abs=None, **now),
         evaluated("2", unit=quarter(8), pairs=10, champion_loss=1e9, is_final=True, **now),
+        evaluated("2", unit=quarter(8), pairs=10, champion_loss=1e9, loss="absolute", **now),
         evaluated("0", unit=quarter(0), evaluated_at=RECENTLY - timedelta(days=2)),
     )
     return made
@@ -57,7 +58,7 @@ def choice(page):
 
 def test_the_sums_are_added_before_they_are_divided(macro):
     """Version 1: losses of 5 + 30 over 10 + 20 pairs, errors of 30 + 90 over 10 + 20, the naive ones 40 + 120."""
-    asked = {"variable": "realgdp", "steps": [1], "since": RECENTLY - timedelta(hours=1)}
+    asked = {"loss": "wis", "variable": "realgdp", "steps": [1], "since": RECENTLY - timedelta(hours=1)}
     found = macro.query(queries.versions, **asked).set_index("version")
     assert list(found.index) == ["2", "1"]
     one = found.loc["1"]
@@ -74,10 +75,10 @@ def test_the_sums_are_added_before_they_are_divided(macro):
 
 
 def test_what_there_is_to_choose_from(macro):
-    found = macro.query(queries.evaluated, since=START - timedelta(days=9999))
+    found = macro.query(queries.evaluated, loss="wis", since=START - timedelta(days=9999))
     assert (found.variables, found.steps) == (("realcons", "realgdp"), (1, 2))
     assert (found.first_unit, found.last_unit) == (quarter(0), quarter(8))
-    assert macro.query(queries.evaluated, since=RECENTLY + timedelta(days=1)) is None
+    assert macro.query(queries.evaluated, loss="wis", since=RECENTLY + timedelta(days=1)) is None
 
 
 def test_the_page_shows_each_version_beside_the_naive_forecast(opened, macro):
@@ -118,8 +119,11 @@ def test_the_window_is_of_when_it_was_evaluated(opened, macro):
 
 def test_rows_have_a_loss_alone(opened, tmp_path):
     made = WrittenTables(tmp_path, WINE_CONF)
-    of_rows = {"variable": None, "step": None, "naive_abs": None, "champion_within": 0, "evaluated_at": RECENTLY}
-    made.append("evaluations", *[evaluated("7", unit=minutes(60 * hour), **of_rows) for hour in range(3)])
+    of_rows = {"loss": "absolute", "variable": None, "step": None, "naive_abs": None, "champion_within": 0}
+    made.append(
+        "evaluations",
+        *[evaluated("7", unit=minutes(60 * hour), evaluated_at=RECENTLY, **of_rows) for hour in range(3)],
+    )
     page = opened(made)
     assert {metric.label: metric.value for metric in page.metric}["Coverage"] == "–"
     assert len(charts(page)) == 1
@@ -130,9 +134,11 @@ def test_without_evaluations_it_says_how_to_get_them(opened, tmp_path):
     made = WrittenTables(tmp_path, WINE_CONF)
     [info] = [one.value for one in opened(made).info]
     assert info.startswith("There are no evaluations yet. `penstock evaluate --conf …` judges what has come true")
-    made.append("evaluations", evaluated("1", unit=minutes(0), evaluated_at=RECENTLY - timedelta(days=3)))
+    made.append(
+        "evaluations", evaluated("1", unit=minutes(0), loss="absolute", evaluated_at=RECENTLY - timedelta(days=3))
+    )
     [info] = [one.value for one in opened(made).info]
-    assert info.startswith("Nothing was evaluated in this window (24 hours); select a longer one.")
+    assert info.startswith("Nothing was evaluated by the loss absolute in this window (24 hours); select a longer")
 
 
 def test_the_registry_is_asked_when_it_is_wanted(opened, macro, registry):

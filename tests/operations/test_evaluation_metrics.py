@@ -1,5 +1,6 @@
 """Metrics of evaluations: records and rows made by hand, of the stream and of others, counted by hand."""
 
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from penstock.operations.monitoring.evaluation_means import evaluation_means
 from penstock.operations.monitoring.evaluation_watch import EvaluationWatch
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.operations.monitoring.status import read_status
-from penstock.pipeline.evaluation.record import EvaluationRecord, evaluation_folder
+from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord, evaluation_folder
 from penstock.pipeline.evaluation.records import finished_numbers, last_record
 from penstock.storage.files import LocalStorage
 
@@ -64,9 +65,10 @@ def test_what_was_evaluated_before_the_start_is_shown_and_not_counted(macro: Run
     assert macro.value("evaluated_pairs_total") == 0
     macro.watch.look()
     macro.finish(evaluation_record(2, unmatched=5))
-    macro.finish(evaluation_record(3, within=20))
+    # Forecasts without bounds are in no interval, and outside of none.
+    macro.finish(evaluation_record(3, pairs=49, within=20))
     macro.watch.look()
-    assert (macro.value("evaluated_pairs_total"), macro.value("labels_unmatched_total")) == (96, 5)
+    assert (macro.value("evaluated_pairs_total"), macro.value("labels_unmatched_total")) == (97, 5)
     assert macro.value("interval_coverage") == 20 / 40
 
 
@@ -78,7 +80,7 @@ def test_an_evaluation_of_the_stream_itself_counts_once(macro: Run) -> None:
     macro.watch.look()
     macro.watch.on_evaluation(evaluation_record(0))
     assert macro.value("evaluated_pairs_total") == 48
-    macro.finish(evaluation_record(1, pairs=0, within=0, failed=0))
+    macro.finish(evaluation_record(1, scored=0, within=0, failed=0))
     macro.watch.look()
     assert macro.value("interval_coverage") is None
     assert macro.value("last_evaluation_timestamp_seconds") == NOON + 3600
@@ -90,6 +92,32 @@ def test_rows_have_unlabelled_ones_and_no_coverage(tmp_path: Path) -> None:
     assert (wine.value("rows_unlabelled"), wine.value("interval_coverage")) == (12, None)
     wine.metrics.on_evaluation(evaluation_record(1))
     assert wine.value("rows_unlabelled") is None
+
+
+def test_a_look_that_finds_nothing_says_what_waits(tmp_path: Path) -> None:
+    """The record of an evaluation before the look is seen after it, and does not undo it."""
+    wine = Run(tmp_path, WINE_CONF)
+    assert wine.value("last_evaluation_look_timestamp_seconds") is None
+    wine.metrics.on_evaluation(evaluation_record(0, unlabelled=12))
+    assert wine.value("last_evaluation_look_timestamp_seconds") == NOON
+    wine.metrics.on_evaluation_look(EvaluationLook(looked_at=STARTED + timedelta(hours=2), unlabelled=40))
+    wine.metrics.on_evaluation(evaluation_record(1, unlabelled=13))
+    assert wine.value("last_evaluation_look_timestamp_seconds") == NOON + 2 * 3600
+    assert wine.value("rows_unlabelled") == 40
+    assert wine.value("last_evaluation_timestamp_seconds") == NOON + 3600
+    wine.metrics.on_evaluation(evaluation_record(3, unlabelled=5))
+    assert wine.value("last_evaluation_look_timestamp_seconds") == NOON + 3 * 3600
+    assert wine.value("rows_unlabelled") == 5
+
+
+def test_before_the_first_look_of_a_stream_its_start_counts(tmp_path: Path) -> None:
+    begun = time.time()
+    wine = Run(tmp_path, WINE_CONF + "evaluate: {{}}")
+    found = wine.value("last_evaluation_look_timestamp_seconds")
+    assert found is not None
+    assert begun - 1 <= found <= time.time()
+    wine.metrics.on_evaluation(evaluation_record(0))  # of an earlier process
+    assert wine.value("last_evaluation_look_timestamp_seconds") == NOON
 
 
 def test_the_means_are_those_of_the_last_evaluation_by_version(macro: Run) -> None:
@@ -147,3 +175,19 @@ def test_a_damaged_record_says_what_to_do(macro: Run, caplog: pytest.LogCaptureF
         while "the last evaluation is not known" not in caplog.text:
             assert macro.watch._thread is not None
             assert macro.watch._thread.is_alive()
+
+
+def test_a_final_evaluation_takes_nothing_new(macro: Run) -> None:
+    """Before the start and after it; neither shown nor counted, and the status shows the one before it."""
+    macro.finish(evaluation_record(0), evaluated("1", unit=quarter(0)))
+    macro.finish(evaluation_record(1, is_final=True, within=1), evaluated("1", unit=quarter(0), is_final=True))
+    macro.watch.look()
+    macro.finish(evaluation_record(2, is_final=True, within=1))
+    macro.watch.look()
+    assert macro.value("last_evaluation_timestamp_seconds") == NOON
+    assert macro.value("interval_coverage") == 36 / 40
+    assert macro.value("evaluated_pairs_total") == 0
+    assert macro.value("evaluation_loss", version="1") == 0.5
+    last = read_status(macro.config).last_evaluation
+    assert last is not None
+    assert last.number == 0

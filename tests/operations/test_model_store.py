@@ -72,6 +72,8 @@ def macro(registry: TestRegistry, tmp_path_factory: pytest.TempPathFactory) -> W
         ),
         evaluated("2", unit=quarter(3), pairs=10, variable="realcons", champion_abs=50.0),
         evaluated("2", unit=quarter(3), pairs=10, step=2, champion_abs=80.0),
+        # By another loss, before the config was changed.
+        evaluated("2", unit=quarter(2), pairs=10, champion_loss=1e6, loss="absolute"),
         # What is known by now, and not when the forecast was judged.
         evaluated("2", unit=quarter(2), pairs=10, champion_loss=1e6, is_final=True),
     )
@@ -172,7 +174,7 @@ def test_a_real_training_has_its_data_and_its_hold_out(registry: TestRegistry, t
     text = as_text(found)
     assert f"winequality-red {data.digest} (150 rows)  mae {result.metrics['holdout_mae']:.4g}" in text
     assert "no version has answered yet" in text
-    assert "None of its answers is evaluated yet: penstock evaluate --conf" in text
+    assert "No answer is evaluated by the loss absolute yet: penstock evaluate --conf" in text
     registry.client.delete_run(result.run_id)
     registry.client.delete_model_version("store-wine", "1")
     assert as_text(read_model_versions(wine.config)).endswith("the registry has no version of it yet")

@@ -50,7 +50,7 @@ def test_a_status_is_a_few_lines() -> None:
 
 
 def test_the_last_evaluation_has_a_line() -> None:
-    """36 of the 40 that have an answer."""
+    """36 of the 40 that have a loss."""
     hour = datetime.now(UTC) - timedelta(hours=3)
     record = evaluation_record(7, evaluated_at=hour, unmatched=3)
     series = Status(

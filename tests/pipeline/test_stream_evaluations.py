@@ -34,7 +34,7 @@ def test_a_failure_is_a_warning_and_is_tried_again(caplog: pytest.LogCaptureFixt
     with caplog.at_level(logging.WARNING):
         one.evaluate()
     [message] = caplog.messages
-    assert "no evaluation: wine is a pipeline of rows without the section labels" in message
+    assert "no evaluation: wine has no section `labels`" in message
     assert f"waits for the next one, in {again} s at the soonest" in message
     assert not one.is_due
     assert one._due_at == pytest.approx(time.monotonic() + again, abs=5)

@@ -1,12 +1,13 @@
 """View: how right each version of the model was, by its evaluations: loss, error and coverage over time, and in all."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
 import streamlit as st
 
-from penstock.config.evaluation import EvaluateConfig
+from penstock.config.evaluation_defaults import loss_of, steps_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.dashboard.charts import HEIGHT_PIXELS, time_axis, version_colour
 from penstock.interfaces.dashboard.queries import evaluations as queries
@@ -25,25 +26,28 @@ NAMELESS = "prediction"
 
 def show(config: PipelineConfig, window: Window) -> None:
     tables = Tables(config=config, names=("evaluations",))
-    since = window.since(just_now())
+    since, loss = window.since(just_now()), loss_of(config)
     try:
-        found = tables.query(queries.evaluated, since=since)
+        found = tables.query(queries.evaluated, loss=loss, since=since)
     except MissingTableError:
         st.info(f"There are no evaluations yet. {HOW} (docs/model-performance.md).")
         return
     if found is None:
-        st.info(f"Nothing was evaluated in this window ({window.title}); select a longer one. {HOW}.")
+        st.info(
+            f"Nothing was evaluated by the loss {loss} in this window ({window.title}); select a longer one. {HOW}."
+        )
         return
     variable, steps = choose(config, found)
     if found.steps and not steps:
         st.info("Select at least one step.")
         return
-    versions = tables.query(queries.versions, variable=variable, steps=steps, since=since)
+    asked: dict[str, Any] = {"loss": loss, "variable": variable, "steps": steps, "since": since}
+    versions = tables.query(queries.versions, **asked)
     if versions.empty:
         st.info("There is no evaluation of this variable and these steps in the window.")
         return
     width_seconds = bucket_seconds(found.first_unit, found.last_unit)
-    rows = tables.query(queries.over_time, variable=variable, steps=steps, since=since, width_seconds=width_seconds)
+    rows = tables.query(queries.over_time, **asked, width_seconds=width_seconds)
     show_newest(versions)
     names = list(versions["version"])
     st.caption(
@@ -63,17 +67,16 @@ def choose(config: PipelineConfig, found: Evaluated) -> tuple[str | None, list[i
     chosen = left.selectbox("Variable", list(names), key="variable", bind="query-params")
     if not found.steps:
         return names[chosen], []
-    meant = (config.evaluate or EvaluateConfig()).steps
+    meant = steps_of(config)
     default = [step for step in found.steps if step in meant] or list(found.steps[:1])
     steps = right.multiselect("Steps", list(found.steps), default=default, help="How many periods ahead")
     return names[chosen], steps
 
 
 def loss_text(config: PipelineConfig) -> str:
-    given = config.evaluate.loss if config.evaluate else None
     if config.workload == "series":
         return "weighted interval score over the half-width of the champion's interval (docs/evaluation.md)"
-    return (given or "absolute").replace("_", "-") + " error"
+    return loss_of(config).replace("_", "-") + " error"
 
 
 def show_newest(versions: pd.DataFrame) -> None:

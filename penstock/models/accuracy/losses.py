@@ -3,9 +3,6 @@
 import math
 from typing import Any
 
-#: Of `evaluate.loss`, where it is null.
-DEFAULT_LOSS = {"rows": "absolute", "series": "wis"}
-
 
 def row_loss(name: str, prediction: Any, label: Any) -> float | None:
     """The loss of a prediction; None where it can't be computed: a null, or a value that is no finite number.

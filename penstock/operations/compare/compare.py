@@ -5,13 +5,14 @@ from typing import Any, NoReturn
 
 import duckdb
 
+from penstock.config.evaluation_defaults import loss_of, steps_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import AnswerNotFoundError, ConfigError
 from penstock.operations.compare import row_pairs, series_pairs
 from penstock.operations.compare.fit_ends import fit_ends
 from penstock.operations.compare.groups import group_of, losers_of
 from penstock.operations.compare.report import Comparison, Group
-from penstock.operations.compare.request import BY_OF_SERIES, Request, check_request, loss_of, steps_of
+from penstock.operations.compare.request import BY_OF_SERIES, Request, check_request
 from penstock.operations.explain.tables import opened_tables, rows_of
 
 ROWS_TABLES = ("predictions", "rescored_predictions")

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.models.accuracy.losses import DEFAULT_LOSS
 
 BY_OF_SERIES = ("variable", "step", "series")
 
@@ -39,14 +38,3 @@ def check_request(config: PipelineConfig, request: Request, columns: tuple[str, 
         raise ConfigError(
             f"compare: {config.pipeline} has no section labels, which says where the true values are; add it"
         )
-
-
-def loss_of(config: PipelineConfig) -> str:
-    """`evaluate.loss`, or the workload's default."""
-    chosen = config.evaluate.loss if config.evaluate else None
-    return chosen or DEFAULT_LOSS[config.workload]
-
-
-def steps_of(config: PipelineConfig) -> tuple[int, ...]:
-    """Of forecasts, those that decide."""
-    return config.evaluate.steps if config.evaluate else (1,)

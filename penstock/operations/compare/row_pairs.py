@@ -5,10 +5,11 @@ from datetime import datetime
 
 import duckdb
 
+from penstock.config.evaluation_defaults import loss_of
 from penstock.config.label_contract import labels_config
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import AnswerNotFoundError, ConfigError
-from penstock.operations.compare.request import Request, loss_of
+from penstock.operations.compare.request import Request
 from penstock.storage.duckdb_tables import quoted, register_table, registered
 
 TABLES = ("predictions", "rescored_predictions")

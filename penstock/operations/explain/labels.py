@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
+from penstock.config.evaluation_defaults import loss_of
 from penstock.config.label_contract import labels_config
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
-from penstock.models.accuracy.losses import DEFAULT_LOSS, row_loss
+from penstock.models.accuracy.losses import row_loss
 from penstock.operations.explain.report import Label, Labels
 from penstock.operations.explain.tables import rows_of
 from penstock.storage.delta_reader import reason_of
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, quoted, registered
-
-
-def loss_name(config: PipelineConfig) -> str:
-    chosen = config.evaluate.loss if config.evaluate else None
-    return chosen or DEFAULT_LOSS[config.workload]
 
 
 def judged(config: PipelineConfig, prediction: Any) -> Any:
@@ -28,7 +24,7 @@ def labels_of(config: PipelineConfig, row: Mapping[str, Any]) -> Labels | None:
     """None for a pipeline without labels. row: of predictions."""
     if config.labels is None:
         return None
-    name = loss_name(config)
+    name = loss_of(config)
     try:
         found = label_rows(labels_config(config), config.labels.key, config.labels.value, row)
     except (PenstockError, OSError) as error:

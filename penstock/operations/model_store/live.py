@@ -1,10 +1,11 @@
-"""What came true of each version's answers: the sums of `evaluations`, those of revised data left out."""
+"""What came true of each version's answers: the sums of `evaluations` by one loss."""
 
 import duckdb
 
 from penstock.operations.model_store.measures import Sums
 
 COLUMNS = (
+    "batch_id",
     "champion",
     "variable",
     "step",
@@ -18,20 +19,28 @@ COLUMNS = (
     "champion_failed",
     "evaluated_at",
     "is_final",
+    "loss",
 )
-SUMS = """
-SELECT champion AS version, variable, step, sum(pairs)::BIGINT AS pairs,
-       coalesce(sum(champion_failed), 0)::BIGINT AS failed, coalesce(sum(scored_pairs), 0)::BIGINT AS scored,
-       sum(champion_loss) AS loss, sum(champion_abs) AS absolute, sum(naive_abs) AS naive,
-       sum(champion_within)::BIGINT AS within, min(unit) AS first_unit, max(unit) AS last_unit,
-       max(evaluated_at) AS evaluated_at
-FROM evaluations WHERE is_final IS NOT TRUE AND champion IS NOT NULL
+#: Each final evaluation has all sums.
+FINAL = "batch_id = (SELECT max(batch_id) FROM evaluations WHERE is_final AND loss = $loss)"
+FIRST = "is_final IS NOT TRUE"
+#: The fields of `Sums` besides the groups.
+SUM_COLUMNS = """
+    sum(pairs)::BIGINT AS pairs, coalesce(sum(champion_failed), 0)::BIGINT AS failed,
+    coalesce(sum(scored_pairs), 0)::BIGINT AS scored, sum(champion_loss) AS loss, sum(champion_abs) AS absolute,
+    sum(naive_abs) AS naive, sum(champion_within)::BIGINT AS within, min(unit) AS first_unit, max(unit) AS last_unit,
+    max(evaluated_at) AS evaluated_at
+"""
+SUMS = f"""
+SELECT champion AS version, variable, step, {SUM_COLUMNS}
+FROM evaluations WHERE {{which}} AND loss = $loss AND champion IS NOT NULL
 GROUP BY ALL ORDER BY version, variable, step
 """
 
 
-def read_sums(tables: duckdb.DuckDBPyConnection) -> list[Sums]:
-    """tables: with `evaluations`, or no rows of it."""
-    found = tables.execute(SUMS)
+def read_sums(tables: duckdb.DuckDBPyConnection, *, loss: str, is_final: bool = False) -> list[Sums]:
+    """tables: with `evaluations`, or no rows of it. loss: sums of others are left out. is_final: those of the last
+    final evaluation, in place of what was known when the actuals came."""
+    found = tables.execute(SUMS.format(which=FINAL if is_final else FIRST), {"loss": loss})
     names = [column[0] for column in found.description or ()]
     return [Sums(**dict(zip(names, row, strict=True))) for row in found.fetchall()]

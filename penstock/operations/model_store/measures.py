@@ -37,6 +37,10 @@ class MeasuresOf(Measures):
     step: int | None
 
 
+class VersionMeasures(MeasuresOf):
+    version: str
+
+
 class Live(Measures):
     """Over the steps in `steps` (evaluate.steps; empty for rows) and all variables; ratio_to_naive: mean of those of
     the variables. first_unit, last_unit: what was evaluated; evaluated_at: when that was done last."""

@@ -9,6 +9,8 @@ from penstock.operations.model_store.versions import ModelVersions, Training, Ve
 HEADS = ("version", "aliases", "created", "git", "training data", "hold-out", "batches", "pairs")
 MEASURES = ("loss", "mae", "of naive", "coverage")
 NONE = "-"
+#: Rows have none.
+NAIVE = "; of naive: mean absolute error over that of repeating the last observation, mean of the variables"
 #: Of a git commit.
 SHORT = 8
 MAE, NAIVE_MAE, ACCURACY = "holdout_mae", "holdout_naive_mae", "holdout_accuracy"
@@ -28,14 +30,14 @@ def as_text(found: ModelVersions) -> str:
 
 def legend(found: ModelVersions) -> str:
     evaluated = [version.live for version in found.versions if version.live]
+    naive = NAIVE if found.workload == "series" else ""
     if not evaluated:
-        return "* answers now. None of its answers is evaluated yet: penstock evaluate --conf ..."
+        how = "penstock evaluate --conf ..."
+        return f"* answers now. No answer is evaluated by the loss {found.loss} yet: {how}{naive}"
     steps = sorted({step for live in evaluated for step in live.steps})
     of = f", steps {', '.join(map(str, steps))}" if steps else ""
-    return (
-        f"* answers now. pairs and after: of answers whose actual came (loss: {found.loss}{of}); of naive: mean "
-        "absolute error over that of the last observation"
-    )
+    came = "actual" if found.workload == "series" else "label"
+    return f"* answers now. pairs and after: of answers whose {came} came (loss: {found.loss}{of}){naive}"
 
 
 def row_of(version: VersionFacts) -> tuple[str, ...]:

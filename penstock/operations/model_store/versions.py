@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from penstock.config.evaluation import EvaluateConfig
+from penstock.config.evaluation_defaults import loss_of, steps_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.models.registered import RegisteredVersion, TrainingRun, registered_versions
@@ -73,7 +73,7 @@ class VersionFacts(Part):
 
 class ModelVersions(Part):
     """The versions of a pipeline's model, the newest first. answering: the version of the newest batch. loss: what
-    `live` measures (evaluate.loss). problem: why there is nothing of the registry."""
+    `live` measures (evaluate.loss); sums of another one are left out. problem: why there is nothing of the registry."""
 
     name: str
     pipeline: str
@@ -101,11 +101,11 @@ def read_model_versions(config: PipelineConfig, *, needs_registry: bool = False)
     with read_columns(config, {"batches": ledger.COLUMNS, "evaluations": live.COLUMNS}) as tables:
         used = ledger.uses(tables)
         refused = ledger.refusals(tables, used)
-        sums = live.read_sums(tables)
+        sums = live.read_sums(tables, loss=loss_of(config))
     numbers = {*registered, *used, *refused, *(one.version for one in sums)}
     if problem and not numbers:
         raise problem
-    now, steps = ledger.answering(config, used), (config.evaluate or EvaluateConfig()).steps
+    now, steps = ledger.answering(config, used), steps_of(config)
     return ModelVersions(
         name=config.the_model.name,
         pipeline=config.pipeline,
@@ -142,11 +142,6 @@ def ask_registry(config: PipelineConfig) -> tuple[dict[str, RegisteredVersion], 
     except (RegistryUnavailableError, ModelRefusedError) as error:
         return {}, error
     return {one.version: one for one in found}, None
-
-
-def loss_of(config: PipelineConfig) -> str:
-    given = config.evaluate.loss if config.evaluate else None
-    return given or ("wis" if config.workload == "series" else "absolute")
 
 
 def newest_first(versions: Iterable[str]) -> list[str]:

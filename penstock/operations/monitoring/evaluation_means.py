@@ -1,6 +1,6 @@
 """The means of one evaluation, by version, from its rows of the table `evaluations`, read without Spark and DuckDB."""
 
-from penstock.config.evaluation import EvaluateConfig
+from penstock.config.evaluation_defaults import steps_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.model_store.measures import Live, Sums, live_of
 from penstock.storage.delta_files import data_files, read_files
@@ -39,8 +39,7 @@ def evaluation_means(config: PipelineConfig, number: int) -> dict[str, Live]:
                 is_asked = (row["query_id"], row["batch_id"]) == (QUERY, number) and not row["is_final"]
                 if is_asked and row["champion"] is not None:
                     by_version.setdefault(row["champion"], []).append(sums_of(row))
-    steps = (config.evaluate or EvaluateConfig()).steps
-    return {version: live_of(sums, steps) for version, sums in by_version.items()}
+    return {version: live_of(sums, steps_of(config)) for version, sums in by_version.items()}
 
 
 def sums_of(row: dict[str, object]) -> Sums:

@@ -1,5 +1,6 @@
 """Prometheus metrics of what came true: from the records of finished evaluations, and the means of the last one."""
 
+import math
 import threading
 from collections.abc import Mapping
 
@@ -7,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.model_store.measures import Live
-from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 
 
 class EvaluationMetrics:
@@ -18,6 +19,10 @@ class EvaluationMetrics:
         self._pairs = self._counter("evaluated_pairs", "Answers whose actual or label came, evaluated")
         self._unmatched = self._counter("labels_unmatched", "Labels that no prediction was found for")
         self._last = self._gauge("last_evaluation_timestamp_seconds", "When the last evaluation was made, Unix time")
+        self._look = self._gauge(
+            "last_evaluation_look_timestamp_seconds",
+            "When the stream last looked for what has come true, or something was evaluated; at first the start",
+        )
         self._coverage = self._gauge(
             "interval_coverage", "Share of the last evaluation's actuals that lie within their interval"
         )
@@ -32,7 +37,11 @@ class EvaluationMetrics:
         )
         self._counted: set[int] = set()
         self._newest = -1
+        self._looked_at = -math.inf
         self._changing = threading.Lock()
+        if config.evaluate and config.evaluate.every:
+            # Each look may fail from the start on, and an alert needs a time to count from.
+            self._look.labels(self._pipeline).set_to_current_time()
 
     def _counter(self, name: str, text: str) -> Counter:
         return Counter(f"penstock_{name}", text, ["pipeline"], registry=self._registry).labels(self._pipeline)
@@ -41,7 +50,10 @@ class EvaluationMetrics:
         return Gauge(f"penstock_{name}", text, ["pipeline", *labels], registry=self._registry)
 
     def on_evaluation(self, record: EvaluationRecord, *, counts: bool) -> None:
-        """counts: it was made since the process started. Each number counts once."""
+        """counts: it was made since the process started. Each number counts once, and final ones not at all: what they
+        judge was judged before."""
+        if record.is_final:
+            return
         with self._changing:
             if counts and record.number not in self._counted:
                 self._pairs.inc(record.pairs)
@@ -50,10 +62,21 @@ class EvaluationMetrics:
             if record.number < self._newest:
                 return
             self._newest = record.number
-            self._last.labels(self._pipeline).set(record.evaluated_at.timestamp())
-            answered = record.pairs - record.failed
-            self._show(self._coverage, record.within / answered if self._is_series and answered > 0 else None)
-            self._show(self._unlabelled, record.unlabelled)
+            at = record.evaluated_at.timestamp()
+            self._last.labels(self._pipeline).set(at)
+            self._show(self._coverage, record.coverage if self._is_series else None)
+            if at >= self._looked_at:  # it may be seen only after the next look
+                self._looked(at, record.unlabelled)
+
+    def on_look(self, look: EvaluationLook) -> None:
+        """What an evaluation without anything new would say."""
+        with self._changing:
+            self._looked(look.looked_at.timestamp(), look.unlabelled)
+
+    def _looked(self, at: float, unlabelled: int | None) -> None:
+        self._looked_at = at
+        self._look.labels(self._pipeline).set(at)
+        self._show(self._unlabelled, unlabelled)
 
     def _show(self, gauge: Gauge, value: float | None) -> None:
         """A number that is not known has no series, in place of a stale one."""

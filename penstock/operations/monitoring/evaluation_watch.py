@@ -10,7 +10,7 @@ from penstock.errors import PenstockError
 from penstock.operations.monitoring.evaluation_means import evaluation_means
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.pipeline.evaluation.record import EvaluationRecord
-from penstock.pipeline.evaluation.records import finished_numbers, read_record
+from penstock.pipeline.evaluation.records import finished_numbers, last_of, read_record
 from penstock.storage.files import Storage
 
 #: How long to wait for the thread at the end of a job; a listing of S3 that hangs longer is abandoned.
@@ -20,7 +20,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class EvaluationWatch:
-    """Lists them every `every_seconds` in its own thread. The last one from before the start is shown, not counted."""
+    """Lists them every `every_seconds` in its own thread. The last one from before the start is shown, not counted.
+    Final ones are left out."""
 
     config: PipelineConfig
     storage: Storage
@@ -46,24 +47,24 @@ class EvaluationWatch:
         """Raises PenstockError, OSError."""
         numbers = finished_numbers(self.storage, self.config.tables.root)
         if self._seen is None:
-            self._show(numbers[-1:], counts=False)
+            last = last_of(self.storage, self.config.tables.root, numbers)
+            self._show([last] if last else [], counts=False)
             self._seen = numbers[-1] if numbers else -1
             return
         new = [number for number in numbers if number > self._seen]
-        self._show(new, counts=True)
+        found = [read_record(self.storage, self.config.tables.root, number) for number in new]
+        self._show([record for record in found if record and not record.is_final], counts=True)
         self._seen = max([self._seen, *new])
 
     def on_evaluation(self, record: EvaluationRecord) -> None:
         """Of the stream itself: shown at once, and not counted again when its file is seen."""
         self.metrics.on_evaluation(record)
 
-    def _show(self, numbers: list[int], *, counts: bool) -> None:
-        for number in numbers:
-            record = read_record(self.storage, self.config.tables.root, number)
-            if record is not None:
-                self.metrics.on_evaluation(record, counts=counts)
-        if numbers:
-            self.metrics.on_evaluation_means(evaluation_means(self.config, numbers[-1]))
+    def _show(self, records: list[EvaluationRecord], *, counts: bool) -> None:
+        for record in records:
+            self.metrics.on_evaluation(record, counts=counts)
+        if records:
+            self.metrics.on_evaluation_means(evaluation_means(self.config, records[-1].number))
 
     def _keep_looking(self) -> None:
         while not self._stop.is_set():

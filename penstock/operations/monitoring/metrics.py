@@ -14,7 +14,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.operations.model_store.measures import Live
 from penstock.operations.monitoring.evaluation_metrics import EvaluationMetrics
 from penstock.pipeline.batch_record import BatchRecord, ForecastCount
-from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.series.reasons import KINDS
 
 #: From a batch of one small file to a whole backfill in one batch.
@@ -153,6 +153,10 @@ class PipelineMetrics:
         """Show a finished evaluation. counts: it was made since this process started, so that counters count it; each
         number counts once."""
         self._evaluations.on_evaluation(record, counts=counts)
+
+    def on_evaluation_look(self, look: EvaluationLook) -> None:
+        """The stream looked for something to evaluate, and may have found nothing."""
+        self._evaluations.on_look(look)
 
     def on_evaluation_means(self, means: Mapping[str, Live]) -> None:
         """By version, of the last evaluation."""

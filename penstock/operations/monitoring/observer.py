@@ -12,16 +12,18 @@ from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.operations.monitoring.query_listener import QueryListener
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.spark.errors import SPARK_ERRORS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Observer:
-    """Callbacks of the stream: for each finished micro-batch, and for each evaluation that it made."""
+    """Callbacks of the stream: for each finished micro-batch, for each evaluation that it made, and for each look for
+    something to evaluate."""
 
     on_record: Callable[[BatchRecord], None]
     on_evaluation: Callable[[EvaluationRecord], None]
+    on_look: Callable[[EvaluationLook], None] | None = None
 
 
 def ignore(_record: object) -> None:
@@ -57,7 +59,9 @@ def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Obs
 
         pipeline.spark.streams.addListener(listener)
         try:
-            yield Observer(on_record=on_record, on_evaluation=evaluations.on_evaluation)
+            yield Observer(
+                on_record=on_record, on_evaluation=evaluations.on_evaluation, on_look=metrics.on_evaluation_look
+            )
         finally:
             # If the JVM has died, this error would hide the cause.
             with contextlib.suppress(*SPARK_ERRORS):

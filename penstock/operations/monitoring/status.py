@@ -92,7 +92,7 @@ class Reason(Part):
 
 class Status(Part):
     """running: the process that holds the lease, null if none. backlog_files: files in the inbox and in no batch yet.
-    last_evaluation: null before the first one.
+    last_evaluation: null before the first one; final ones are left out.
 
     model: null also in a pipeline of labels. quarantine: of the last 24 hours, without replayed entries, the most
     frequent reason first.

@@ -75,9 +75,8 @@ def evaluation_text(record: EvaluationRecord, status: Status) -> str:
     age_seconds = (datetime.now(UTC) - record.evaluated_at).total_seconds()
     what = "observations" if status.workload == "series" else "labels"
     parts = [f"{record.number}, {age_text(age_seconds)} ago: {record.pairs:,} pairs of {record.actuals:,} new {what}"]
-    answered = record.pairs - record.failed
-    if status.workload == "series" and answered > 0:
-        parts.append(f"{record.within / answered:.1%} within their intervals")
+    if status.workload == "series" and record.coverage is not None:
+        parts.append(f"{record.coverage:.1%} within their intervals")
     others = {"without an answer": record.failed, "labels unmatched": record.unmatched, "too young": record.waiting}
     parts += [f"{count:,} {name}" for name, count in others.items() if count]
     if record.unlabelled is not None:

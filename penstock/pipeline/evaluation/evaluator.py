@@ -7,6 +7,7 @@ the other began, of which the table drops what it has already.
 
 import logging
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Self
 
 from pyspark.sql import DataFrame, SparkSession
@@ -22,7 +23,7 @@ from penstock.pipeline.evaluation.plans import (
     evaluation_path,
     last_evaluation,
 )
-from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.pipeline.evaluation.rows_judge import RowsJudge
 from penstock.pipeline.evaluation.series_judge import SeriesJudge
 from penstock.pipeline.evaluation.sums import sums_of
@@ -69,6 +70,11 @@ class Evaluator:
                 records.append(record)
             if is_over:
                 return records
+
+    def look(self) -> EvaluationLook:
+        """What there is to say without an evaluation. Raises ConfigError, LedgerError."""
+        now = datetime.now(UTC)
+        return EvaluationLook(looked_at=now, unlabelled=self.judge.unlabelled(now))
 
     def evaluate_next(self, last: EvaluationPlan | None, *, is_final: bool) -> tuple[EvaluationRecord | None, bool]:
         """The evaluation after the last one; None if there is nothing to evaluate, or another evaluator has its number.
@@ -133,8 +139,10 @@ def record_of(plan: EvaluationPlan, judged: Judged, sums: DataFrame) -> tuple[Ev
     record = EvaluationRecord(
         number=plan.number,
         evaluated_at=plan.planned_at,
+        is_final=plan.is_final,
         actuals=plan.actuals,
         pairs=sum(row["pairs"] for row in rows),
+        scored=sum(row["scored_pairs"] for row in rows),
         within=sum(row["champion_within"] or 0 for row in rows),
         failed=sum(row["champion_failed"] for row in rows),
         unmatched=judged.unmatched,

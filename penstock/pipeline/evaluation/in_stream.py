@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from penstock.errors import PenstockError
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.evaluation.evaluator import Evaluator
-from penstock.pipeline.evaluation.record import EvaluationRecord
+from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.spark.errors import SPARK_ERRORS
 
 #: After a failure; or evaluate.every, if that is sooner.
@@ -18,10 +18,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class StreamEvaluations:
-    """on_evaluation: called with each finished evaluation; what it raises would end the stream."""
+    """on_evaluation: called with each finished evaluation, and on_look after each look, also one that found nothing;
+    what they raise would end the stream. on_look costs a count of what has no label: None where nobody wants it."""
 
     pipeline: Pipeline
     on_evaluation: Callable[[EvaluationRecord], None] = lambda record: None  # noqa: ARG005
+    on_look: Callable[[EvaluationLook], None] | None = None
     _due_at: float = 0.0
 
     @property
@@ -40,7 +42,9 @@ class StreamEvaluations:
         if every is None:
             return  # a config without the section, or whose evaluations are left to the job
         try:
-            records = Evaluator.of(pipeline.spark, pipeline.config, pipeline.storage).evaluate()
+            evaluator = Evaluator.of(pipeline.spark, pipeline.config, pipeline.storage)
+            records = evaluator.evaluate()
+            look = evaluator.look() if self.on_look else None
         except (PenstockError, OSError, *SPARK_ERRORS) as error:
             again = min(every, RETRY_SECONDS)
             self._due_at = time.monotonic() + again
@@ -53,6 +57,8 @@ class StreamEvaluations:
         self._due_at = time.monotonic() + every
         for record in records:
             self.on_evaluation(record)
+        if self.on_look and look:
+            self.on_look(look)
 
 
 def said(error: Exception) -> str:

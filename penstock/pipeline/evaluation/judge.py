@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from pyspark.sql import DataFrame, SparkSession
 
 from penstock.config.evaluation import EvaluateConfig
+from penstock.config.evaluation_defaults import loss_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.code_version import own_version
 from penstock.pipeline.evaluation.finished import farthest, later_than
@@ -55,6 +56,9 @@ class Judge(Protocol):
     def judged(self, plan: EvaluationPlan, versions: Versions) -> AbstractContextManager[Judged]:
         """plan: or a draft. Raises ConfigError."""
 
+    def unlabelled(self, at: datetime) -> int | None:
+        """Answers that no label came for, at a time; None for series. Raises ConfigError, LedgerError."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
@@ -69,8 +73,7 @@ class Evaluated:
     def settings(self) -> EvaluateConfig:
         """The section `evaluate`, with its defaults where there is none, and the loss that none means."""
         given = self.config.evaluate or EvaluateConfig()
-        default = "wis" if self.config.workload == "series" else "absolute"
-        return given.model_copy(update={"loss": given.loss or default})
+        return given.model_copy(update={"loss": loss_of(self.config)})
 
 
 def draft_of(

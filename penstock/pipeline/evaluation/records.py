@@ -1,6 +1,7 @@
 """The records of finished evaluations, from the files that say that they are done."""
 
 import re
+from collections.abc import Sequence
 
 from pydantic import ValidationError
 
@@ -35,6 +36,14 @@ def read_record(storage: Storage, root: str, number: int) -> EvaluationRecord | 
 
 
 def last_record(storage: Storage, root: str) -> EvaluationRecord | None:
-    """Of the evaluation that was done last. Raises LedgerError, OSError."""
-    numbers = finished_numbers(storage, root)
-    return read_record(storage, root, numbers[-1]) if numbers else None
+    """Of the evaluation that was done last, final ones left out. Raises LedgerError, OSError."""
+    return last_of(storage, root, finished_numbers(storage, root))
+
+
+def last_of(storage: Storage, root: str, numbers: Sequence[int]) -> EvaluationRecord | None:
+    """numbers: of evaluations that are done, ascending. None if all of them are final. Raises LedgerError, OSError."""
+    for number in reversed(numbers):
+        record = read_record(storage, root, number)
+        if record is not None and not record.is_final:
+            return record
+    return None

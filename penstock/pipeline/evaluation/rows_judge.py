@@ -18,6 +18,7 @@ from penstock.pipeline.evaluation.labels_source import LabelsSource, answer_colu
 from penstock.pipeline.evaluation.losses import finite
 from penstock.pipeline.evaluation.plans import EvaluationPlan, LabelSpan
 from penstock.pipeline.evaluation.rows import PAIRED, STATE, UNMATCHED, WAITING
+from penstock.pipeline.evaluation.unlabelled import unlabelled_now
 from penstock.pipeline.series_writes import persisted
 from penstock.spark.tables import table_at, table_exists
 from penstock.storage.files import EPOCH
@@ -100,6 +101,9 @@ class RowsJudge:
                 waiting=found.get(WAITING, 0),
                 unlabelled=rows.unlabelled(labels, predictions, span, at=at, until=until),
             )
+
+    def unlabelled(self, at: datetime) -> int:
+        return unlabelled_now(self.evaluated, self.source, at=at)
 
     def labels_at(self, version: int | None) -> DataFrame:
         return self.source.read_labels(self.evaluated.spark, version)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 from penstock.pipeline.evaluation.finished import finished_batches_by_query, later_than
 from penstock.pipeline.evaluation.judge import Evaluated, Judged, Versions, draft_of
@@ -41,3 +42,6 @@ class SeriesJudge:
             self.evaluated.config.the_series,
         )
         yield Judged(plan=plan, pairs=pairs)
+
+    def unlabelled(self, at: datetime) -> None:
+        """An observation comes for each forecast, or is missing in `observations`."""

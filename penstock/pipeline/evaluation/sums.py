@@ -26,7 +26,11 @@ def sums_of(pairs: DataFrame, plan: EvaluationPlan) -> DataFrame:
         "scored_pairs": F.count("loss"),
     }
     summed = pairs.groupBy(*GROUPS).agg(*[made.alias(name) for name, made in sums.items()])
-    constants = {"evaluated_at": F.lit(plan.planned_at), "is_final": F.lit(plan.is_final)}
+    constants = {
+        "evaluated_at": F.lit(plan.planned_at),
+        "is_final": F.lit(plan.is_final),
+        "loss": F.lit(plan.evaluate.loss),
+    }
     complete = summed.withColumns(constants)
     columns = [
         (F.col(field.name) if field.name in complete.columns else F.lit(None)).cast(field.dataType).alias(field.name)
