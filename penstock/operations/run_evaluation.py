@@ -80,10 +80,11 @@ def summarised(spark: SparkSession, config: PipelineConfig, *, is_final: bool) -
 
 
 def newest_final(rows: DataFrame) -> DataFrame:
-    """Of each unit the rows of the last final evaluation that has it: each has all sums of its units."""
+    """The rows of the last final evaluation, which has all sums. A unit that only an earlier one has is no more: its
+    labels were revised since, and revisions are of the unit in which they came."""
     final = rows.where("is_final")
-    newest = final.groupBy("unit").agg(F.max("batch_id").alias("batch_id"))
-    return final.join(newest, on=["unit", "batch_id"], how="left_semi")
+    newest = final.agg(F.max("batch_id").alias("batch_id"))
+    return final.join(newest, on="batch_id", how="left_semi")
 
 
 def found_sums(grouped: GroupedData) -> DataFrame:

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from penstock.config.evaluation_checks import horizon_seconds
 from penstock.config.series import SeriesConfig
 from penstock.pipeline.evaluation.finished import in_range, up_to
-from penstock.pipeline.evaluation.losses import finite, has_interval, interval_loss
+from penstock.pipeline.evaluation.losses import finite, interval_loss
 from penstock.pipeline.evaluation.plans import EvaluationPlan, SeriesSpan
 from penstock.pipeline.evaluation.sums import PAIR_COLUMNS
 from penstock.pipeline.replay.plans import REPLAY_QUERY
@@ -133,16 +133,16 @@ def newest_forecasts(paired: DataFrame) -> DataFrame:
 def pair_columns(paired: DataFrame) -> DataFrame:
     actual, forecast = F.col("actual"), finite(F.col("forecast"))
     lower, upper = F.col("lower"), F.col("upper")
-    is_scored = has_interval(lower, upper) & forecast.isNotNull()
+    loss = interval_loss(actual, forecast, lower, upper, level=F.col("level"))
     columns = {
         "unit": F.col("ds"),
         "champion": F.col("model_version"),
         "variable": F.col("variable"),
         "step": F.col("step"),
-        "loss": F.when(is_scored, interval_loss(actual, forecast, lower, upper, level=F.col("level"))),
-        "error_abs": F.abs(actual - forecast),
-        "naive_abs": F.when(forecast.isNotNull(), F.abs(actual - F.col("naive"))),
-        "within": F.when(is_scored, actual.between(lower, upper)),
+        "loss": loss,
+        "error_abs": finite(F.abs(actual - forecast)),
+        "naive_abs": F.when(forecast.isNotNull(), finite(F.abs(actual - F.col("naive")))),
+        "within": F.when(loss.isNotNull(), actual.between(lower, upper)),
         "answer_failed": forecast.isNull(),
         "delay_seconds": seconds_between("scored_at", "observed_at"),
     }
