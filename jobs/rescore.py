@@ -7,6 +7,7 @@ One that was interrupted is finished by the same command, or given up: --give-up
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -44,13 +45,8 @@ def command(
         plan = give_up_rescore(config)
         click.echo(f"{plan.described} is given up" if plan else "nothing to do: no rescore is unfinished")
         return
-    record = run_rescore(
-        config,
-        request,
-        chunk_rows=chunk_rows,
-        evaluates=not unevaluated,
-        report=lambda line: click.echo(line, err=wants_json),
-    )
+    report = partial(click.echo, err=wants_json)
+    record = run_rescore(config, request, chunk_rows=chunk_rows, evaluates=not unevaluated, report=report)
     click.echo(as_json(record) if wants_json else as_text(record))
 
 

@@ -62,8 +62,8 @@ class LabelsConfig(Section):
     def labels_can_come_for_mature_rows(self) -> Self:
         if self.matures_after >= self.look_back:
             raise ValueError(
-                f"matures_after is {written(self.matures_after)}, and look_back {written(self.look_back)}: no row is old "
-                "enough while labels are still looked for; make matures_after shorter than look_back"
+                f"matures_after is {written(self.matures_after)}, and look_back {written(self.look_back)}: no row is "
+                "old enough while labels are still looked for; make matures_after shorter than look_back"
             )
         return self
 

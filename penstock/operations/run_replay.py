@@ -41,10 +41,10 @@ def run_replay(
 ) -> list[BatchRecord]:
     """Replay pending quarantine entries, or (late) recompute series; returns records, an interrupted replay's first.
 
-    aborts: an interrupted replay is rolled back instead of finished, and none is begun. evaluates: what has come true is
-    evaluated before a late replay replaces its forecasts. Raises ConfigError for `late` in a pipeline without series or
-    with `revisions: newest`, LedgerError if a batch of the stream is unfinished, EvaluationFailedError, and the errors
-    of a batch.
+    aborts: an interrupted replay is rolled back instead of finished, and none is begun. evaluates: what has come true
+    is evaluated before a late replay replaces its forecasts. Raises ConfigError for `late` in a pipeline without series
+    or with `revisions: newest`, LedgerError if a batch of the stream is unfinished, EvaluationFailedError, and the
+    errors of a batch.
     """
     if late:
         check_late_is_possible(config)

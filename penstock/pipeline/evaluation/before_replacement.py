@@ -1,5 +1,4 @@
-"""Evaluates what has come true before its answers are replaced, by a late replay or a rescore: afterwards they are others,
-which nobody had."""
+"""Evaluates what has come true before a late replay or a rescore replaces its answers by others, which nobody had."""
 
 from pyspark.sql import SparkSession
 

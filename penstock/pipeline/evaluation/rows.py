@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from penstock.config.evaluation import LabelsConfig
-from penstock.pipeline.evaluation.finished import any_of, in_range, up_to
+from penstock.pipeline.evaluation.finished import any_of, in_range, is_rescored, up_to
 from penstock.pipeline.evaluation.losses import finite, is_outcome, label_loss, probability
 from penstock.pipeline.evaluation.plans import Batches, EvaluationPlan, LabelSpan
 from penstock.pipeline.evaluation.series import seconds_between
@@ -142,10 +142,6 @@ def was_seen(plan: EvaluationPlan, is_rescored: Column) -> Column:
 
 def time_of(config: LabelsConfig) -> Column:
     return F.col(config.time or "scored_at").cast("timestamp")
-
-
-def is_rescored(predictions: DataFrame) -> Column:
-    return F.col("rescore_id").isNotNull() if "rescore_id" in predictions.columns else F.lit(False)
 
 
 def seconds_apart(one: str, other: str) -> Column:

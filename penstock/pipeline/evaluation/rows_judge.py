@@ -38,10 +38,10 @@ class RowsJudge:
 
     def draft(self, last: EvaluationPlan | None, *, is_final: bool) -> EvaluationPlan | None:
         evaluated, spark = self.evaluated, self.evaluated.spark
+        self.check_labels_of(last)
         if not all(table_exists(spark, path) for path in self.table_paths):
             return None
         until = finished_batches_by_query(self.source.labels_config, storage_of(self.source.labels_config))
-        self.check_labels_of(last)
         predictions = finished_batches_by_query(evaluated.config, evaluated.storage)
         earlier = last.labels_taken if last else None
         if not is_final and earlier and is_other_join(earlier.labels, self.labels_config):
