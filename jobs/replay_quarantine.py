@@ -17,8 +17,17 @@ from penstock.pipeline.replay.report import report
 @click.option("--reason", default="", help="Only entries with a reason that contains this text.")
 @click.option("--late", is_flag=True, help="Recompute the series of late observations and revisions.")
 @click.option("--give-up", "aborts", is_flag=True, help="Roll back an interrupted replay, and begin none.")
-def command(conf: tuple[Path, ...], overrides: tuple[str, ...], reason: str, late: bool, aborts: bool) -> None:
-    records = run_replay(read_config(conf, overrides), reason=reason, late=late, aborts=aborts)
+@click.option(
+    "--without-evaluation",
+    "unevaluated",
+    is_flag=True,
+    help="With --late: replace forecasts that are not evaluated yet.",
+)
+def command(
+    conf: tuple[Path, ...], overrides: tuple[str, ...], reason: str, late: bool, aborts: bool, unevaluated: bool
+) -> None:
+    config = read_config(conf, overrides)
+    records = run_replay(config, reason=reason, late=late, aborts=aborts, evaluates=not unevaluated)
     for record in records:
         click.echo(report(record))
     if aborts:

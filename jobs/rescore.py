@@ -7,6 +7,7 @@ One that was interrupted is finished by the same command, or given up: --give-up
 
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
@@ -24,6 +25,7 @@ from penstock.operations.run_rescore import CHUNK_ROWS, give_up_rescore, run_res
 @click.option("--as", "purpose", type=click.Choice(["shadow", "replace"]), help="What becomes of the answers.")
 @click.option("--chunk-rows", type=click.IntRange(min=1), default=CHUNK_ROWS, show_default=True, help="Rows at once.")
 @click.option("--give-up", "gives_up", is_flag=True, help="Delete what an interrupted rescore has written.")
+@click.option("--without-evaluation", "unevaluated", is_flag=True, help="Replace answers that are not evaluated yet.")
 @click.option("--json", "wants_json", is_flag=True, help="Print one JSON object.")
 def command(
     conf: tuple[Path, ...],
@@ -34,6 +36,7 @@ def command(
     purpose: str | None,
     chunk_rows: int,
     gives_up: bool,
+    unevaluated: bool,
     wants_json: bool,
 ) -> None:
     request = None if gives_up else request_of(begin=begin, end=end, version=version, purpose=purpose)
@@ -42,7 +45,8 @@ def command(
         plan = give_up_rescore(config)
         click.echo(f"{plan.described} is given up" if plan else "nothing to do: no rescore is unfinished")
         return
-    record = run_rescore(config, request, chunk_rows=chunk_rows, report=lambda line: click.echo(line, err=wants_json))
+    report = partial(click.echo, err=wants_json)
+    record = run_rescore(config, request, chunk_rows=chunk_rows, evaluates=not unevaluated, report=report)
     click.echo(as_json(record) if wants_json else as_text(record))
 
 

@@ -45,6 +45,10 @@ class RescoreError(PenstockError):
     """A rescore can't be begun, finished or given up: another one is unfinished, or the tables changed under it."""
 
 
+class EvaluationFailedError(PenstockError):
+    """What has come true could not be evaluated before its answers would be replaced; nothing is replaced."""
+
+
 class TableConflictError(PenstockError):
     """All attempts of a write conflicted with other commits; nothing of it is in the table."""
 

@@ -3,12 +3,25 @@
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from penstock.config.durations import Seconds
+from penstock.config.durations import Seconds, written
 from penstock.config.sections import Section
 
 Loss = Literal["wis", "absolute", "squared", "zero_one", "log"]
+
+#: A hundred years. Times that are so much earlier can still be computed.
+MAX_SECONDS = 36525 * 86400.0
+
+
+def within_a_century(seconds: float) -> float:
+    """Raises ValueError."""
+    if seconds > MAX_SECONDS:
+        raise ValueError(f"{written(seconds)} is longer than {written(MAX_SECONDS)}; write a shorter duration")
+    return seconds
+
+
+BoundedSeconds = Annotated[Seconds, AfterValidator(within_a_century)]
 
 
 class EvaluateConfig(Section):
@@ -21,7 +34,7 @@ class EvaluateConfig(Section):
 
     loss: Loss | None = None
     steps: tuple[Annotated[int, Field(ge=1)], ...] = Field(default=(1,), min_length=1)
-    every: Seconds | None = Field(default=3600.0, gt=0)
+    every: BoundedSeconds | None = Field(default=3600.0, gt=0)
     prediction: str | None = None
 
 
@@ -37,12 +50,21 @@ class LabelsConfig(Section):
     key: tuple[str, ...] = Field(min_length=1)
     value: str
     time: str | None = None
-    look_back: Seconds = 30 * 86400.0
-    matures_after: Seconds = 0.0
+    look_back: BoundedSeconds = Field(default=30 * 86400.0, gt=0)
+    matures_after: BoundedSeconds = 0.0
 
     @model_validator(mode="after")
     def key_is_no_value(self) -> Self:
         check_key(self.key, self.value)
+        return self
+
+    @model_validator(mode="after")
+    def labels_can_come_for_mature_rows(self) -> Self:
+        if self.matures_after >= self.look_back:
+            raise ValueError(
+                f"matures_after is {written(self.matures_after)}, and look_back {written(self.look_back)}: no row is "
+                "old enough while labels are still looked for; make matures_after shorter than look_back"
+            )
         return self
 
 

@@ -13,7 +13,7 @@ from penstock.pipeline.attempts import attempts_path, counted_attempt
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.evaluation.in_stream import StreamEvaluations
+from penstock.pipeline.evaluation.before_replacement import evaluate_before_replacement
 from penstock.pipeline.ledger import check_ledger, read_state
 from penstock.pipeline.microbatch import commit_marker, run_planned
 from penstock.pipeline.opening import opened
@@ -36,12 +36,15 @@ from penstock.storage.routing import storage_of
 log = logging.getLogger(__name__)
 
 
-def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool = False) -> list[BatchRecord]:
+def run_replay(
+    config: PipelineConfig, *, reason: str, late: bool, aborts: bool = False, evaluates: bool = True
+) -> list[BatchRecord]:
     """Replay pending quarantine entries, or (late) recompute series; returns records, an interrupted replay's first.
 
-    aborts: an interrupted replay is rolled back instead of finished, and none is begun. Raises ConfigError for `late`
-    in a pipeline without series or with `revisions: newest`, LedgerError if a batch of the stream is unfinished, and
-    the errors of a batch.
+    aborts: an interrupted replay is rolled back instead of finished, and none is begun. evaluates: what has come true
+    is evaluated before a late replay replaces its forecasts. Raises ConfigError for `late` in a pipeline without series
+    or with `revisions: newest`, LedgerError if a batch of the stream is unfinished, EvaluationFailedError, and the
+    errors of a batch.
     """
     if late:
         check_late_is_possible(config)
@@ -57,9 +60,8 @@ def run_replay(config: PipelineConfig, *, reason: str, late: bool, aborts: bool 
         if aborts:
             return records
         check_stream_is_finished(pipeline)
-        if late:
-            # It replaces forecasts, and with them what was said before the actuals came.
-            StreamEvaluations(pipeline=pipeline).evaluate()
+        if late and evaluates:
+            evaluate_before_replacement(spark, config, pipeline.storage)
         roll_back_lost_replay(pipeline)
         # Whatever its number: a replay that ends its process before it has written anything is planned under another.
         with counted_attempt(pipeline.storage, attempts_path(replay_folder(config)), REPLAY_ATTEMPTS) as attempt:

@@ -10,6 +10,7 @@ from penstock.models.registry import ModelVersion, Registry
 from penstock.models.trust import artifact_digest, trusted_model
 from penstock.operations.doctor.checks import check_folder
 from penstock.pipeline.context import Pipeline
+from penstock.pipeline.evaluation.before_replacement import evaluate_before_replacement
 from penstock.pipeline.rescore.abort import give_up, is_given_up
 from penstock.pipeline.rescore.chunks import write_chunks
 from penstock.pipeline.rescore.comparison import record_rescore
@@ -39,12 +40,18 @@ log = logging.getLogger(__name__)
 
 
 def run_rescore(
-    config: PipelineConfig, request: RescoreRequest, *, chunk_rows: int = CHUNK_ROWS, report: Report = log.info
+    config: PipelineConfig,
+    request: RescoreRequest,
+    *,
+    chunk_rows: int = CHUNK_ROWS,
+    evaluates: bool = True,
+    report: Report = log.info,
 ) -> RescoreRecord | None:
     """Score a past window again; an interrupted rescore of the same request is finished. None: the window is empty.
 
-    report: gets a line for each chunk. Raises RescoreError where a rescore of another request is unfinished, and the
-    errors of `plan_rescore` and `replace_answers`.
+    report: gets a line for each chunk. evaluates: what has come true is evaluated before its answers are replaced.
+    Raises RescoreError where a rescore of another request is unfinished, EvaluationFailedError, and the errors of
+    `plan_rescore` and `replace_answers`.
     """
     check_start(config)
     begun = unfinished_rescore(config, storage_of(config))
@@ -59,8 +66,11 @@ def run_rescore(
             report(f"{plan.described} of {plan.planned_at:%Y-%m-%d %H:%M:%S} was interrupted: finishing it")
         else:
             version = version or fitting_version(config, request)
+            if evaluates and request.purpose == "replace":
+                # Once more before the replacement; what stops it is found here, before hours of scoring.
+                evaluate_before_replacement(spark, config, pipeline.storage)
             plan = plan_rescore(pipeline, request, version, chunk_rows=chunk_rows)
-        return carry_out(pipeline, plan, report) if plan is not None else None
+        return carry_out(pipeline, plan, report, evaluates=evaluates) if plan is not None else None
 
 
 def give_up_rescore(config: PipelineConfig) -> RescorePlan | None:
@@ -76,11 +86,13 @@ def give_up_rescore(config: PipelineConfig) -> RescorePlan | None:
         return plan
 
 
-def carry_out(pipeline: Pipeline, plan: RescorePlan, report: Report) -> RescoreRecord:
+def carry_out(pipeline: Pipeline, plan: RescorePlan, report: Report, *, evaluates: bool) -> RescoreRecord:
     """Every step may run again."""
     write_chunks(pipeline, plan, report)
     record = record_rescore(pipeline, plan)
     if plan.replaces:
+        if evaluates:
+            evaluate_before_replacement(pipeline.spark, pipeline.config, pipeline.storage)
         replace_answers(pipeline, plan)
         report(f"{plan.described}: its answers are in the place of those before")
     pipeline.lease.check()

@@ -129,7 +129,8 @@ class StreamRunner:
         """Between two micro-batches; one that begins meanwhile waits."""
         if self._evaluations.is_due and self._session.acquire(blocking=False):
             try:
-                self._evaluations.evaluate()
+                if not self._stop.is_set():
+                    self._evaluations.evaluate()
             finally:
                 self._session.release()
 
@@ -152,14 +153,20 @@ class StreamRunner:
             return False
 
     def _on_batch(self, frame: DataFrame, batch_id: int) -> None:  # noqa: ARG002 - the file log has the list
+        self._refuse_after_stop()
+        with in_batch(batch_id), self._session:
+            # It may have waited for an evaluation.
+            self._refuse_after_stop()
+            self._run_batch(batch_id)
+            # A stream that is never idle has no other time for it.
+            if not self._is_once and not self._stop.is_set() and self._evaluations.is_due:
+                self._evaluations.evaluate()
+
+    def _refuse_after_stop(self) -> None:
+        """Raises StopRequested."""
         if self._stop.is_set():
             self._batch_error = StopRequested()
             raise self._batch_error
-        with in_batch(batch_id), self._session:
-            self._run_batch(batch_id)
-            # A stream that is never idle has no other time for it.
-            if not self._is_once and self._evaluations.is_due:
-                self._evaluations.evaluate()
 
     def _run_batch(self, batch_id: int) -> None:
         pipeline, started = self.pipeline, time.monotonic()

@@ -55,3 +55,21 @@ def test_predictions_are_kept_until_their_labels_come(load):
 def test_an_evaluation_at_every_moment_is_no_time(load):
     with pytest.raises(ConfigError, match=r"evaluate\.every.*greater than 0"):
         load(SERIES, evaluate={"every": "0 s"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"look_back": "400000 days"}, r"400000 days is longer than 36525 days; write a shorter duration"),
+        ({"look_back": "0 s", "matures_after": "0 s"}, r"labels\.look_back.*greater than 0"),
+        ({"matures_after": "10 days"}, r"matures_after is 10 days, and look_back 10 days: .* shorter than look_back"),
+    ],
+)
+def test_durations_by_which_no_label_would_count(load, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        load(ROWS, labels=LABELS | changes)
+
+
+def test_a_unit_is_no_longer_than_a_century(load):
+    with pytest.raises(ConfigError, match=r"evaluate\.every.*longer than 36525 days"):
+        load(SERIES, evaluate={"every": "400000 days"})

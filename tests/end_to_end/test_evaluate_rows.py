@@ -27,6 +27,7 @@ from sample_contracts import TEXT_ORDER_LABELS
 from sandbox import Sandbox
 
 from penstock.errors import ConfigError, LedgerError
+from penstock.operations.run_evaluation import run_evaluation
 from penstock.pipeline.evaluation.evaluator import Evaluator
 from penstock.pipeline.evaluation.in_stream import StreamEvaluations
 from penstock.pipeline.evaluation.labels_source import check_types
@@ -180,13 +181,14 @@ def test_a_row_of_evaluations_is_of_the_label(scenario: tuple[LabelledTables, Or
 
 def test_late_predictions_rescored_ones_and_two_evaluators(sandbox: Sandbox) -> None:
     """The label of order 1 comes before its prediction; the prediction of order 2 was replaced by a rescore after its
-    label came, and the one that arrives later is not its answer. Two evaluators run at once, and a plan names a version
-    that is gone."""
+    label came, and the one that arrives later is not its answer; order 3 has only such a one, which is its answer in a
+    final evaluation. Two evaluators run at once, and a plan names a version that is gone."""
     tables = LabelledTables(sandbox)
-    tables.predict("q", 0, Prediction(order_id=2, placed=9, scored=1, answer=5.0, rescore_id=0))
-    tables.label("l", 0, Label(order_id=1, came=5, value=4.0), Label(order_id=2, came=5, value=4.0))
+    rescored = [Prediction(order_id=n, placed=9, scored=1, answer=5.0, rescore_id=0) for n in (2, 3)]
+    tables.predict("q", 0, *rescored)
+    tables.label("l", 0, *[Label(order_id=number, came=5, value=4.0) for number in (1, 2, 3)])
     [first] = evaluate(sandbox)
-    assert (first.actuals, first.pairs, first.unmatched) == (2, 0, 2)
+    assert (first.actuals, first.pairs, first.unmatched) == (3, 0, 3)
     tables.predict(
         "q",
         1,
@@ -207,14 +209,27 @@ def test_late_predictions_rescored_ones_and_two_evaluators(sandbox: Sandbox) -> 
     assert [(row["pairs"], row["champion_abs"]) for row in rows] == [(1, 1.0)]  # |4 - 5|, the first that came
     assert evaluate(sandbox) == []
     [final] = evaluate(sandbox, is_final=True)
-    assert (final.actuals, final.pairs) == (2, 2)
+    assert (final.actuals, final.pairs) == (3, 3)
+
+    # The label of order 1 is revised, twice in one batch, and is of another unit then.
+    tables.label("l", 1, *[Label(order_id=1, came=0, value=value, error="revision") for value in (7.0, 6.0)])
+    [row] = run_evaluation(sandbox.config(), is_final=True).summary
+    # |7 - 9|, the newest before the revision; |4 - 6| and |4 - 5|.
+    assert (row.pairs, row.mae) == (3, pytest.approx((2 + 2 + 1) / 3))
+
+    labels_conf = sandbox.root / "labels.yaml"
+    written = labels_conf.read_text()
+    labels_conf.write_text(written.replace("label-tables", "other-tables"))
+    with pytest.raises(LedgerError, match=r"so far are of the labels in .*label-tables, .* are in .*other-tables: set"):
+        evaluate(sandbox)
+    labels_conf.write_text(written)
 
     (sandbox.root / "tables" / "_evaluations").rename(sandbox.root / "away")
-    with pytest.raises(LedgerError, match=r"has evaluation 2, and .* no plan of it: restore that folder"):
+    with pytest.raises(LedgerError, match=r"has evaluation 3, and .* no plan of it: restore that folder"):
         evaluate(sandbox)
     (sandbox.root / "away").rename(sandbox.root / "tables" / "_evaluations")
     (sandbox.root / "tables" / "evaluations").rename(sandbox.root / "away")
-    with pytest.raises(LedgerError, match=r"evaluation 2 is done by .*, and the table .* does not have it"):
+    with pytest.raises(LedgerError, match=r"evaluation 3 is done by .*, and the table .* does not have it"):
         evaluate(sandbox)
 
 
@@ -240,13 +255,9 @@ def test_what_can_not_be_compared_is_refused_before_anything_is_written(sandbox:
     tables.predict("q", 0, Prediction(order_id=1, placed=9, scored=8, answer=5.0))
     assert look_of_stream(sandbox).unlabelled == 1  # and no label ever came
     tables.label("l", 0, Label(order_id=1, came=5, value=4.0))
-    for settings, message in (
-        ({"loss": "log"}, r"loss log: a prediction is 5, and no probability from 0 to 1"),
-        ({"prediction": "mean"}, r"the model has one output, a double, and none that is called mean"),
-    ):
-        sandbox.changes["evaluate"] = settings
-        with pytest.raises(ConfigError, match=message):
-            evaluate(sandbox)
+    sandbox.changes["evaluate"] = {"prediction": "mean"}
+    with pytest.raises(ConfigError, match=r"the model has one output, a double, and none that is called mean"):
+        evaluate(sandbox)
     sandbox.changes["evaluate"] = {}
     sandbox.changes["labels"] |= {"value": "taste"}
     with pytest.raises(ConfigError, match=r"labels\.value of orders is taste, label\.value of order-labels is quality"):

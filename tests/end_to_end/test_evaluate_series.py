@@ -79,8 +79,10 @@ def scenario(shared_sandbox: Sandbox) -> Scenario:
     series.drop("c.csv", pd.concat([quarters(FITTED + 7, FITTED + 8), revised, new]))
     sandbox.run()
     found.before = {name: found.now(name) for name in ("observations", "forecasts")}
-    sandbox.changes["evaluate"] = {"steps": [1, 2]}
+    # Whether or not the stream evaluates.
+    sandbox.changes["evaluate"] = {"every": None}
     sandbox.replay(late=True)
+    sandbox.changes["evaluate"] = {"steps": [1, 2]}
     found.steps["after the late replay"] = evaluate(sandbox)
     sandbox.changes["checkpoint"] = f"{sandbox.location}/another-checkpoint"
     series.drop("d.csv", pd.concat([quarters(FITTED + 12, FITTED + 14), quarters(FITTED + 5, FITTED + 7, "CA")]))

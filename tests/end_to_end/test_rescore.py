@@ -16,7 +16,14 @@ from pyspark.sql import Column, DataFrame, Row
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from snapshots import Snapshot
 
-from penstock.errors import ConfigError, EnvironmentCheckError, LedgerError, ModelRefusedError, RescoreError
+from penstock.errors import (
+    ConfigError,
+    EnvironmentCheckError,
+    EvaluationFailedError,
+    LedgerError,
+    ModelRefusedError,
+    RescoreError,
+)
 from penstock.operations.maintenance.maintain import maintain_tables
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.operations.run_rescore import give_up_rescore, run_rescore
@@ -177,6 +184,11 @@ def replaced(scored: Snapshot) -> Replaced:
     """Interrupted before and after each of its writes: each run gets one further."""
     sandbox = scored.restored()
     before, request, unfinished = sandbox.rows("predictions"), window(sandbox), list[list[Row]]()
+    sandbox.changes["labels"] = {"conf": "nowhere.yaml", "key": ["pH"], "value": "quality"}
+    with pytest.raises(EvaluationFailedError, match=r"nowhere\.yaml: there is no such file.*; nothing is replaced"):
+        rescore(sandbox, request)
+    assert not (sandbox.root / "tables" / "_rescores" / "0.json").exists()
+    del sandbox.changes["labels"]
 
     def interrupted(prepare: Callable[[pytest.MonkeyPatch], None]) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -195,7 +207,9 @@ def replaced(scored: Snapshot) -> Replaced:
         cut_after(patch, "penstock.operations.run_rescore.replace_answers")
         with pytest.raises(PowerCutError):
             rescore(sandbox, request)
-    record = rescore(sandbox, request)
+    sandbox.changes["labels"] = {"conf": "nowhere.yaml", "key": ["pH"], "value": "quality"}
+    record = run_rescore(sandbox.config(), request, evaluates=False)
+    del sandbox.changes["labels"]
     return Replaced(sandbox, before, request, unfinished, (version, table_of(sandbox).version()), record)
 
 

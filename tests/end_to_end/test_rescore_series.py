@@ -97,6 +97,7 @@ def replaced(streamed: SeriesSandbox) -> Replaced:
     """Interrupted within each chunk, and before, between and after the two replacements: each run gets one further."""
     sandbox, unfinished = streamed.sandbox, list[pd.DataFrame]()
     before = streamed.forecasts(), streamed.errors()
+    sandbox.changes["evaluate"] = {"every": None}
     swap = "penstock.pipeline.rescore.swap"
 
     def interrupted(prepare: Callable[[pytest.MonkeyPatch], None]) -> None:
@@ -184,6 +185,13 @@ def test_what_is_outside_of_the_window_stays(replaced: Replaced) -> None:
     outside = {key for key in errors if not begin <= key[1] < end}
     found = replaced.series.errors()
     assert {key: found[key] for key in outside} == {key: errors[key] for key in outside}
+
+
+def test_what_had_come_true_is_evaluated_by_the_answers_that_it_was_given(replaced: Replaced) -> None:
+    """Once, and also where the stream does not evaluate."""
+    rows = replaced.series.sandbox.rows("evaluations")
+    assert {(row.batch_id, row.champion) for row in rows} == {(0, "1")}
+    assert max(row.unit for row in rows).replace(tzinfo=UTC) == start_of(15)
 
 
 def test_the_errors_are_those_of_that_version(replaced: Replaced, by_second: SeriesSandbox) -> None:

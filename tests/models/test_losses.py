@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import t
 
 from penstock.models.accuracy.diebold_mariano import DieboldMariano, diebold_mariano
-from penstock.models.accuracy.losses import half_width, row_loss, weighted_interval_score
+from penstock.models.accuracy.losses import half_width, row_loss, scaled_interval_loss, weighted_interval_score
 
 #: Errors of two forecasts of R's WWWusage, and what `dm.test` of R's package forecast says of them, as the tests of
 #: JuliaStats' HypothesisTests.jl (pull request 180, test/diebold_mariano.jl) quote it to four digits.
@@ -79,9 +79,14 @@ def test_the_weighted_interval_score_by_hand():
     assert weighted_interval_score(17.0, **bounds) == pytest.approx(7.1 / 1.5)
     # 1 below: IS = 6 + 10 * 1 = 16, (0.5 * 3 + 0.1 * 16) / 1.5.
     assert weighted_interval_score(7.0, **bounds) == pytest.approx(3.1 / 1.5)
-    assert half_width(8.0, 14.0) == 3.0
-    assert half_width(1.0, 1.0) is None
-    assert half_width(-math.inf, 1.0) is None
+    assert half_width(8.0, 14.0, forecast=10.0) == 3.0
+    assert half_width(1.0, 1.0, forecast=1.0) is None
+    assert half_width(-math.inf, 1.0, forecast=0.0) is None
+    # A rounding error apart, of a unit or of the forecast.
+    assert half_width(-1e-17, 1e-17, forecast=0.0) is None
+    assert half_width(1e9, 1e9 + 1e-4, forecast=1e9) is None
+    assert scaled_interval_loss(12.0, **bounds) == pytest.approx(1.6 / 1.5 / 3)
+    assert scaled_interval_loss(1e308, forecast=0.0, lower=-1e-9, upper=1e-9, level=0.8) is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +99,13 @@ def test_the_weighted_interval_score_by_hand():
         ("zero_one", True, True, 0.0),
         ("log", 0.25, 1, math.log(4)),
         ("log", 0.25, 0, -math.log(0.75)),
-        ("log", 0.0, 1, math.inf),
+        ("log", 0.0, 1, 52 * math.log(2)),
+        ("log", 1.0000001, 0, 52 * math.log(2)),
+        ("log", -0.0000001, 0, 0.0),
+        ("log", 1.001, 1, None),
+        ("log", 0.5, 2, None),
+        ("squared", 1e200, 1.0, None),
+        ("absolute", 1e308, -1e308, None),
         ("log", 1.5, 1, None),
         ("absolute", None, 1.0, None),
         ("absolute", math.nan, 1.0, None),

@@ -12,8 +12,10 @@ from penstock.operations.maintenance.cleanup import (
     stuck_plan,
     stuck_replay,
     stuck_rescore,
+    trim_evaluations,
     trim_plans,
 )
+from penstock.pipeline.evaluation.record import evaluation_folder
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, plan_path, planned_batches
 from penstock.pipeline.replay.plans import done_path, replay_path
 from penstock.pipeline.rescore.plans import RescorePlan, RescoreRequest, rescore_done_path, rescore_path
@@ -77,6 +79,18 @@ def test_the_newest_plans_and_the_unfinished_stay(config, done, kept):
         plan(config, batch_id)
     assert trim_plans(STORAGE, config, done) == 12 - len(kept)
     assert planned_batches(STORAGE, config.checkpoint) == kept
+
+
+def test_the_newest_evaluations_and_the_unfinished_stay(config):
+    """Of the first one a run that was cut off has removed the record."""
+    folder = evaluation_folder(config.tables.root)
+    for number in range(6):
+        STORAGE.create(f"{folder}/{number}.json", b"{}")
+        if 0 < number < 5:
+            STORAGE.create(f"{folder}/{number}.done", b"{}")
+    assert trim_evaluations(STORAGE, config) == 3
+    assert sorted(STORAGE.names(folder)) == ["3.done", "3.json", "4.done", "4.json", "5.json"]
+    assert trim_evaluations(STORAGE, config) == 0
 
 
 def test_a_checkpoint_that_has_not_begun_has_no_plans(tmp_path, config):

@@ -3,11 +3,15 @@
 
 import math
 
+import duckdb
 import pytest
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 from sklearn.metrics import log_loss, mean_pinball_loss
 
+from penstock.config.evaluation import Loss
+from penstock.models.accuracy.losses import number_of, row_loss, scaled_interval_loss
+from penstock.operations.compare.row_pairs import loss_sql
 from penstock.pipeline.evaluation.losses import finite, interval_loss, label_loss
 from penstock.spark.local_frames import local_frame
 
@@ -25,7 +29,21 @@ WITHOUT_LOSS = [
     (3.0, 2.0, 1.0, math.nan, 0.95),
     (3.0, 2.0, 5.0, 1.0, 0.95),
     (3.0, 2.0, 1.0, math.inf, 0.95),
+    (3.0, 0.0, -1e-17, 1e-17, 0.95),
+    (3.0, 1e9, 1e9, 1e9 + 1e-4, 0.95),
+    (3.0, 0.0, -1e308, 1e308, 0.95),
+    (1e308, 0.0, -1e-9, 1e-9, 0.95),
+    (3.0, None, 1.0, 5.0, 0.95),
+    (3.0, math.inf, 1.0, 5.0, 0.95),
 ]
+#: Without a loss of one kind or other; and some at the bounds of a probability.
+ODD = [
+    *[(label, value) for label in (0.0, 1.0) for value in (1.0000001, -0.0000001, 1.001, -0.5, 1e200, -1e308)],
+    *[(label, 0.5) for label in (2.0, 0.5, math.nan, math.inf, 1e308, None)],
+    *[(1.0, value) for value in (math.nan, math.inf, -math.inf, None)],
+    (1e308, -1e308),
+]
+LOSSES: tuple[Loss, ...] = ("log", "absolute", "squared", "zero_one")
 #: label, prediction
 PROBABILITIES = [(1.0, 0.9), (0.0, 0.9), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (0.0, 0.25)]
 
@@ -42,7 +60,7 @@ def losses(spark: SparkSession) -> list[Row]:
     rows = [*FORECASTS, *WITHOUT_LOSS]
     frame = local_frame(spark, rows, "y double, m double, l double, u double, level double")
     loss = interval_loss(F.col("y"), F.col("m"), F.col("l"), F.col("u"), level=F.col("level"))
-    return frame.select(loss.alias("loss")).collect()
+    return frame.select("m", "l", "u", loss.alias("loss")).collect()
 
 
 def test_wis_is_the_pinball_loss_over_half_the_width(losses: list[Row]) -> None:
@@ -62,13 +80,35 @@ def test_without_an_interval_there_is_no_loss(losses: list[Row]) -> None:
 
 def test_losses_of_labels(spark: SparkSession) -> None:
     frame = local_frame(spark, PROBABILITIES, "y double, p double")
-    names = ("log", "absolute", "squared", "zero_one")
-    rows = frame.select(*[label_loss(name, F.col("y"), F.col("p")).alias(name) for name in names]).collect()
+    rows = frame.select(*[label_loss(name, F.col("y"), F.col("p")).alias(name) for name in LOSSES]).collect()
     expected_log = [log_loss([y], [p], labels=[0.0, 1.0]) for y, p in PROBABILITIES]
     assert [row["log"] for row in rows] == pytest.approx(expected_log, abs=1e-12)
     assert [row["absolute"] for row in rows] == pytest.approx([abs(y - p) for y, p in PROBABILITIES])
     assert [row["squared"] for row in rows] == pytest.approx([(y - p) ** 2 for y, p in PROBABILITIES])
     assert [row["zero_one"] for row in rows] == [float(y != p) for y, p in PROBABILITIES]
+
+
+def test_evaluate_explain_and_compare_have_the_same_losses(spark: SparkSession, losses: list[Row]) -> None:
+    """Spark's expressions, plain Python and DuckDB's SQL: also for what has no loss."""
+    pairs = [*PROBABILITIES, *ODD]
+    frame = (
+        local_frame(spark, pairs, "y double, p double").select(finite(F.col("y")), finite(F.col("p"))).toDF("y", "p")
+    )
+    rows = frame.select(*[label_loss(name, F.col("y"), F.col("p")).alias(name) for name in LOSSES]).collect()
+    with duckdb.connect() as connection:
+        for name in LOSSES:
+            expected = [row_loss(name, prediction, label) for label, prediction in pairs]
+            assert [row[name] for row in rows] == pytest.approx(expected, nan_ok=False), name
+            sql = f"SELECT {loss_sql(name, prediction='$p::DOUBLE', label='$y::DOUBLE')}"
+            found = [connection.execute(sql, {"p": p, "y": y}).fetchall()[0][0] for y, p in pairs]
+            assert [number_of(loss) for loss in found] == pytest.approx(expected), name
+    by_python = [
+        scaled_interval_loss(y, forecast=m, lower=lower, upper=upper, level=level)
+        for y, m, lower, upper, level in [*FORECASTS, *WITHOUT_LOSS]
+        if None not in (m, lower, upper) and not math.isinf(m)
+    ]
+    by_spark = [row.loss for row in losses if None not in (row.m, row.l, row.u) and not math.isinf(row.m)]
+    assert by_spark == pytest.approx(by_python)
 
 
 def test_what_is_no_finite_number_is_no_answer(spark: SparkSession) -> None:

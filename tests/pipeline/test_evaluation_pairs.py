@@ -93,8 +93,9 @@ OBSERVATIONS = (
     "query_id string, batch_id long, series_id string, ds timestamp, x double, error string, observed_at timestamp"
 )
 FORECASTS = (
-    "batch_id long, series_id string, cutoff timestamp, ds timestamp, step int, variable string, forecast double, "
-    "lower double, upper double, level double, model_version string, scored_at timestamp"
+    "query_id string, batch_id long, series_id string, cutoff timestamp, ds timestamp, step int, variable string, "
+    "forecast double, lower double, upper double, level double, model_version string, rescore_id long, "
+    "scored_at timestamp"
 )
 #: day, x, error, minute in which it came, batch. Day 1 was revised, from 10 to 20; the actual of day 3 is 13.
 OBSERVED = [
@@ -104,14 +105,15 @@ OBSERVED = [
     (3, 13.0, None, 5, 5),
     (4, float("nan"), None, 5, 5),
 ]
-#: cutoff and day, forecast, lower, upper, version, minute in which it was made.
+#: cutoff and day, forecast, lower, upper, version, rescore, batch, and minute in which it was made.
 MADE = [
-    (1, 3, 12.0, 11.0, 14.0, "1", 1),  # made again at minute 3
-    (1, 3, 12.5, 11.0, 14.0, "2", 3),
-    (1, 3, 99.0, 98.0, 99.5, "3", 6),  # after the actual came
-    (2, 3, None, None, None, "2", 2),
-    (0, 3, 14.0, 14.0, 14.0, "1", 0),  # no width, and no observation at its cutoff
-    (2, 4, 15.0, 14.0, 16.0, "2", 2),  # its actual is missing
+    (1, 3, 12.0, 11.0, 14.0, "1", None, 1, 1),  # made again at minute 3
+    (1, 3, 12.5, 11.0, 14.0, "2", None, 3, 3),
+    (1, 3, 99.0, 98.0, 99.5, "3", None, 6, 4),  # after the actual came, when the clock was set back
+    (2, 3, None, None, None, "2", None, 2, 2),
+    (2, 3, 99.0, 98.0, 99.5, "3", 0, 2, 6),  # a rescore after the actual came
+    (0, 3, 14.0, 14.0, 14.0, "1", None, 0, 9),  # no width, no observation at its cutoff; the clock was ahead
+    (2, 4, 15.0, 14.0, 16.0, "2", None, 2, 2),  # its actual is missing
 ]
 
 
@@ -121,8 +123,8 @@ def test_the_newest_forecast_before_the_actual_counts(spark: SparkSession, plan:
     of_span = plan.model_copy(update={"series": span})
     observations = [("q", batch, "a", days[day], x, error, at(came)) for day, x, error, came, batch in OBSERVED]
     forecasts = [
-        (minute, "a", days[cutoff], days[day], day - cutoff, "x", *values, 0.8, version, at(minute))
-        for cutoff, day, *values, version, minute in MADE
+        ("q", batch, "a", days[cutoff], days[day], day - cutoff, "x", *values, 0.8, version, rescore, at(minute))
+        for cutoff, day, *values, version, rescore, batch, minute in MADE
     ]
     pairs = forecast_pairs(
         local_frame(spark, observations, OBSERVATIONS), local_frame(spark, forecasts, FORECASTS), of_span, ONE_SERIES

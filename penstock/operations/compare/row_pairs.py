@@ -9,6 +9,7 @@ from penstock.config.evaluation_defaults import loss_of
 from penstock.config.label_contract import labels_config
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import AnswerNotFoundError, ConfigError
+from penstock.models.accuracy.losses import PROBABILITY_TOLERANCE, SMALLEST_PROBABILITY
 from penstock.operations.compare.request import Request
 from penstock.storage.duckdb_tables import quoted, register_table, registered
 
@@ -91,7 +92,7 @@ def make_pairs(
         common AS (SELECT row_id FROM answers GROUP BY ALL HAVING count(*) = $count),
         scored AS (
           SELECT *, to_timestamp(floor(epoch(labelled_at) / {every}) * {every}) AS unit,
-            {loss_sql(config, connection)} AS loss
+            {loss_sql(loss_of(config), prediction=prediction_sql(config, connection), label="label")} AS loss
           FROM answers JOIN common USING (row_id) JOIN truth USING ({key})
         )
         SELECT
@@ -123,23 +124,27 @@ def prediction_sql(config: PipelineConfig, connection: duckdb.DuckDBPyConnection
     return f"prediction.{quoted(str(name))}"
 
 
-def loss_sql(config: PipelineConfig, connection: duckdb.DuckDBPyConnection) -> str:
-    """See models.accuracy.losses.row_loss."""
-    prediction = prediction_sql(config, connection)
-    p, y = f"TRY_CAST({prediction} AS DOUBLE)", "TRY_CAST(label AS DOUBLE)"
-    match loss_of(config):
+def loss_sql(name: str, *, prediction: str, label: str) -> str:
+    """As models.accuracy.losses.row_loss, of two expressions; null, or not finite, where that has none."""
+    p, y = f"TRY_CAST({prediction} AS DOUBLE)", f"TRY_CAST({label} AS DOUBLE)"
+    match name:
         case "absolute":
             return f"abs({p} - {y})"
         case "squared":
-            return f"pow({p} - {y}, 2)"
+            return f"({p} - {y}) * ({p} - {y})"
         case "zero_one":
-            texts = f"({prediction}::VARCHAR <> label::VARCHAR)::INT::DOUBLE"
-            return f"coalesce(({p} <> {y})::INT::DOUBLE, {texts})"
-        case _:
             return (
-                f"CASE WHEN {p} BETWEEN 0 AND 1 AND {y} = 1 THEN -ln(nullif({p}, 0)) "
-                f"WHEN {p} BETWEEN 0 AND 1 AND {y} = 0 THEN -ln(nullif(1 - {p}, 0)) END"
+                f"CASE WHEN {p} IS NULL OR {y} IS NULL THEN ({prediction}::VARCHAR <> {label}::VARCHAR)::INT::DOUBLE "
+                f"WHEN isfinite({p}) AND isfinite({y}) THEN ({p} <> {y})::INT::DOUBLE END"
             )
+        case _:
+            is_probability = f"{p} BETWEEN {-PROBABILITY_TOLERANCE} AND {1.0 + PROBABILITY_TOLERANCE}"
+            known = f"least(greatest({p}, 0.0::DOUBLE), 1.0::DOUBLE)"
+            of_outcomes = " ".join(
+                f"WHEN {is_probability} AND {y} = {outcome} THEN -ln(greatest({likely}, {SMALLEST_PROBABILITY}))"
+                for outcome, likely in ((1, known), (0, f"1 - {known}"))
+            )
+            return f"CASE {of_outcomes} END"
 
 
 def absolute_sql(config: PipelineConfig, connection: duckdb.DuckDBPyConnection) -> str:

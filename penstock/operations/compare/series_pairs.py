@@ -7,6 +7,7 @@ from datetime import datetime
 import duckdb
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.accuracy.losses import MIN_HALF_WIDTH
 from penstock.operations.compare.request import Request
 from penstock.series.reasons import NOT_IN_USE, as_sql
 from penstock.storage.duckdb_tables import quoted, registered
@@ -62,14 +63,23 @@ def make_pairs(
           WHERE isfinite(actual)
         ),
         common AS (SELECT {KEY} FROM answers GROUP BY ALL HAVING count(*) = $count),
-        first AS (SELECT {KEY}, upper - lower AS width FROM answers WHERE version = $first),
+        first AS (
+          SELECT
+            {KEY},
+            CASE WHEN (upper - lower) / 2 > {MIN_HALF_WIDTH} * greatest(1.0, abs(forecast)) THEN upper - lower END
+              AS width
+          FROM answers WHERE version = $first
+        ),
         scored AS (
           SELECT
             answers.*,
             actual,
             width,
             coalesce(isfinite(answers.forecast) AND isfinite(answers.lower) AND isfinite(answers.upper), false)
-              AND coalesce(isfinite(width) AND width > 0, false) AS is_whole
+              AND coalesce(isfinite(width), false) AS is_whole,
+            (0.5 * abs(actual - forecast) + 0.5 * (1 - level) * (
+              upper - lower + 2 / (1 - level) * (greatest(lower - actual, 0) + greatest(actual - upper, 0))
+            )) / 1.5 / (width / 2) AS loss
           FROM answers
           JOIN common USING ({KEY})
           JOIN first USING ({KEY})
@@ -82,14 +92,12 @@ def make_pairs(
           cutoff,
           step,
           variable,
-          (0.5 * abs(scored.actual - forecast) + 0.5 * (1 - level) * (
-            upper - lower + 2 / (1 - level) * (greatest(lower - scored.actual, 0) + greatest(scored.actual - upper, 0))
-          )) / 1.5 / (width / 2) AS loss,
+          loss,
           abs(forecast - scored.actual) AS absolute_error,
           abs(at_cutoff.actual - scored.actual) AS naive_error,
           scored.actual BETWEEN lower AND upper AS is_within,
           coalesce(cutoff < $fitted::TIMESTAMPTZ, false) AS is_in_sample,
-          NOT bool_and(is_whole) OVER (PARTITION BY {KEY}) AS is_failed
+          NOT bool_and(is_whole AND coalesce(isfinite(loss), false)) OVER (PARTITION BY {KEY}) AS is_failed
         FROM scored
         LEFT JOIN (SELECT series_id, ds AS cutoff, variable, actual FROM actuals) AS at_cutoff
           USING (series_id, cutoff, variable)

@@ -7,9 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
+from penstock.pipeline.evaluation.plans import evaluation_done_path, evaluation_path
+from penstock.pipeline.evaluation.record import evaluation_folder
+from penstock.pipeline.evaluation.records import finished_numbers
 from penstock.pipeline.exogenous_pins import copies_folder
 from penstock.pipeline.lease import lease_path, maintenance_lease_path
-from penstock.pipeline.plan import plan_folder, plan_path, planned_batches, read_plan
+from penstock.pipeline.plan import plan_folder, plan_numbers, plan_path, planned_batches, read_plan
 from penstock.pipeline.replay.expired import pinned_versions
 from penstock.pipeline.replay.plans import unfinished_replay
 from penstock.pipeline.rescore.plans import (
@@ -43,6 +46,24 @@ def trim_plans(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
     for batch_id in trimmed:
         storage.delete(plan_path(config.checkpoint, batch_id))
     return len(trimmed)
+
+
+def trim_evaluations(storage: Storage, config: PipelineConfig) -> int:
+    """Remove plans and records of finished evaluations, except the newest ones; returns of how many.
+
+    The next evaluation needs only the last one.
+    """
+    folder, root = evaluation_folder(config.tables.root), config.tables.root
+    done = finished_numbers(storage, root)
+    if not done:
+        return 0
+    first_kept = done[-config.maintenance.keep_plans :][0]
+    # A plan without a record, of a run that was cut off between the two deletions, too.
+    old = {number for number in (*done, *plan_numbers(storage, folder)) if number < first_kept}
+    for number in sorted(old):
+        storage.delete(evaluation_done_path(config, number))
+        storage.delete(evaluation_path(config, number))
+    return len(old)
 
 
 def remove_unused_values(storage: Storage, config: PipelineConfig) -> int:
@@ -142,7 +163,7 @@ def remove_dead_files(storage: Storage, config: PipelineConfig) -> int:
     removed = 0
     root, checkpoint = config.tables.root, config.checkpoint
     leases = (lease_path(root), maintenance_lease_path(root), rescore_lease_path(root))
-    plans = (f"{root}/_replays", rescore_folder(config), plan_folder(checkpoint))
+    plans = (f"{root}/_replays", rescore_folder(config), evaluation_folder(root), plan_folder(checkpoint))
     for folder in (root, *leases, *plans, copies_folder(config), checkpoint):
         for name in filter(DEAD_NAMES.fullmatch, storage.names(folder)):
             status = storage.status(f"{folder}/{name}")

@@ -22,6 +22,7 @@ from penstock.operations.maintenance.cleanup import (
     stuck_plan,
     stuck_replay,
     stuck_rescore,
+    trim_evaluations,
     trim_plans,
 )
 from penstock.operations.maintenance.retention import delete_expired
@@ -127,6 +128,8 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
             return tables
         plans, dead = trim_plans(storage, config, done), remove_dead_files(storage, config)
         log.info("plans of finished batches: %d removed; files left by dead processes: %d removed", plans, dead)
+        if evaluations := trim_evaluations(storage, config):
+            log.info("plans of finished evaluations: %d removed", evaluations)
         if values := remove_unused_values(storage, config):
             log.info("copies of exogenous values: %d removed", values)
         for table in most_fragmented_first(spark, config, tables):

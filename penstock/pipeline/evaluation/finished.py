@@ -3,7 +3,7 @@ ledger, without Spark; and conditions on rows by their batch."""
 
 from functools import reduce
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
@@ -57,3 +57,8 @@ def in_range(after: Batches, until: Batches) -> Column:
 
 def any_of(conditions: list[Column]) -> Column:
     return reduce(lambda left, right: left | right, conditions, F.lit(False))
+
+
+def is_rescored(answers: DataFrame) -> Column:
+    """Whether an answer is of a rescore, and not of its batch; never null."""
+    return F.col("rescore_id").isNotNull() if "rescore_id" in answers.columns else F.lit(False)

@@ -1,4 +1,4 @@
-"""Evaluations within the stream, every `evaluate.every`, and before a late replay. None of them ends either."""
+"""Evaluations within the stream, every `evaluate.every`. None of them ends it."""
 
 import logging
 import time
@@ -9,10 +9,12 @@ from penstock.errors import PenstockError
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.evaluation.evaluator import Evaluator
 from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
-from penstock.spark.errors import SPARK_ERRORS
+from penstock.spark.errors import SPARK_ERRORS, said
 
 #: After a failure; or evaluate.every, if that is sooner.
 RETRY_SECONDS = 300.0
+#: Their message says it all; others are logged with their traceback.
+EXPECTED_ERRORS = (PenstockError, OSError, *SPARK_ERRORS)
 log = logging.getLogger(__name__)
 
 
@@ -41,17 +43,20 @@ class StreamEvaluations:
         pipeline, every = self.pipeline, self.every_seconds
         if every is None:
             return  # a config without the section, or whose evaluations are left to the job
+        # A stop that is asked for meanwhile waits for the end of this.
+        log.info("evaluating what has come true")
         try:
             evaluator = Evaluator.of(pipeline.spark, pipeline.config, pipeline.storage)
             records = evaluator.evaluate()
             look = evaluator.look() if self.on_look else None
-        except (PenstockError, OSError, *SPARK_ERRORS) as error:
+        except Exception as error:
             again = min(every, RETRY_SECONDS)
             self._due_at = time.monotonic() + again
             log.warning(
                 "no evaluation: %s; what has come true waits for the next one, in %.0f s at the soonest",
                 said(error),
                 again,
+                exc_info=None if isinstance(error, EXPECTED_ERRORS) else error,
             )
             return
         self._due_at = time.monotonic() + every
@@ -59,8 +64,3 @@ class StreamEvaluations:
             self.on_evaluation(record)
         if self.on_look and look:
             self.on_look(look)
-
-
-def said(error: Exception) -> str:
-    """The first line of Java's errors has the cause."""
-    return " ".join(str(error).strip().split("\n", 1)[0].split())[:500]

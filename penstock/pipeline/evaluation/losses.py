@@ -1,16 +1,14 @@
 """What a pair of an answer and what came true costs, as native Spark expressions.
 
-Each gives null where there is no loss: that pair is not among `scored_pairs`.
+Each gives null where there is no loss: that pair is not among `scored_pairs`. The same losses of one answer:
+models.accuracy.losses, which has the limits, too.
 """
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from penstock.config.evaluation import Loss
-
-#: A probability of 0 or 1 for the wrong label would cost infinitely much, and all others would vanish beside it. As
-#: scikit-learn's log_loss does for doubles.
-SMALLEST_PROBABILITY = 2.0**-52
+from penstock.models.accuracy.losses import MIN_HALF_WIDTH, PROBABILITY_TOLERANCE, SMALLEST_PROBABILITY
 
 
 def finite(value: Column) -> Column:
@@ -20,9 +18,10 @@ def finite(value: Column) -> Column:
     return F.when(is_finite, number)
 
 
-def has_interval(lower: Column, upper: Column) -> Column:
-    """Whether the bounds are there and apart; never null."""
-    return F.coalesce(finite(lower) < finite(upper), F.lit(False))
+def half_width(lower: Column, upper: Column, *, forecast: Column) -> Column:
+    """Null where there is no interval to judge: see models.accuracy.losses.half_width."""
+    half = finite(upper - lower) / 2
+    return F.when(half > MIN_HALF_WIDTH * F.greatest(F.lit(1.0), F.abs(finite(forecast))), half)
 
 
 def interval_loss(actual: Column, forecast: Column, lower: Column, upper: Column, *, level: Column) -> Column:
@@ -36,25 +35,34 @@ def interval_loss(actual: Column, forecast: Column, lower: Column, upper: Column
     nothing = F.lit(0.0)
     below = F.greatest(lower - actual, nothing)
     above = F.greatest(actual - upper, nothing)
-    width = upper - lower
     # alpha/2 * 2/alpha: only the width is weighted.
-    weighted_interval = alpha / 2 * width + below + above
-    score = (0.5 * F.abs(actual - forecast) + weighted_interval) / 1.5
-    return F.when(has_interval(lower, upper), score / (width / 2))
+    weighted_interval = alpha / 2 * (upper - lower) + below + above
+    score = (0.5 * F.abs(actual - finite(forecast)) + weighted_interval) / 1.5
+    # greatest skips nulls.
+    return F.when(finite(forecast).isNotNull(), finite(score / half_width(lower, upper, forecast=forecast)))
 
 
 def label_loss(loss: Loss, label: Column, prediction: Column) -> Column:
     """loss: one of those of rows. label, prediction: doubles; with zero_one also strings, both of them."""
     match loss:
         case "squared":
-            return (label - prediction) * (label - prediction)
+            return finite((label - prediction) * (label - prediction))
         case "zero_one":
-            return F.when(label == prediction, F.lit(0.0)).otherwise(F.lit(1.0))
+            return F.when(label == prediction, F.lit(0.0)).when(label != prediction, F.lit(1.0))
         case "log":
-            likely = F.when(label == 1.0, prediction).otherwise(1.0 - prediction)
-            # greatest skips nulls; a failed answer has no loss.
-            return F.when(
-                label.isNotNull() & prediction.isNotNull(), -F.log(F.greatest(likely, F.lit(SMALLEST_PROBABILITY)))
-            )
+            likely = F.when(label == 1.0, probability(prediction)).when(label == 0.0, 1.0 - probability(prediction))
+            # greatest skips nulls.
+            return F.when(likely.isNotNull(), -F.log(F.greatest(likely, F.lit(SMALLEST_PROBABILITY))))
         case _:
-            return F.abs(label - prediction)
+            return finite(F.abs(label - prediction))
+
+
+def probability(prediction: Column) -> Column:
+    """From 0 to 1, with rounding errors cut off; null for what is no probability."""
+    is_near = prediction.between(-PROBABILITY_TOLERANCE, 1.0 + PROBABILITY_TOLERANCE)
+    return F.when(is_near, F.least(F.greatest(prediction, F.lit(0.0)), F.lit(1.0)))
+
+
+def is_outcome(label: Column) -> Column:
+    """Whether a label is 0 or 1, of which a probability speaks."""
+    return label.isin(0.0, 1.0)

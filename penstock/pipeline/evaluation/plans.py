@@ -39,7 +39,7 @@ class LabelSpan(FrozenModel):
     first_labelled_at, last_labelled_at: of the labels that this evaluation looks at. predictions: the batches that it
     sees. mature_until: rows up to this time do not wait; never earlier than before, whatever became of `matures_after`.
     look_back_seconds: the longest so far. open_from: by query of the labels, the first batch that has labels whose row
-    is missing, or waits.
+    is missing, or waits. has_waiting: whether a row waits to mature.
     """
 
     first_labelled_at: datetime
@@ -48,6 +48,7 @@ class LabelSpan(FrozenModel):
     mature_until: datetime
     look_back_seconds: float
     open_from: Batches = Field(default_factory=dict)
+    has_waiting: bool = True
     labels: LabelsConfig
 
 
@@ -58,7 +59,8 @@ class EvaluationPlan(FrozenModel):
     later than `after`, up to `until`; of a final one all up to `until`. taken: up to where evaluations that are not
     final have come with this one. actuals: how many there are. actuals_version, answers_version: of the tables
     observations and forecasts, or labels and predictions. earlier, labels: of rows, the LabelSpan before this
-    evaluation and its own; earlier is None where nothing is open of it.
+    evaluation and its own; earlier is None where nothing is open of it. labels_root: of rows, where the tables of the
+    labels lie whose batches `taken` counts.
     """
 
     number: int
@@ -75,6 +77,7 @@ class EvaluationPlan(FrozenModel):
     series: SeriesSpan | None = None
     earlier: LabelSpan | None = None
     labels: LabelSpan | None = None
+    labels_root: str | None = None
 
     @property
     def labels_taken(self) -> LabelSpan | None:

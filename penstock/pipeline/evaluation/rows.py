@@ -5,6 +5,7 @@ came; if there is none, the first one after it. A label is evaluated once: by th
 whose time is late enough. Whether an earlier one did is known from its bounds alone (LabelSpan), which only grow.
 """
 
+import logging
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import and_
@@ -14,12 +15,14 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from penstock.config.evaluation import LabelsConfig
-from penstock.pipeline.evaluation.finished import any_of, in_range, up_to
-from penstock.pipeline.evaluation.losses import finite, label_loss
+from penstock.pipeline.evaluation.finished import any_of, in_range, is_rescored, up_to
+from penstock.pipeline.evaluation.losses import finite, is_outcome, label_loss, probability
 from penstock.pipeline.evaluation.plans import Batches, EvaluationPlan, LabelSpan
 from penstock.pipeline.evaluation.series import seconds_between
 from penstock.pipeline.evaluation.sums import PAIR_COLUMNS
 from penstock.series.reasons import REVISION
+
+log = logging.getLogger(__name__)
 
 #: The window of the labels' arrival, where evaluate.every is null.
 UNIT_SECONDS = 3600.0
@@ -34,7 +37,10 @@ def counting_labels(labels: DataFrame, plan: EvaluationPlan, config: LabelsConfi
     some left open. Of a final one the newest of each key."""
     if plan.is_final:
         rows = labels.where(up_to(plan.until) & (F.col("error").isNull() | (F.col("error") == REVISION)))
-        newest_first = Window.partitionBy(*config.key).orderBy(F.desc("labelled_at"), F.desc("batch_id"))
+        # A revision is later than the first label, whatever the clocks said.
+        newest_first = Window.partitionBy(*config.key).orderBy(
+            F.desc(F.col("error").isNotNull()), *map(F.desc, ("labelled_at", "batch_id", "source_file", config.value))
+        )
         ranked = rows.withColumn("_rank", F.row_number().over(newest_first)).where("_rank = 1").drop("_rank")
         return ranked.withColumn(IS_NEW, F.lit(True))
     is_new = in_range(plan.after, plan.until)
@@ -88,9 +94,12 @@ def with_state(joined: DataFrame, plan: EvaluationPlan) -> DataFrame:
     assert span is not None
     is_before = F.col("_scored_at") <= F.col("labelled_at")
     micros = F.unix_micros("_scored_at")
-    # What was scored again after the label came is no answer that anyone had.
-    is_given = ~F.col("_is_rescored") | is_before
-    is_in_reach = is_given & (seconds_apart("_time", "labelled_at") <= F.lit(span.labels.look_back))
+    # What was scored again after the label came is no answer that anyone had; a final evaluation asks for the present.
+    is_given = F.lit(True) if plan.is_final else ~F.col("_is_rescored") | is_before
+    apart = seconds_apart("_time", "labelled_at")
+    is_in_reach = is_given & (apart <= F.lit(span.labels.look_back))
+    # By the longest look_back so far: a label is never evaluated twice, whichever of them took it.
+    was_reached = apart <= F.lit(plan.earlier.look_back_seconds if plan.earlier else 0.0)
     # The largest is the newest before the label, else the first after it.
     order = F.struct(
         is_before.alias("is_before"),
@@ -102,7 +111,7 @@ def with_state(joined: DataFrame, plan: EvaluationPlan) -> DataFrame:
     )
     keys = [name for name in joined.columns if name.startswith("_key_")]
     of_label = joined.groupBy(*keys, "_query_id", "_batch_id", IS_NEW, "_label", "labelled_at").agg(
-        F.coalesce(F.max(F.col("_was_seen")), F.lit(False)).alias("_was_seen"),
+        F.coalesce(F.max(F.col("_was_seen") & was_reached), F.lit(False)).alias("_was_seen"),
         F.coalesce(F.max(F.col("_time").isNotNull() & is_in_reach), F.lit(False)).alias("_is_there"),
         F.max(F.when(F.col("_is_mature") & is_in_reach, order)).alias("_best"),
     )
@@ -135,10 +144,6 @@ def time_of(config: LabelsConfig) -> Column:
     return F.col(config.time or "scored_at").cast("timestamp")
 
 
-def is_rescored(predictions: DataFrame) -> Column:
-    return F.col("rescore_id").isNotNull() if "rescore_id" in predictions.columns else F.lit(False)
-
-
 def seconds_apart(one: str, other: str) -> Column:
     return F.abs(seconds_between(one, other))
 
@@ -148,7 +153,8 @@ def label_pairs(judged: DataFrame, plan: EvaluationPlan, *, of_numbers: bool) ->
     span, loss = plan.labels, plan.evaluate.loss or "absolute"
     assert span is not None
     label, answer = (finite(F.col(name)) if of_numbers else F.col(name) for name in ("_label", "_answer"))
-    lost = label_loss(loss, label, answer)
+    if loss == "log":
+        answer = probability(answer)
     unit_micros = round(1e6 * (plan.evaluate.every or UNIT_SECONDS))
     arrived = F.unix_micros("labelled_at")
     columns = {
@@ -156,8 +162,8 @@ def label_pairs(judged: DataFrame, plan: EvaluationPlan, *, of_numbers: bool) ->
         "champion": F.col("_version"),
         "variable": F.lit(span.labels.value),
         "step": F.lit(None).cast("int"),
-        "loss": F.when(answer.isNotNull(), lost),
-        "error_abs": F.abs(label - answer) if of_numbers else F.lit(None).cast("double"),
+        "loss": F.when(answer.isNotNull(), label_loss(loss, label, answer)),
+        "error_abs": finite(F.abs(label - answer)) if of_numbers else F.lit(None).cast("double"),
         "naive_abs": F.lit(None).cast("double"),
         "within": F.lit(None).cast("boolean"),
         "answer_failed": answer.isNull(),
@@ -165,6 +171,28 @@ def label_pairs(judged: DataFrame, plan: EvaluationPlan, *, of_numbers: bool) ->
     }
     paired = judged.where((F.col(STATE) == PAIRED) & label.isNotNull())
     return paired.select(*[columns[name].alias(name) for name in PAIR_COLUMNS])
+
+
+def warn_of_improbable(judged: DataFrame, plan: EvaluationPlan) -> None:
+    """Warns of predictions and labels that have no loss log: these are no reason to evaluate none of the others."""
+    assert plan.labels is not None
+    answer, label = finite(F.col("_answer")), finite(F.col("_label"))
+    wrong = {
+        "predictions that are no probability from 0 to 1, and count as failed": (answer, probability(answer).isNull()),
+        f"labels whose {plan.labels.labels.value} is neither 0 nor 1, and have no loss": (label, ~is_outcome(label)),
+    }
+    paired = judged.where(F.col(STATE) == PAIRED)
+    for what, (value, is_wrong) in wrong.items():
+        found = paired.where(value.isNotNull() & is_wrong).agg(F.count("*"), F.min(value), F.max(value)).first()
+        if found is not None and found[0]:
+            log.warning(
+                "evaluation %d, evaluate.loss log: %d %s (from %g to %g)",
+                plan.number,
+                found[0],
+                what,
+                found[1],
+                found[2],
+            )
 
 
 def open_from(judged: DataFrame, plan: EvaluationPlan) -> Batches:
@@ -186,11 +214,13 @@ def counts(judged: DataFrame) -> dict[str, int]:
 
 
 def unlabelled(labels: DataFrame, predictions: DataFrame, span: LabelSpan, *, at: datetime, until: Batches) -> int:
-    """Predictions within look_back, and old enough, that no label came for."""
+    """Predictions within look_back, and old enough, that no label came for. When a row that was scored again was first
+    scored is not known: it is not counted, unless rows have a time of their own."""
     config, look_back = span.labels, timedelta(seconds=span.labels.look_back)
     times = time_of(config)
     is_due = (times > F.lit(at - look_back)) & (times <= F.lit(span.mature_until))
-    asked = predictions.where(up_to(span.predictions) & is_due).select(*config.key)
+    is_known = F.lit(True) if config.time else ~is_rescored(predictions)
+    asked = predictions.where(up_to(span.predictions) & is_due & is_known).select(*config.key)
     came = labels.where(up_to(until) & F.col("error").isNull() & (F.col("labelled_at") > F.lit(at - 2 * look_back)))
     answered = came.select(*config.key).distinct()
     return asked.join(answered, on=list(config.key), how="left_anti").count()

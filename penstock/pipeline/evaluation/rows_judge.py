@@ -10,14 +10,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.config.evaluation import LabelsConfig
-from penstock.errors import ConfigError
+from penstock.errors import LedgerError
 from penstock.pipeline.evaluation import rows
 from penstock.pipeline.evaluation.finished import finished_batches_by_query, later_than
 from penstock.pipeline.evaluation.judge import Evaluated, Judged, Versions, draft_of
 from penstock.pipeline.evaluation.labels_source import LabelsSource, answer_column, check_types
-from penstock.pipeline.evaluation.losses import finite
-from penstock.pipeline.evaluation.plans import EvaluationPlan, LabelSpan
-from penstock.pipeline.evaluation.rows import PAIRED, STATE, UNMATCHED, WAITING
+from penstock.pipeline.evaluation.plans import Batches, EvaluationPlan, LabelSpan
+from penstock.pipeline.evaluation.record import evaluation_folder
+from penstock.pipeline.evaluation.rows import PAIRED, UNMATCHED, WAITING
 from penstock.pipeline.evaluation.unlabelled import unlabelled_now
 from penstock.pipeline.series_writes import persisted
 from penstock.spark.tables import table_at, table_exists
@@ -42,6 +42,7 @@ class RowsJudge:
 
     def draft(self, last: EvaluationPlan | None, *, is_final: bool) -> EvaluationPlan | None:
         evaluated, spark = self.evaluated, self.evaluated.spark
+        self.check_labels_of(last)
         missing = next((path for path in self.table_paths if not table_exists(spark, path)), None)
         if missing is not None:
             log.info("nothing to evaluate: there is no table %s yet", missing)
@@ -51,7 +52,7 @@ class RowsJudge:
         earlier = last.labels_taken if last else None
         if not is_final and earlier and is_other_join(earlier.labels, self.labels_config):
             earlier = None
-        is_anything_new = later_than(last.taken if last else {}, until) or (earlier and earlier.open_from)
+        is_anything_new = later_than(last.taken if last else {}, until) or self.may_close(earlier, predictions)
         if not predictions or not (until if is_final else is_anything_new):
             return None
         draft = draft_of(evaluated, self, last, until=until, is_final=is_final).model_copy(update={"earlier": earlier})
@@ -60,9 +61,35 @@ class RowsJudge:
         arrived = arrivals(labels)
         if arrived is None:
             return None
-        return draft.model_copy(update={"labels": self.span(draft, arrived, predictions)})
+        return draft.model_copy(
+            update={"labels": self.span(draft, arrived, predictions), "labels_root": self.labels_root}
+        )
 
-    def span(self, draft: EvaluationPlan, arrived: tuple[datetime, datetime], predictions: dict[str, int]) -> LabelSpan:
+    @property
+    def labels_root(self) -> str:
+        return self.source.labels_config.tables.root
+
+    def check_labels_of(self, plan: EvaluationPlan | None) -> None:
+        """Raises LedgerError where the evaluations so far are of labels in other tables: their batches, which are known
+        by query and number, would be taken for those of these tables."""
+        if plan is None or plan.labels_root in (None, self.labels_root):
+            return
+        config = self.evaluated.config
+        raise LedgerError(
+            f"the evaluations so far are of the labels in {plan.labels_root}, and those of labels.conf are in "
+            f"{self.labels_root}: set labels.conf back, or delete {evaluation_folder(config.tables.root)} and the "
+            f"table {config.table_path('evaluations')}, and all is evaluated again"
+        )
+
+    def may_close(self, earlier: LabelSpan | None, predictions: Batches) -> bool:
+        """Whether a label that was left open may have its row now: a new one, one that has matured, or one that a
+        longer look_back reaches. Without this each look would join the open labels with the same predictions."""
+        if earlier is None or not earlier.open_from:
+            return False
+        is_longer = self.labels_config.look_back > earlier.look_back_seconds
+        return earlier.has_waiting or is_longer or bool(later_than(earlier.predictions, predictions))
+
+    def span(self, draft: EvaluationPlan, arrived: tuple[datetime, datetime], predictions: Batches) -> LabelSpan:
         config, earlier = self.labels_config, draft.earlier
         mature_until = draft.planned_at - timedelta(seconds=config.matures_after)
         if earlier and not is_other_join(earlier.labels, config):
@@ -80,18 +107,21 @@ class RowsJudge:
     def judged(self, plan: EvaluationPlan, versions: Versions) -> Iterator[Judged]:
         span = plan.labels
         assert span is not None
+        self.check_labels_of(plan)
         labels = self.labels_at(versions.actuals)
         predictions = table_at(self.evaluated.spark, self.table_paths[1], versions.answers)
         answer, of_numbers = self.check_types_of(plan, versions)
         with persisted(rows.judged_labels(labels, predictions, plan, answer=answer)) as judged:
             if plan.evaluate.loss == "log":
-                check_probabilities(judged, span.labels)
+                rows.warn_of_improbable(judged, plan)
             found = rows.counts(judged)
             at, until = plan.planned_at, plan.until if plan.is_final else plan.taken
             complete = plan.model_copy(
                 update={
                     "actuals": found["new"],
-                    "labels": span.model_copy(update={"open_from": rows.open_from(judged, plan)}),
+                    "labels": span.model_copy(
+                        update={"open_from": rows.open_from(judged, plan), "has_waiting": WAITING in found}
+                    ),
                 }
             )
             yield Judged(
@@ -129,23 +159,3 @@ def arrivals(labels: DataFrame) -> tuple[datetime, datetime] | None:
     if found is None or found[0] is None:
         return None
     return EPOCH + timedelta(microseconds=found[0]), EPOCH + timedelta(microseconds=found[1])
-
-
-def check_probabilities(judged: DataFrame, labels: LabelsConfig) -> None:
-    """Raises ConfigError where the loss log has no meaning."""
-    paired = judged.where(F.col(STATE) == PAIRED)
-    answer, label = finite(F.col("_answer")), finite(F.col("_label"))
-    found = paired.agg(
-        F.max(F.when(~answer.between(0.0, 1.0), answer)).alias("answer"),
-        F.max(F.when(~label.isin(0.0, 1.0), label)).alias("label"),
-    ).first()
-    if found is not None and found["answer"] is not None:
-        raise ConfigError(
-            f"evaluate.loss log: a prediction is {found['answer']:g}, and no probability from 0 to 1; choose another "
-            "loss, or name the probability among the model's outputs in evaluate.prediction"
-        )
-    if found is not None and found["label"] is not None:
-        raise ConfigError(
-            f"evaluate.loss log: {labels.value} is {found['label']:g} in a label, expected 0 or 1, or a boolean; "
-            "choose another loss"
-        )

@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 
 from penstock.config.evaluation_checks import horizon_seconds
 from penstock.config.series import SeriesConfig
-from penstock.pipeline.evaluation.finished import in_range, up_to
-from penstock.pipeline.evaluation.losses import finite, has_interval, interval_loss
+from penstock.pipeline.evaluation.finished import in_range, is_rescored, up_to
+from penstock.pipeline.evaluation.losses import finite, interval_loss
 from penstock.pipeline.evaluation.plans import EvaluationPlan, SeriesSpan
 from penstock.pipeline.evaluation.sums import PAIR_COLUMNS
 from penstock.pipeline.replay.plans import REPLAY_QUERY
@@ -79,7 +79,11 @@ def forecast_pairs(
     assert span is not None
     within_span = F.col("ds").between(span.first_ds, span.last_ds)
     came = actuals(observations.where(within_span), plan).select(
-        *KEYS, "observed_at", *[F.col(variable).alias(actual_of(variable)) for variable in series.variables]
+        *KEYS,
+        "observed_at",
+        F.col("query_id").alias("_came_by"),
+        F.col("batch_id").alias("_came_in"),
+        *[F.col(variable).alias(actual_of(variable)) for variable in series.variables],
     )
     # By the cutoffs, whose bounds the log has of each file.
     of_span = F.col("cutoff").between(span.first_cutoff, span.last_ds)
@@ -95,11 +99,18 @@ def forecast_pairs(
         "model_version",
         "scored_at",
         "batch_id",
+        F.when(~is_rescored(forecasts), F.col("query_id")).alias("_made_by"),
     )
-    in_time = F.lit(True) if plan.is_final else F.col("scored_at") <= F.col("observed_at")
-    paired = made.join(came, on=list(KEYS)).where(in_time)
+    paired = made.join(came, on=list(KEYS)).where(F.lit(True) if plan.is_final else is_in_time())
     paired = paired.withColumn("actual", finite(of_variable(series, actual_of)))
     return pair_columns(newest_forecasts(with_naive(paired.where("actual IS NOT NULL"), observations, plan, series)))
+
+
+def is_in_time() -> Column:
+    """Whether a forecast was made before its actual came. Of the same query the batches say it, whatever a clock did
+    that was set back between them."""
+    is_same = F.coalesce(F.col("_made_by") == F.col("_came_by"), F.lit(False))
+    return F.when(is_same, F.col("batch_id") <= F.col("_came_in")).otherwise(F.col("scored_at") <= F.col("observed_at"))
 
 
 def with_naive(paired: DataFrame, observations: DataFrame, plan: EvaluationPlan, series: SeriesConfig) -> DataFrame:
@@ -133,16 +144,16 @@ def newest_forecasts(paired: DataFrame) -> DataFrame:
 def pair_columns(paired: DataFrame) -> DataFrame:
     actual, forecast = F.col("actual"), finite(F.col("forecast"))
     lower, upper = F.col("lower"), F.col("upper")
-    is_scored = has_interval(lower, upper) & forecast.isNotNull()
+    loss = interval_loss(actual, forecast, lower, upper, level=F.col("level"))
     columns = {
         "unit": F.col("ds"),
         "champion": F.col("model_version"),
         "variable": F.col("variable"),
         "step": F.col("step"),
-        "loss": F.when(is_scored, interval_loss(actual, forecast, lower, upper, level=F.col("level"))),
-        "error_abs": F.abs(actual - forecast),
-        "naive_abs": F.when(forecast.isNotNull(), F.abs(actual - F.col("naive"))),
-        "within": F.when(is_scored, actual.between(lower, upper)),
+        "loss": loss,
+        "error_abs": finite(F.abs(actual - forecast)),
+        "naive_abs": F.when(forecast.isNotNull(), finite(F.abs(actual - F.col("naive")))),
+        "within": F.when(loss.isNotNull(), actual.between(lower, upper)),
         "answer_failed": forecast.isNull(),
         "delay_seconds": seconds_between("scored_at", "observed_at"),
     }
