@@ -277,6 +277,16 @@ def test_questions_that_mean_no_row_or_many(wines: Sandbox) -> None:
     assert "expected a condition in SQL" in message(ConfigError, where="alcohl > 9")
     assert "expected a condition in SQL" in message(ConfigError, where="alcohol = 'strong'")
     assert "expected a condition in SQL" in message(ConfigError, where="1 = 1); DROP TABLE predictions --")
+    written = wines.root / "written.csv"
+    copy = f"COPY (SELECT 1) TO '{written}'"
+    for condition in (
+        f"1 = 1); {copy}; SELECT * FROM predictions WHERE (true",
+        f"true; {copy}",
+        "alcohol > 9, true",
+        f"alcohol IN (SELECT alcohol FROM read_csv('{wines.inbox}/odd.csv'))",
+    ):
+        assert "expected a condition in SQL" in message(ConfigError, where=condition)
+    assert not written.exists()
     assert "is no row_id" in message(ConfigError, row_id="x17")
     assert "expected either a row_id" in message(ConfigError)
     assert "are of pipelines of series" in message(ConfigError, series="US")

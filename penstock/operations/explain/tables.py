@@ -15,7 +15,12 @@ from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registe
 ROWS_TABLES = ("predictions", "batches", "quarantine", "rescored_predictions")
 SERIES_TABLES = ("forecasts", "observations", "batches", "quarantine")
 #: What a condition that a user wrote may raise, when it is planned and when it meets the rows.
-SQL_ERRORS = (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError)
+SQL_ERRORS = (
+    duckdb.ProgrammingError,
+    duckdb.DataError,
+    duckdb.NotSupportedError,
+    duckdb.PermissionException,
+)
 
 
 @contextmanager
@@ -41,10 +46,9 @@ def rows_where(connection: duckdb.DuckDBPyConnection, condition: str, *, limit: 
     """Rows of predictions, the newest first. condition: in DuckDB's SQL. Raises ConfigError for one that can't be
     used."""
     try:
-        return connection.sql(
-            # A comment at its end must not take the parenthesis.
-            f"SELECT * FROM predictions WHERE ({condition}\n) ORDER BY scored_at DESC, batch_id DESC LIMIT {limit}"
-        ).to_arrow_table()
+        # DuckDB takes one expression as a filter, and nothing that would end the statement and begin another one.
+        found = connection.table("predictions").filter(condition)
+        return found.order("scored_at DESC, batch_id DESC").limit(limit).to_arrow_table()
     except SQL_ERRORS as error:
         raise ConfigError(
             f"--where {condition!r}: {reason_of(error)}; expected a condition in SQL over the columns of predictions, "
