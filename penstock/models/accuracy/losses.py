@@ -5,26 +5,32 @@ from typing import Any
 
 #: Of `evaluate.loss`, where it is null.
 DEFAULT_LOSS = {"rows": "absolute", "series": "wis"}
+#: A probability of 0 or 1 for the wrong label would cost infinitely much, and all others would vanish beside it. As
+#: scikit-learn's log_loss does for doubles.
+SMALLEST_PROBABILITY = 2.0**-52
+#: How far beyond 0 or 1 a probability may be: a sum of probabilities in single precision is off by a rounding error.
+PROBABILITY_TOLERANCE = 1e-5
+#: An interval that is narrower, in the unit of the series or relative to the forecast, is a rounding error: a loss over
+#: it would say nothing, and drown the others.
+MIN_HALF_WIDTH = 1e-12
 
 
 def row_loss(name: str, prediction: Any, label: Any) -> float | None:
-    """The loss of a prediction; None where it can't be computed: a null, or a value that is no finite number.
+    """The loss of a prediction; None where it can't be computed: a null, or a value or loss that is no finite number.
 
-    absolute: |p - y|. squared: (p - y)^2. zero_one: 0 if both are equal, else 1; also of texts and booleans. log: the
-    negative log likelihood of y (0 or 1) under the probability p of 1, infinite where p rules y out.
+    absolute: |p - y|. squared: (p - y)^2. zero_one: 0 if both are equal, else 1. log: see log_loss. Numbers and booleans
+    are compared as numbers; two texts as texts, by zero_one alone.
     """
-    if prediction is None or label is None:
-        return None
-    if name == "zero_one" and isinstance(prediction, str | bool) == isinstance(label, str | bool):
-        return float(prediction != label)
+    if isinstance(prediction, str) and isinstance(label, str):
+        return float(prediction != label) if name == "zero_one" else None
     p, y = number_of(prediction), number_of(label)
     if p is None or y is None:
         return None
     match name:
         case "absolute":
-            return abs(p - y)
+            return number_of(abs(p - y))
         case "squared":
-            return (p - y) ** 2
+            return number_of((p - y) * (p - y))
         case "zero_one":
             return float(p != y)
         case "log":
@@ -33,7 +39,9 @@ def row_loss(name: str, prediction: Any, label: Any) -> float | None:
 
 
 def number_of(value: Any) -> float | None:
-    """None for what is no finite number."""
+    """None for what is no finite number, and for a text, whatever it says."""
+    if isinstance(value, str):
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError):
@@ -42,11 +50,12 @@ def number_of(value: Any) -> float | None:
 
 
 def log_loss(probability: float, label: float) -> float | None:
-    """None for a label that is not 0 or 1, and for what is no probability."""
-    if label not in (0.0, 1.0) or not 0.0 <= probability <= 1.0:
+    """The negative log likelihood of the label under the probability of 1. None for a label that is not 0 or 1, and for
+    what is no probability, but for a rounding error; where it rules the label out, that of SMALLEST_PROBABILITY."""
+    if label not in (0.0, 1.0) or not -PROBABILITY_TOLERANCE <= probability <= 1.0 + PROBABILITY_TOLERANCE:
         return None
-    likelihood = probability if label else 1.0 - probability
-    return -math.log(likelihood) if likelihood else math.inf
+    known = min(max(probability, 0.0), 1.0)
+    return -math.log(max(known if label else 1.0 - known, SMALLEST_PROBABILITY))
 
 
 def weighted_interval_score(actual: float, *, forecast: float, lower: float, upper: float, level: float) -> float:
@@ -64,8 +73,18 @@ def weighted_interval_score(actual: float, *, forecast: float, lower: float, upp
     return (0.5 * abs(actual - forecast) + 0.5 * alpha * interval_score) / 1.5
 
 
-def half_width(lower: float, upper: float) -> float | None:
+def half_width(lower: float, upper: float, *, forecast: float) -> float | None:
     """What a weighted interval score is divided by, so that no series drowns the others; None for bounds that are not
-    apart, or not finite."""
-    width = (upper - lower) / 2.0
-    return width if math.isfinite(width) and width > 0.0 else None
+    apart by more than a rounding error, or not finite."""
+    half = (upper - lower) / 2.0
+    return half if math.isfinite(half) and half > MIN_HALF_WIDTH * max(1.0, abs(forecast)) else None
+
+
+def scaled_interval_loss(actual: float, *, forecast: float, lower: float, upper: float, level: float) -> float | None:
+    """The weighted interval score over half of the interval's width; None where there is no interval, or no finite
+    number comes out."""
+    half = half_width(lower, upper, forecast=forecast)
+    if half is None:
+        return None
+    score = weighted_interval_score(actual, forecast=forecast, lower=lower, upper=upper, level=level)
+    return number_of(score / half)

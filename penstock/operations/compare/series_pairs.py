@@ -7,6 +7,7 @@ from datetime import datetime
 import duckdb
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.accuracy.losses import MIN_HALF_WIDTH
 from penstock.operations.compare.request import Request
 from penstock.series.reasons import NOT_IN_USE, as_sql
 from penstock.storage.duckdb_tables import quoted, registered
@@ -22,7 +23,7 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
     connection.execute(
         f"""
         CREATE TABLE answers AS
-        SELECT model_version AS version, {KEY}, ds, forecast, lower, upper, level FROM ({" UNION ALL ".join(parts)})
+        SELECT model_version AS version, {KEY}, ds, forecast, lower, upper, level, scored_at FROM ({" UNION ALL ".join(parts)})
         WHERE model_name = $name AND list_contains($versions, model_version)
           AND ($since::TIMESTAMPTZ IS NULL OR ds >= $since::TIMESTAMPTZ)
           AND ($until::TIMESTAMPTZ IS NULL OR ds <= $until::TIMESTAMPTZ)
@@ -43,8 +44,9 @@ def make_pairs(
     request: Request,
     fitted_until: Mapping[str, datetime | None],
 ) -> None:
-    """The table `pairs`: version, unit (the ds), KEY, loss, absolute_error, naive_error, is_within, is_in_sample, and
-    is_failed, whether a version has no finite forecast or the first one no interval.
+    """The table `pairs`: version, unit (the ds), KEY, loss, absolute_error, naive_error, is_within, is_in_sample,
+    is_hindsight (made after an actual of the ds had come, while another version's was made before it), and is_failed,
+    whether a version has no finite forecast or the first one no interval.
 
     The loss is the weighted interval score of models.accuracy.losses over half the interval of the first version, whose
     width was known before the actual.
@@ -55,21 +57,31 @@ def make_pairs(
         f"""
         CREATE TABLE pairs AS
         WITH actuals AS (
-          SELECT series_id, ds, variable, actual FROM (
-            SELECT series_id, ds, {variables} FROM observations WHERE coalesce(error, '') NOT IN ({as_sql(NOT_IN_USE)})
+          SELECT series_id, ds, variable, actual, came_at FROM (
+            SELECT series_id, ds, min(observed_at) OVER (PARTITION BY series_id, ds) AS came_at, {variables}
+            FROM observations WHERE coalesce(error, '') NOT IN ({as_sql(NOT_IN_USE)})
             QUALIFY row_number() OVER (PARTITION BY series_id, ds ORDER BY observed_at DESC, batch_id DESC) = 1
           ) UNPIVOT (actual FOR variable IN ({variables}))
           WHERE isfinite(actual)
         ),
         common AS (SELECT {KEY} FROM answers GROUP BY ALL HAVING count(*) = $count),
-        first AS (SELECT {KEY}, upper - lower AS width FROM answers WHERE version = $first),
+        first AS (
+          SELECT
+            {KEY},
+            CASE WHEN (upper - lower) / 2 > {MIN_HALF_WIDTH} * greatest(1.0, abs(forecast)) THEN upper - lower END AS width
+          FROM answers WHERE version = $first
+        ),
         scored AS (
           SELECT
             answers.*,
             actual,
+            scored_at > came_at AS is_after,
             width,
             coalesce(isfinite(answers.forecast) AND isfinite(answers.lower) AND isfinite(answers.upper), false)
-              AND coalesce(isfinite(width) AND width > 0, false) AS is_whole
+              AND coalesce(isfinite(width), false) AS is_whole,
+            (0.5 * abs(actual - forecast) + 0.5 * (1 - level) * (
+              upper - lower + 2 / (1 - level) * (greatest(lower - actual, 0) + greatest(actual - upper, 0))
+            )) / 1.5 / (width / 2) AS loss
           FROM answers
           JOIN common USING ({KEY})
           JOIN first USING ({KEY})
@@ -82,14 +94,13 @@ def make_pairs(
           cutoff,
           step,
           variable,
-          (0.5 * abs(scored.actual - forecast) + 0.5 * (1 - level) * (
-            upper - lower + 2 / (1 - level) * (greatest(lower - scored.actual, 0) + greatest(scored.actual - upper, 0))
-          )) / 1.5 / (width / 2) AS loss,
+          loss,
           abs(forecast - scored.actual) AS absolute_error,
           abs(at_cutoff.actual - scored.actual) AS naive_error,
           scored.actual BETWEEN lower AND upper AS is_within,
           coalesce(cutoff < $fitted::TIMESTAMPTZ, false) AS is_in_sample,
-          NOT bool_and(is_whole) OVER (PARTITION BY {KEY}) AS is_failed
+          is_after AND NOT bool_and(is_after) OVER (PARTITION BY {KEY}) AS is_hindsight,
+          NOT bool_and(is_whole AND coalesce(isfinite(loss), false)) OVER (PARTITION BY {KEY}) AS is_failed
         FROM scored
         LEFT JOIN (SELECT series_id, ds AS cutoff, variable, actual FROM actuals) AS at_cutoff
           USING (series_id, cutoff, variable)

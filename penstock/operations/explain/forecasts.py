@@ -12,7 +12,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series import SeriesConfig
 from penstock.config.series_contract import with_time_range
 from penstock.errors import ExogenousError
-from penstock.models.accuracy.losses import half_width, weighted_interval_score
+from penstock.models.accuracy.losses import scaled_interval_loss
 from penstock.models.explanation.bits import answers, is_same
 from penstock.models.explanation.var_terms import VarForecast, open_fleet, var_forecast
 from penstock.models.explanation.windows import (
@@ -251,10 +251,7 @@ def step_of(row: Mapping[str, Any], actual: float | None) -> Step:
         error = abs(forecast - known)
         if lower is not None and upper is not None:
             is_within = lower <= known <= upper
-            width = half_width(lower, upper)
-            if width:
-                score = weighted_interval_score(known, forecast=forecast, lower=lower, upper=upper, level=row["level"])
-                loss = score / width
+            loss = scaled_interval_loss(known, forecast=forecast, lower=lower, upper=upper, level=row["level"])
     return Step(
         step=row["step"],
         ds=row["ds"],

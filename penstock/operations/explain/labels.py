@@ -62,6 +62,6 @@ def label_rows(
         return rows_of(
             connection,
             f"SELECT {quoted(value)} AS value, labelled_at, error FROM labels WHERE {condition} "
-            "ORDER BY error IS NOT NULL, labelled_at, batch_id",
+            "ORDER BY error IS NOT NULL, labelled_at, batch_id, source_file, value",
             **named,
         )
