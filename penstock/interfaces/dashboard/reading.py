@@ -68,7 +68,11 @@ def connected(config: PipelineConfig, names: Sequence[str]) -> Iterator[duckdb.D
     try:
         # Spill to the system's temporary folder, not to the current one.
         folder = tempfile.gettempdir()
-        settings = {"memory_limit": MEMORY_LIMIT, "preserve_insertion_order": False, "temp_directory": folder}
+        settings: dict[str, str | bool] = {
+            "memory_limit": MEMORY_LIMIT,
+            "preserve_insertion_order": False,
+            "temp_directory": folder,
+        }
         with connect_tables(config, names, settings=settings) as connection:
             refuse_missing(connection, config, names)
             yield connection

@@ -18,8 +18,8 @@ MIN_HALF_WIDTH = 1e-12
 def row_loss(name: str, prediction: Any, label: Any) -> float | None:
     """The loss of a prediction; None where it can't be computed: a null, or a value or loss that is no finite number.
 
-    absolute: |p - y|. squared: (p - y)^2. zero_one: 0 if both are equal, else 1. log: see log_loss. Numbers and booleans
-    are compared as numbers; two texts as texts, by zero_one alone.
+    absolute: |p - y|. squared: (p - y)^2. zero_one: 0 if both are equal, else 1. log: see log_loss. Numbers and
+    booleans are compared as numbers; two texts as texts, by zero_one alone.
     """
     if isinstance(prediction, str) and isinstance(label, str):
         return float(prediction != label) if name == "zero_one" else None

@@ -88,7 +88,13 @@ def scored(
                 untested=test if isinstance(test, str) else "",
             )
         )
-    return Group(by=by, value="null" if value is None else value, pairs=first["pairs"], units=len(units[versions[0]]), scores=tuple(scores))
+    return Group(
+        by=by,
+        value="null" if value is None else value,
+        pairs=first["pairs"],
+        units=len(units[versions[0]]),
+        scores=tuple(scores),
+    )
 
 
 def losers_of(tables: duckdb.DuckDBPyConnection, versions: Sequence[str], steps: Sequence[int]) -> list[Loser]:

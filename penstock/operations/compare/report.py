@@ -11,7 +11,8 @@ class Score:
     """One version over a group of pairs. loss: its mean. ratio: to the first version's loss. mae: mean absolute error.
     ratio_to_naive: of the mae to that of the observation at the cutoff (series). coverage: share of actuals within the
     interval (series). hindsight: of how many pairs it answered after the actual had come, and another version before
-    (series): its window had revisions that the other could not know. test: of the loss differences to the first version; untested says why there is none."""
+    (series): its window had revisions that the other could not know. test: of the loss differences to the first
+    version; untested says why there is none."""
 
     version: str
     loss: float

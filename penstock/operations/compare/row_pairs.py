@@ -27,7 +27,7 @@ NUMBERS = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(
 
 
 def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, request: Request) -> None:
-    """The table `answers`: of each version and KEY the prediction that was made last. Equal lines of a batch count once.
+    """The table `answers`: of each version and KEY the prediction that was made last. Equal lines count once.
 
     made_at: labels.time, or when the row was first scored. asked_at: when it was first scored.
     """

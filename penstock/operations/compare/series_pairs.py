@@ -23,7 +23,8 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
     connection.execute(
         f"""
         CREATE TABLE answers AS
-        SELECT model_version AS version, {KEY}, ds, forecast, lower, upper, level, scored_at FROM ({" UNION ALL ".join(parts)})
+        SELECT model_version AS version, {KEY}, ds, forecast, lower, upper, level, scored_at
+        FROM ({" UNION ALL ".join(parts)})
         WHERE model_name = $name AND list_contains($versions, model_version)
           AND ($since::TIMESTAMPTZ IS NULL OR ds >= $since::TIMESTAMPTZ)
           AND ($until::TIMESTAMPTZ IS NULL OR ds <= $until::TIMESTAMPTZ)
@@ -68,7 +69,8 @@ def make_pairs(
         first AS (
           SELECT
             {KEY},
-            CASE WHEN (upper - lower) / 2 > {MIN_HALF_WIDTH} * greatest(1.0, abs(forecast)) THEN upper - lower END AS width
+            CASE WHEN (upper - lower) / 2 > {MIN_HALF_WIDTH} * greatest(1.0, abs(forecast)) THEN upper - lower END
+              AS width
           FROM answers WHERE version = $first
         ),
         scored AS (
