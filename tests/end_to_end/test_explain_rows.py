@@ -233,7 +233,7 @@ def test_an_answer_that_is_another_one_is_not_equal(wines: Sandbox, tmp_path: Pa
 
 def test_an_answer_of_a_rescore_is_explained_by_its_plan(wines: Sandbox, tmp_path: Path) -> None:
     """Rows of version 1, as rescore 0 would have left them: its files' SHA-256, its plan, and what another one said.
-    Two rows of one key, as with labels.key, are told apart."""
+    Two rows of one key, as with labels.key, are ambiguous."""
     changed = Sandbox(root=tmp_path, spark=wines.spark, registry=wines.registry)
     changed.changes = wines.changes
     shutil.copytree(wines.root / "tables", tmp_path / "tables")

@@ -176,7 +176,7 @@ def test_pairs_are_grouped_by_what_the_first_version_says(compared: PipelineConf
 
 @pytest.fixture
 def delivered_twice(compared: PipelineConfig, tmp_path: Path) -> PipelineConfig:
-    """Four rows of three keys: order 1 came in two batches. row_id is the key's hash, step a column of the contract, and
+    """Four rows of three keys: order 1 came in two batches. row_id is the key's hash, step of the contract, and
     a row's time is a date. Version 1 is right, version 2 wrong by one, and by three in the second batch."""
     rows = answers("1", [5.0, 6.0, 7.0, 6.0]).assign(
         order_id=[0, 1, 2, 1], row_id=[0, 1, 2, 1], batch_id=[0, 0, 0, 1], step=[1, 1, 2, 3]

@@ -72,14 +72,14 @@ def only_one(found: pa.Table, asked: str, columns: list[str]) -> pa.Table:
     )
     many = f"more than {LIMIT:,}" if len(found) == LIMIT else f"{len(found):,}"
     more = " ..." if len(found) > len(shown) else ""
-    narrower = "narrow the condition down (AND source_file LIKE '%/morning.csv')"
     if len(ids) == 1 and None not in ids:
         raise AnswerNotFoundError(
             f"{many} predictions are meant by {asked}: {listed}{more}; they share their row_id, and differ in "
-            f"{', '.join(differing)}: name one with --where, or {narrower}"
+            f"{', '.join(differing)}; add a condition with --where that one of them meets"
         )
     raise AnswerNotFoundError(
-        f"{many} predictions are meant by {asked}: {listed}{more}; name one by its row_id, or {narrower}"
+        f"{many} predictions are meant by {asked}: {listed}{more}; name one by its row_id, or narrow the condition "
+        "down (AND source_file LIKE '%/morning.csv')"
     )
 
 
