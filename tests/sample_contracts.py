@@ -146,3 +146,12 @@ TEXT_ORDER_LABELS = Contract(
     fields=(Field(name="order_id", type="long"), Field(name="quality", type="string")),
 )
 TEXT_KEYS = Contract(fields=(Field(name="order_id", type="string"), Field(name="quality", type="double")))
+
+#: A row has a column that a forecast has too, and a date of its own.
+STEPS = Contract(
+    fields=(
+        Field(name="order_id", type="long"),
+        Field(name="step", type="integer"),
+        Field(name="made_on", type="date"),
+    )
+)

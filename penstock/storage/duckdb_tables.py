@@ -1,6 +1,6 @@
 """Registers a pipeline's tables in DuckDB."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import duckdb
 
@@ -15,13 +15,25 @@ QUERY_ERRORS = (*READ_ERRORS, duckdb.Error)
 READABLE = tuple(table.name for table in (*CATALOG, *BESIDE) if not table.is_state)
 
 
-def connect_tables(config: PipelineConfig, names: Sequence[str] = READABLE) -> duckdb.DuckDBPyConnection:
+def connect_tables(
+    config: PipelineConfig,
+    names: Sequence[str] = READABLE,
+    *,
+    settings: Mapping[str, str | bool] | None = None,
+    is_closed: bool = True,
+) -> duckdb.DuckDBPyConnection:
     """A DuckDB in memory that knows those of these tables that are there, by name, as their newest commits have them.
 
-    Filters are pushed down into the tables' files. Raises QUERY_ERRORS, OSError.
+    Filters are pushed down into the tables' files. settings: of DuckDB, by name. is_closed: whether its SQL can read
+    and write no file, and change no setting: a condition that somebody typed then reads these tables and nothing else.
+    Raises QUERY_ERRORS, OSError.
     """
     connection = duckdb.connect()
-    connection.execute("SET TimeZone = 'UTC'")
+    for setting, value in {"TimeZone": "UTC", **(settings or {})}.items():
+        connection.execute(f"SET {setting} = $value", {"value": value})
+    if is_closed:
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
     for name in names:
         register_table(connection, config, name)
     return connection

@@ -6,12 +6,14 @@ import math
 import os
 import random
 import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import mlflow
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 import yaml
 from deltalake import DeltaTable, write_deltalake
@@ -26,11 +28,13 @@ from penstock.errors import AnswerNotFoundError, ConfigError
 from penstock.jobs import explain as explain_job
 from penstock.models.explanation.again import predicted_again
 from penstock.models.in_process import load_in_process
+from penstock.models.pinned import PinnedModel
 from penstock.models.registry import Registry
 from penstock.operations.explain.explain import Question, explain
 from penstock.operations.explain.neighbours import batches_with
 from penstock.operations.explain.report import PredictionReport
 from penstock.operations.explain.text import as_text
+from penstock.pipeline.rescore.plans import RescorePlan, RescoreRequest
 from penstock.schemas.wine import MEASUREMENTS
 from penstock.udfs.scoring.pickled import pickle_allowed
 
@@ -227,6 +231,75 @@ def test_an_answer_that_is_another_one_is_not_equal(wines: Sandbox, tmp_path: Pa
     assert "which is not in model.allowed_sha256" in as_text(refused)
 
 
+def test_an_answer_of_a_rescore_is_explained_by_its_plan(wines: Sandbox, tmp_path: Path) -> None:
+    """Rows of version 1, as rescore 0 would have left them: its files' SHA-256, its plan, and what another one said.
+    Two rows of one key, as with labels.key, are ambiguous."""
+    changed = Sandbox(root=tmp_path, spark=wines.spark, registry=wines.registry)
+    changed.changes = wines.changes
+    shutil.copytree(wines.root / "tables", tmp_path / "tables")
+    table = DeltaTable(str(tmp_path / "tables" / "predictions")).to_pyarrow_table()
+    table = table.filter(pc.equal(table["model_version"], "1"))
+    rescore_ids = pa.array([0] * len(table), pa.int64())
+    table = with_column(with_column(table, "rescore_id", rescore_ids), "role", ["rescored"] * len(table))
+    shutil.rmtree(tmp_path / "tables" / "predictions")
+    write_deltalake(str(tmp_path / "tables" / "predictions"), table)
+    other = with_column(table.slice(0, 1), "rescore_id", pa.array([1], pa.int64()))
+    other = with_column(with_column(other, "prediction", [2.5]), "model_version", ["2"])
+    write_deltalake(str(tmp_path / "tables" / "rescored_predictions"), pa.concat_tables([table, other]))
+    config, contract = changed.config(), load_contract(changed.config())
+    pinned = Registry.of(config).version(MODEL, "1")
+    known = explained(wines, one_of(wines, "morning.csv")).model.sha256
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    plan = RescorePlan(
+        number=0,
+        planned_at=moment,
+        request=RescoreRequest(begin=moment, end=moment, version="1", purpose="replace"),
+        model=PinnedModel(
+            name=MODEL,
+            version="1",
+            role="rescored",
+            source=pinned.source,
+            created_milliseconds=pinned.created_milliseconds,
+        ),
+        sha256=str(known),
+        contract_hash=contract.content_hash,
+        config_hash="another",
+        source_version=0,
+        answers_version=0,
+        finished={},
+        last_replay=-1,
+        chunks=(),
+        penstock="9.9.9",
+    )
+    path = tmp_path / "tables" / "_rescores" / "0.json"
+    path.parent.mkdir()
+    path.write_text(plan.model_dump_json())
+    question = Question(row_id=str(table["row_id"][0].as_py()))
+    found = explain(config, question)
+    assert isinstance(found, PredictionReport)
+    assert (found.plan.path, found.plan.code) == (f"{changed.location}/tables/_rescores/0.json", "9.9.9")
+    assert (found.plan.has_same_contract, found.plan.has_same_config) == (True, False)
+    assert found.is_confirmed
+    assert [(one.rescore_id, one.model_version, one.prediction) for one in found.others] == [(1, "2", 2.5)]
+    path.write_text(plan.model_copy(update={"sha256": "0" * 64}).model_dump_json())
+    refused = explain(config, question)
+    assert refused.again.is_equal is None
+    assert "others than answered" in refused.again.problem
+    path.write_text("{")
+    damaged = explain(config, question)
+    assert "is no plan of a rescore" in damaged.plan.missing
+    assert damaged.is_confirmed
+    keyed = with_column(table, "row_id", pa.array([7] * len(table), pa.int64()))
+    write_deltalake(str(tmp_path / "tables" / "predictions"), keyed, mode="overwrite")
+    with pytest.raises(AnswerNotFoundError, match="they share their row_id, and differ in fixed_acidity"):
+        explain(config, Question(row_id="7"))
+
+
+def with_column(table: pa.Table, name: str, values: Any) -> pa.Table:
+    place = table.column_names.index(name)
+    return table.set_column(place, table.field(name), pa.array(values, table.field(name).type))
+
+
 def test_labels_and_losses(wines: Sandbox, tmp_path: Path) -> None:
     """The first label counts, a later one is a revision."""
     row = one_of(wines, "morning.csv")
@@ -277,6 +350,16 @@ def test_questions_that_mean_no_row_or_many(wines: Sandbox) -> None:
     assert "expected a condition in SQL" in message(ConfigError, where="alcohl > 9")
     assert "expected a condition in SQL" in message(ConfigError, where="alcohol = 'strong'")
     assert "expected a condition in SQL" in message(ConfigError, where="1 = 1); DROP TABLE predictions --")
+    written = wines.root / "written.csv"
+    copy = f"COPY (SELECT 1) TO '{written}'"
+    for condition in (
+        f"1 = 1); {copy}; SELECT * FROM predictions WHERE (true",
+        f"true; {copy}",
+        "alcohol > 9, true",
+        f"alcohol IN (SELECT alcohol FROM read_csv('{wines.inbox}/odd.csv'))",
+    ):
+        assert "expected a condition in SQL" in message(ConfigError, where=condition)
+    assert not written.exists()
     assert "is no row_id" in message(ConfigError, row_id="x17")
     assert "expected either a row_id" in message(ConfigError)
     assert "are of pipelines of series" in message(ConfigError, series="US")

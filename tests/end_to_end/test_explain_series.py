@@ -333,7 +333,24 @@ def test_without_common_pairs_it_says_what_there_is_and_how_to_get_them(series: 
         compare(copied, Request(versions=("1", "2")))
     said = str(raised.value)
     assert "version 1 has 276 forecasts of 1999-04-01 to 2004-10-01; version 2 has 120" in said
-    assert "penstock rescore --from 1999-04-01 --to 2004-10-01 --version 2 --as shadow" in said
+    # The cutoffs of the forecasts; the end is not in a rescore's window.
+    assert "penstock rescore --from 1999-01-01 --to 2003-10-02 --version 2 --as shadow" in said
+
+
+def test_forecasts_made_after_the_actual_came_are_told(rescored: SeriesSandbox) -> None:
+    """Version 2 is asked a day after all observations came, version 1 was asked a day before."""
+    config, request = rescored.sandbox.config(), Request(versions=("1", "2"))
+    unknown = {"1": None, "2": None}
+    with opened_tables(config, ("forecasts", "observations", "rescored_forecasts")) as tables:
+        series_pairs.make_answers(tables, config, request)
+        days = "CASE version WHEN '1' THEN -1 ELSE 1 END"
+        tables.execute(f"UPDATE answers SET scored_at = scored_at + {days} * INTERVAL 1 DAY")
+        series_pairs.make_pairs(tables, config, request, unknown)
+        found = compared(tables, config, request, unknown)
+    for group in found.groups:
+        assert [score.hindsight for score in group.scores] == [0, group.pairs]
+    assert f"hindsight in {found.groups[0].pairs}," in comparison_text(found)
+    assert "hindsight" not in comparison_text(compare(config, request))
 
 
 def test_pairs_in_sample_are_left_out_unless_they_are_asked_for(rescored: SeriesSandbox, tmp_path: Path) -> None:

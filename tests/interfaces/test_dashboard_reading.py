@@ -55,6 +55,18 @@ def test_duckdb_keeps_to_its_memory(written):
     assert limit == ("953.6 MiB",)
 
 
+def test_sql_reads_the_tables_and_no_files(written, tmp_path):
+    content = tmp_path / "some.csv"
+    content.write_text("a\n1\n")
+    with connected(written.config, ("batches",)) as connection:
+        for sql in (f"SELECT * FROM '{content}'", f"COPY batches TO '{content}'", f"ATTACH '{tmp_path}/x.db'"):
+            with pytest.raises(duckdb.Error):
+                connection.execute(sql)
+        with pytest.raises(duckdb.Error, match="locked"):
+            connection.execute("SET enable_external_access = true")
+    assert content.read_text() == "a\n1\n"
+
+
 def test_what_s3_answers_is_told_by_its_code_and_without_keys():
     answer = (
         'Generic S3 error: \x1b[31mClient\x1b[0m error with status 403 Forbidden: <?xml version="1.0"?>\n<Error>'

@@ -2,12 +2,15 @@
 
 import math
 
+import duckdb
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy.stats import t
 
 from penstock.models.accuracy.diebold_mariano import DieboldMariano, diebold_mariano
 from penstock.models.accuracy.losses import half_width, row_loss, scaled_interval_loss, weighted_interval_score
+from penstock.operations.compare.row_pairs import loss_sql
 
 #: Errors of two forecasts of R's WWWusage, and what `dm.test` of R's package forecast says of them, as the tests of
 #: JuliaStats' HypothesisTests.jl (pull request 180, test/diebold_mariano.jl) quote it to four digits.
@@ -67,7 +70,10 @@ def test_a_variance_that_would_be_negative_gets_bartletts_weights():
 def test_no_test_without_units_or_differences():
     assert diebold_mariano([0.1], horizon=1) == "1 units of time, and more than 1 are needed"
     assert diebold_mariano([0.1, 0.2, 0.3], horizon=4) == "3 units of time, and more than 4 are needed"
-    assert diebold_mariano([0.5] * 9, horizon=1) == "the loss difference is the same in all units of time"
+    for constant in (0.5, 0.1, 1e5 / 3):
+        assert diebold_mariano([constant] * 80, horizon=1) == "the loss difference is the same in all units of time"
+    rounded = [0.1 + 0.2, 0.3] * 40
+    assert diebold_mariano(rounded, horizon=1) == "the loss difference is the same in all units of time"
 
 
 def test_the_weighted_interval_score_by_hand():
@@ -87,6 +93,9 @@ def test_the_weighted_interval_score_by_hand():
     assert half_width(1e9, 1e9 + 1e-4, forecast=1e9) is None
     assert scaled_interval_loss(12.0, **bounds) == pytest.approx(1.6 / 1.5 / 3)
     assert scaled_interval_loss(1e308, forecast=0.0, lower=-1e-9, upper=1e-9, level=0.8) is None
+    # A rounding error apart: half of 2 ulp at a million.
+    assert half_width(1e6, 1e6 + 2e-10, forecast=1e6) is None
+    assert half_width(0.0, 4e-12, forecast=0.0) == 2e-12
 
 
 @pytest.mark.parametrize(
@@ -106,12 +115,30 @@ def test_the_weighted_interval_score_by_hand():
         ("log", 0.5, 2, None),
         ("squared", 1e200, 1.0, None),
         ("absolute", 1e308, -1e308, None),
+        # 52 ln 2: no probability is smaller than 2^-52.
+        ("log", 0.0, 1, 36.04365338911715),
+        ("log", 1.0, 0, 36.04365338911715),
+        ("log", 1.0 + 9e-6, 1, 0.0),
+        ("log", -9e-6, True, 36.04365338911715),
         ("log", 1.5, 1, None),
+        ("log", 0.25, 2, None),
+        ("squared", 1e200, -1e200, None),
+        ("absolute", math.inf, 1.0, None),
+        # Texts as texts, numbers and booleans as numbers.
+        ("zero_one", "1.0", "1", 1.0),
+        ("zero_one", 1.0, True, 0.0),
+        ("zero_one", 0, True, 1.0),
+        ("zero_one", "1", 1, None),
+        ("absolute", "5", "6", None),
         ("absolute", None, 1.0, None),
         ("absolute", math.nan, 1.0, None),
         ("absolute", "good", 1.0, None),
     ],
 )
 def test_losses_of_rows(name, prediction, label, expected):
-    found = row_loss(name, prediction, label)
-    assert found is None if expected is None else found == pytest.approx(expected)
+    """Of one answer, and of many in DuckDB."""
+    expression = loss_sql(name, prediction="prediction", label="label")
+    row = pa.table({"prediction": [prediction], "label": [label]})
+    ((computed,),) = duckdb.connect().from_arrow(row).project(expression).fetchall()
+    for found in (row_loss(name, prediction, label), computed):
+        assert found is None if expected is None else found == pytest.approx(expected)

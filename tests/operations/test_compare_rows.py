@@ -1,5 +1,6 @@
 """penstock compare for a pipeline of rows, over tables written by hand, with pandas as the truth."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from penstock.operations.compare.request import Request
 
 MODEL, ROWS = "wine-compared", 60
 START = pd.Timestamp("2026-11-20", tz="UTC")
+DAY = pd.Timedelta(days=1)
 
 
 def answers(version: str, predictions: Any) -> pd.DataFrame:
@@ -155,9 +157,84 @@ def test_losses_of_rows_are_those_of_the_config(
     assert found.groups[0].scores[0].loss == pytest.approx(expected(both["first"], both["label"]).mean())
 
 
+def test_pairs_are_grouped_by_what_the_first_version_says(compared: PipelineConfig) -> None:
+    """All columns of predictions, also those that depend on the version."""
+    columns = ("role", "model_version", "scored_at", "batch_id", "error", "prediction")
+    found = compare(compared, Request(versions=("1", "2"), by=columns))
+    groups = [(group.by, group.value, group.pairs) for group in found.groups if group.by != "prediction"]
+    pairs = ROWS - 8
+    assert groups == [
+        ("", "", pairs),
+        ("role", "champion", pairs),
+        ("model_version", "1", pairs),
+        ("scored_at", "2026-11-20 00:00:00+00", pairs),
+        ("batch_id", "0", pairs),
+        ("error", "null", pairs),
+    ]
+    assert sum(group.pairs for group in found.groups if group.by == "prediction") == pairs
+
+
+@pytest.fixture
+def delivered_twice(compared: PipelineConfig, tmp_path: Path) -> PipelineConfig:
+    """Four rows of three keys: order 1 came in two batches. row_id is the key's hash, step of the contract, and
+    a row's time is a date. Version 1 is right, version 2 wrong by one, and by three in the second batch."""
+    rows = answers("1", [5.0, 6.0, 7.0, 6.0]).assign(
+        order_id=[0, 1, 2, 1], row_id=[0, 1, 2, 1], batch_id=[0, 0, 0, 1], step=[1, 1, 2, 3]
+    )
+    rows["made_on"] = [pd.Timestamp("2026-11-01").date()] * 4
+    second = rows.assign(model_version="2", role="shadow", prediction=[6.0, 7.0, 8.0, 9.0], scored_at=START + DAY)
+    write(tmp_path / "tables" / "predictions", rows)
+    write(tmp_path / "tables" / "rescored_predictions", second.assign(rescore_id=0).astype({"rescore_id": "Int64"}))
+    labels = {"conf": str(Path(compared.tables.root).parent / "labels.yaml"), "key": ["order_id"], "value": "quality"}
+    changed = {"contract": "sample_contracts:STEPS", "tables": {"root": str(tmp_path / "tables")}}
+    config = PipelineConfig.model_validate(
+        compared.model_dump() | changed | {"labels": labels | {"time": "made_on"}, "evaluate": {"loss": "squared"}}
+    )
+    truth = pd.DataFrame(
+        {
+            "query_id": "q",
+            "batch_id": 0,
+            "order_id": [0, 1, 2],
+            "quality": [5, 6, 7],
+            "error": None,
+            "labelled_at": START,
+        }
+    ).astype({"error": "string"})
+    brought = yaml.safe_load(Path(labels["conf"]).read_text()) | {"tables": {"root": str(tmp_path / "labels")}}
+    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(brought))
+    write(tmp_path / "labels" / "labels", truth)
+    section = config.labels.model_copy(update={"conf": str(tmp_path / "labels.yaml")}) if config.labels else None
+    return config.model_copy(update={"labels": section})
+
+
+def test_a_row_that_came_twice_is_matched_within_its_batch(delivered_twice: PipelineConfig) -> None:
+    found = compare(delivered_twice, Request(versions=("1", "2"), by=("step",)))
+    assert [(group.by, group.value, group.pairs) for group in found.groups] == [
+        ("", "", 4),
+        ("step", "1", 2),
+        ("step", "2", 1),
+        ("step", "3", 1),
+    ]
+    # (1 + 1 + 1 + 9) / 4, and of the second batch alone 9.
+    assert [group.scores[1].loss for group in found.groups] == [3.0, 1.0, 1.0, 9.0]
+    assert {group.scores[0].loss for group in found.groups} == {0.0}
+
+
+def test_the_window_of_the_advised_rescore_has_all_rows(delivered_twice: PipelineConfig) -> None:
+    """The time of the rows is a date; a rescore goes by when they were scored."""
+    shutil.rmtree(Path(delivered_twice.tables.root) / "rescored_predictions")
+    with pytest.raises(AnswerNotFoundError) as raised:
+        compare(delivered_twice, Request(versions=("1", "2")))
+    said = str(raised.value)
+    assert "version 1 has 4 predictions of 2026-11-01 to 2026-11-01; version 2 has none" in said
+    assert "penstock rescore --from 2026-11-20 --to 2026-11-21 --version 2 --as shadow" in said
+
+
 def test_what_can_not_be_compared_says_why(compared: PipelineConfig) -> None:
     with pytest.raises(ConfigError, match="expected one of"):
         compare(compared, Request(versions=("1", "2"), by=("colour",)))
+    with pytest.raises(ConfigError, match="--by role is given twice"):
+        compare(compared, Request(versions=("1", "2"), by=("role", "batch_id", "role")))
     without = compared.model_copy(update={"labels": None})
     with pytest.raises(ConfigError, match="has no section labels"):
         compare(without, Request(versions=("1", "2")))

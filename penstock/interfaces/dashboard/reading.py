@@ -66,11 +66,14 @@ def cached(key: tuple[object, ...], _run: Callable[[], Result]) -> Result:  # no
 def connected(config: PipelineConfig, names: Sequence[str]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB with these tables registered. Read errors are raised as PenstockError."""
     try:
-        with connect_tables(config, names) as connection:
-            # Spill to the system's temporary folder, not to the current one.
-            connection.execute(f"SET memory_limit = '{MEMORY_LIMIT}'")
-            connection.execute("SET preserve_insertion_order = false")
-            connection.execute("SET temp_directory = $folder", {"folder": tempfile.gettempdir()})
+        # Spill to the system's temporary folder, not to the current one.
+        folder = tempfile.gettempdir()
+        settings: dict[str, str | bool] = {
+            "memory_limit": MEMORY_LIMIT,
+            "preserve_insertion_order": False,
+            "temp_directory": folder,
+        }
+        with connect_tables(config, names, settings=settings) as connection:
             refuse_missing(connection, config, names)
             yield connection
     except (OSError, *QUERY_ERRORS) as error:

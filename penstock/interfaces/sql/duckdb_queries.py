@@ -14,8 +14,9 @@ from penstock.storage.duckdb_tables import connect_tables, registered
 
 
 def connect_duckdb(config: PipelineConfig) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory with the pipeline's tables and views, each under its name."""
-    connection = connect_tables(config)
+    """A DuckDB in memory with the pipeline's tables and views, each under its name. It reads and writes files, too, as
+    its user likes."""
+    connection = connect_tables(config, is_closed=False)
     add_views(connection, views_of(config, registered(connection)))
     return connection
 

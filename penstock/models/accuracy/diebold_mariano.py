@@ -43,7 +43,8 @@ def diebold_mariano(differences: Sequence[float] | FloatArray, *, horizon: int) 
         return f"{n} units of time, and more than {max(horizon, 1)} are needed"
     centered = d - d.mean()
     covariances = np.array([centered[lag:] @ centered[: n - lag] for lag in range(horizon)]) / n
-    if covariances[0] == 0.0:
+    # What rounding alone can make of differences that are all the same.
+    if covariances[0] <= (np.finfo(np.float64).eps * np.abs(d).max()) ** 2 * n:
         return "the loss difference is the same in all units of time"
     variance, bartlett = float(covariances[0] + 2.0 * covariances[1:].sum()) / n, False
     if variance <= 0.0:

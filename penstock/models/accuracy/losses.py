@@ -16,13 +16,11 @@ MIN_HALF_WIDTH = 1e-12
 def row_loss(name: str, prediction: Any, label: Any) -> float | None:
     """The loss of a prediction; None where it can't be computed: a null, or a value or loss that is no finite number.
 
-    absolute: |p - y|. squared: (p - y)^2. zero_one: 0 if both are equal, else 1; also of texts and booleans. log: see
-    log_loss.
+    absolute: |p - y|. squared: (p - y)^2. zero_one: 0 if both are equal, else 1. log: see log_loss. Numbers and
+    booleans are compared as numbers; two texts as texts, by zero_one alone.
     """
-    if prediction is None or label is None:
-        return None
-    if name == "zero_one" and isinstance(prediction, str | bool) and isinstance(label, str | bool):
-        return float(prediction != label)
+    if isinstance(prediction, str) and isinstance(label, str):
+        return float(prediction != label) if name == "zero_one" else None
     p, y = number_of(prediction), number_of(label)
     if p is None or y is None:
         return None
@@ -39,7 +37,9 @@ def row_loss(name: str, prediction: Any, label: Any) -> float | None:
 
 
 def number_of(value: Any) -> float | None:
-    """None for what is no finite number."""
+    """None for what is no finite number, and for a text, whatever it says."""
+    if isinstance(value, str):
+        return None
     try:
         number = float(value)
     except (TypeError, ValueError):

@@ -14,6 +14,7 @@ from penstock.schemas.contract import Contract
 from penstock.udfs.scoring.outputs import ModelColumn
 
 UTC_MICROSECONDS = pa.timestamp("us", tz="UTC")
+DAY_MICROS = 86_400_000_000
 
 
 def arguments_of(rows: pa.Table, inputs: tuple[ModelColumn, ...], contract: Contract) -> list[tuple[Any, ...]]:
@@ -62,9 +63,13 @@ def nearest_float32(value: float | int | Decimal) -> float:
 
 
 def microseconds(column: pa.ChunkedArray) -> list[int | None]:
-    """Since 1970 in UTC; of dates those of their midnight."""
-    times = column.cast(pa.timestamp("us")) if pa.types.is_date(column.type) else column.cast(UTC_MICROSECONDS)
-    found: list[int | None] = times.cast(pa.int64()).to_pylist()
+    """Since 1970 in UTC; of dates those of their midnight, also where Arrow has no timestamp for it."""
+    found: list[int | None]
+    if pa.types.is_date(column.type):
+        days = column.cast(pa.date32()).cast(pa.int32()).to_pylist()
+        found = [None if day is None else day * DAY_MICROS for day in days]
+    else:
+        found = column.cast(UTC_MICROSECONDS).cast(pa.int64()).to_pylist()
     return found
 
 
@@ -80,5 +85,21 @@ def beyond_datetime(row: pa.Table, inputs: tuple[ModelColumn, ...], contract: Co
             continue
         (micros,) = microseconds(row[field.name])
         if micros is not None and not is_datetime(micros):
-            return f"{field.name}: {row[field.name][0].as_py()}{DATETIME_RANGE}"
+            text = spark_text(micros, is_date=pa.types.is_date(row[field.name].type))
+            return f"{field.name}: {text}{DATETIME_RANGE}"
     return None
+
+
+def spark_text(micros: int, *, is_date: bool = False) -> str:
+    """A time in UTC as Spark casts it to a string, in any year: without a zone, and without zeros at the end of a
+    fraction; a year of more than four digits with its sign."""
+    days, rest = divmod(micros, DAY_MICROS)
+    date = np.datetime64(days, "D")
+    year = int(date.astype("datetime64[Y]").astype(int)) + 1970
+    written = f"{year:04}" if 0 <= year <= 9999 else f"{year:+05}"
+    text = written + str(date)[-6:]
+    if is_date:
+        return text
+    seconds, fraction = divmod(rest, 1_000_000)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    return f"{text} {clock}" + (f".{fraction:06}".rstrip("0") if fraction else "")

@@ -1,6 +1,6 @@
 """Compares versions of a pipeline's model on the rows that all of them have answered, and whose actuals are known."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NoReturn
 
 import duckdb
@@ -48,7 +48,10 @@ def check_window(request: Request, fitted: dict[str, datetime | None]) -> None:
             )
 
 
-def text_of(time: datetime) -> str:
+def text_of(time: datetime | str | None) -> str:
+    """A time beyond the year 9999 is a text already (explain.tables.rows_of)."""
+    if not isinstance(time, datetime):
+        return time or "an unknown time"
     return time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S").removesuffix(" 00:00:00")
 
 
@@ -97,11 +100,12 @@ def groups_of(tables: duckdb.DuckDBPyConnection, config: PipelineConfig, request
     horizon = max(decided, default=1)
     found = group_of(tables, request.versions, by="", steps=decided, horizon=horizon)
     for by in request.by or (BY_OF_SERIES if is_series else ()):
-        if by == "step":
+        if not is_series:
+            found += group_of(tables, request.versions, by=by, column=row_pairs.by_column(by), steps=(), horizon=1)
+        elif by == "step":
             found += group_of(tables, request.versions, by="step", steps=(), horizon=None)
-        elif by != "series" or not is_series:
-            column = by if is_series else row_pairs.by_column(by)
-            found += group_of(tables, request.versions, by=by, column=column, steps=decided, horizon=horizon)
+        elif by != "series":
+            found += group_of(tables, request.versions, by=by, steps=decided, horizon=horizon)
     return found
 
 
@@ -113,13 +117,15 @@ def refuse(
     fitted: dict[str, datetime | None],
 ) -> NoReturn:
     """Raises AnswerNotFoundError: what there is of each version, and what would give them something in common."""
-    time = "ds" if config.workload == "series" else "made_at"
+    # What penstock rescore takes its window of: the cutoff, or when a row was scored.
+    time, asked = ("ds", "cutoff") if config.workload == "series" else ("made_at", "asked_at")
     kind = "forecasts" if config.workload == "series" else "predictions"
     found = {
         row["version"]: row
         for row in rows_of(
             tables,
-            f"SELECT version, count(*) AS n, min({time}) AS first, max({time}) AS last FROM answers GROUP BY version",
+            f"SELECT version, count(*) AS n, min({time}) AS first, max({time}) AS last, min({asked}) AS first_asked, "
+            f"max({asked}) AS last_asked FROM answers GROUP BY version",
         )
     }
     versions = ", ".join(request.versions)
@@ -153,8 +159,10 @@ def advice(request: Request, found: dict[str, dict[str, Any]]) -> str:
         return "Are the versions those of this pipeline's model? See penstock models"
     lacking = missing or [min(found, key=lambda version: found[version]["n"])]
     of = max(others, key=lambda row: row["n"])
+    # What it is given as --to is not in the window.
+    end = of["last_asked"] + timedelta(days=1)
     commands = " and ".join(
-        f"penstock rescore --from {of['first']:%Y-%m-%d} --to {of['last']:%Y-%m-%d} --version {version} --as shadow"
+        f"penstock rescore --from {of['first_asked']:%Y-%m-%d} --to {end:%Y-%m-%d} --version {version} --as shadow"
         for version in lacking
     )
     return f"To have them for the same rows: {commands}"

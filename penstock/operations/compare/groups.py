@@ -16,6 +16,7 @@ SHOWN_LOSERS = 10
 MAX_GROUPS = 200
 SUMS = """
   count(*) AS pairs,
+  count(*) FILTER (is_hindsight) AS hindsight,
   avg(loss) AS loss,
   avg(absolute_error) AS mae,
   avg(is_within::INT) AS coverage,
@@ -82,11 +83,18 @@ def scored(
                 coverage=row["coverage"],
                 ratio=row["loss"] / first["loss"] if first["loss"] else None,
                 ratio_to_naive=row["ratio_to_naive"],
+                hindsight=row["hindsight"],
                 test=test if isinstance(test, DieboldMariano) else None,
                 untested=test if isinstance(test, str) else "",
             )
         )
-    return Group(by=by, value=str(value), pairs=first["pairs"], units=len(units[versions[0]]), scores=tuple(scores))
+    return Group(
+        by=by,
+        value="null" if value is None else value,
+        pairs=first["pairs"],
+        units=len(units[versions[0]]),
+        scores=tuple(scores),
+    )
 
 
 def losers_of(tables: duckdb.DuckDBPyConnection, versions: Sequence[str], steps: Sequence[int]) -> list[Loser]:

@@ -10,7 +10,9 @@ from penstock.models.accuracy.diebold_mariano import DieboldMariano
 class Score:
     """One version over a group of pairs. loss: its mean. ratio: to the first version's loss. mae: mean absolute error.
     ratio_to_naive: of the mae to that of the observation at the cutoff (series). coverage: share of actuals within the
-    interval (series). test: of the loss differences to the first version; untested says why there is none."""
+    interval (series). hindsight: of how many pairs it answered after the actual had come, and another version before
+    (series): its window had revisions that the other could not know. test: of the loss differences to the first
+    version; untested says why there is none."""
 
     version: str
     loss: float
@@ -18,6 +20,7 @@ class Score:
     coverage: float | None
     ratio: float | None
     ratio_to_naive: float | None
+    hindsight: int = 0
     test: DieboldMariano | None = None
     untested: str = ""
 

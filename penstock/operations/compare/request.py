@@ -31,6 +31,9 @@ def check_request(config: PipelineConfig, request: Request, columns: tuple[str, 
     if request.since and request.until and request.since > request.until:
         raise ConfigError(f"--from {request.since:%Y-%m-%d} is after --to {request.until:%Y-%m-%d}; expected it before")
     allowed = BY_OF_SERIES if config.workload == "series" else columns
+    doubled = [name for place, name in enumerate(request.by) if name in request.by[:place]]
+    if doubled:
+        raise ConfigError(f"--by {doubled[0]} is given twice; name each column once")
     unknown = [name for name in request.by if name not in allowed]
     if unknown:
         raise ConfigError(f"--by {unknown[0]}: expected one of {', '.join(allowed)}")

@@ -23,7 +23,8 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
     connection.execute(
         f"""
         CREATE TABLE answers AS
-        SELECT model_version AS version, {KEY}, ds, forecast, lower, upper, level FROM ({" UNION ALL ".join(parts)})
+        SELECT model_version AS version, {KEY}, ds, forecast, lower, upper, level, scored_at
+        FROM ({" UNION ALL ".join(parts)})
         WHERE model_name = $name AND list_contains($versions, model_version)
           AND ($since::TIMESTAMPTZ IS NULL OR ds >= $since::TIMESTAMPTZ)
           AND ($until::TIMESTAMPTZ IS NULL OR ds <= $until::TIMESTAMPTZ)
@@ -44,8 +45,9 @@ def make_pairs(
     request: Request,
     fitted_until: Mapping[str, datetime | None],
 ) -> None:
-    """The table `pairs`: version, unit (the ds), KEY, loss, absolute_error, naive_error, is_within, is_in_sample, and
-    is_failed, whether a version has no finite forecast or the first one no interval.
+    """The table `pairs`: version, unit (the ds), KEY, loss, absolute_error, naive_error, is_within, is_in_sample,
+    is_hindsight (made after an actual of the ds had come, while another version's was made before it), and is_failed,
+    whether a version has no finite forecast or the first one no interval.
 
     The loss is the weighted interval score of models.accuracy.losses over half the interval of the first version, whose
     width was known before the actual.
@@ -56,8 +58,9 @@ def make_pairs(
         f"""
         CREATE TABLE pairs AS
         WITH actuals AS (
-          SELECT series_id, ds, variable, actual FROM (
-            SELECT series_id, ds, {variables} FROM observations WHERE coalesce(error, '') NOT IN ({as_sql(NOT_IN_USE)})
+          SELECT series_id, ds, variable, actual, came_at FROM (
+            SELECT series_id, ds, min(observed_at) OVER (PARTITION BY series_id, ds) AS came_at, {variables}
+            FROM observations WHERE coalesce(error, '') NOT IN ({as_sql(NOT_IN_USE)})
             QUALIFY row_number() OVER (PARTITION BY series_id, ds ORDER BY observed_at DESC, batch_id DESC) = 1
           ) UNPIVOT (actual FOR variable IN ({variables}))
           WHERE isfinite(actual)
@@ -74,6 +77,7 @@ def make_pairs(
           SELECT
             answers.*,
             actual,
+            scored_at > came_at AS is_after,
             width,
             coalesce(isfinite(answers.forecast) AND isfinite(answers.lower) AND isfinite(answers.upper), false)
               AND coalesce(isfinite(width), false) AS is_whole,
@@ -97,6 +101,7 @@ def make_pairs(
           abs(at_cutoff.actual - scored.actual) AS naive_error,
           scored.actual BETWEEN lower AND upper AS is_within,
           coalesce(cutoff < $fitted::TIMESTAMPTZ, false) AS is_in_sample,
+          is_after AND NOT bool_and(is_after) OVER (PARTITION BY {KEY}) AS is_hindsight,
           NOT bool_and(is_whole AND coalesce(isfinite(loss), false)) OVER (PARTITION BY {KEY}) AS is_failed
         FROM scored
         LEFT JOIN (SELECT series_id, ds AS cutoff, variable, actual FROM actuals) AS at_cutoff

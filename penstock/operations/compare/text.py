@@ -34,6 +34,11 @@ def as_text(found: Comparison) -> str:
         lines.append(f"left out: {found.left_out_failed:,} pairs that a version has no finite answer or loss of")
     of_steps = f", step {', '.join(map(str, found.steps))} (evaluate.steps)" if found.steps else ""
     lines.append(f"loss: {loss_text(found)}{of_steps}; DM: Diebold-Mariano test against version {found.versions[0]}")
+    if any(score.hindsight for group in found.groups for score in group.scores):
+        lines.append(
+            "hindsight: pairs that a version answered after the actual had come, and another one before: its windows "
+            "have values that were revised since"
+        )
     before = None
     for group in found.groups:
         if group.by != before:
@@ -67,6 +72,8 @@ def score_text(found: Comparison, score: Score) -> str:
         *([f"within {score.coverage:.1%}"] if score.coverage is not None else []),
         *([f"{score.ratio_to_naive:.3f} of naive"] if score.ratio_to_naive is not None else []),
     ]
+    if score.hindsight:
+        parts.append(f"hindsight in {score.hindsight:,}")
     if score.version != found.versions[0]:
         parts += [f"{score.ratio:.3f} of version {found.versions[0]}"] if score.ratio is not None else []
         parts.append(test_text(score))

@@ -67,8 +67,14 @@ def explained(
     known = valid_observations(tables, settings, series_id, first=FIRST, last=found.cutoff, known_at=row["scored_at"])
     window = window_at(known, found.cutoff, settings)
     inputs = window_contract(contract, settings)
-    pinned = origin.plan.champion if origin.plan and origin.batch.rescore_id is None else None
-    model = find_model(config, inputs, name=row["model_name"], version=row["model_version"], pinned=pinned)
+    model = find_model(
+        config,
+        inputs,
+        name=row["model_name"],
+        version=row["model_version"],
+        pinned=origin.pinned,
+        sha256=origin.sha256,
+    )
     source, leads, problem = leads_of(config, origin, series_id, found.cutoff)
     again, outputs = made_again(model, found, window, series_id=series_id, leads=leads, series=settings)
     if again.is_equal is False and problem:
@@ -140,7 +146,7 @@ def leads_of(
     settings = config.the_series
     if settings.exogenous is None:
         return None, {}, ""
-    source = exogenous_source(config, origin)
+    source = exogenous_source(origin)
     problem = "" if source else "its plan, which says what exogenous values it read, is not kept"
     values: pa.Table | None = None
     if source:

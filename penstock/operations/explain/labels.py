@@ -15,8 +15,10 @@ from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, quoted,
 
 
 def judged(config: PipelineConfig, prediction: Any) -> Any:
-    """The output that is judged, of a model that has several."""
+    """The output that is judged, of a model that has several; one that has a name, and is the only one, needs none."""
     name = config.evaluate.prediction if config.evaluate else None
+    if isinstance(prediction, Mapping) and name is None and len(prediction) == 1:
+        (name,) = prediction
     return prediction.get(name) if isinstance(prediction, Mapping) and name else prediction
 
 

@@ -35,10 +35,17 @@ class FoundModel:
 
 
 def find_model(
-    config: PipelineConfig, contract: Contract, *, name: str, version: str, pinned: PinnedModel | None
+    config: PipelineConfig,
+    contract: Contract,
+    *,
+    name: str,
+    version: str,
+    pinned: PinnedModel | None,
+    sha256: str | None,
 ) -> FoundModel:
     """The version, loaded in this process. contract: the columns that its inputs are taken from. pinned: as the plan
-    has it, by which its local copy is found while the registry is away."""
+    has it, by which its local copy is found while the registry is away. sha256: of its files as the plan has it, None
+    where it does not say."""
     registry, facts = Registry.of(config), ModelFacts(name=name, version=version)
     try:
         facts, found = described(registry, facts, pinned)
@@ -48,9 +55,11 @@ def find_model(
             sha256=artifact_digest(folder),
             fitted_until=fitted_until(model_metadata(folder).metadata or {}),
         )
+        if sha256 not in (None, facts.sha256):
+            raise ModelRefusedError(f"the version's files are others than answered: those had the SHA-256 {sha256}")
         loaded = load_in_process(registry, found, contract, config.the_model)
-    except (ModelRefusedError, RegistryUnavailableError, OSError) as error:
-        return FoundModel(facts=replace(facts, problem=str(error)), loaded=None)
+    except (ModelRefusedError, RegistryUnavailableError, MlflowException, OSError) as error:
+        return FoundModel(facts=replace(facts, problem=without_credentials(str(error))), loaded=None)
     return FoundModel(facts=facts, loaded=loaded)
 
 

@@ -27,25 +27,35 @@ def batches_with(config: PipelineConfig, contract: Contract, row: pa.Table) -> I
     a fixed number. Where the table was compacted, a file has the rows of several tasks: then those of one source file
     are tried.
     """
-    table = open_table(config, "predictions")
+    rescore = row["rescore_id"][0].as_py() if "rescore_id" in row.column_names else None
+    if rescore is not None:
+        # Where it was scored; the table predictions was given it in another order.
+        yield from batches_in(config, contract, row, "rescored_predictions", {"rescore_id": rescore})
+    yield from batches_in(config, contract, row, "predictions", {})
+
+
+def batches_in(
+    config: PipelineConfig, contract: Contract, row: pa.Table, name: str, of_rescore: dict[str, Any]
+) -> Iterator[Neighbours]:
+    """of_rescore: what all rows of a batch have; one of a rescore may have rows of several micro-batches."""
+    table = open_table(config, name)
     if table is None:
         return
-    names = [*BATCH, "source_file", *[field.name for field in contract.fields], "prediction"]
+    fields = [field.name for field in contract.fields if field.name in row.column_names]
+    names = list(dict.fromkeys([*BATCH, *of_rescore, "source_file", *fields, "prediction"]))
     key = {name: row[name][0].as_py() for name in BATCH}
     size = int(config.spark.get(BATCH_SETTING, BATCH_ROWS))
-    files = [
-        file for file in data_files(table, BATCH) if all(file.may_have(name, value) for name, value in key.items())
-    ]
-    for file in files:
-        read = pa.Table.from_batches(read_files(table, [file], names, batch_rows=READ_ROWS))
+    for file in data_files(table, BATCH):
+        if not all(file.may_have(name, value) for name, value in key.items()):
+            continue
+        read = with_values(pa.Table.from_batches(read_files(table, [file], names, batch_rows=READ_ROWS)), of_rescore)
         of_batch = with_values(read, key)
         of_source = with_values(of_batch, {"source_file": row["source_file"][0].as_py()})
-        for rows in (of_batch, of_source):
+        tried = {len(rows): rows for rows in (*((read,) if of_rescore else ()), of_batch, of_source)}
+        for rows in tried.values():
             for place in places_of(rows, row, names):
                 start = place - place % size
                 yield Neighbours(rows=rows.slice(start, size), place=place - start)
-            if len(of_source) == len(of_batch):
-                break
 
 
 def with_values(rows: pa.Table, values: dict[str, Any]) -> pa.Table:
@@ -59,17 +69,17 @@ def places_of(rows: pa.Table, row: pa.Table, names: list[str]) -> list[int]:
     is_equal = np.ones(len(rows), dtype=bool)
     for name in names:
         if not pa.types.is_nested(rows[name].type):
-            equal = pc.fill_null(equal_to(rows[name], row[name][0].as_py()), False)
+            equal = pc.fill_null(equal_to(rows[name], row[name][0]), False)
             is_equal &= equal.to_numpy(zero_copy_only=False)
     stored = row["prediction"][0].as_py()
     places: list[int] = np.flatnonzero(is_equal).tolist()
     return [place for place in places if is_same(stored, rows["prediction"][place].as_py())]
 
 
-def equal_to(column: pa.ChunkedArray, value: Any) -> pa.ChunkedArray:
+def equal_to(column: pa.ChunkedArray, value: pa.Scalar) -> pa.ChunkedArray:
     """Of nulls and NaN too."""
-    if value is None:
+    if not value.is_valid:
         return pc.is_null(column)
-    if value != value:
+    if pa.types.is_floating(value.type) and pc.is_nan(value).as_py():
         return pc.is_nan(column)
-    return pc.equal(column, pa.scalar(value, column.type))
+    return pc.equal(column, value.cast(column.type))

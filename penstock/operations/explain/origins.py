@@ -1,6 +1,5 @@
 """Where an answer came from: its micro-batch, its plan, and its file."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +9,12 @@ import duckdb
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
+from penstock.models.pinned import PinnedModel
 from penstock.operations.explain.report import Batch, File, PlanFacts
 from penstock.operations.explain.tables import rows_of
 from penstock.pipeline.plan import Plan, plan_path, read_plan
 from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_path
+from penstock.pipeline.rescore.plans import RescorePlan, read_rescore, rescore_path
 from penstock.schemas.contract import Contract
 from penstock.series.exogenous_values import ExogenousSource
 from penstock.sources.files import Layout
@@ -37,12 +38,26 @@ class LedgerFile:
 
 @dataclass(frozen=True, kw_only=True)
 class Origin:
-    """files: of the batch, by path. plan: None where it is not kept."""
+    """files: of the batch, by path. plan: of the batch, None where it is not kept. rescore: the plan of the rescore
+    that answered; None where there was none, or it is not kept. facts: of the plan that made the answer."""
 
     batch: Batch
     files: Mapping[str, LedgerFile]
     facts: PlanFacts
     plan: Plan | None
+    rescore: RescorePlan | None = None
+
+    @property
+    def pinned(self) -> PinnedModel | None:
+        """The version as the plan of the answer has it."""
+        if self.batch.rescore_id is not None:
+            return self.rescore.model if self.rescore else None
+        return self.plan.champion if self.plan else None
+
+    @property
+    def sha256(self) -> str | None:
+        """Of the version's files, which the plan of a rescore says."""
+        return self.rescore.sha256 if self.rescore else None
 
 
 def origin_of(
@@ -64,6 +79,9 @@ def origin_of(
         for file in ledger.get("files") or ()
     }
     facts, plan = plan_of(config, contract, query_id, batch_id)
+    rescore = None
+    if row.get("rescore_id") is not None:
+        facts, rescore = rescore_of(config, contract, row["rescore_id"])
     batch = Batch(
         query_id=query_id,
         batch_id=batch_id,
@@ -73,7 +91,7 @@ def origin_of(
         role=row["role"],
         rescore_id=row.get("rescore_id"),
     )
-    return Origin(batch=batch, files=files, facts=facts, plan=plan)
+    return Origin(batch=batch, files=files, facts=facts, plan=plan, rescore=rescore)
 
 
 def plan_of(config: PipelineConfig, contract: Contract, query_id: str, batch_id: int) -> tuple[PlanFacts, Plan | None]:
@@ -87,7 +105,22 @@ def plan_of(config: PipelineConfig, contract: Contract, query_id: str, batch_id:
         return PlanFacts(missing=f"{path} is not kept"), None
     if plan.query_id != query_id:
         return PlanFacts(missing=f"the checkpoint is of another query ({plan.query_id})"), None
-    facts = PlanFacts(
+    return facts_of(config, contract, plan, path), plan
+
+
+def rescore_of(config: PipelineConfig, contract: Contract, number: int) -> tuple[PlanFacts, RescorePlan | None]:
+    path = rescore_path(config, number)
+    try:
+        plan = read_rescore(config, storage_of(config), number)
+    except (PlanError, OSError) as error:
+        return PlanFacts(missing=f"{path} can't be read: {error}"), None
+    if plan is None:
+        return PlanFacts(missing=f"{path} is not kept"), None
+    return facts_of(config, contract, plan, path), plan
+
+
+def facts_of(config: PipelineConfig, contract: Contract, plan: Plan | RescorePlan, path: str) -> PlanFacts:
+    return PlanFacts(
         path=path,
         planned_at=plan.planned_at,
         contract_hash=plan.contract_hash,
@@ -96,18 +129,13 @@ def plan_of(config: PipelineConfig, contract: Contract, query_id: str, batch_id:
         has_same_config=plan.config_hash == config.meaning_hash,
         code=plan.penstock or "0.2.0 or earlier",
     )
-    return facts, plan
 
 
-def exogenous_source(config: PipelineConfig, origin: Origin) -> ExogenousSource | None:
+def exogenous_source(origin: Origin) -> ExogenousSource | None:
     """What the answer's plan names; of a rescore, what its own plan names. None where nothing is kept of it."""
     if origin.batch.rescore_id is None:
         return origin.plan.exogenous if origin.plan else None
-    content = storage_of(config).read(f"{config.tables.root}/_rescores/{origin.batch.rescore_id}.json")
-    if content is None:
-        return None
-    source = json.loads(content).get("exogenous")
-    return ExogenousSource.model_validate(source) if source else None
+    return origin.rescore.exogenous if origin.rescore else None
 
 
 def file_of(config: PipelineConfig, contract: Contract, origin: Origin, path: str, wanted: Mapping[str, Any]) -> File:

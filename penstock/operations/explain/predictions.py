@@ -15,7 +15,7 @@ from penstock.operations.explain.model_facts import FoundModel, find_model
 from penstock.operations.explain.neighbours import batches_with
 from penstock.operations.explain.origins import file_of, origin_of
 from penstock.operations.explain.report import AgainFacts, OtherAnswer, PredictionReport
-from penstock.operations.explain.tables import ROWS_TABLES, opened_tables, rows_of, rows_where
+from penstock.operations.explain.tables import ROWS_TABLES, as_python, opened_tables, rows_of, rows_where, values_of
 from penstock.schemas.contract import Contract
 from penstock.storage.duckdb_tables import registered
 
@@ -37,7 +37,7 @@ def explain_prediction(config: PipelineConfig, *, row_id: str | None, where: str
         asked = f"row_id {row_id}" if where is None else where
         if not len(found):
             refuse(tables, config, asked, sought=str(row_id) if where is None else where)
-        row = only_one(found, asked)
+        row = only_one(found, asked, [field.name for field in contract.fields if field.name in found.column_names])
         return explained(tables, config, contract, row, equal_rows=len(found))
 
 
@@ -57,12 +57,14 @@ def id_condition(tables: duckdb.DuckDBPyConnection, row_id: str) -> str:
     return f"row_id::VARCHAR = '{text}'"
 
 
-def only_one(found: pa.Table, asked: str) -> pa.Table:
-    """The newest of the rows, which share their row_id. Raises AnswerNotFoundError for rows of several."""
-    ids = found["row_id"].to_pylist()
-    if len(found) == 1 or (ids[0] is not None and len(set(ids)) == 1):
+def only_one(found: pa.Table, asked: str, columns: list[str]) -> pa.Table:
+    """The newest of the rows, which share their row_id and the contract's columns. Raises AnswerNotFoundError for rows
+    of several: with labels.key a row_id is that of the key alone."""
+    ids = set(found["row_id"].to_pylist())
+    differing = [name for name in columns if len(set(map(repr, values_of(found[name])))) > 1]
+    if len(found) == 1 or (len(ids) == 1 and None not in ids and not differing):
         return found.slice(0, 1)
-    shown = found.slice(0, SHOWN_MATCHES).to_pylist()
+    shown = as_python(found.slice(0, SHOWN_MATCHES))
     listed = "; ".join(
         f"row_id {row['row_id']}: {row['prediction']} of {row['source_file'].rpartition('/')[2]}, "
         f"batch {row['batch_id']}"
@@ -70,6 +72,11 @@ def only_one(found: pa.Table, asked: str) -> pa.Table:
     )
     many = f"more than {LIMIT:,}" if len(found) == LIMIT else f"{len(found):,}"
     more = " ..." if len(found) > len(shown) else ""
+    if len(ids) == 1 and None not in ids:
+        raise AnswerNotFoundError(
+            f"{many} predictions are meant by {asked}: {listed}{more}; they share their row_id, and differ in "
+            f"{', '.join(differing)}; add a condition with --where that one of them meets"
+        )
     raise AnswerNotFoundError(
         f"{many} predictions are meant by {asked}: {listed}{more}; name one by its row_id, or narrow the condition "
         "down (AND source_file LIKE '%/morning.csv')"
@@ -99,10 +106,16 @@ def refuse(tables: duckdb.DuckDBPyConnection, config: PipelineConfig, asked: str
 def explained(
     tables: duckdb.DuckDBPyConnection, config: PipelineConfig, contract: Contract, found: pa.Table, *, equal_rows: int
 ) -> PredictionReport:
-    (row,) = found.to_pylist()
+    (row,) = as_python(found)
     origin = origin_of(tables, config, contract, row)
-    pinned = origin.plan.champion if origin.plan and origin.batch.rescore_id is None else None
-    model = find_model(config, contract, name=row["model_name"], version=row["model_version"], pinned=pinned)
+    model = find_model(
+        config,
+        contract,
+        name=row["model_name"],
+        version=row["model_version"],
+        pinned=origin.pinned,
+        sha256=origin.sha256,
+    )
     # A column that came into the contract later is in none of its batches.
     values = {field.name: row[field.name] for field in contract.fields if field.name in row}
     return PredictionReport(
@@ -117,7 +130,7 @@ def explained(
         plan=origin.facts,
         model=model.facts,
         again=again(config, contract, found, model),
-        others=other_answers(tables, row),
+        others=other_answers(tables, row, values),
         labels=labels_of(config, row),
     )
 
@@ -150,16 +163,24 @@ def difference(stored: Any, computed: Any) -> str:
     return f"{stored!r} in the table, {computed!r} now"
 
 
-def other_answers(tables: duckdb.DuckDBPyConnection, row: dict[str, Any]) -> tuple[OtherAnswer, ...]:
-    """From rescores of the row, the newest first."""
+def other_answers(
+    tables: duckdb.DuckDBPyConnection, row: dict[str, Any], values: dict[str, Any]
+) -> tuple[OtherAnswer, ...]:
+    """From rescores of the row but its own, the newest first. values: of the contract's columns; another row of the
+    batch may have the same key."""
     if "rescored_predictions" not in registered(tables) or row["row_id"] is None:
         return ()
     found = rows_of(
         tables,
-        "SELECT model_version, prediction, error, rescore_id FROM rescored_predictions WHERE row_id = $row "
-        "AND query_id = $query AND batch_id = $batch ORDER BY scored_at DESC",
+        "SELECT * FROM rescored_predictions WHERE row_id = $row AND query_id = $query AND batch_id = $batch "
+        "AND rescore_id IS DISTINCT FROM $own::BIGINT ORDER BY scored_at DESC",
         row=row["row_id"],
         query=row["query_id"],
         batch=row["batch_id"],
+        own=row["rescore_id"],
     )
-    return tuple(OtherAnswer(**one) for one in found)
+    return tuple(
+        OtherAnswer(**{name: one[name] for name in ("model_version", "prediction", "error", "rescore_id")})
+        for one in found
+        if all(repr(one[name]) == repr(value) for name, value in values.items() if name in one)
+    )

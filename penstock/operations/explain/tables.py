@@ -9,13 +9,19 @@ import pyarrow as pa
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import AnswerNotFoundError, ConfigError, EnvironmentCheckError
+from penstock.models.explanation.row_arguments import microseconds, spark_text
 from penstock.storage.delta_reader import reason_of
 from penstock.storage.duckdb_tables import QUERY_ERRORS, connect_tables, registered
 
 ROWS_TABLES = ("predictions", "batches", "quarantine", "rescored_predictions")
 SERIES_TABLES = ("forecasts", "observations", "batches", "quarantine")
 #: What a condition that a user wrote may raise, when it is planned and when it meets the rows.
-SQL_ERRORS = (duckdb.ProgrammingError, duckdb.DataError, duckdb.NotSupportedError)
+SQL_ERRORS = (
+    duckdb.ProgrammingError,
+    duckdb.DataError,
+    duckdb.NotSupportedError,
+    duckdb.PermissionException,
+)
 
 
 @contextmanager
@@ -41,10 +47,9 @@ def rows_where(connection: duckdb.DuckDBPyConnection, condition: str, *, limit: 
     """Rows of predictions, the newest first. condition: in DuckDB's SQL. Raises ConfigError for one that can't be
     used."""
     try:
-        return connection.sql(
-            # A comment at its end must not take the parenthesis.
-            f"SELECT * FROM predictions WHERE ({condition}\n) ORDER BY scored_at DESC, batch_id DESC LIMIT {limit}"
-        ).to_arrow_table()
+        # DuckDB takes one expression as a filter, and nothing that would end the statement and begin another one.
+        found = connection.table("predictions").filter(condition)
+        return found.order("scored_at DESC, batch_id DESC").limit(limit).to_arrow_table()
     except SQL_ERRORS as error:
         raise ConfigError(
             f"--where {condition!r}: {reason_of(error)}; expected a condition in SQL over the columns of predictions, "
@@ -53,6 +58,23 @@ def rows_where(connection: duckdb.DuckDBPyConnection, condition: str, *, limit: 
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, sql: str, **parameters: Any) -> list[dict[str, Any]]:
-    """The rows of a query, as Python has them."""
-    found: list[dict[str, Any]] = connection.sql(sql, params=parameters or None).to_arrow_table().to_pylist()
-    return found
+    """The rows of a query; see `as_python`."""
+    return as_python(connection.sql(sql, params=parameters or None).to_arrow_table())
+
+
+def as_python(rows: pa.Table) -> list[dict[str, Any]]:
+    """The rows as Python has them; a date or time that it has none for (before year 1, after 9999) as text."""
+    columns = {name: values_of(rows[name]) for name in rows.column_names}
+    return [{name: values[row] for name, values in columns.items()} for row in range(len(rows))]
+
+
+def values_of(column: pa.ChunkedArray) -> list[Any]:
+    values: list[Any] = []
+    for value in column:
+        try:
+            values.append(value.as_py())
+        except (OverflowError, ValueError):
+            # Of times and dates alone.
+            (micros,) = microseconds(pa.chunked_array([pa.array([value])]))
+            values.append(None if micros is None else spark_text(micros, is_date=pa.types.is_date(value.type)))
+    return values

@@ -108,10 +108,18 @@ def find_in_parquet(
         with pq.ParquetFile(file) as content:
             for rows in content.iter_batches(BATCH_ROWS, columns=list(contract.sources)):
                 for place in likely_rows(rows, contract, wanted):
-                    yield Record(before + place + 1, [rows[name][place].as_py() for name in contract.sources])
+                    yield Record(before + place + 1, [python_value(rows[name][place]) for name in contract.sources])
                 before += len(rows)
 
     return replace(matching(records(), matchers, contract), unit="row")
+
+
+def python_value(value: pa.Scalar) -> Any:
+    """A time that Python has none for (after the year 9999) as an empty text, which is equal to none."""
+    try:
+        return value.as_py()
+    except OverflowError:
+        return ""
 
 
 def likely_rows(rows: pa.RecordBatch, contract: Contract, wanted: Mapping[str, Any]) -> list[int]:
