@@ -88,7 +88,9 @@ def arrange(
         F.max(F.when(is_old, F.col("ds"))).over(whole_series).alias("_last_ds"),
         F.coalesce(F.max(NUMBER).over(whole_series), F.lit(0)).alias(LAST_NUMBER),
     )
-    judged = known.withColumn(IS_CONFLICT, is_contradicted(series))
+    # Superseded, or left by a larger keep_lags. With `revisions: first` no two rows of a series have one number.
+    is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
+    judged = known.where(~is_stale).withColumn(IS_CONFLICT, is_contradicted(series))
     # Rows that contradict each other make no ds known.
     counted_before = F.max(F.when(~F.col(IS_CONFLICT), F.col("ds"))).over(
         winner_first.rowsBetween(Window.unboundedPreceding, -1)
@@ -100,9 +102,7 @@ def arrange(
         .when(F.col("ds") <= F.col("_last_ds"), F.lit(LATE))
         .otherwise(F.lit(NEW))
     )
-    # Superseded, or left by a larger keep_lags. With `revisions: first` no two rows of a series have one number.
-    is_stale = is_old & (F.col(NUMBER) <= F.col(LAST_NUMBER) - series.keep_lags)
-    return judged.withColumn(PLACE, place).where(~is_stale).drop(FILE_NUMBER, IS_CONFLICT, "_last_ds")
+    return judged.withColumn(PLACE, place).drop(FILE_NUMBER, IS_CONFLICT, "_last_ds")
 
 
 def with_state(

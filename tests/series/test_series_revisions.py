@@ -10,14 +10,16 @@ from drawing import drawn
 from hypothesis import strategies as st
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
+from sandbox import current
 
 from penstock.config.series import SeriesConfig
-from penstock.series.revisions import batch_windows, lags_to_merge
+from penstock.series.revisions import batch_windows, changed_lags
+from penstock.series.windows import LAGS_VERSION
 from penstock.sources.files import PlannedFile
 
 KEEP_LAGS = 4
 SERIES = SeriesConfig(variables=("x", "y"), frequency="MS", keep_lags=KEEP_LAGS, revisions="newest")
-STATE = "series_id string, slot int, number long, ds timestamp, x double, y double"
+STATE = "series_id string, slot int, number long, ds timestamp, x double, y double, sequence long"
 Values = tuple[float | None, float | None]
 Answer = tuple[object, ...]
 
@@ -144,26 +146,27 @@ def state_of(series: ReferenceSeries) -> list[Answer]:
 
 
 def penstock_answers(spark: SparkSession, batches: list[Batch]) -> tuple[list[Answer], dict[str, list[Answer]]]:
-    """The same by `batch_windows` and `lags_to_merge`, the state carried from batch to batch."""
-    state: dict[tuple[str, int], Answer] = {}
+    """The same by `batch_windows` and `changed_lags`, the state carried from batch to batch: each adds to it, and
+    nothing leaves it."""
+    state: list[Row] = []
     answers: list[Answer] = []
     for number, batch in enumerate(batches):
         rows = [(one.series_id, one.ds, *one.values, f"/inbox/{one.file}.csv") for one in batch.observations]
         random.Random(number).shuffle(rows)
         schema = "series_id string, ds timestamp, x double, y double, source_file string"
         files = [planned(path, batch) for path in sorted({row[-1] for row in rows})]
-        lags = spark.createDataFrame([(*key, *value) for key, value in state.items()], STATE)
+        lags = spark.createDataFrame(state, STATE)
         observed = spark.createDataFrame(rows, schema).repartition(1 + number)
         windows = batch_windows(spark, observed, lags, series=SERIES, files=files)
-        stamped = windows.withColumns({"query_id": F.lit("q"), "batch_id": F.lit(0)}).persist()
+        ours = {"query_id": F.lit("q"), "batch_id": F.lit(0), LAGS_VERSION: F.lit(number)}
+        stamped = windows.withColumns(ours).persist()
         for row in stamped.collect():
             answers += [(number, row.series_id, *answer) for answer in answers_of(row)]
-        for row in lags_to_merge(stamped, SERIES).collect():
-            state[row.series_id, row.slot] = (row.number, row.ds, row.x, row.y)
+        state += changed_lags(stamped, SERIES).drop("query_id", "batch_id").collect()
         stamped.unpersist()
     kept: dict[str, list[Answer]] = defaultdict(list)
-    for (series_id, slot), (place, *values) in state.items():
-        kept[series_id].append((place, slot, *values))
+    for row in current(state):
+        kept[row.series_id].append((row.number, row.slot, row.ds, row.x, row.y))
     return sorted(answers, key=str), {name: sorted(rows, key=str) for name, rows in kept.items()}
 
 

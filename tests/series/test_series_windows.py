@@ -9,11 +9,11 @@ from itertools import chain, pairwise, zip_longest
 import pandas as pd
 from drawing import drawn
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.series import SeriesConfig
-from penstock.series.windows import arrange, new_lags, windowed
+from penstock.series.windows import LAGS_VERSION, arrange, new_lags, windowed
 from penstock.sources.files import PlannedFile
 
 KEEP_LAGS = 3
@@ -80,17 +80,18 @@ def reference(batches: list[list[Observation]]) -> list[tuple[object, ...]]:
 
 
 def penstock_answers(spark: SparkSession, batches: list[list[Observation]]) -> list[tuple[object, ...]]:
-    """The same by `arrange`, `windowed` and `new_lags`, the state carried from batch to batch."""
-    state: dict[tuple[str, int], tuple[object, ...]] = {}
+    """The same by `arrange`, `windowed` and `new_lags`, the state carried from batch to batch: each adds to it, and
+    nothing leaves it."""
+    state: list[Row] = []
     answers: list[tuple[object, ...]] = []
-    for batch in batches:
+    for number, batch in enumerate(batches):
         rows = [(one.series_id, one.ds, one.x, f"/inbox/{one.file}.csv") for one in batch]
         observed = spark.createDataFrame(rows, "series_id string, ds timestamp, x double, source_file string")
         files = [
             PlannedFile(path=path, verdict="accepted", length=1, modified_milliseconds=int(path[7]))
             for path in sorted({row[3] for row in rows})
         ]
-        lags = spark.createDataFrame([(key[0], key[1], *value) for key, value in state.items()], STATE)
+        lags = spark.createDataFrame(state, f"{STATE}, sequence long")
         windows = windowed(arrange(spark, observed, lags, series=SERIES, files=files), SERIES).persist()
         for row in windows.where("_place in ('late', 'revision', 'conflict')").collect():
             answers.append((row.series_id, row.ds, row._place, row.x))
@@ -98,9 +99,8 @@ def penstock_answers(spark: SparkSession, batches: list[list[Observation]]) -> l
             window = tuple(row[f"x_lag{lag}"] for lag in range(KEEP_LAGS))
             run = min(row._position, KEEP_LAGS)
             answers.append((row.series_id, row.ds, "new", row.x, row._number, run, *window))
-        stamped = windows.withColumns({"query_id": F.lit("q"), "batch_id": F.lit(0)})
-        for row in new_lags(stamped, SERIES).collect():
-            state[row.series_id, row.slot] = (row.number, row.ds, row.x)
+        stamped = windows.withColumns({"query_id": F.lit("q"), "batch_id": F.lit(0), LAGS_VERSION: F.lit(number)})
+        state += new_lags(stamped, SERIES).drop("query_id", "batch_id").collect()
         windows.unpersist()
     return sorted(answers, key=str)
 
