@@ -9,12 +9,20 @@ from statsmodels.tsa.vector_ar.var_model import ma_rep
 
 from penstock.udfs.var.kernel import FloatArray
 
+#: Of a correlation matrix: below it is nothing but rounding.
+SMALLEST_EIGENVALUE = 1e-12
+
 
 def orthogonalised(coefficients: FloatArray, sigma_u: FloatArray, *, steps: int) -> FloatArray:
     """(steps + 1, k, k), [h, i, j] the response of variable i, h periods after a shock of one standard deviation to
     variable j: Theta_h = Phi_h P with Sigma_u = P P', P lower triangular (Luetkepohl 2005, section 2.3.2).
 
-    coefficients: (p, k, k); sigma_u: (k, k)."""
+    coefficients: (p, k, k); sigma_u: (k, k). Raises LinAlgError where a residual follows from the others: whether such
+    a matrix has a Cholesky factor depends on the last digits.
+    """
+    deviations = np.sqrt(np.diag(sigma_u))
+    if np.linalg.eigvalsh(sigma_u / np.outer(deviations, deviations))[0] <= SMALLEST_EIGENVALUE:
+        raise np.linalg.LinAlgError("the covariance of the residuals is not positive definite")
     return np.asarray(ma_rep(coefficients, steps) @ np.linalg.cholesky(sigma_u))
 
 
