@@ -36,14 +36,15 @@ def test_losses_are_those_of_one_forecast() -> None:
         )
         connection.execute(
             "CREATE TABLE answers (version VARCHAR, series_id VARCHAR, cutoff TIMESTAMPTZ, step INT, variable VARCHAR, "
-            "ds TIMESTAMPTZ, forecast DOUBLE, lower DOUBLE, upper DOUBLE, level DOUBLE)"
+            "ds TIMESTAMPTZ, forecast DOUBLE, lower DOUBLE, upper DOUBLE, level DOUBLE, scored_at TIMESTAMPTZ)"
         )
         for number, (actual, *made) in enumerate(CASES):
             ds = START + timedelta(days=number)
             connection.execute("INSERT INTO observations VALUES ('a', ?, ?, NULL, ?, 0)", [ds, actual, ds])
             for version in "12":
-                row = [version, ds - timedelta(days=1), ds, *made]
-                connection.execute("INSERT INTO answers VALUES (?, 'a', ?, 1, 'x', ?, ?, ?, ?, 0.8)", row)
+                cutoff = ds - timedelta(days=1)
+                row = [version, cutoff, ds, *made, cutoff]
+                connection.execute("INSERT INTO answers VALUES (?, 'a', ?, 1, 'x', ?, ?, ?, ?, 0.8, ?)", row)
         config = cast(Any, SimpleNamespace(the_series=SimpleNamespace(variables=("x",))))
         make_pairs(connection, config, Request(versions=("1", "2")), {})
         rows = connection.execute("SELECT loss, is_failed FROM pairs WHERE version = '2' ORDER BY unit").fetchall()
