@@ -5,10 +5,11 @@ import logging
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
+from typing import ClassVar
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
+from penstock.operations.monitoring.poller import Poller
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.sources.checkpoint import batch_numbers, log_offset, logged_files, query_id_of
 from penstock.sources.file_times import has_age_limit, oldest_milliseconds
@@ -16,13 +17,11 @@ from penstock.sources.listing import walk_inbox
 from penstock.storage.files import Storage
 from penstock.storage.key_set import KeySet
 
-#: How long to wait for the thread at the end of a job; a listing of S3 that hangs longer is abandoned.
-JOIN_SECONDS = 5.0
 log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
-class Backlog:
+class Backlog(Poller):
     """Polls the inbox every `every_seconds` in its own thread for files that are in no finished micro-batch.
 
     done: the last batch of the checkpoint's query with a marker, by its id, at the start. show: called with each new
@@ -30,10 +29,10 @@ class Backlog:
     too old for the stream.
     """
 
+    name: ClassVar[str] = "backlog"
     config: PipelineConfig
     storage: Storage
     done: Mapping[str, int]
-    every_seconds: float
     show: Callable[[int | None], None]
     show_overlooked: Callable[[int | None], None] = lambda files: None  # noqa: ARG005
     _done: KeySet = field(default_factory=KeySet)
@@ -41,20 +40,6 @@ class Backlog:
     _newest_milliseconds: int = 0
     _is_log_read: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
-
-    def __enter__(self) -> "Backlog":
-        self._thread = threading.Thread(target=self._keep_looking, name="backlog", daemon=True)
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stop.set()
-        if self._thread:
-            self._thread.join(JOIN_SECONDS)
 
     def on_record(self, record: BatchRecord) -> None:
         """Remove the files of a finished micro-batch from the backlog."""
@@ -96,17 +81,12 @@ class Backlog:
                 self._waiting.remove(paths)
                 self.show(len(self._waiting))
 
-    def _keep_looking(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.look()
-            except (PenstockError, OSError) as error:
-                log.warning("the number of files that wait is not known: %s", error)
-                with self._lock:
-                    self._waiting = None
-                    self.show(None)
-                    self.show_overlooked(None)
-            self._stop.wait(self.every_seconds)
+    def on_failure(self, error: PenstockError | OSError) -> None:
+        log.warning("the number of files that wait is not known: %s", error)
+        with self._lock:
+            self._waiting = None
+            self.show(None)
+            self.show_overlooked(None)
 
 
 def finished_files(storage: Storage, checkpoint: str, done: Mapping[str, int]) -> KeySet:
