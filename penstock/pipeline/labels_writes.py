@@ -5,6 +5,7 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
+from penstock.pipeline.batch_ranges import is_earlier_than
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.schemas.tables import LABEL_KEY
@@ -56,11 +57,10 @@ def known_keys(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> DataFrame
     """
     key = list(pipeline.config.the_label.key)
     table = table_at(pipeline.spark, pipeline.config.table_path("labels"), None)
-    is_earlier = ~((F.col("query_id") == plan.query_id) & (F.col("batch_id") >= plan.batch_id))
     asked = accepted.select(*key).distinct()
     if sum(file.length or 0 for file in plan.files) <= BROADCAST_BYTES:
         asked = F.broadcast(asked)
-    counting = table.where(is_earlier & F.col("error").isNull()).select(*key)
+    counting = table.where(is_earlier_than(plan) & F.col("error").isNull()).select(*key)
     return counting.join(asked, on=key, how="left_semi").distinct()
 
 

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LedgerError
-from penstock.pipeline.last_batch import has_batches, last_batch
+from penstock.pipeline.last_batch import BATCH, QUERY, has_batches, last_batch
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.pipeline.table_age import LastWrite, check_batches_are_current, check_tables_agree, last_writes
 from penstock.schemas.catalog import table_names
@@ -20,6 +20,7 @@ from penstock.series.lags import rebuild_lags
 from penstock.sources.checkpoint import batch_numbers, query_id_of
 from penstock.spark.commit_retry import commit
 from penstock.spark.tables import close_query, table_exists
+from penstock.storage.delta_files import data_files
 from penstock.storage.delta_reader import opened_table
 from penstock.storage.delta_transactions import is_closed
 from penstock.storage.files import Storage
@@ -83,6 +84,20 @@ def finished_batches(config: PipelineConfig, storage: Storage) -> dict[str, int]
     query_id = query_id_of(storage, config.checkpoint)
     with opened_table(config, "batches") as batches:
         return last_by_query(batches, [query_id] if query_id else [])
+
+
+def finished_batches_by_query(config: PipelineConfig, storage: Storage) -> dict[str, int]:
+    """The last finished batch of each query that has one, of earlier checkpoints and of replays too.
+
+    A query leaves its id beside the tables; one of an earlier version did not, and is found by the bounds of the files.
+    Raises LedgerError.
+    """
+    with opened_table(config, "batches") as batches:
+        if batches is None:
+            return {}
+        files = data_files(batches, (QUERY, BATCH))
+        ends = {end[QUERY] for file in files for end in (file.least, file.most) if end[QUERY] is not None}
+        return last_by_query(batches, sorted({*ends, *storage.names(queries_folder(config)), REPLAY_QUERY}))
 
 
 def last_by_query(batches: deltalake.DeltaTable | None, queries: Iterable[str]) -> dict[str, int]:

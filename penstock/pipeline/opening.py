@@ -11,6 +11,7 @@ from pyspark.sql.types import DataType
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import with_time_range
+from penstock.models.registry import Registry
 from penstock.models.resolved import ModelAtStart
 from penstock.models.scoring import checked_columns
 from penstock.models.selection import ModelSelector
@@ -71,7 +72,7 @@ def opened(
             config=config,
             contract=contract,
             storage=storage,
-            selector=selector_of(spark, config, contract, model) if model else None,
+            selector=selector_of(spark, config, contract, model.registry) if model else None,
             lease=lease,
             done=state.done,
             old_queries=old_queries(config, storage),
@@ -79,12 +80,12 @@ def opened(
         )
 
 
-def selector_of(spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart) -> ModelSelector:
+def selector_of(spark: SparkSession, config: PipelineConfig, contract: Contract, registry: Registry) -> ModelSelector:
     workload = workload_of(config)
     return ModelSelector(
         spark=spark,
-        registry=model.registry,
-        model=model.model,
+        registry=registry,
+        model=config.the_model,
         contract=workload.scoring_contract(config, contract),
         incompatibility=partial(workload.incompatibility, spark, config),
     )
@@ -100,7 +101,7 @@ def is_begun_under_another_config(config: PipelineConfig, storage: Storage, stat
 
 
 def prepare_tables(
-    spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart | None, *, adapts: bool = True
+    spark: SparkSession, config: PipelineConfig, contract: Contract, model: ModelAtStart | None, *, adapts: bool
 ) -> None:
     """Make the tables, or check that they fit. The model decides the type of `prediction` once, for a new table."""
     workload = workload_of(config)

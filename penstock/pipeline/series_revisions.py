@@ -3,6 +3,7 @@
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from penstock.pipeline.batch_ranges import is_earlier_than
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.series.reasons import INSERTED, MODEL, REVISED, SUPERSEDED, UNCHANGED
@@ -38,11 +39,10 @@ def marked(pipeline: Pipeline, plan: Plan, earlier: DataFrame) -> DataFrame:
     same, `inserted` where their ds was unknown."""
     variables = pipeline.config.the_series.variables
     table = pipeline.spark.read.format("delta").load(pipeline.config.table_path("observations"))
-    is_before = ~((F.col("query_id") == plan.query_id) & (F.col("batch_id") >= plan.batch_id))
     asked = earlier.select(*KEYS).distinct()
     if sum(file.length or 0 for file in plan.files) <= BROADCAST_BYTES:
         asked = F.broadcast(asked)
-    before = newest_of_each_ds(table.where(is_before).join(asked, on=list(KEYS), how="left_semi"))
+    before = newest_of_each_ds(table.where(is_earlier_than(plan)).join(asked, on=list(KEYS), how="left_semi"))
     known = before.select(
         *KEYS, F.lit(True).alias("_is_known"), *[F.col(variable).alias(was(variable)) for variable in variables]
     )

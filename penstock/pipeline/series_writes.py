@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from penstock.models.fleet_check import refused_reasons
 from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch
+from penstock.pipeline.batch_ranges import is_earlier_than
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_revisions import mark_changes
@@ -96,11 +97,12 @@ def mark_revisions(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> DataFram
     if late.isEmpty():
         return batch
     table = pipeline.spark.read.format("delta").load(pipeline.config.table_path("observations"))
-    is_earlier = ~((F.col("query_id") == plan.query_id) & (F.col("batch_id") >= plan.batch_id))
     asked = F.broadcast(late.select(*KEYS).distinct())
     # Rows that contradict each other make no ds known: what corrects them is late, and no revision.
     counts = ~F.col("error").eqNullSafe(CONFLICT)
-    known = table.where(is_earlier & counts).select(*KEYS).join(asked, on=list(KEYS), how="left_semi").distinct()
+    known = (
+        table.where(is_earlier_than(plan) & counts).select(*KEYS).join(asked, on=list(KEYS), how="left_semi").distinct()
+    )
     compared = late.join(known.withColumn("_is_known", F.lit(True)), on=list(KEYS), how="left")
     marked = compared.withColumn("error", F.when(F.col("_is_known"), F.lit(REVISION)).otherwise(F.lit(LATE)))
     return batch.where(~is_late).unionByName(marked.drop("_is_known"))

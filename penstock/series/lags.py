@@ -16,7 +16,15 @@ from penstock.schemas.tables import FREQUENCY, KEEP_LAGS, REVISIONS
 from penstock.series.valid_observations import newest_of_each_ds
 from penstock.series.windows import sequence, whole_lags
 from penstock.spark.commit_retry import commit
-from penstock.spark.tables import TableSize, set_properties, table_properties, table_size
+from penstock.spark.tables import (
+    TableSize,
+    newest_snapshot,
+    properties_of,
+    set_properties,
+    size_of,
+    table_properties,
+    table_size,
+)
 
 #: Properties of `lags`: its size after the last compaction.
 COMPACTED_BYTES, COMPACTED_FILES = "penstock.compacted_bytes", "penstock.compacted_files"
@@ -44,7 +52,8 @@ def current_lags(lags: DataFrame, series: SeriesConfig) -> DataFrame:
 def compact_lags(spark: SparkSession, config: PipelineConfig) -> None:
     """Remove the superseded rows, if there are so many that this costs less than reading them in the next batches."""
     path = config.table_path("lags")
-    if is_compaction_due(table_size(spark, path), table_properties(spark, path)):
+    snapshot = newest_snapshot(spark, path)
+    if is_compaction_due(size_of(snapshot), properties_of(spark, snapshot)):
         try:
             rewrite_lags(spark, config)
         except TableConflictError as error:

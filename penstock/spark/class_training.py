@@ -82,8 +82,6 @@ def micro_batch(frame: DataFrame, folder: Path, table: str, batch_id: int) -> No
     scored = rows.select("name", doubled("number").alias("number"), F.lit(None).cast("timestamp").alias("at"))
     whole = scored.withColumn("counts", F.create_map(F.lit("a"), F.lit(1).cast("long")))
     append_once(whole, table, transaction)
-    later = Transaction(pipeline="training-state", query_id="q", batch_id=batch_id)
-    append_once(whole.dropDuplicates(["name"]), table, later)
     record = local_frame(spark, [("x", 1.0, None, [("a", 1)])], StructType(ROWS.fields[2:]))
     prepared = prepare_append(record, table, Transaction(pipeline="training-records", query_id="q", batch_id=batch_id))
     prepared.commit()

@@ -137,9 +137,12 @@ def table_at(spark: SparkSession, path: str, version: int | None) -> DataFrame:
 
 
 def table_properties(spark: SparkSession, path: str) -> dict[str, str]:
+    return properties_of(spark, newest_snapshot(spark, path))
+
+
+def properties_of(spark: SparkSession, snapshot: Any) -> dict[str, str]:
     java: Any = spark._jvm
-    properties = newest_snapshot(spark, path).metadata().configuration()
-    return dict(java.scala.jdk.javaapi.CollectionConverters.asJava(properties))
+    return dict(java.scala.jdk.javaapi.CollectionConverters.asJava(snapshot.metadata().configuration()))
 
 
 def newest_snapshot(spark: SparkSession, path: str) -> Any:
@@ -159,7 +162,10 @@ class TableSize:
 
 
 def table_size(spark: SparkSession, path: str) -> TableSize:
-    snapshot = newest_snapshot(spark, path)
+    return size_of(newest_snapshot(spark, path))
+
+
+def size_of(snapshot: Any) -> TableSize:
     return TableSize(files=int(snapshot.numOfFiles()), bytes=int(snapshot.sizeInBytes()))
 
 

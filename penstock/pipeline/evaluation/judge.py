@@ -10,9 +10,9 @@ from pyspark.sql import DataFrame, SparkSession
 from penstock.config.evaluation import EvaluateConfig
 from penstock.config.evaluation_defaults import loss_of
 from penstock.config.pipeline import PipelineConfig
+from penstock.pipeline.batch_ranges import Batches, farthest, later_than
 from penstock.pipeline.code_version import own_version
-from penstock.pipeline.evaluation.finished import farthest, later_than
-from penstock.pipeline.evaluation.plans import Batches, EvaluationPlan
+from penstock.pipeline.evaluation.plans import EvaluationPlan
 from penstock.schemas.contract import Contract
 from penstock.spark.tables import snapshot_version
 from penstock.storage.files import Storage

@@ -14,15 +14,13 @@ from penstock.config.evaluation import EvaluateConfig, LabelsConfig
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.sections import FrozenModel
 from penstock.errors import LedgerError, PlanError
+from penstock.pipeline.batch_ranges import Batches
 from penstock.pipeline.evaluation.record import evaluation_folder
 from penstock.pipeline.plan import plan_numbers
 from penstock.storage.delta_transactions import Transaction, last_transaction
 from penstock.storage.files import Storage
 
 EVALUATE_QUERY = "evaluate"
-
-#: The last finished batch of each query, by its id.
-Batches = dict[str, int]
 
 
 class SeriesSpan(FrozenModel):

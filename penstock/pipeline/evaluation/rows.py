@@ -15,12 +15,13 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from penstock.config.evaluation import LabelsConfig
-from penstock.pipeline.evaluation.finished import any_of, in_range, is_rescored, up_to
+from penstock.pipeline.batch_ranges import Batches, in_range, is_rescored, up_to
 from penstock.pipeline.evaluation.losses import finite, is_outcome, label_loss, probability
-from penstock.pipeline.evaluation.plans import Batches, EvaluationPlan, LabelSpan
+from penstock.pipeline.evaluation.plans import EvaluationPlan, LabelSpan
 from penstock.pipeline.evaluation.series import seconds_between
 from penstock.pipeline.evaluation.sums import PAIR_COLUMNS
 from penstock.series.reasons import REVISION
+from penstock.spark.functions import any_of
 
 log = logging.getLogger(__name__)
 

@@ -11,14 +11,15 @@ from pyspark.sql import functions as F
 
 from penstock.config.evaluation import LabelsConfig
 from penstock.errors import LedgerError
+from penstock.pipeline.batch_ranges import Batches, later_than
 from penstock.pipeline.evaluation import rows
-from penstock.pipeline.evaluation.finished import finished_batches_by_query, later_than
 from penstock.pipeline.evaluation.judge import Evaluated, Judged, Versions, draft_of
 from penstock.pipeline.evaluation.labels_source import LabelsSource, answer_column, check_types
-from penstock.pipeline.evaluation.plans import Batches, EvaluationPlan, LabelSpan
+from penstock.pipeline.evaluation.plans import EvaluationPlan, LabelSpan
 from penstock.pipeline.evaluation.record import evaluation_folder
 from penstock.pipeline.evaluation.rows import PAIRED, UNMATCHED, WAITING
 from penstock.pipeline.evaluation.unlabelled import unlabelled_now
+from penstock.pipeline.ledger import finished_batches_by_query
 from penstock.pipeline.series_writes import persisted
 from penstock.spark.tables import table_at, table_exists
 from penstock.storage.files import EPOCH

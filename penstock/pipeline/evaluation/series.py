@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from penstock.config.evaluation_checks import horizon_seconds
 from penstock.config.series import SeriesConfig
-from penstock.pipeline.evaluation.finished import in_range, is_rescored, up_to
+from penstock.pipeline.batch_ranges import in_range, is_rescored, up_to
 from penstock.pipeline.evaluation.losses import finite, interval_loss
 from penstock.pipeline.evaluation.plans import EvaluationPlan, SeriesSpan
 from penstock.pipeline.evaluation.sums import PAIR_COLUMNS

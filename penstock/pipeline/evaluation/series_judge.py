@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from penstock.pipeline.evaluation.finished import finished_batches_by_query, later_than
+from penstock.pipeline.batch_ranges import later_than
 from penstock.pipeline.evaluation.judge import Evaluated, Judged, Versions, draft_of
 from penstock.pipeline.evaluation.plans import EvaluationPlan
 from penstock.pipeline.evaluation.series import forecast_pairs, span_of
+from penstock.pipeline.ledger import finished_batches_by_query
 from penstock.spark.tables import table_at
 
 

@@ -9,10 +9,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.pipeline.evaluation import rows
-from penstock.pipeline.evaluation.finished import finished_batches_by_query
 from penstock.pipeline.evaluation.judge import Evaluated
 from penstock.pipeline.evaluation.labels_source import LabelsSource
 from penstock.pipeline.evaluation.plans import LabelSpan
+from penstock.pipeline.ledger import finished_batches_by_query
 from penstock.spark.tables import table_at, table_exists
 from penstock.storage.routing import storage_of
 

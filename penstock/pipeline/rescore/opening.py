@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 
 from pyspark.sql import SparkSession
 
@@ -11,11 +10,10 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import with_time_range
 from penstock.errors import EnvironmentCheckError
 from penstock.models.registry import Registry
-from penstock.models.selection import ModelSelector
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.lease import Lease
+from penstock.pipeline.opening import selector_of
 from penstock.pipeline.rescore.plans import rescore_lease_path, source_table
-from penstock.pipeline.workload import workload_of
 from penstock.schemas import catalog
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import (
@@ -35,7 +33,7 @@ from penstock.storage.routing import storage_of
 @contextmanager
 def opened_beside(spark: SparkSession, config: PipelineConfig) -> Iterator[Pipeline]:
     """The pipeline, with its tables there. Raises EnvironmentCheckError, LeaseError while another rescore runs."""
-    contract, workload = with_time_range(load_contract(config), config), workload_of(config)
+    contract = with_time_range(load_contract(config), config)
     with Lease(
         storage=storage_of(config),
         path=rescore_lease_path(config.tables.root),
@@ -47,19 +45,12 @@ def opened_beside(spark: SparkSession, config: PipelineConfig) -> Iterator[Pipel
             prepare_table(spark, config.table_path(spec.name), spec)
         if config.workload == "series":
             check_frequency(spark, config)
-        selector = ModelSelector(
-            spark=spark,
-            registry=Registry.of(config),
-            model=config.the_model,
-            contract=workload.scoring_contract(config, contract),
-            incompatibility=partial(workload.incompatibility, spark, config),
-        )
         yield Pipeline(
             spark=spark,
             config=config,
             contract=contract,
             storage=storage_of(config, retry_seconds=BATCH_RETRY_SECONDS),
-            selector=selector,
+            selector=selector_of(spark, config, contract, Registry.of(config)),
             lease=lease,
             done={},
             old_queries=(),

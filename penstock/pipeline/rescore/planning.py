@@ -14,7 +14,7 @@ from penstock.models.registry import ModelVersion
 from penstock.models.trust import artifact_digest
 from penstock.pipeline.code_version import own_version
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.ledger import finished_batches
+from penstock.pipeline.ledger import finished_batches, finished_batches_by_query
 from penstock.pipeline.plan import plan_path, planned_batches, read_plan
 from penstock.pipeline.replay.plans import refuse_unfinished_replay, replay_numbers
 from penstock.pipeline.rescore.plans import (
@@ -140,9 +140,7 @@ def unfinished_batch(query_id: str, batch_id: int) -> str:
 
 def last_finished_batches(pipeline: Pipeline) -> dict[str, int]:
     """By query id the last batch with a marker: a query finishes its batches in order."""
-    ledger = table_at(pipeline.spark, pipeline.config.table_path("batches"), None)
-    found = ledger.groupBy("query_id").agg(F.max("batch_id").alias("last")).collect()
-    return {row["query_id"]: row["last"] for row in found}
+    return finished_batches_by_query(pipeline.config, pipeline.storage)
 
 
 def refuse_unfinished_batches(plan: RescorePlan, batches: Batches) -> None:

@@ -4,6 +4,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.errors import RescoreError
+from penstock.pipeline.batch_ranges import up_to
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import LateReplay, read_plan
 from penstock.pipeline.replay.plans import refuse_unfinished_replay, replay_numbers, replay_path
@@ -13,7 +14,6 @@ from penstock.pipeline.rescore.series import is_between
 from penstock.schemas.catalog import RESCORE_ID
 from penstock.series.reasons import INSERTED, NOT_IN_USE, NOT_LATEST, REVISED
 from penstock.series.windows import KEYS
-from penstock.spark.functions import any_of
 from penstock.spark.rewrite import IS_OLD, Step, replace_rows_once
 from penstock.spark.tables import snapshot_version, table_at
 from penstock.storage.delta_transactions import is_there
@@ -176,10 +176,6 @@ def check_errors(pipeline: Pipeline, plan: RescorePlan, found: int) -> None:
 def with_others(table: DataFrame, mark: Step, time: str, plan: RescorePlan) -> DataFrame:
     """The rows in the window, and of a batch that was finished when the rescore was planned, as `mark` gives them; and
     all others."""
-    finished = [
-        (F.col("query_id") == query_id) & (F.col("batch_id") <= last)
-        for query_id, last in sorted(plan.finished.items())
-    ]
-    is_planned = is_between(time, plan.request.begin, plan.request.end) & any_of(finished)
+    is_planned = is_between(time, plan.request.begin, plan.request.end) & up_to(plan.finished)
     others = table.where(~F.coalesce(is_planned, F.lit(False)))
     return mark(table.where(is_planned)).unionByName(others, allowMissingColumns=True)
