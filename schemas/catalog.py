@@ -242,14 +242,15 @@ EVALUATIONS = Table(
     ),
     time_column="evaluated_at",
     statistics=("query_id", "batch_id", "unit", "champion", "evaluated_at"),
+    made_by="penstock evaluate",
 )
 
 #: Predictions and forecasts of a past window by another version, beside those that were given then: as shadows, or
 #: until they take their place. query_id and batch_id are those of the row that was scored again.
-RESCORED_PREDICTIONS = replace(
-    PREDICTIONS, name="rescored_predictions", statistics=(*PREDICTIONS.statistics, "rescore_id")
+RESCORED_PREDICTIONS, RESCORED_FORECASTS = (
+    replace(each, name=f"rescored_{each.name}", statistics=(*each.statistics, "rescore_id"), made_by="penstock rescore")
+    for each in (PREDICTIONS, FORECASTS)
 )
-RESCORED_FORECASTS = replace(FORECASTS, name="rescored_forecasts", statistics=(*FORECASTS.statistics, "rescore_id"))
 #: One row is an observation that was asked for a forecast by a rescore; `error` as in observations: null, or why the
 #: version has none for it.
 RESCORED_OBSERVATIONS = Table(
@@ -267,6 +268,7 @@ RESCORED_OBSERVATIONS = Table(
     time_column="scored_at",
     cluster_by=("series_id", "ds"),
     statistics=("query_id", "batch_id", "series_id", "ds", "rescore_id"),
+    made_by="penstock rescore",
 )
 
 #: In the order in which a micro-batch writes them: its marker, the row of `batches`, is the last.
@@ -276,18 +278,14 @@ BESIDE = (EVALUATIONS, RESCORED_PREDICTIONS, RESCORED_FORECASTS, RESCORED_OBSERV
 BY_NAME = MappingProxyType({table.name: table for table in (*CATALOG, *BESIDE)})
 
 
-def tables_of(workload: str) -> tuple[Table, ...]:
-    return tuple(table for table in CATALOG if workload in table.workloads)
-
-
 def table_names(workload: str) -> tuple[str, ...]:
     """In the order in which a micro-batch writes them."""
-    return tuple(table.name for table in tables_of(workload))
+    return tuple(table.name for table in CATALOG if workload in table.workloads)
 
 
-def tables_beside(workload: str) -> tuple[Table, ...]:
-    """Those that a pipeline may have, and that no micro-batch writes."""
-    return tuple(table for table in BESIDE if workload in table.workloads)
+def possible_tables(workload: str) -> tuple[Table, ...]:
+    """All that a pipeline may have, whether micro-batches write them or not."""
+    return tuple(table for table in BY_NAME.values() if workload in table.workloads)
 
 
 def time_column(name: str) -> str:

@@ -50,7 +50,8 @@ class PerPipeline(Enum):
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table's facts. time_column: when the row was made. kept_whole: why no row may be deleted by age; such a table
-    can have no retention. is_state: it is the stream's own, and nobody else's to read.
+    can have no retention. is_state: it is the stream's own, and nobody else's to read. made_by: the command that makes
+    it, where no micro-batch does.
 
     cluster_by: what its files are sorted by. statistics: the columns whose min and max Delta keeps for each file.
     """
@@ -61,6 +62,7 @@ class Table:
     time_column: str | None = None
     kept_whole: str = ""
     is_state: bool = False
+    made_by: str = ""
     cluster_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
     properties: MappingProxyType[str, str] = field(default_factory=lambda: MappingProxyType({}))

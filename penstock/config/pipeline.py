@@ -208,13 +208,10 @@ class PipelineConfig(Section):
         if loss is not None and (loss == "wis") != (self.workload == "series"):
             fitting = "wis" if self.workload == "series" else "absolute, squared, zero_one or log"
             raise ValueError(f"evaluate.loss is {loss}; the loss of {self.workload} is {fitting}")
-        beyond = (
-            [step for step in self.evaluate.steps if step > self.series.horizon]
-            if self.evaluate and self.series
-            else []
-        )
-        if self.series and beyond:
-            raise ValueError(f"evaluate.steps names {beyond[0]}, series.horizon is {self.series.horizon}")
+        if self.evaluate and self.series:
+            for step in self.evaluate.steps:
+                if step > self.series.horizon:
+                    raise ValueError(f"evaluate.steps names {step}, series.horizon is {self.series.horizon}")
         return self
 
     @model_validator(mode="after")

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 
 from penstock.config.durations import written
-from penstock.schemas.catalog import BY_NAME, CATALOG, tables_beside, tables_of
+from penstock.schemas.catalog import BY_NAME, CATALOG, possible_tables
 from penstock.schemas.table_types import Table
 
 DAY_SECONDS = 86400.0
@@ -40,7 +40,7 @@ def check_retention(retention: Mapping[str, float], *, time_travel: float) -> No
 
 def check_workload_has(tables: Mapping[str, float], workload: str) -> None:
     """Raises ValueError for a table that only the other workload has."""
-    possible = (*tables_of(workload), *tables_beside(workload))
+    possible = possible_tables(workload)
     strange = [table for table in tables if table not in {each.name for each in possible}]
     if strange:
         raise ValueError(

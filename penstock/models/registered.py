@@ -16,6 +16,8 @@ from penstock.models.registry import NOT_THERE, Registry
 READERS = 8
 GIT_COMMIT = "mlflow.source.git.commit"
 CONTEXT = "mlflow.data.context"
+#: In the source of a dataset that is a Delta table.
+TABLE_VERSION = "delta_table_version"
 #: What the trainings of rows log of how many rows a model was fitted on, in the order in which it is looked for.
 ROWS = ("training_rows", "rows")
 HOLDOUT = "holdout_"
@@ -143,9 +145,9 @@ def data_of(inputs: list[Any], params: dict[str, str]) -> tuple[TrainingData, ..
 def dataset(logged: Any) -> TrainingData:
     found = logged.dataset
     context = next((tag.value for tag in logged.tags if tag.key == CONTEXT), "training")
-    source = source_of(found.source)
-    version = source.get("delta_table_version")
-    place = next((str(source[key]) for key in ("path", "uri", "url") if source.get(key)), None)
+    source = json_object(found.source)
+    version = source.get(TABLE_VERSION)
+    place = place_of(source)
     return TrainingData(
         name=found.name,
         source=place,
@@ -156,10 +158,15 @@ def dataset(logged: Any) -> TrainingData:
     )
 
 
-def source_of(text: str) -> dict[str, Any]:
-    """A dataset's source as MLflow keeps it, JSON; other programs may log another text."""
+def place_of(source: dict[str, Any]) -> str | None:
+    """Where a dataset lies, if its source says so."""
+    return next((str(source[key]) for key in ("path", "uri", "url") if source.get(key)), None)
+
+
+def json_object(text: str | None) -> dict[str, Any]:
+    """A dataset's source or profile as MLflow keeps it, JSON; other programs may log another text."""
     try:
-        found = json.loads(text)
+        found = json.loads(text or "{}")
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}

@@ -23,6 +23,11 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FIRST_MILLISECONDS, LAST_MILLISECONDS = -62_135_596_800_000, 253_402_300_799_999
 
 
+def moment_of(microseconds: int) -> datetime:
+    """Since 1970, as Spark counts them; datetime's own way goes through a float."""
+    return EPOCH + timedelta(microseconds=microseconds)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileStatus:
     """Length in bytes and modification time in whole milliseconds since 1970, as in Spark's file log."""

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, EnvironmentCheckError
 from penstock.interfaces.sql.views import QUERIES, VIEWS_FILE, View, names_read, possible_tables, views_of
-
-#: What makes the tables that no micro-batch writes.
-MADE_BY = {
-    "evaluations": "penstock evaluate",
-    "rescored_predictions": "penstock rescore",
-    "rescored_forecasts": "penstock rescore",
-}
+from penstock.schemas.catalog import BY_NAME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +23,7 @@ class Query:
         """Raises EnvironmentCheckError if a table does not exist yet."""
         missing = sorted(self.tables - set(existing))
         if missing:
-            maker = MADE_BY.get(missing[0])
+            maker = BY_NAME[missing[0]].made_by
             what_to_do = f"{maker} makes it" if maker else f"run the pipeline {config.pipeline} first"
             raise EnvironmentCheckError(
                 f"the query {self.name} needs the table {missing[0]}, which is not in {config.tables.root} yet; "

@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
-from penstock.schemas.catalog import table_names, tables_beside
+from penstock.schemas import catalog
 from penstock.series.reasons import NOT_IN_USE, as_sql
 
 #: The folder queries/, as it comes with the package, which may be in a zip.
@@ -64,7 +64,7 @@ class View:
 
 def possible_tables(config: PipelineConfig) -> tuple[str, ...]:
     """All that a pipeline of this workload may have, whether micro-batches write them or not."""
-    return (*table_names(config.workload), *(table.name for table in tables_beside(config.workload)))
+    return tuple(table.name for table in catalog.possible_tables(config.workload))
 
 
 def views_of(config: PipelineConfig, tables: Collection[str]) -> tuple[View, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import duckdb
 
-from penstock.config.evaluation_defaults import loss_of
+from penstock.config.evaluation_defaults import loss_of, unit_seconds
 from penstock.config.label_contract import labels_config
 from penstock.config.loading import load_contract
 from penstock.config.pipeline import PipelineConfig
@@ -20,7 +20,6 @@ from penstock.operations.compare.request import Request
 from penstock.storage.duckdb_tables import quoted, register_table, registered
 
 TABLES = ("predictions", "rescored_predictions")
-EVERY_SECONDS = 3600.0
 #: What names a row; content is a hash of the contract's columns.
 KEY = "query_id, batch_id, row_id, content"
 TEXT = "VARCHAR"
@@ -106,7 +105,7 @@ def make_pairs(
     key = ", ".join(f"key_{number}" for number, _ in enumerate(config.labels.key))
     own_key = ", ".join(f"{quoted(column)} AS key_{number}" for number, column in enumerate(config.labels.key))
     known = [until for until in fitted_until.values() if until is not None]
-    every = (config.evaluate.every if config.evaluate else None) or EVERY_SECONDS
+    every = unit_seconds(config.evaluate)
     # What it says may depend on the version (its role, its error): a pair is of the group of the first one.
     of_first = "".join(
         f", any_value({column}) FILTER (WHERE version = $first) OVER (PARTITION BY {KEY}) AS {column}"

@@ -1,6 +1,5 @@
 """What the registry and its runs say of a model version."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,13 +14,13 @@ from penstock.errors import ModelRefusedError, RegistryUnavailableError
 from penstock.models.fleet_check import fitted_until
 from penstock.models.in_process import LoadedModel, load_in_process
 from penstock.models.pinned import PinnedModel
+from penstock.models.registered import CONTEXT, GIT_COMMIT, TABLE_VERSION, json_object, place_of
 from penstock.models.registry import ModelVersion, Registry, as_version, model_metadata
 from penstock.models.trust import artifact_digest
 from penstock.operations.explain.report import ModelFacts
 from penstock.redaction import without_credentials
 from penstock.schemas.contract import Contract
 
-GIT_COMMIT = "mlflow.source.git.commit"
 #: Params of runs of Penstock's train jobs that say what a model was fitted on.
 DATA_PARAMS = ("data_source", "data_version", "data", "training_rows", "rows", "until")
 
@@ -118,24 +117,15 @@ def training_data(run: Run) -> tuple[str, ...]:
 
 
 def dataset_text(dataset: Any, tags: Mapping[str, str]) -> str:
-    source, profile = as_object(dataset.source), as_object(dataset.profile)
-    context = tags.get("mlflow.data.context")
-    place = source.get("path") or source.get("uri") or source.get("url")
+    source, profile = json_object(dataset.source), json_object(dataset.profile)
+    context = tags.get(CONTEXT)
     parts = [
         *([f"{context}:"] if context else []),
-        str(place or dataset.name),
-        *([f"version {source['delta_table_version']}"] if source.get("delta_table_version") is not None else []),
+        str(place_of(source) or dataset.name),
+        *([f"version {source[TABLE_VERSION]}"] if source.get(TABLE_VERSION) is not None else []),
         *([f"({profile['num_rows']:,} rows)"] if isinstance(profile.get("num_rows"), int) else []),
     ]
     return " ".join(parts)
-
-
-def as_object(text: str | None) -> dict[str, Any]:
-    try:
-        found = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def moment(milliseconds: int) -> datetime:

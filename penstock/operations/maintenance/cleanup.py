@@ -12,10 +12,11 @@ from penstock.pipeline.evaluation.record import evaluation_folder
 from penstock.pipeline.evaluation.records import finished_numbers
 from penstock.pipeline.exogenous_pins import copies_folder
 from penstock.pipeline.lease import lease_path, maintenance_lease_path
-from penstock.pipeline.plan import plan_folder, plan_numbers, plan_path, planned_batches, read_plan
+from penstock.pipeline.plan import Plan, plan_folder, plan_numbers, plan_path, planned_batches, read_plan
 from penstock.pipeline.replay.expired import pinned_versions
 from penstock.pipeline.replay.plans import unfinished_replay
 from penstock.pipeline.rescore.plans import (
+    RescorePlan,
     answer_tables,
     replaced_tables,
     rescore_folder,
@@ -99,6 +100,11 @@ def last_finished(storage: Storage, config: PipelineConfig, done: dict[str, int]
     return done.get(query_id, -1) if query_id else -1
 
 
+def is_stuck(plan: Plan | RescorePlan) -> bool:
+    """Whether what is unfinished was planned long ago."""
+    return plan.planned_at < datetime.now(UTC) - timedelta(seconds=STUCK_AFTER_SECONDS)
+
+
 def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -> str | None:
     """Why `lags` must not be maintained: an old unfinished batch, whose replay reads `lags` at its pinned version.
 
@@ -112,7 +118,7 @@ def stuck_plan(storage: Storage, config: PipelineConfig, done: dict[str, int]) -
             plan = read_plan(storage, plan_path(config.checkpoint, batch_id))
         except PlanError as error:
             return str(error)
-        if plan and plan.planned_at < datetime.now(UTC) - timedelta(seconds=STUCK_AFTER_SECONDS):
+        if plan and is_stuck(plan):
             return (
                 f"batch {batch_id} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; its replay reads "
                 "lags as they were: start the stream or a backfill first"
@@ -129,8 +135,7 @@ def stuck_replay(storage: Storage, config: PipelineConfig, table: str) -> str:
         plan = unfinished_replay(config, storage)
     except PlanError as error:
         return str(error)
-    is_old = plan is not None and plan.planned_at < datetime.now(UTC) - timedelta(seconds=STUCK_AFTER_SECONDS)
-    if plan is None or not is_old or table not in dict(pinned_versions(plan)):
+    if plan is None or not is_stuck(plan) or table not in dict(pinned_versions(plan)):
         return ""
     return (
         f"{plan.described} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; it reads {table} as it was: "
@@ -148,9 +153,8 @@ def stuck_rescore(storage: Storage, config: PipelineConfig, table: str) -> str:
         plan = unfinished_rescore(config, storage)
     except PlanError as error:
         return str(error)
-    is_old = plan is not None and plan.planned_at < datetime.now(UTC) - timedelta(seconds=STUCK_AFTER_SECONDS)
     needed = {source_table(config), *replaced_tables(config), *answer_tables(config)}
-    if plan is None or not is_old or table not in needed:
+    if plan is None or not is_stuck(plan) or table not in needed:
         return ""
     return (
         f"{plan.described} was planned on {plan.planned_at:%Y-%m-%d} and is not finished; it reads {table}: finish it, "

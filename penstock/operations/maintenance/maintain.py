@@ -28,7 +28,7 @@ from penstock.operations.maintenance.cleanup import (
 from penstock.operations.maintenance.retention import delete_expired
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.ledger import finished_batches
-from penstock.schemas.catalog import table_names, tables_beside
+from penstock.schemas.catalog import possible_tables
 from penstock.spark.commit_retry import CONFLICTS
 from penstock.spark.tables import TableSize, set_properties, table_exists, table_properties, table_size
 from penstock.storage.routing import storage_of
@@ -114,7 +114,7 @@ def maintain_tables(spark: SparkSession, config: PipelineConfig) -> list[str]:
     """
     storage = storage_of(config)
     deadline = monotonic() + config.maintenance.budget
-    names = (*table_names(config.workload), *[table.name for table in tables_beside(config.workload)])
+    names = [table.name for table in possible_tables(config.workload)]
     tables = [name for name in names if table_exists(spark, config.table_path(name))]
     with Lease(
         storage=storage,

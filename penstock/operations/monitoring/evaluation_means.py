@@ -3,10 +3,10 @@
 from penstock.config.evaluation_defaults import steps_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.model_store.measures import Live, Sums, live_of
+from penstock.pipeline.evaluation.plans import EVALUATE_QUERY
 from penstock.storage.delta_files import data_files, read_files
 from penstock.storage.delta_reader import opened_table
 
-QUERY = "evaluate"
 #: Those of the table, and what `Sums` calls them.
 NAMES = {
     "champion": "version",
@@ -36,7 +36,7 @@ def evaluation_means(config: PipelineConfig, number: int) -> dict[str, Live]:
         files = [file for file in data_files(table, ("batch_id",)) if file.may_have("batch_id", number)]
         for batch in read_files(table, files, [*NAMES, *OTHERS]):
             for row in batch.to_pylist():
-                is_asked = (row["query_id"], row["batch_id"]) == (QUERY, number) and not row["is_final"]
+                is_asked = (row["query_id"], row["batch_id"]) == (EVALUATE_QUERY, number) and not row["is_final"]
                 if is_asked and row["champion"] is not None:
                     by_version.setdefault(row["champion"], []).append(sums_of(row))
     return {version: live_of(sums, steps_of(config)) for version, sums in by_version.items()}

@@ -15,6 +15,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from penstock.config.evaluation import LabelsConfig
+from penstock.config.evaluation_defaults import DEFAULT_LOSS, unit_seconds
 from penstock.pipeline.batch_ranges import Batches, in_range, is_rescored, up_to
 from penstock.pipeline.evaluation.losses import finite, is_outcome, label_loss, probability
 from penstock.pipeline.evaluation.plans import EvaluationPlan, LabelSpan
@@ -25,8 +26,6 @@ from penstock.spark.functions import any_of
 
 log = logging.getLogger(__name__)
 
-#: The window of the labels' arrival, where evaluate.every is null.
-UNIT_SECONDS = 3600.0
 #: What a label is at an evaluation. It was taken by an earlier one; is taken by this one; its row has not matured; its
 #: row is not there.
 TAKEN, PAIRED, WAITING, UNMATCHED = "taken", "paired", "waiting", "unmatched"
@@ -151,12 +150,12 @@ def seconds_apart(one: str, other: str) -> Column:
 
 def label_pairs(judged: DataFrame, plan: EvaluationPlan, *, of_numbers: bool) -> DataFrame:
     """PAIR_COLUMNS of the paired labels; one without a value makes none."""
-    span, loss = plan.labels, plan.evaluate.loss or "absolute"
+    span, loss = plan.labels, plan.evaluate.loss or DEFAULT_LOSS["rows"]
     assert span is not None
     label, answer = (finite(F.col(name)) if of_numbers else F.col(name) for name in ("_label", "_answer"))
     if loss == "log":
         answer = probability(answer)
-    unit_micros = round(1e6 * (plan.evaluate.every or UNIT_SECONDS))
+    unit_micros = round(1e6 * unit_seconds(plan.evaluate))
     arrived = F.unix_micros("labelled_at")
     columns = {
         "unit": F.timestamp_micros(arrived - F.pmod(arrived, F.lit(unit_micros))),

@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from penstock.config.evaluation import LabelsConfig
+from penstock.config.evaluation_defaults import DEFAULT_LOSS
 from penstock.errors import LedgerError
 from penstock.pipeline.batch_ranges import Batches, later_than
 from penstock.pipeline.evaluation import rows
@@ -22,7 +23,7 @@ from penstock.pipeline.evaluation.unlabelled import unlabelled_now
 from penstock.pipeline.ledger import finished_batches_by_query
 from penstock.pipeline.series_writes import persisted
 from penstock.spark.tables import table_at, table_exists
-from penstock.storage.files import EPOCH
+from penstock.storage.files import moment_of
 from penstock.storage.routing import storage_of
 
 log = logging.getLogger(__name__)
@@ -146,7 +147,7 @@ class RowsJudge:
         labels = self.labels_at(versions.actuals)
         answer, kind = answer_column(predictions.schema["prediction"].dataType, wanted=plan.evaluate.prediction)
         label = labels.schema[self.labels_config.value].dataType
-        return answer, check_types(plan.evaluate.loss or "absolute", label, kind)
+        return answer, check_types(plan.evaluate.loss or DEFAULT_LOSS["rows"], label, kind)
 
 
 def is_other_join(one: LabelsConfig, other: LabelsConfig) -> bool:
@@ -159,4 +160,4 @@ def arrivals(labels: DataFrame) -> tuple[datetime, datetime] | None:
     found = labels.agg(*[F.unix_micros(of("labelled_at")) for of in (F.min, F.max)]).first()
     if found is None or found[0] is None:
         return None
-    return EPOCH + timedelta(microseconds=found[0]), EPOCH + timedelta(microseconds=found[1])
+    return moment_of(found[0]), moment_of(found[1])

@@ -20,7 +20,7 @@ from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.series.reasons import CONFLICT, LATE, NOT_IN_USE, REVISED
 from penstock.series.valid_observations import is_in_use, newest_of_each_ds
 from penstock.series.windows import KEYS
-from penstock.storage.files import EPOCH
+from penstock.storage.files import moment_of
 
 #: None of these is the first value that counts for its ds.
 NOT_FIRST = (*NOT_IN_USE, REVISED)
@@ -55,7 +55,7 @@ def span_of(observations: DataFrame, plan: EvaluationPlan, series: SeriesConfig)
     found = rows.agg(F.count("*").alias("n"), *moments).first()
     if found is None or not found["n"] or found[1] is None:
         return 0, None
-    first, last = (EPOCH + timedelta(microseconds=moment) for moment in found[1:])
+    first, last = map(moment_of, found[1:])
     return found["n"], SeriesSpan(first_cutoff=before(first, series), first_ds=first, last_ds=last)
 
 

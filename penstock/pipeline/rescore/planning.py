@@ -1,7 +1,7 @@
 """What a rescore will do: the finished batches or cutoffs of its window, in chunks, and the versions that it reads."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
@@ -37,7 +37,7 @@ from penstock.series.valid_observations import is_in_use
 from penstock.sources.checkpoint import query_id_of
 from penstock.spark.tables import lasting_version, table_at
 from penstock.storage.delta_transactions import last_transaction
-from penstock.storage.files import EPOCH
+from penstock.storage.files import moment_of
 
 Batches = Iterable[tuple[str, int]]
 
@@ -199,7 +199,7 @@ def window_batches(pipeline: Pipeline, plan: RescorePlan) -> list[PlannedBatch]:
 
 def as_batch(row: Row, first_scored: dict[tuple[str, int], datetime]) -> PlannedBatch:
     batch = (row["query_id"], row["batch_id"])
-    scored_at = first_scored.get(batch) or EPOCH + timedelta(microseconds=row["micros"])
+    scored_at = first_scored.get(batch) or moment_of(row["micros"])
     return PlannedBatch(query_id=batch[0], batch_id=batch[1], rows=row["rows"], scored_at=scored_at)
 
 
@@ -228,7 +228,7 @@ def series_chunks(pipeline: Pipeline, plan: RescorePlan, chunk_rows: int) -> tup
         .orderBy("part")
         .collect()
     )
-    begins = [EPOCH + timedelta(microseconds=row["micros"]) for row in found]
+    begins = [moment_of(row["micros"]) for row in found]
     ends = [*begins[1:], request.end]
     return tuple(
         Chunk(rows=row["rows"], begin=begin, end=end) for row, begin, end in zip(found, begins, ends, strict=False)
