@@ -23,6 +23,7 @@ from penstock.operations.maintenance.maintain import MaintenanceRun, maintain_ta
 from penstock.operations.maintenance.retention import complete_since
 from penstock.pipeline.lease import Lease, maintenance_lease_path
 from penstock.pipeline.plan import planned_batches
+from penstock.schemas.catalog import BY_NAME
 from penstock.schemas.tables import EVALUATIONS
 from penstock.spark.tables import prepare_table, table_properties, table_version
 from penstock.storage.files import LocalStorage
@@ -35,7 +36,9 @@ def maintain(sandbox: Sandbox, *tables: str) -> list[str]:
     """As the job does it: in a session of its own. tables: those that matter, in place of all; each costs seconds."""
     with pytest.MonkeyPatch.context() as patch:
         if tables:
-            patch.setattr("penstock.operations.maintenance.maintain.table_names", lambda _: tables)
+            patch.setattr(
+                "penstock.operations.maintenance.maintain.possible_tables", lambda _: [BY_NAME[name] for name in tables]
+            )
         return maintain_tables(sandbox.spark.newSession(), sandbox.config())
 
 
