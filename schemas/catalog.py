@@ -7,11 +7,18 @@ schemas of it.
 from dataclasses import replace
 from types import MappingProxyType
 
-from penstock.schemas.table_types import Array, Column, Map, PerPipeline, Struct, Table, Workload
+from penstock.schemas.judgement_tables import (
+    DECISIONS,
+    EVALUATIONS,
+    EXPERIMENT_OF_BATCHES,
+    SHADOW_OF_FORECASTS,
+    SHADOW_OF_OBSERVATIONS,
+    SHADOW_OF_PREDICTIONS,
+)
+from penstock.schemas.table_types import BATCH, Array, Column, Map, PerPipeline, Struct, Table, Workload
 
-#: Every table begins with these, so that Delta keeps their statistics and a batch's rows are found by file pruning.
-BATCH = (Column("query_id", "string"), Column("batch_id", "long"))
-#: role: `champion`; `fallback`, `fallback_seasonal_naive` or `fallback_pooled` of a forecast that the champion made
+#: role: `champion`; `candidate`, the second version of a canary; `fallback`,
+#: `fallback_seasonal_naive` or `fallback_pooled` of a forecast that the champion made
 #: without a VAR of the series.
 MODEL = (Column("model_name", "string"), Column("model_version", "string"), Column("role", "string"))
 EVERY: tuple[Workload, ...] = ("rows", "series", "labels")
@@ -57,6 +64,7 @@ PREDICTIONS = Table(
         ROW_ID,
         RESCORE_ID,
     ),
+    experiment_columns=SHADOW_OF_PREDICTIONS,
     time_column="scored_at",
     cluster_by=("scored_at",),
     statistics=("query_id", "batch_id", "model_version", "scored_at"),
@@ -92,6 +100,7 @@ FORECASTS = Table(
         ),
         RESCORE_ID,
     ),
+    experiment_columns=SHADOW_OF_FORECASTS,
     time_column="scored_at",
     cluster_by=("series_id", "cutoff"),
     # Its volume makes each column's statistics felt: 0.2 s for 5 million rows.
@@ -113,6 +122,7 @@ OBSERVATIONS = Table(
         Column("source_file", "string"),
         Column("observed_at", "timestamp"),
     ),
+    experiment_columns=SHADOW_OF_OBSERVATIONS,
     time_column="observed_at",
     kept_whole="lags is rebuilt from it, and late data is recomputed from it",
     cluster_by=("series_id", "ds"),
@@ -204,51 +214,23 @@ BATCHES = Table(
             "timestamp",
             "The newest observation that the champion was fitted on: its forecasts from earlier cutoffs are in sample",
         ),
+        *EXPERIMENT_OF_BATCHES,
     ),
     time_column="finished_at",
     kept_whole="it is the ledger: a file that it forgot would be scored again after --resume-from-ledger",
     statistics=("query_id", "batch_id", "started_at", "finished_at"),
 )
 
-#: One row is what came true in a unit of time, by pair of versions, variable and step: sums, which may be added up.
-#: An evaluation is a batch of the query `evaluate`, numbered from 0. unit: the ds of the actuals (series), or the
-#: window of evaluate.every in which the labels came (rows). champion: the version whose answers these are. candidate:
-#: the version beside it; null where there is none, and so are its sums. step: null for rows.
-EVALUATIONS = Table(
-    name="evaluations",
-    workloads=("rows", "series"),
-    columns=(
-        *BATCH,
-        Column("unit", "timestamp"),
-        Column("champion", "string"),
-        Column("candidate", "string"),
-        Column("variable", "string"),
-        Column("step", "integer"),
-        Column("pairs", "long", "Answers whose actual or label came; of each, the newest when it came"),
-        Column("champion_loss", "double", "Sum of evaluate.loss over scored_pairs"),
-        Column("candidate_loss", "double"),
-        Column("champion_abs", "double", "Sum of absolute errors, in levels, over pairs less champion_failed"),
-        Column("candidate_abs", "double"),
-        Column("naive_abs", "double", "Sum of absolute errors of the observation at the cutoff, for the same pairs"),
-        Column("champion_within", "long", "How many actuals of scored_pairs lie within lower and upper; null for rows"),
-        Column("candidate_within", "long"),
-        Column("champion_failed", "long", "How many pairs have no answer, or one that is no finite number"),
-        Column("candidate_failed", "long"),
-        Column("delay_seconds", "double", "Sum of the seconds between answer and actual"),
-        Column("scored_pairs", "long", "How many pairs have a loss: a forecast needs bounds that are apart"),
-        Column("evaluated_at", "timestamp"),
-        Column("is_final", "boolean", "Of revised data, by evaluate --final, in place of what was known then"),
-        Column("loss", "string", "evaluate.loss, which the losses are of: those of different ones do not add up"),
-    ),
-    time_column="evaluated_at",
-    statistics=("query_id", "batch_id", "unit", "champion", "evaluated_at"),
-    made_by="penstock evaluate",
-)
-
 #: Predictions and forecasts of a past window by another version, beside those that were given then: as shadows, or
 #: until they take their place. query_id and batch_id are those of the row that was scored again.
 RESCORED_PREDICTIONS, RESCORED_FORECASTS = (
-    replace(each, name=f"rescored_{each.name}", statistics=(*each.statistics, "rescore_id"), made_by="penstock rescore")
+    replace(
+        each,
+        name=f"rescored_{each.name}",
+        experiment_columns=(),
+        statistics=(*each.statistics, "rescore_id"),
+        made_by="penstock rescore",
+    )
     for each in (PREDICTIONS, FORECASTS)
 )
 #: One row is an observation that was asked for a forecast by a rescore; `error` as in observations: null, or why the
@@ -273,8 +255,8 @@ RESCORED_OBSERVATIONS = Table(
 
 #: In the order in which a micro-batch writes them: its marker, the row of `batches`, is the last.
 CATALOG = (QUARANTINE, PREDICTIONS, FORECASTS, OBSERVATIONS, LABELS, LAGS, BATCHES)
-#: Those that no micro-batch writes. Each is made by the first evaluation or rescore, so that it may be missing.
-BESIDE = (EVALUATIONS, RESCORED_PREDICTIONS, RESCORED_FORECASTS, RESCORED_OBSERVATIONS)
+#: Those that no micro-batch writes. Each is made by the first evaluation, decision or rescore: it may be missing.
+BESIDE = (EVALUATIONS, DECISIONS, RESCORED_PREDICTIONS, RESCORED_FORECASTS, RESCORED_OBSERVATIONS)
 BY_NAME = MappingProxyType({table.name: table for table in (*CATALOG, *BESIDE)})
 
 

@@ -39,19 +39,25 @@ class Column:
     comment: str = ""
 
 
+#: Every table begins with these, so that Delta keeps their statistics and a batch's rows are found by file pruning.
+BATCH = (Column("query_id", "string"), Column("batch_id", "long"))
+
+
 class PerPipeline(Enum):
     """Columns that the catalog can't name: they are those of a pipeline's contract, series or model."""
 
     FIELDS = auto()
     VARIABLES = auto()
     PREDICTION = auto()
+    SHADOW_PREDICTION = auto()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
     """A table's facts. time_column: when the row was made. kept_whole: why no row may be deleted by age; such a table
     can have no retention. is_state: it is the stream's own, and nobody else's to read. made_by: the command that makes
-    it, where no micro-batch does.
+    it, where no micro-batch does. experiment_columns: further ones of a pipeline that has, or had, a second version
+    beside its champion; its first experiment adds them to the table.
 
     cluster_by: what its files are sorted by. statistics: the columns whose min and max Delta keeps for each file.
     """
@@ -59,6 +65,7 @@ class Table:
     name: str
     workloads: tuple[Workload, ...]
     columns: tuple[Column | PerPipeline, ...]
+    experiment_columns: tuple[Column | PerPipeline, ...] = ()
     time_column: str | None = None
     kept_whole: str = ""
     is_state: bool = False

@@ -1,6 +1,6 @@
 """The tables of the catalog as Spark has them: a pipeline's own columns put in, and every type a Spark type."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pyspark.sql.types import (
@@ -20,7 +20,7 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from penstock.schemas import catalog
+from penstock.schemas import catalog, judgement_tables, table_types
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.table_types import Array, Column, Map, PerPipeline, Struct, Table, Type
 
@@ -56,6 +56,8 @@ class TableSpec:
     cluster_by: tuple[str, ...] = ()
     statistics: tuple[str, ...] = ()
     properties: dict[str, str] = field(default_factory=dict)
+    #: Columns that the table may have beside the schema: those of an earlier experiment.
+    accepted: tuple[str, ...] = ()
 
 
 def type_of(given: Type) -> DataType:
@@ -76,7 +78,7 @@ def column_of(column: Column) -> StructField:
     )
 
 
-BATCH_COLUMNS = tuple(column_of(column) for column in catalog.BATCH)
+BATCH_COLUMNS = tuple(column_of(column) for column in table_types.BATCH)
 
 
 def spec_of(
@@ -84,19 +86,24 @@ def spec_of(
     own: Mapping[PerPipeline, Sequence[StructField]] | None = None,
     *,
     properties: Mapping[str, str] | None = None,
+    has_experiment: bool = False,
 ) -> TableSpec:
     """own: the columns that only the pipeline knows; one of them stands in place of a catalog's column of its name.
-    properties: of the table, beside the catalog's."""
+    properties: of the table, beside the catalog's. has_experiment: whether the experiment's columns are to be there."""
     given = {field.name for fields in (own or {}).values() for field in fields}
-    columns: list[StructField] = []
-    for column in table.columns:
-        if not isinstance(column, Column):
-            columns += (own or {})[column]
-        elif column.name not in given:
-            columns.append(column_of(column))
+
+    def made(columns: Sequence[Column | PerPipeline]) -> Iterator[StructField]:
+        for column in columns:
+            if not isinstance(column, Column):
+                yield from (own or {})[column]
+            elif column.name not in given:
+                yield column_of(column)
+
+    columns, further = list(made(table.columns)), list(made(table.experiment_columns))
     return TableSpec(
         name=table.name,
-        schema=StructType(columns),
+        schema=StructType([*columns, *(further if has_experiment else [])]),
+        accepted=() if has_experiment else tuple(column.name for column in further),
         cluster_by=table.cluster_by,
         statistics=table.statistics,
         properties={**table.properties, **(properties or {})},
@@ -123,13 +130,15 @@ def predictions(
     *,
     table: Table = catalog.PREDICTIONS,
     statistics: Sequence[str] = (),
+    has_experiment: bool = False,
 ) -> TableSpec:
     """table: or that of the rescored ones. statistics: columns that a new table keeps them of beside the catalog's."""
     own = {
         PerPipeline.FIELDS: contract_columns(contract),
         PerPipeline.PREDICTION: [StructField("prediction", prediction)],
+        PerPipeline.SHADOW_PREDICTION: [StructField("shadow_prediction", prediction)],
     }
-    spec = spec_of(table, own)
+    spec = spec_of(table, own, has_experiment=has_experiment)
     return replace(spec, statistics=tuple(dict.fromkeys((*spec.statistics, *statistics))))
 
 
@@ -138,8 +147,12 @@ def labels(contract: Contract, *, key: Sequence[str]) -> TableSpec:
     return spec_of(catalog.LABELS, own, properties={LABEL_KEY: ", ".join(sorted(key))})
 
 
-def observations(variables: Sequence[str]) -> TableSpec:
-    return spec_of(catalog.OBSERVATIONS, variable_columns(variables))
+def observations(variables: Sequence[str], *, has_experiment: bool = False) -> TableSpec:
+    return spec_of(catalog.OBSERVATIONS, variable_columns(variables), has_experiment=has_experiment)
+
+
+def forecasts(*, has_experiment: bool = False) -> TableSpec:
+    return spec_of(catalog.FORECASTS, has_experiment=has_experiment)
 
 
 def lags(variables: Sequence[str], *, keep_lags: int, frequency: str, revisions: str = "first") -> TableSpec:
@@ -147,9 +160,11 @@ def lags(variables: Sequence[str], *, keep_lags: int, frequency: str, revisions:
     return spec_of(catalog.LAGS, variable_columns(variables), properties=properties)
 
 
-FORECASTS = spec_of(catalog.FORECASTS)
+#: Without an experiment.
+FORECASTS = forecasts()
 RESCORED_FORECASTS = spec_of(catalog.RESCORED_FORECASTS)
 RESCORED_OBSERVATIONS = spec_of(catalog.RESCORED_OBSERVATIONS)
-EVALUATIONS = spec_of(catalog.EVALUATIONS)
+EVALUATIONS = spec_of(judgement_tables.EVALUATIONS)
+DECISIONS = spec_of(judgement_tables.DECISIONS)
 QUARANTINE = spec_of(catalog.QUARANTINE)
 BATCHES = spec_of(catalog.BATCHES)

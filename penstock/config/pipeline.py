@@ -13,6 +13,7 @@ from penstock.config.csv_dialect import CsvDialect
 from penstock.config.durations import Seconds
 from penstock.config.evaluation import EvaluateConfig, LabelConfig, LabelsConfig
 from penstock.config.evaluation_checks import check_forecasts_are_kept, check_predictions_are_kept
+from penstock.config.experiment import ExperimentConfig, VerdictConfig, check_experiment
 from penstock.config.locations import Location, is_on_s3
 from penstock.config.metrics import MetricsConfig
 from penstock.config.model import ModelConfig
@@ -137,6 +138,8 @@ class PipelineConfig(Section):
     forecast: ForecastConfig = ForecastConfig()
     evaluate: EvaluateConfig | None = None
     labels: LabelsConfig | None = None
+    experiment: ExperimentConfig | None = None
+    verdict: VerdictConfig = VerdictConfig()
     tables: TablesConfig
     checkpoint: Location
     trigger: TriggerConfig = TriggerConfig()
@@ -212,6 +215,12 @@ class PipelineConfig(Section):
             for step in self.evaluate.steps:
                 if step > self.series.horizon:
                     raise ValueError(f"evaluate.steps names {step}, series.horizon is {self.series.horizon}")
+        return self
+
+    @model_validator(mode="after")
+    def experiment_goes_with_the_other_sections(self) -> Self:
+        if self.experiment:
+            check_experiment(self.experiment, self.verdict, self.model, self.workload, has_labels=bool(self.labels))
         return self
 
     @model_validator(mode="after")

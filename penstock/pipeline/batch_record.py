@@ -126,9 +126,15 @@ class BatchRecord:
             forecasts.series.series if forecasts else None,
             forecasts.series.without_forecast if forecasts else None,
             self.fitted_until,
+            *self.experiment_values,
         )
         schema = type(BATCHES.schema)(BATCHES.schema.fields[2:])
         return local_frame(spark, [row], schema)
+
+    @property
+    def experiment_values(self) -> tuple[dict[str, str] | None, int | None, int | None, dict[str, float] | None, str]:
+        """The values of EXPERIMENT_OF_BATCHES."""
+        return None, None, None, None, self.plan.penstock
 
     def file_row(self, file: PlannedFile) -> tuple[str, int | None, datetime | None, int | None]:
         status = file.status

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from pydantic import Field, ValidationError
 
+from penstock.config.experiment import Mode
 from penstock.config.sections import FrozenModel
 from penstock.errors import FilesChangedError, PlanError
 from penstock.models.pinned import PinnedModel
@@ -37,11 +38,28 @@ class LateReplay(FrozenModel):
     observations_version: int
 
 
+class PlannedExperiment(FrozenModel):
+    """The second version of a batch, the last of its plan's `models`: which rows it answers, and whose answers stand.
+
+    salt: of the hash of the key, another one for each candidate. began_at: of the first batch that this pair of
+    versions answered; the step of the ramp follows from it. is_bake: the candidate is the champion that was before,
+    and remains as a shadow whatever experiment.mode says.
+    """
+
+    mode: Mode
+    fraction: float
+    key: tuple[str, ...]
+    salt: str
+    began_at: datetime
+    is_bake: bool = False
+
+
 class Plan(FrozenModel):
     """refused_versions: model versions that failed their probe and that the alias still points to, with the reason.
 
     resolved_at: when the registry last said what the alias means; earlier than planned_at where it did not answer.
-    models: by role, the champion first; empty in a pipeline without a model.
+    models: by role, the champion first; empty in a pipeline without a model. experiment: None where the champion
+    answers alone. refused_candidates: versions that experiment.alias points to and that failed, with the reason.
     probed: whether the model version has met rows before, or in this batch's probe. penstock: the version that made it.
     """
 
@@ -62,6 +80,8 @@ class Plan(FrozenModel):
     scoring_version: int = 1
     #: series: the values of exogenous variables that the batch reads; None if there are none.
     exogenous: ExogenousSource | None = None
+    experiment: PlannedExperiment | None = None
+    refused_candidates: dict[str, str] = Field(default_factory=dict)
 
     def files_with(self, *verdicts: Verdict) -> tuple[PlannedFile, ...]:
         return tuple(file for file in self.files if file.verdict in verdicts)
@@ -70,6 +90,10 @@ class Plan(FrozenModel):
     def champion(self) -> PinnedModel:
         """Of a pipeline with a model."""
         return self.models[0]
+
+    @property
+    def candidate(self) -> PinnedModel | None:
+        return self.models[1] if self.experiment else None
 
     def transaction(self, pipeline: str) -> Transaction:
         """The key of every write of this batch, into whichever table."""

@@ -8,6 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
+from penstock.config.experiment_contract import check_experiment_contract
 from penstock.config.label_contract import check_label_contract, check_labelled_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
@@ -20,7 +21,7 @@ from penstock.pipeline.plan import Plan
 from penstock.pipeline.series_writes import new_windows, write_series
 from penstock.schemas.catalog import ROW_ID
 from penstock.schemas.contract import Contract
-from penstock.schemas.tables import FORECASTS, TableSpec, labels, lags, observations, predictions
+from penstock.schemas.tables import TableSpec, forecasts, labels, lags, observations, predictions
 from penstock.series.forecasts import window_contract
 from penstock.series.lags import adapt_lags, check_frequency
 from penstock.series.reasons import is_failure
@@ -80,13 +81,16 @@ class Rows:
 
     def check_contract(self, contract: Contract, config: PipelineConfig) -> None:
         check_labelled_contract(contract, config)
+        check_experiment_contract(contract, config)
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return contract
 
     def tables(self, config: PipelineConfig, contract: Contract, prediction: Callable[[], DataType]) -> list[TableSpec]:
         time = config.labels.time if config.labels else None
-        return [predictions(contract, prediction(), statistics=(time,) if time else ())]
+        statistics = (time,) if time else ()
+        has_experiment = config.experiment is not None
+        return [predictions(contract, prediction(), statistics=statistics, has_experiment=has_experiment)]
 
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         table = column_type(spark, config.table_path(self.rows_table), "prediction")
@@ -169,7 +173,12 @@ class Series:
         state = lags(
             series.variables, keep_lags=series.keep_lags, frequency=series.frequency, revisions=series.revisions
         )
-        return [FORECASTS, observations(series.variables), state]
+        has_experiment = config.experiment is not None
+        return [
+            forecasts(has_experiment=has_experiment),
+            observations(series.variables, has_experiment=has_experiment),
+            state,
+        ]
 
     def incompatibility(self, spark: SparkSession, config: PipelineConfig, scorer: Scorer) -> str | None:
         return fleet_incompatibility(scorer.outputs, scorer.metadata, config)

@@ -195,7 +195,8 @@ def column_type(spark: SparkSession, path: str, column: str) -> DataType | None:
 
 
 def prepare_table(spark: SparkSession, path: str, spec: TableSpec) -> None:
-    """Create the table, or add the spec's new nullable columns, and its comments, to an existing one.
+    """Create the table, or add the spec's new nullable columns, and its comments, to an existing one. It may have those
+    that the spec accepts.
 
     Raises EnvironmentCheckError for any other difference.
     """
@@ -231,7 +232,7 @@ def new_columns(found: StructType, spec: TableSpec, path: str) -> list[StructFie
         for name, kind in expected.items()
         if name in types and types[name].simpleString() != kind.simpleString()
     ]
-    gone = [f"{name} is in the table only" for name in types if name not in expected]
+    gone = [f"{name} is in the table only" for name in types if name not in expected and name not in spec.accepted]
     if changed or gone:
         raise EnvironmentCheckError(
             f"table {path}: {'; '.join(changed + gone)}. Only new nullable columns are added to a table; "

@@ -5,9 +5,9 @@ import pytest
 from pyspark.sql.types import DoubleType
 
 from penstock.schemas import catalog, macro, tables, wine
-from penstock.schemas.catalog import BATCH, BY_NAME, table_names, time_column
+from penstock.schemas.catalog import BY_NAME, table_names, time_column
 from penstock.schemas.contract import RESERVED_NAMES, Contract, Field
-from penstock.schemas.table_types import Array, Column, Map, Struct, Table
+from penstock.schemas.table_types import BATCH, Array, Column, Map, Struct, Table
 from penstock.schemas.tables import TableSpec
 
 
@@ -22,6 +22,7 @@ def spec_of(name: str) -> TableSpec:
         tables.RESCORED_FORECASTS,
         tables.RESCORED_OBSERVATIONS,
         tables.EVALUATIONS,
+        tables.DECISIONS,
         tables.QUARANTINE,
         tables.BATCHES,
     )

@@ -1,0 +1,121 @@
+"""The sections `experiment` and `verdict`: a second version beside the champion, and the rule that decides about it."""
+
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from penstock.config.durations import Seconds
+from penstock.config.evaluation import BoundedSeconds
+from penstock.config.model import ModelConfig
+from penstock.config.sections import Section
+
+Mode = Literal["shadow", "canary"]
+
+
+def as_steps(given: object) -> object:
+    """One fraction is a ramp of one step."""
+    return given if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+
+
+Fraction = Annotated[float, Field(gt=0, le=1)]
+
+
+class GuardrailsConfig(Section):
+    """When a candidate is out at the next batch, without any label. failed: its share of rows without an answer above
+    the champion's. slowdown: its seconds over the champion's, for the same rows."""
+
+    failed: float = Field(default=0.01, ge=0, le=1)
+    slowdown: float = Field(default=3.0, gt=0)
+
+
+class ExperimentConfig(Section):
+    """The version that `alias` points to answers beside the champion.
+
+    mode: shadow, its answers stand beside those of the champion; canary, they stand in their place for the keys that
+    it has. fraction: the share of the keys that it answers; several are the steps of a ramp, one every `step_every`.
+    key: the columns whose values decide which rows it answers; of series it is always series_id. Without a key, which
+    only a shadow of rows can be, a row is its own key.
+    """
+
+    alias: str = "candidate"
+    mode: Mode = "shadow"
+    fraction: Annotated[tuple[Fraction, ...], BeforeValidator(as_steps)] = Field(default=(1.0,), min_length=1)
+    key: tuple[str, ...] = ()
+    step_every: BoundedSeconds = Field(default=86400.0, gt=0)
+    guardrails: GuardrailsConfig = GuardrailsConfig()
+
+    @model_validator(mode="after")
+    def ramp_ascends(self) -> Self:
+        for earlier, later in zip(self.fraction, self.fraction[1:], strict=False):
+            if later <= earlier:
+                raise ValueError(
+                    f"fraction has {later:g} after {earlier:g}; a ramp only ever adds keys: give its steps in "
+                    "ascending order"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def key_names_no_column_twice(self) -> Self:
+        if len(set(self.key)) < len(self.key):
+            raise ValueError(f"key {list(self.key)} names a column twice")
+        return self
+
+
+class VerdictConfig(Section):
+    """The rule on the paired difference of losses, and who carries out what it says.
+
+    act: propose, a person does (`penstock promote`); promote, the stream does. alpha: how often, at most, a verdict on
+    two versions that do not differ may ever be wrong. margin: by which share of the champion's loss a candidate must be
+    better to be promoted. tolerance: by which it may be worse without being rejected. min_units: blocks before any
+    verdict. max_duration: of the experiment, from its first batch. bake: how long the old champion remains as shadow
+    after a promotion.
+    """
+
+    act: Literal["propose", "promote"] = "propose"
+    alpha: float = Field(default=0.05, gt=0, lt=0.5)
+    margin: float = Field(default=0.0, gt=-1, lt=1)
+    tolerance: float = Field(default=0.0, gt=-1, lt=1)
+    min_units: int = Field(default=30, ge=2)
+    max_duration: BoundedSeconds = Field(default=30 * 86400.0, gt=0)
+    bake: Seconds = 7 * 86400.0
+
+    @model_validator(mode="after")
+    def no_candidate_is_both(self) -> Self:
+        if self.margin > self.tolerance:
+            raise ValueError(
+                f"margin {self.margin:g} is larger than tolerance {self.tolerance:g}: a candidate between them could "
+                "be promoted and rejected at once; set margin to at most tolerance"
+            )
+        return self
+
+
+def check_experiment(
+    experiment: ExperimentConfig,
+    verdict: VerdictConfig,
+    model: ModelConfig | None,
+    workload: str,
+    *,
+    has_labels: bool,
+) -> None:
+    """Checks the section against the others of its pipeline. Raises ValueError."""
+    if model is None:
+        raise ValueError(f"experiment is for pipelines with a model; the workload is {workload}: leave it out")
+    if model.version is not None:
+        raise ValueError(
+            f"model.version is pinned to {model.version}, and an experiment compares with the version of an alias, "
+            "which a promotion moves; name model.alias in its place, or leave the section experiment out"
+        )
+    if experiment.alias == model.alias:
+        raise ValueError(f"experiment.alias and model.alias are both {model.alias!r}; give the candidate another alias")
+    if workload == "series" and experiment.key:
+        raise ValueError(f"experiment.key is {list(experiment.key)}; of series it is always series_id: leave it out")
+    if workload == "rows" and experiment.mode == "canary" and not experiment.key:
+        raise ValueError(
+            "experiment.mode is canary without experiment.key: name the columns whose values decide which version "
+            "answers, such as a customer's id, so that a customer always meets the same one"
+        )
+    if verdict.act == "promote" and workload == "rows" and not has_labels:
+        raise ValueError(
+            "verdict.act is promote, and no labels say what came true; give the section labels, or set act to propose"
+        )

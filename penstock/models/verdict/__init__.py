@@ -1,0 +1,1 @@
+"""The rule that decides between two versions: pure numpy."""
