@@ -64,7 +64,7 @@ def counting(sandbox: Sandbox) -> dict[int, float]:
     return {row.order_id: row.quality for row in rows}
 
 
-#: Of all that have a prediction, which is 5. Order 5 was placed more than look_back before its label; 7 has none.
+#: Orders with a prediction, which is 5. Order 5 was placed more than look_back before its label; 7 has none.
 PREDICTED = (1, 2, 3, 4, 5, 6, 8, 9, 10, 101, 102)
 #: Hours.
 PLACED, PLACED_LONG_BEFORE = 2.0, 31 * 24.0
@@ -72,7 +72,7 @@ PLACED, PLACED_LONG_BEFORE = 2.0, 31 * 24.0
 
 @dataclass(frozen=True)
 class Story:
-    """What was found after each of its days. judged: pairs and the sum of their absolute errors, after an evaluation."""
+    """What was found after each of its days. judged: pairs and the sum of their absolute errors, by an evaluation."""
 
     sandbox: Sandbox
     records: dict[str, BatchRecord]
@@ -145,6 +145,7 @@ def test_the_first_label_of_a_key_counts(story: Story) -> None:
 def test_what_is_no_label_is_quarantined_with_its_reason(story: Story) -> None:
     assert story.sandbox.reasons("z.csv") == [
         ["order_id: 'x' is not a long"],
+        ["order_id: is null, and the contract wants a value"],
         ["quality: 'NaN' is not a double"],
         ["quality: 'good' is not a double"],
         ["quality: is null, and the contract wants a value"],
