@@ -1,13 +1,16 @@
-"""A pipeline of labels: which label of a key counts, and that no key ever has two that do."""
+"""A pipeline of labels: which label of a key counts, that no key ever has two that do, and what is judged by them."""
 
 import random
 import shutil
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
+from evaluations import arrow_table, evaluate
+from labelled_tables import LabelledTables, Prediction
 from power_cuts import replay_cut_off, run_cut_off
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
@@ -22,6 +25,7 @@ from penstock.operations.monitoring.status import read_status
 from penstock.operations.monitoring.status_text import as_text
 from penstock.operations.reconcile.reconcile import Reconciliation, reconcile
 from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.replay.report import report
 from penstock.pipeline.stream import progress_line
 from penstock.schemas.catalog import table_names
@@ -60,21 +64,51 @@ def counting(sandbox: Sandbox) -> dict[int, float]:
     return {row.order_id: row.quality for row in rows}
 
 
+#: Orders with a prediction, which is 5. Order 5 was placed more than look_back before its label; 7 has none.
+PREDICTED = (1, 2, 3, 4, 5, 6, 8, 9, 10, 101, 102)
+#: Hours.
+PLACED, PLACED_LONG_BEFORE = 2.0, 31 * 24.0
+
+
 @dataclass(frozen=True)
 class Story:
-    """What was found after each of its days."""
+    """What was found after each of its days. judged: pairs and the sum of their absolute errors, by an evaluation."""
 
     sandbox: Sandbox
     records: dict[str, BatchRecord]
     counted: dict[str, dict[int, float]]
     reconciled: Reconciliation
+    judged: dict[str, tuple[int, float]] = field(default_factory=dict)
+    last: EvaluationRecord | None = None
+
+
+def orders_of(labels: Sandbox, folder: Path) -> Sandbox:
+    """A pipeline of rows that these labels are for, with its predictions."""
+    orders = Sandbox(root=folder, spark=labels.spark, registry=labels.registry)
+    tables = LabelledTables(orders)
+    (folder / "labels.yaml").write_text(yaml.safe_dump(labels.config().model_dump(mode="json", exclude_none=True)))
+    orders.changes["evaluate"] = {"loss": "absolute"}
+    placed = {order: PLACED_LONG_BEFORE if order == 5 else PLACED for order in PREDICTED}
+    tables.predict(
+        "q", 0, *[Prediction(order_id=n, placed=hours, scored=hours, answer=5.0) for n, hours in placed.items()]
+    )
+    return orders
+
+
+def judged_so_far(orders: Sandbox, *, is_final: bool = False) -> tuple[int, float]:
+    rows = arrow_table(f"{orders.location}/tables/evaluations").to_pylist()
+    mine = [row for row in rows if row["is_final"] == is_final]
+    return sum(row["pairs"] for row in mine), sum(row["champion_abs"] for row in mine)
 
 
 @pytest.fixture(scope="module")
-def story(shared_sandbox: Sandbox) -> Story:
+def story(shared_sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> Story:
     sandbox, records, counted = use_labels(shared_sandbox), {}, {}
+    orders = orders_of(sandbox, tmp_path_factory.mktemp("orders"))
+    judged: dict[str, tuple[int, float]] = {}
+    last = None
     first = label_file(
-        (1, 5), (2, 6), (3, ""), (4, 5), (4, 7), (5, 5), (5, 5), (6, "good"), ("x", 5), (9, 99), (8, "NaN")
+        *((1, 5), (2, 6), (3, ""), (4, 5), (4, 7), (5, 5), (5, 5), (6, "good"), ("x", 5), ("", 5), (9, 99), (8, "NaN"))
     )
     days = {
         # The older file comes last by its name: it is its modification time that counts.
@@ -88,7 +122,11 @@ def story(shared_sandbox: Sandbox) -> Story:
             sandbox.drop(name, content, age_seconds=age_seconds)
         [records[day]] = sandbox.run()
         counted[day] = counting(sandbox)
-    return Story(sandbox, records, counted, reconcile(sandbox.spark, sandbox.config()))
+        last = [last, *evaluate(orders)][-1]
+        judged[day] = judged_so_far(orders)
+    evaluate(orders, is_final=True)
+    judged["final"] = judged_so_far(orders, is_final=True)
+    return Story(sandbox, records, counted, reconcile(sandbox.spark, sandbox.config()), judged, last)
 
 
 def test_the_first_label_of_a_key_counts(story: Story) -> None:
@@ -107,6 +145,7 @@ def test_the_first_label_of_a_key_counts(story: Story) -> None:
 def test_what_is_no_label_is_quarantined_with_its_reason(story: Story) -> None:
     assert story.sandbox.reasons("z.csv") == [
         ["order_id: 'x' is not a long"],
+        ["order_id: is null, and the contract wants a value"],
         ["quality: 'NaN' is not a double"],
         ["quality: 'good' is not a double"],
         ["quality: is null, and the contract wants a value"],
@@ -126,20 +165,38 @@ def test_a_correction_is_a_revision_but_where_labels_contradicted_each_other(sto
     assert story.counted["corrected"] == story.counted["first"] | {101: 1, 102: 8, 9: 9}
 
 
+def test_answers_are_judged_once_by_the_label_that_counts(story: Story) -> None:
+    """By hand. Labels of orders 1, 2, 4, then 101, then 102 and 9; of 5 it came too late, and 7 is no order."""
+    assert story.judged["first"] == (3, abs(5 - 5) + abs(6 - 5) + abs(6 - 5))
+    assert story.judged["doubled"] == story.judged["first"]
+    assert story.judged["wrong"] == (4, 2 + abs(1 - 5))
+    # The right label of 101 is a revision.
+    assert story.judged["corrected"] == (6, 6 + abs(8 - 5) + abs(9 - 5))
+    assert story.last is not None
+    # Orders 5 and 7; and 3, 5, 6, 8 and 10, but that 5 is older than look_back.
+    assert (story.last.unmatched, story.last.unlabelled) == (2, 4)
+
+
+def test_a_day_of_wrong_labels_is_corrected_in_a_final_evaluation(story: Story) -> None:
+    """101 is 7, and 1 no more."""
+    pairs, absolute = story.judged["corrected"]
+    assert story.judged["final"] == (pairs, absolute - abs(1 - 5) + abs(7 - 5))
+
+
 def test_a_batch_says_what_became_of_its_labels(story: Story) -> None:
     record = story.records["first"]
-    assert (record.accepted, record.quarantined, record.failed, record.plan.models) == (9, 5, 0, ())
+    assert (record.accepted, record.quarantined, record.failed, record.plan.models) == (9, 6, 0, ())
     said = progress_line(record, 2.0)
-    assert said == "batch 0: 2 files, 14 rows in 2.0 s, 9 accepted (2 conflict, 2 revision), 5 rows quarantined"
+    assert said == "batch 0: 2 files, 15 rows in 2.0 s, 9 accepted (2 conflict, 2 revision), 6 rows quarantined"
     rows = sorted(story.sandbox.rows("batches"), key=lambda row: row.batch_id)
-    assert [(row.accepted, row.quarantined, row.versions) for row in rows[:2]] == [(9, 5, {}), (6, 5, {})]
+    assert [(row.accepted, row.quarantined, row.versions) for row in rows[:2]] == [(9, 6, {}), (6, 6, {})]
     assert rows[0].resolved_at is None
 
 
 def test_a_reconciliation_balances(story: Story) -> None:
     assert story.reconciled.differences == ()
     balance = story.reconciled.balance
-    assert (balance.inbox, balance.scored, balance.quarantined, balance.unaccounted) == (31, 21, 10, 0)
+    assert (balance.inbox, balance.scored, balance.quarantined, balance.unaccounted) == (33, 21, 12, 0)
 
 
 def test_status_tells_of_labels_and_of_no_model(story: Story) -> None:

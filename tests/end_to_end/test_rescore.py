@@ -2,9 +2,13 @@
 
 import importlib
 import shutil
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Any
 
 import duckdb
@@ -31,6 +35,7 @@ from penstock.pipeline.rescore.plans import RescoreRecord, RescoreRequest
 from penstock.spark.rewrite import columns_of
 from penstock.spark.tables import PreparedAppend, append_once, set_properties
 from penstock.storage.delta_transactions import Transaction
+from penstock.storage.duckdb_tables import connect_tables
 
 MODEL = "wine-rescored"
 #: Version 1 says the alcohol, and fails above 14 %. Version 2 says 10 * alcohol + pH.
@@ -167,9 +172,14 @@ def test_its_table_is_maintained_and_may_have_a_retention(shadowed: Shadowed) ->
     assert left == ["quarantine", "predictions", "batches", "rescored_predictions"]
 
 
+#: Alcohol and prediction of all rows, sorted.
+Seen = list[tuple[float, float | None]]
+
+
 @dataclass(frozen=True)
 class Replaced:
-    """versions: of `predictions` just before and after the replacement. record: of the run that finished it."""
+    """versions: of `predictions` just before and after the replacement. record: of the run that finished it. seen: what
+    readers have seen beside the run that replaced the answers, one after the other."""
 
     sandbox: Sandbox
     before: list[Row]
@@ -177,6 +187,44 @@ class Replaced:
     unfinished: list[list[Row]]
     versions: tuple[int, int]
     record: RescoreRecord | None
+    seen: dict[str, list[Seen]]
+
+
+@contextmanager
+def watched_by_readers(sandbox: Sandbox) -> Iterator[dict[str, list[Seen]]]:
+    """Programs of others, which read the table again and again from before until after the work inside."""
+    config, path = sandbox.config(), sandbox.config().table_path("predictions")
+    sql = "SELECT alcohol, prediction FROM predictions"
+    is_over = Event()
+
+    def by_duckdb() -> Seen:
+        with connect_tables(config, ("predictions",)) as connection:
+            return connection.sql(sql).fetchall()
+
+    def by_spark() -> Seen:
+        rows = sandbox.spark.read.format("delta").load(path).select("alcohol", "prediction").collect()
+        return [(row.alcohol, row.prediction) for row in rows]
+
+    def by_deltalake() -> Seen:
+        rows = DeltaTable(path).to_pyarrow_table(columns=["alcohol", "prediction"]).to_pylist()
+        return [(row["alcohol"], row["prediction"]) for row in rows]
+
+    def watch(read: Callable[[], Seen], seen: list[Seen]) -> None:
+        while not is_over.is_set():
+            seen.append(sorted(read(), key=repr))
+        seen.append(sorted(read(), key=repr))
+
+    seen: dict[str, list[Seen]] = {read.__name__: [] for read in (by_duckdb, by_spark, by_deltalake)}
+    with ThreadPoolExecutor(max_workers=len(seen)) as pool:
+        watching = [pool.submit(watch, read, seen[read.__name__]) for read in (by_duckdb, by_spark, by_deltalake)]
+        try:
+            while not all(seen.values()) and not any(each.done() for each in watching):
+                time.sleep(0.01)
+            yield seen
+        finally:
+            is_over.set()
+    for each in watching:
+        each.result()
 
 
 @pytest.fixture(scope="module")
@@ -198,19 +246,19 @@ def replaced(scored: Snapshot) -> Replaced:
         unfinished.append(sandbox.rows("predictions"))
 
     steps = "penstock.pipeline.rescore.chunks.write_rows"
-    interrupted(lambda patch: patch.setattr(PreparedAppend, "commit", cut_off))
-    interrupted(lambda patch: cut_after(patch, steps))
-    interrupted(lambda patch: cut_after(patch, steps))
+    for _ in ("the first chunk", "the second one"):
+        interrupted(lambda patch: patch.setattr(PreparedAppend, "commit", cut_off))
+        interrupted(lambda patch: cut_after(patch, steps))
     interrupted(lambda patch: patch.setattr("penstock.operations.run_rescore.replace_answers", cut_off))
     version = table_of(sandbox).version()
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, watched_by_readers(sandbox) as seen:
         cut_after(patch, "penstock.operations.run_rescore.replace_answers")
         with pytest.raises(PowerCutError):
             rescore(sandbox, request)
     sandbox.changes["labels"] = {"conf": "nowhere.yaml", "key": ["pH"], "value": "quality"}
     record = run_rescore(sandbox.config(), request, evaluates=False)
     del sandbox.changes["labels"]
-    return Replaced(sandbox, before, request, unfinished, (version, table_of(sandbox).version()), record)
+    return Replaced(sandbox, before, request, unfinished, (version, table_of(sandbox).version()), record, seen)
 
 
 def table_of(sandbox: Sandbox) -> DeltaTable:
@@ -242,6 +290,19 @@ def test_a_reader_sees_the_old_answers_or_the_new_ones(replaced: Replaced) -> No
         [sums] = duckdb.sql("SELECT sum(prediction), count(*) FROM rows").fetchall()
         expected_sum = sum(one[1] or 0 for file in expected.values() for one in file)
         assert sums == (pytest.approx(expected_sum), 7)
+
+
+def test_readers_beside_it_see_the_old_answers_and_then_the_new_ones(replaced: Replaced) -> None:
+    """DuckDB, Spark and deltalake, of which each reads without a pause while the answers are replaced."""
+    old, new = (
+        sorted(((row.alcohol, row.prediction) for row in rows), key=repr)
+        for rows in (replaced.before, replaced.sandbox.rows("predictions"))
+    )
+    assert old != new
+    for reader, seen in replaced.seen.items():
+        assert [each for each in seen if each not in (old, new)] == [], reader
+        assert (seen[0], seen[-1]) == (old, new), reader
+        assert seen == sorted(seen, key=lambda each: each == new), reader
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from deltalake import DeltaTable
 from power_cuts import PowerCutError, cut_after, cut_off
 from pyspark.sql import SparkSession
 from sandbox import Sandbox, TestRegistry
@@ -84,12 +85,18 @@ def by_second(
 
 @dataclass(frozen=True)
 class Replaced:
-    """before: forecasts and errors. unfinished: the forecasts after each interruption before the replacement."""
+    """before: forecasts and errors. unfinished: the forecasts after each interruption before the replacement. versions:
+    of the tables `forecasts` and `observations` before the replacements and after them."""
 
     series: SeriesSandbox
     before: tuple[pd.DataFrame, dict[tuple[str, str], str | None]]
     unfinished: list[pd.DataFrame]
     record: RescoreRecord | None
+    versions: dict[str, tuple[int, int]]
+
+
+def versions_of(sandbox: Sandbox) -> dict[str, int]:
+    return {name: DeltaTable(sandbox.config().table_path(name)).version() for name in ("forecasts", "observations")}
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +121,13 @@ def replaced(streamed: SeriesSandbox) -> Replaced:
     refuse_what_lacks_rows(sandbox)
     refuse_late_replay(sandbox)
     assert streamed.forecasts().equals(before[0])
+    old = versions_of(sandbox)
     interrupted(lambda patch: cut_after(patch, f"{swap}.replace_forecasts"))
     with pytest.raises(RescoreError, match="rescore 0 has replaced the answers in forecasts already"):
         give_up_rescore(sandbox.config())
     interrupted(lambda patch: cut_after(patch, f"{swap}.replace_errors"))
-    return Replaced(streamed, before, shown, rescore(sandbox, purpose="replace"))
+    record, new = rescore(sandbox, purpose="replace"), versions_of(sandbox)
+    return Replaced(streamed, before, shown, record, {name: (old[name], new[name]) for name in old})
 
 
 def refuse_what_lacks_rows(sandbox: Sandbox) -> None:
@@ -185,6 +194,24 @@ def test_what_is_outside_of_the_window_stays(replaced: Replaced) -> None:
     outside = {key for key in errors if not begin <= key[1] < end}
     found = replaced.series.errors()
     assert {key: found[key] for key in outside} == {key: errors[key] for key in outside}
+
+
+def test_a_reader_of_a_table_sees_the_old_answers_or_the_new_ones(replaced: Replaced) -> None:
+    """One commit changes each of the two tables: there is no version in between, for whatever reader."""
+    for name, (old, new) in replaced.versions.items():
+        assert new == old + 1, name
+    path = replaced.series.sandbox.config().table_path("forecasts")
+    columns = ["series_id", "cutoff", "step", "variable", "model_version", "rescore_id"]
+    old_rows, new_rows = (
+        DeltaTable(path, version=version).to_pyarrow_table(columns=columns).to_pandas()
+        for version in replaced.versions["forecasts"]
+    )
+    assert set(old_rows["model_version"]) == {"1"}
+    assert old_rows["rescore_id"].isna().all()
+    inside = in_window(new_rows.assign(cutoff=new_rows["cutoff"].dt.tz_localize(None)))
+    assert set(inside["model_version"]) == {"2"}
+    assert len(in_window(old_rows.assign(cutoff=old_rows["cutoff"].dt.tz_localize(None)))) == 4 * 4 * 3 * 2
+    assert len(inside) == 4 * 4 * 3
 
 
 def test_what_had_come_true_is_evaluated_by_the_answers_that_it_was_given(replaced: Replaced) -> None:

@@ -2,12 +2,15 @@
 
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from faults.bench import Bench
 from pyspark.sql import SparkSession
 from s3_proxy import S3Proxy, no_fault
 from s3_server import S3Server, s3a_settings
 from s3_store import Bucket
+from sandbox import TestRegistry
 
 from penstock.config.pipeline import S3Config
 from penstock.storage.s3 import S3Storage
@@ -77,3 +80,23 @@ def hasty(storage: S3Storage) -> S3Storage:
 def path(storage: S3Storage) -> str:
     """A name that no other test has."""
     return f"s3a://{PROXIED}/files/{uuid.uuid4().hex}"
+
+
+def bench_at(endpoint: str, place: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Bench]:
+    server: S3Server = request.getfixturevalue("s3")
+    spark: SparkSession = request.getfixturevalue("s3_spark")
+    registry: TestRegistry = request.getfixturevalue("registry")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (server.environment() | {"AWS_ENDPOINT_URL": endpoint}).items():
+            patch.setenv(name, value)
+        yield Bench(folder=folder, spark=spark, registry=registry, place=f"{place}/{folder.name}")
+
+
+@pytest.fixture
+def bench(s3: S3Server, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    yield from bench_at(s3.endpoint, f"s3a://{DIRECT}", request, tmp_path)
+
+
+@pytest.fixture
+def proxied_bench(proxy: S3Proxy, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    yield from bench_at(proxy.endpoint, f"s3a://{PROXIED}", request, tmp_path)

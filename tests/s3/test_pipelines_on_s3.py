@@ -3,42 +3,16 @@
 That the tables are those of a local run, tests/processes/test_on_cluster.py shows, on S3 too.
 """
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from faults import shorts
 from faults.bad_network import COMMIT
 from faults.bench import Bench
 from faults.feeds import FEEDS
 from faults.shorts import Short
-from pyspark.sql import SparkSession
 from s3_proxy import S3Proxy, careless, drop_answer, flaky, no_fault
-from s3_server import S3Server
-from sandbox import TestRegistry
 
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.monitoring.status import read_status
-
-
-def bench_at(endpoint: str, place: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[Bench]:
-    server: S3Server = request.getfixturevalue("s3")
-    spark: SparkSession = request.getfixturevalue("s3_spark")
-    registry: TestRegistry = request.getfixturevalue("registry")
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in (server.environment() | {"AWS_ENDPOINT_URL": endpoint}).items():
-            patch.setenv(name, value)
-        yield Bench(folder=folder, spark=spark, registry=registry, place=f"{place}/{folder.name}")
-
-
-@pytest.fixture
-def bench(s3: S3Server, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from bench_at(s3.endpoint, "s3a://direct", request, tmp_path)
-
-
-@pytest.fixture
-def proxied_bench(proxy: S3Proxy, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    yield from bench_at(proxy.endpoint, "s3a://proxied", request, tmp_path)
 
 
 def test_a_server_that_ignores_conditions_is_refused_before_anything_is_written(
