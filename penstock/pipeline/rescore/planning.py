@@ -32,7 +32,7 @@ from penstock.pipeline.rescore.plans import (
     source_table,
 )
 from penstock.pipeline.rescore.rows import rows_of
-from penstock.pipeline.rescore.series import chunk_windows, is_asked, is_between, observations_at
+from penstock.pipeline.rescore.series import chunk_windows, is_asked, is_between, observations_at, some_series
 from penstock.series.valid_observations import is_in_use
 from penstock.sources.checkpoint import query_id_of
 from penstock.spark.tables import lasting_version, table_at
@@ -101,7 +101,11 @@ def plan_rescore(
 
 def check_model(pipeline: Pipeline, plan: RescorePlan, version: ModelVersion) -> None:
     """Trust, signature, outputs, and what it makes of rows of the window. Raises ModelRefusedError."""
-    result = pipeline.the_selector.test(version, lambda: probe_rows(pipeline, plan))
+    test = pipeline.the_selector.test
+    result = test(version, lambda: probe_rows(pipeline, plan))
+    if result.outcome is Outcome.NO_ROWS and pipeline.config.workload == "series":
+        # None of those few has a window of its own: each was revised by one that is not asked for.
+        result = test(version, lambda: all_windows(pipeline, plan))
     if result.outcome is Outcome.REFUSED:
         raise ModelRefusedError(f"model {version.uri} is refused, and nothing is rescored: {result.reason}")
 
@@ -110,7 +114,12 @@ def probe_rows(pipeline: Pipeline, plan: RescorePlan) -> DataFrame:
     first = plan.chunks[0]
     if pipeline.config.workload == "rows":
         return rows_of(pipeline, plan, first.batches).limit(PROBE_ROWS)
-    return chunk_windows(pipeline, plan, first, pipeline.exogenous.leads(plan.exogenous))
+    few = some_series(pipeline, plan, first, PROBE_ROWS)
+    return chunk_windows(pipeline, plan, first, pipeline.exogenous.leads(plan.exogenous), of=few)
+
+
+def all_windows(pipeline: Pipeline, plan: RescorePlan) -> DataFrame:
+    return chunk_windows(pipeline, plan, plan.chunks[0], pipeline.exogenous.leads(plan.exogenous))
 
 
 def last_replay_of(pipeline: Pipeline) -> int:
@@ -184,7 +193,8 @@ def window_batches(pipeline: Pipeline, plan: RescorePlan) -> list[PlannedBatch]:
         for chunk in before.chunks
         for batch in chunk.batches
     }
-    moved = [F.lit(before.planned_at) for before in earlier]
+    # Only where one of the window was replaced do rows of other times count.
+    moved = [F.lit(before.planned_at) for before in earlier if has_batch_between(before, begin, end)]
     table = table_at(pipeline.spark, pipeline.config.table_path("predictions"), plan.source_version)
     is_inside = is_between("scored_at", begin, end)
     found = (
@@ -195,6 +205,10 @@ def window_batches(pipeline: Pipeline, plan: RescorePlan) -> list[PlannedBatch]:
     )
     batches = [as_batch(row, first_scored) for row in found]
     return [batch for batch in batches if begin <= batch.scored_at < end]
+
+
+def has_batch_between(plan: RescorePlan, begin: datetime, end: datetime) -> bool:
+    return any(begin <= batch.scored_at < end for chunk in plan.chunks for batch in chunk.batches)
 
 
 def as_batch(row: Row, first_scored: dict[tuple[str, int], datetime]) -> PlannedBatch:
