@@ -98,7 +98,7 @@ def replace_rows(
 def old_rows_by_file(table: DataFrame, mark: Step) -> dict[str, int]:
     """How many rows are to be replaced, by the name of the file, of those that have any. A table has no two files of a
     name."""
-    named = mark(table.withColumn(FILE, F.substring_index("_metadata.file_path", "/", -1)))
+    named = mark(table.withColumn(FILE, F.col("_metadata.file_name")))
     return {row[FILE]: row["n"] for row in named.where(IS_OLD).groupBy(FILE).agg(F.count("*").alias("n")).collect()}
 
 

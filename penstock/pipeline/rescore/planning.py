@@ -12,6 +12,7 @@ from penstock.models.pinned import PinnedModel
 from penstock.models.probe import PROBE_ROWS, Outcome
 from penstock.models.registry import ModelVersion
 from penstock.models.trust import artifact_digest
+from penstock.pipeline.batch_ranges import up_to
 from penstock.pipeline.code_version import own_version
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import finished_batches, finished_batches_by_query
@@ -230,18 +231,22 @@ def series_chunks(pipeline: Pipeline, plan: RescorePlan, chunk_rows: int) -> tup
     window = observations_at(pipeline, plan).where(
         is_between("ds", request.begin, request.end) & is_in_use() & is_asked()
     )
-    batches = [(row["query_id"], row["batch_id"]) for row in window.select("query_id", "batch_id").distinct().collect()]
-    refuse_unfinished_batches(plan, batches)
-    counts = window.groupBy("ds").agg(F.count("*").alias("rows"))
+    unfinished = F.when(~up_to(plan.finished), F.struct("query_id", "batch_id"))
+    counts = window.groupBy("ds").agg(F.count("*").alias("rows"), F.min(unfinished).alias("unfinished"))
     before = F.sum("rows").over(Window.orderBy("ds").rowsBetween(Window.unboundedPreceding, -1))
     part = F.floor(F.coalesce(before, F.lit(0)) / chunk_rows)
     found = (
         counts.withColumn("part", part)
         .groupBy("part")
-        .agg(F.unix_micros(F.min("ds")).alias("micros"), F.sum("rows").alias("rows"))
+        .agg(
+            F.unix_micros(F.min("ds")).alias("micros"),
+            F.sum("rows").alias("rows"),
+            F.min("unfinished").alias("unfinished"),
+        )
         .orderBy("part")
         .collect()
     )
+    refuse_unfinished_batches(plan, [row["unfinished"] for row in found if row["unfinished"] is not None])
     begins = [moment_of(row["micros"]) for row in found]
     ends = [*begins[1:], request.end]
     return tuple(

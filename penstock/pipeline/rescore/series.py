@@ -88,9 +88,9 @@ def chunk_answers(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk) -> Iterat
 
 
 def some_series(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk, rows: int) -> DataFrame:
-    """The series_id of that many of the chunk's observations, as they lie in their files."""
+    """The series_id of that many of the chunk's observations, as they lie in their files; some more than once."""
     asked = observations_at(pipeline, plan).where(is_between("ds", *span_of(chunk)) & is_in_use() & is_asked())
-    return asked.select("series_id").limit(rows).distinct()
+    return asked.select("series_id").limit(rows)
 
 
 def series_of(pipeline: Pipeline) -> SeriesConfig:

@@ -14,6 +14,8 @@ from penstock.udfs.var.fleet_forecast import output_name
 #: What names a forecast, but for later ones of a cutoff whose series was revised.
 KEYS = ("series_id", "cutoff", "step", "variable")
 CUTOFF = ("series_id", "cutoff")
+#: Of new forecasts, to be sent to every executor: with the ids less than 256 MB.
+MAX_BROADCAST_VALUES = 16_000_000
 #: All new forecasts of a cutoff.
 AFTER = "_after"
 
@@ -38,6 +40,9 @@ def forecast_changes(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk, window
     made = windows.where(has_forecast()).select(
         "series_id", F.col("ds").alias("cutoff"), F.array(*outputs).alias(AFTER)
     )
+    # Spark takes it for as large as all outputs of the model.
+    if chunk.rows * len(outputs) <= MAX_BROADCAST_VALUES:
+        made = F.broadcast(made)
     is_made = F.col("step").between(1, series.horizon) & F.col("variable").isin(variables)
     both = forecasts_before(pipeline, plan, chunk).where(is_made).join(made, on=list(CUTOFF))
     number = F.array_position(F.array(*map(F.lit, variables)), F.col("variable")) - 1
