@@ -14,8 +14,8 @@ from penstock.udfs.var.fleet_forecast import output_name
 #: What names a forecast, but for later ones of a cutoff whose series was revised.
 KEYS = ("series_id", "cutoff", "step", "variable")
 CUTOFF = ("series_id", "cutoff")
-#: Of new forecasts, to be sent to every executor: with the ids less than 256 MB.
-MAX_BROADCAST_VALUES = 16_000_000
+#: Of new forecasts, to be sent to every executor: with their ids about 100 MB. More of them are sorted and merged.
+MAX_BROADCAST_VALUES = 8_000_000
 #: All new forecasts of a cutoff.
 AFTER = "_after"
 
