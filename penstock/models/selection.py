@@ -205,11 +205,11 @@ def version_of(pinned: PinnedModel) -> ModelVersion:
     )
 
 
-def pinned_model(version: ModelVersion) -> PinnedModel:
+def pinned_model(version: ModelVersion, *, role: str = ROLE) -> PinnedModel:
     return PinnedModel(
         name=version.name,
         version=version.version,
-        role=ROLE,
+        role=role,
         source=version.source,
         created_milliseconds=version.created_milliseconds,
     )

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.models.selection import Selection
 from penstock.pipeline.attempts import Attempt
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
+from penstock.pipeline.model_choice import ModelChoice, choose_models
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, newest_plan
-from penstock.pipeline.planning import admitted_files, new_plan, readable_files, selection_of, tried_files
+from penstock.pipeline.planning import admitted_files, new_plan, readable_files, tried_files
 from penstock.pipeline.replay.late_observations import unused_observations, windows_again
 from penstock.pipeline.replay.lost_plans import next_replay_number
 from penstock.pipeline.replay.plans import REPLAY_QUERY
@@ -51,7 +51,7 @@ def plan_late_replay(pipeline: Pipeline) -> Plan | None:
 
 
 def next_replay(
-    pipeline: Pipeline, files: Sequence[PlannedFile], choice: Selection | None, replay: QuarantineReplay | LateReplay
+    pipeline: Pipeline, files: Sequence[PlannedFile], choice: ModelChoice | None, replay: QuarantineReplay | LateReplay
 ) -> Plan:
     number = next_replay_number(pipeline)
     return new_plan(pipeline, query_id=REPLAY_QUERY, batch_id=number, files=files, choice=choice, replay=replay)
@@ -94,9 +94,7 @@ def scored_files(pipeline: Pipeline, asked: Sequence[str]) -> set[str]:
     return {row["path"] for row in read.select("path").distinct().collect()}
 
 
-def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> Selection | None:
-    """The version for the replay, as the stream's next batch would have it; None in a pipeline without a model."""
-    if pipeline.selector is None:
-        return None
+def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> ModelChoice | None:
+    """The versions for the replay, as the stream's next batch would have them; None in a pipeline without a model."""
     before = newest_plan(pipeline.storage, pipeline.config.checkpoint)
-    return pipeline.selector.choose(before=selection_of(before), probe_rows=probe_rows)
+    return choose_models(pipeline, before=before, probe_rows=probe_rows)
