@@ -6,6 +6,7 @@ import random
 import sys
 import time
 import warnings
+from pathlib import Path
 from types import SimpleNamespace
 
 import mlflow
@@ -15,8 +16,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mlflow.models import infer_signature
-from sandbox import MODELS
 from sample_models import chancy, hostile
+from sandbox import MODELS
 
 from penstock.udfs.scoring import pair
 from penstock.udfs.scoring.guard import Guard
@@ -31,7 +32,7 @@ CHAMPION_INPUTS, CANDIDATE_INPUTS = ("y", "x", "n"), ("x",)
 def save(tmp_path_factory):
     """Saves a model of tests/sample_models, or of a code of its own."""
 
-    def saved(code, inputs=CANDIDATE_INPUTS, outputs=pd.Series([1.5]), **options):
+    def saved(code, inputs=CANDIDATE_INPUTS, outputs=(1.5,), **options):
         folder = tmp_path_factory.mktemp("model") / "model"
         example = pd.DataFrame({name: [1] if name == "n" else [1.5] for name in inputs})
         python = MODELS / f"{code}.py" if "\n" not in code else folder.with_suffix(".py")
@@ -40,7 +41,7 @@ def save(tmp_path_factory):
         mlflow.pyfunc.save_model(
             folder,
             python_model=str(python),
-            signature=infer_signature(example, outputs),
+            signature=infer_signature(example, pd.Series(outputs)),
             pip_requirements=["mlflow"],
             **options,
         )
@@ -139,7 +140,7 @@ ROW = st.tuples(st.one_of(st.floats(-9, 9), st.sampled_from([float("nan"), chanc
 @example([[(hostile.SPOILS, True)] * 12, [(0.1, False)] * 12])
 def test_the_champions_answers_are_those_of_the_plain_guard(champion, hostile_model, batches):
     frames = [batch_of([x for x, _ in rows]) for rows in batches]
-    folder = os.getcwd()
+    folder = Path.cwd()
     seeded()
     expected = alone(champion, frames)
     seeded()
@@ -152,7 +153,7 @@ def test_the_champions_answers_are_those_of_the_plain_guard(champion, hostile_mo
         assert answers["champion_0"].to_numpy().tobytes() == plain["prediction"].to_numpy().tobytes()
         assert errors_of(answers, CHAMPION) == plain["error"].tolist()
         check_candidate(rows, answers)
-    assert os.getcwd() == folder
+    assert Path.cwd() == folder
     assert "PENSTOCK_SPOILED" not in os.environ
 
 
@@ -194,7 +195,13 @@ def test_no_row_is_sampled(champion):
     assert answers["candidate_seconds"].tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize(("code", "reason"), [("unloadable", "OSError: there are no weights here"), ("", "MlflowException: Could not find an \"MLmodel\" configuration file at \"/nowhere\"")])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("unloadable", "OSError: there are no weights here"),
+        ("", 'MlflowException: Could not find an "MLmodel" configuration file at "/nowhere"'),
+    ],
+)
 def test_one_that_cannot_be_loaded(champion, save, code, reason):
     folder = save(code) if code else "/nowhere"
     both = Pair(champion, folder, outputs=("double", "string", "boolean"))
@@ -213,7 +220,7 @@ def test_its_texts_are_valid(champion, save):
         "    def predict(self, context, model_input, params=None):\n"
         "        return ['\\ud800', 7, None]\n\n\nmlflow.models.set_model(M())\n"
     )
-    both = Pair(champion, save(code, outputs=pd.Series(["text"])), outputs=("string",))
+    both = Pair(champion, save(code, outputs=("text",)), outputs=("string",))
     answers = both.answer(batch_of([1.0, 2.0, 3.0]))
     assert answers["candidate_0"].tolist() == ["?", "7", "\x00null"]
     assert answers[ERRORS].tolist() == ["", "", ""]
@@ -315,7 +322,8 @@ def test_its_own_state_is_kept_for_it(champion, save):
         "import os\nimport random\nimport mlflow\n\n\nclass M(mlflow.pyfunc.PythonModel):\n"
         "    def load_context(self, context):\n        random.seed(5)\n        os.environ['PENSTOCK_SPOILED'] = '1'\n\n"
         "    def predict(self, context, model_input, params=None):\n"
-        "        assert os.environ['PENSTOCK_SPOILED']\n        return [random.random() for _ in model_input['x']]\n\n\n"
+        "        assert os.environ['PENSTOCK_SPOILED']\n"
+        "        return [random.random() for _ in model_input['x']]\n\n\n"
         "mlflow.models.set_model(M())\n"
     )
     both = Pair(champion, save(code))
