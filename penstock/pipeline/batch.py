@@ -17,7 +17,7 @@ from penstock.timings import Timings
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
     """plan_path: the file that fixes its plan. started_at: before it was planned. model_seconds: in Python workers, by
-    role, put there by whoever scores; empty where nobody has measured them."""
+    role, put there by the step that scores; empty where it has not measured them."""
 
     pipeline: Pipeline
     plan: Plan
