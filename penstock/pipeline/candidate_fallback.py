@@ -9,7 +9,9 @@ from dataclasses import replace
 
 from pyspark.errors import PythonException
 
-from penstock.models.candidate import ENDED, is_usable
+from penstock.errors import CandidateRefusedError
+from penstock.models.candidate import ENDED, why_unusable
+from penstock.models.model_seconds import ModelSeconds
 from penstock.models.probe import crash_reason, is_crash
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
@@ -33,6 +35,9 @@ def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecor
     while batch.plan.candidate is not None:
         try:
             return run(batch)
+        except CandidateRefusedError as error:
+            batch = without_candidate(batch, str(error))
+            continue
         except SPARK_ERRORS as error:
             if not is_of_the_model(error) or has_ended(error) or has_predicted(batch):
                 raise
@@ -42,7 +47,7 @@ def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecor
         log.warning("%s: a run with the versions %s failed: %s", batch.plan.described, versions, reason)
         # What a run has found out about the files stands in its plan.
         plan = read_plan(batch.pipeline.storage, batch.plan_path)
-        batch = replace(batch, plan=plan or batch.plan, model_seconds={})
+        batch = replace(batch, plan=plan or batch.plan, model_seconds=ModelSeconds())
         if failed_runs >= FAILED_RUNS and batch.plan.candidate is not None:
             batch = without_candidate(batch, f"{ENDED}{FAILED_RUNS} failed with it: {reason}")
     return run(batch)
@@ -51,9 +56,10 @@ def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecor
 def without_unusable_candidate(batch: MicroBatch) -> MicroBatch:
     """A batch that runs again may find the files of its candidate gone."""
     candidate = batch.plan.candidate
-    if candidate is None or is_usable(batch.pipeline.the_selector, candidate):
+    if candidate is None:
         return batch
-    return without_candidate(batch, "its files could not be had when the batch ran again from its plan")
+    reason = why_unusable(batch.pipeline.the_selector, batch.plan.champion, candidate)
+    return batch if reason is None else without_candidate(batch, reason)
 
 
 def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:
@@ -78,7 +84,7 @@ def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:
         plan.champion.version,
         reason,
     )
-    return replace(batch, plan=amended, model_seconds={})
+    return replace(batch, plan=amended, model_seconds=ModelSeconds())
 
 
 def is_of_the_model(error: Exception) -> bool:
