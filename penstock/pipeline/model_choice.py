@@ -38,10 +38,15 @@ class ModelChoice:
 
 
 def choose_models(
-    pipeline: Pipeline, *, before: Plan | None, probe_rows: ProbeRows, blamed: str | None = None
+    pipeline: Pipeline,
+    *,
+    before: Plan | None,
+    probe_rows: ProbeRows,
+    blamed: str | None = None,
+    is_alone: bool = False,
 ) -> ModelChoice | None:
     """The versions for a batch after `before`; None in a pipeline without a model. blamed: why a version that no batch
-    has used is refused without a probe.
+    has used is refused without a probe. is_alone: no candidate is asked for.
 
     Raises as ModelSelector.choose; nothing of a candidate is raised.
     """
@@ -49,7 +54,7 @@ def choose_models(
         return None
     champion = pipeline.selector.choose(before=selection_of(before), probe_rows=probe_rows, blamed=blamed)
     alone = ModelChoice(champion=champion)
-    if pipeline.candidates is None:
+    if pipeline.candidates is None or is_alone:
         return alone
     earlier = candidate_of(before)
     if before is not None and champion.resolved_at == before.resolved_at:

@@ -36,17 +36,19 @@ def plan_quarantine_replay(pipeline: Pipeline, *, reason: str, attempt: Attempt)
         files += [PlannedFile(path=path, verdict="replayed") for path in from_rows]
         if not files:
             return None
-        choice = choose(pipeline, lambda: workload_of(pipeline.config).model_rows(pipeline, rows.accepted, files))
+        choice = choose(
+            pipeline, lambda: workload_of(pipeline.config).model_rows(pipeline, rows.accepted, files), attempt
+        )
     return next_replay(pipeline, files, choice, replay)
 
 
-def plan_late_replay(pipeline: Pipeline) -> Plan | None:
+def plan_late_replay(pipeline: Pipeline, *, attempt: Attempt | None = None) -> Plan | None:
     """The plan of a recomputation; None if there are neither late observations nor revisions."""
     version = lasting_version(pipeline.spark, pipeline.config.table_path("observations"))
     replay = LateReplay(observations_version=version)
     if unused_observations(pipeline.spark, pipeline.config, replay).isEmpty():
         return None
-    choice = choose(pipeline, lambda: windows_again(pipeline, replay))
+    choice = choose(pipeline, lambda: windows_again(pipeline, replay), attempt)
     return next_replay(pipeline, [], choice, replay)
 
 
@@ -94,7 +96,11 @@ def scored_files(pipeline: Pipeline, asked: Sequence[str]) -> set[str]:
     return {row["path"] for row in read.select("path").distinct().collect()}
 
 
-def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> ModelChoice | None:
-    """The versions for the replay, as the stream's next batch would have them; None in a pipeline without a model."""
+def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame], attempt: Attempt | None) -> ModelChoice | None:
+    """The versions for the replay, as the stream's next batch would have them; None in a pipeline without a model.
+
+    Where runs of it have ended their process, the champion alone.
+    """
     before = newest_plan(pipeline.storage, pipeline.config.checkpoint)
-    return choose_models(pipeline, before=before, probe_rows=probe_rows)
+    is_alone = attempt is not None and attempt.is_unexplained
+    return choose_models(pipeline, before=before, probe_rows=probe_rows, is_alone=is_alone)
