@@ -5,15 +5,25 @@ from collections.abc import Callable
 
 import pandas as pd
 import pytest
+from py4j.protocol import Py4JNetworkError
 from sample_models.deadly import EXITS
 from sandbox import WINE, WINE_SCORE, Sandbox, csv_file, wine
 from snapshots import Snapshot
 
+from penstock.config.loading import load_contract
 from penstock.errors import StorageError
 from penstock.models import candidate as candidates
 from penstock.models.assignment import salt_of
+from penstock.models.candidate import CandidateSelector
+from penstock.models.prefetch import Preparation
+from penstock.models.registry import Registry
+from penstock.models.resolved import ModelAtStart
+from penstock.operations.doctor.checks import check_candidate
+from penstock.operations.monitoring.status import read_status
+from penstock.operations.monitoring.status_text import as_text
 from penstock.pipeline import microbatch
 from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.opening import selector_of
 from penstock.pipeline.plan import Plan, plan_path, read_plan
 from penstock.pipeline.stream import progress_line
 
@@ -71,9 +81,17 @@ def batch_row(sandbox: Sandbox, batch_id: int) -> dict[str, object]:
     return row.asDict()
 
 
+def found_by_doctor(sandbox: Sandbox) -> str:
+    return check_candidate(sandbox.config(), ModelAtStart.of(sandbox.config()))
+
+
 def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> None:
     """10 of 200 rows are those on which the candidate fails, and the champion does not."""
+    assert (
+        found_by_doctor(begun) == f"no version is {NAME}@candidate: the champion answers alone until the alias is set"
+    )
     second = register(begun, "fussy")
+    assert found_by_doctor(begun).startswith(f"{NAME}@candidate is version {second}, SHA-256 ")
     pair = [*ALONE, ("candidate", second)]
     rows = [*[WINE] * 190, *[wine(alcohol=15)] * 10]
     record = scored(begun, *rows)
@@ -94,6 +112,10 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
     assert set(row["model_seconds"]) == {"champion", "candidate"}
     assert str(row["code_version"]).startswith("0.")
     assert {row.shadow_version for row in begun.rows("predictions", file="1.csv")} == {second}
+    status = read_status(begun.config())
+    assert status.candidate is not None
+    assert (status.candidate.version, status.candidate.began_at) == (second, experiment.began_at)
+    assert f"; beside it version {second} (shadow, 100%) since " in as_text(status)
     # The first batch knew no candidate; the code that wrote it is known.
     before = batch_row(begun, 0)
     assert [before[name] for name in ("experiment", "shadow_rows", "shadow_failed")] == [None] * 3
@@ -106,6 +128,9 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
             second: "guardrail: it failed on 5.0% of 200 rows, the champion on 0.0% "
             "(experiment.guardrails.failed is 0.01)"
         }
+    status = read_status(begun.config())
+    assert (status.candidate, status.refused_candidates) == (None, record.plan.refused_candidates)
+    assert f"; candidate {second} refused: guardrail: it failed on 5.0%" in as_text(status)
     remove(begun)
     record = scored(begun)
     assert (versions(record), record.plan.refused_candidates) == (ALONE, {})
@@ -121,17 +146,20 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
     assert following.plan.planned_at > record.plan.planned_at
     # The version of both aliases is the champion alone.
     point(begun, "1")
+    assert found_by_doctor(begun) == f"{NAME}@candidate is version 1, which is the champion's: it answers alone"
     record = scored(begun)
     assert (versions(record), record.plan.experiment) == (ALONE, None)
 
 
 def test_candidates_that_are_refused_cost_no_batch_anything(begun: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(candidates, "MIN_SLOW_SECONDS", 0.9)
+    monkeypatch.setattr(candidates, "MIN_SLOW_SECONDS", 2.5)
+    # The champion takes under a second, on a busy machine two.
+    begun.changes["experiment"] = {"guardrails": {"slowdown": 1.0}}
     for code, outputs, said in (
         ("unloadable", None, "it can't be loaded: OSError: there are no weights here"),
         ("broken", None, "nothing works here"),
         ("several", pd.DataFrame({"score": [1.5], "is_strong": [True], "label": ["strong"]}), "it gives struct<"),
-        ("slow", None, "times the champion's (experiment.guardrails.slowdown is 3)"),
+        ("slow", None, "times the champion's (experiment.guardrails.slowdown is 1)"),
     ):
         version = register(begun, code, outputs=outputs)
         record = scored(begun)
@@ -189,6 +217,36 @@ def test_a_planned_batch_has_its_candidate_though_the_config_has_none_any_more(
         (second, 9.4)
     ]
     assert versions(scored(begun)) == ALONE
+
+
+def test_runs_that_end_without_a_message_are_first_the_candidates_fault(
+    begun: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    second = register(begun, "linear")
+    begun.drop("1.csv", csv_file(WINE))
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(microbatch, "run_planned", raising(Py4JNetworkError("the JVM is gone")))
+            with pytest.raises(Py4JNetworkError):
+                begun.run()
+    assert plan_of(begun, 1).candidate is not None
+    [record] = begun.run()
+    assert (versions(record), record.plan.refused_versions) == (ALONE, {})
+    reason = record.plan.refused_candidates[second]
+    assert reason.startswith("it ended runs of a batch: 2 runs of a batch with it ended without a message")
+
+
+def test_both_versions_are_made_ready_between_two_batches(begun: Sandbox) -> None:
+    second = register(begun, "fussy")
+    config = begun.config()
+    registry = Registry.of(config)
+    selector = selector_of(begun.spark, config, load_contract(config), registry)
+    assert config.experiment is not None
+    Preparation(
+        champion=selector, candidates=CandidateSelector(models=selector, experiment=config.experiment)
+    ).prepare()
+    first, other = (registry.version(NAME, number) for number in ("1", second))
+    assert (selector.has_scorer(first), selector.has_scorer(other), selector.has_pair(first, other)) == (True,) * 3
 
 
 def test_a_candidate_that_ends_its_worker_is_taken_out_and_all_rows_are_answered(begun: Sandbox) -> None:

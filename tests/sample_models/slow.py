@@ -1,4 +1,4 @@
-"""Takes a second for whatever it is given."""
+"""Takes three seconds for whatever it is given."""
 
 import time
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 class Slow(mlflow.pyfunc.PythonModel):
     def predict(self, context, model_input: pd.DataFrame, params=None):
-        time.sleep(1)
+        time.sleep(3)
         return model_input["alcohol"]
 
 
