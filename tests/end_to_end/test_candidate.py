@@ -25,7 +25,9 @@ from penstock.pipeline import microbatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.opening import selector_of
 from penstock.pipeline.plan import Plan, plan_path, read_plan
+from penstock.pipeline.shadow_counts import ShadowCount
 from penstock.pipeline.stream import progress_line
+from penstock.schemas.wine import MEASUREMENTS
 
 ONE = pd.DataFrame([WINE])
 NAME = "wine-candidate"
@@ -144,6 +146,13 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
     following = scored(begun)
     assert following.plan.experiment == record.plan.experiment
     assert following.plan.planned_at > record.plan.planned_at
+    # A replay has the pair of the stream's next batch.
+    begun.drop("bad.csv", csv_file(WINE, header=MEASUREMENTS[1:]))
+    begun.run()
+    begun.drop("bad.csv", csv_file(WINE))
+    [replayed] = begun.replay()
+    assert (versions(replayed), replayed.plan.experiment) == (pair, following.plan.experiment)
+    assert replayed.shadow == ShadowCount(rows=1, failed=0)
     # The version of both aliases is the champion alone.
     point(begun, "1")
     assert found_by_doctor(begun) == f"{NAME}@candidate is version 1, which is the champion's: it answers alone"
