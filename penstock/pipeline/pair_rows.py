@@ -7,14 +7,14 @@ from pyspark.sql.types import DataType, NumericType, StructField, StructType
 from penstock.errors import CandidateRefusedError
 from penstock.models.assignment import BUCKETS, first_bucket_without, is_sampled
 from penstock.models.model_seconds import ModelSeconds
-from penstock.models.pair_scoring import SHADOW, PairScorer
+from penstock.models.pair_scoring import PairScorer
 from penstock.models.pinned import PinnedModel
 from penstock.models.scoring import prediction_column
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.plan import PlannedExperiment
 from penstock.schemas.contract import Contract
 from penstock.spark.functions import any_of, quoted
-from penstock.udfs.scoring.outputs import ERROR, SCORED
+from penstock.udfs.scoring.outputs import ERROR, SCORED, SHADOW
 
 #: Why a candidate has failed that has raised nothing.
 NO_NUMBER = "gave no number"
