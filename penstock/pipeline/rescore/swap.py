@@ -3,7 +3,6 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from penstock.config.experiment_contract import SHADOW_COLUMNS
 from penstock.errors import RescoreError
 from penstock.pipeline.batch_ranges import up_to
 from penstock.pipeline.context import Pipeline
@@ -70,8 +69,7 @@ def replace_predictions(pipeline: Pipeline, plan: RescorePlan) -> None:
         check_rows(plan, rows.count(), "rescored_predictions", expected=plan.rows)
         # What was deleted meanwhile is not put back.
         check_rows(plan, old.count(), "predictions", expected=plan.rows)
-        # No other version stands beside it.
-        return rows.withColumns({name: F.lit(None) for name in SHADOW_COLUMNS if name in old.columns})
+        return rows  # no other version stands beside them
 
     replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
 
