@@ -25,7 +25,9 @@ from penstock.pipeline import microbatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.opening import selector_of
 from penstock.pipeline.plan import Plan, plan_path, read_plan
+from penstock.pipeline.shadow_counts import ShadowCount
 from penstock.pipeline.stream import progress_line
+from penstock.schemas.wine import MEASUREMENTS
 
 ONE = pd.DataFrame([WINE])
 NAME = "wine-candidate"
@@ -134,7 +136,7 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
     remove(begun)
     record = scored(begun)
     assert (versions(record), record.plan.refused_candidates) == (ALONE, {})
-    # Set again by a person, who knows what the guardrail said: it begins anew.
+    # Set again by a person, who knows what the guardrail said: it begins again.
     point(begun, second)
     record = scored(begun)
     assert versions(record) == pair
@@ -144,6 +146,13 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
     following = scored(begun)
     assert following.plan.experiment == record.plan.experiment
     assert following.plan.planned_at > record.plan.planned_at
+    # A replay has the pair of the stream's next batch.
+    begun.drop("bad.csv", csv_file(WINE, header=MEASUREMENTS[1:]))
+    begun.run()
+    begun.drop("bad.csv", csv_file(WINE))
+    [replayed] = begun.replay()
+    assert (versions(replayed), replayed.plan.experiment) == (pair, following.plan.experiment)
+    assert replayed.shadow == ShadowCount(rows=1, failed=0)
     # The version of both aliases is the champion alone.
     point(begun, "1")
     assert found_by_doctor(begun) == f"{NAME}@candidate is version 1, which is the champion's: it answers alone"
@@ -170,7 +179,7 @@ def test_candidates_that_are_refused_cost_no_batch_anything(begun: Sandbox, monk
     point(begun, unreadable)
     record = scored(begun)
     assert (versions(record), list(record.plan.refused_candidates)) == (ALONE, [unreadable])
-    assert {row.prediction for row in begun.rows("predictions")} == {pytest.approx(WINE_SCORE)}
+    assert [row.prediction for row in begun.rows("predictions")] == pytest.approx([WINE_SCORE] * 6)
     assert {row.shadow_version for row in begun.rows("predictions") if hasattr(row, "shadow_version")} == {None}
 
 

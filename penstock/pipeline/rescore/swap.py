@@ -70,6 +70,7 @@ def replace_predictions(pipeline: Pipeline, plan: RescorePlan) -> None:
         # What was deleted meanwhile is not put back.
         check_rows(plan, found.old, "predictions", expected=plan.rows)
 
+    # No other version stands beside them.
     rows = rescored(pipeline, plan, "rescored_predictions")
     replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=lambda _: rows, check=check)
 
