@@ -70,7 +70,7 @@ def replace_rows(
     # Files without any other row are not read for what is kept.
     mixed = [file for file in touched if number_of_rows(file) != old_rows[name_of(file)]]
     kept = mark(rows_of_files(spark, log, snapshot, mixed)).where(~F.coalesce(IS_OLD, F.lit(False))) if mixed else None
-    added = written_files(started, [part for part in (in_place, kept) if part is not None], columns_of(table))
+    added = written_files(started, [part for part in (in_place, kept) if part is not None], table)
     if check is not None:
         n_kept = total_of(map(number_of_rows, mixed), less=sum(old_rows[name_of(file)] for file in mixed))
         n_new = total_of(map(number_of_rows, added), less=n_kept) if n_kept is not None else None
@@ -102,11 +102,11 @@ def old_rows_by_file(table: DataFrame, mark: Step) -> dict[str, int]:
     return {row[FILE]: row["n"] for row in named.where(IS_OLD).groupBy(FILE).agg(F.count("*").alias("n")).collect()}
 
 
-def written_files(transaction: Any, parts: list[DataFrame], columns: list[Column]) -> list[Any]:
+def written_files(transaction: Any, parts: list[DataFrame], table: DataFrame) -> list[Any]:
     """Delta's actions that add the files of these rows."""
     if not parts:
         return []
-    written: Any = reduce(DataFrame.unionByName, [part.select(*columns) for part in parts])
+    written: Any = reduce(DataFrame.unionByName, [in_columns_of(table, part) for part in parts])
     java: Any = written.sparkSession._jvm
     return list(java.scala.jdk.javaapi.CollectionConverters.asJava(transaction.writeFiles(written._jdf)))
 
@@ -148,6 +148,11 @@ def rows_of_files(spark: SparkSession, log: Any, snapshot: Any, files: list[Any]
     return DataFrame(log.createDataFrame(snapshot, given, False, java.scala.Option.empty()), spark)
 
 
-def columns_of(table: DataFrame) -> list[Column]:
-    """In the table's types: the commit itself checks none."""
-    return [F.col(f"`{field.name}`").cast(field.dataType).alias(field.name) for field in table.schema.fields]
+def in_columns_of(table: DataFrame, rows: DataFrame) -> DataFrame:
+    """In the table's types: the commit itself checks none. A column that the rows do not have is null in them."""
+    given = {name.lower() for name in rows.columns}
+
+    def value(name: str) -> Column:
+        return F.col(f"`{name}`") if name.lower() in given else F.lit(None)
+
+    return rows.select(*[value(field.name).cast(field.dataType).alias(field.name) for field in table.schema.fields])

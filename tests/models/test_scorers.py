@@ -45,7 +45,7 @@ def register(registry: TestRegistry) -> None:
     registry.register(NAME, "echo", example=example, outputs=pd.Series([3.0]))
 
 
-def test_ten_promotions_leave_three_scorers_and_two_models_in_each_worker(
+def test_ten_promotions_leave_five_scorers_and_two_models_in_each_worker(
     spark: SparkSession, versions: TestRegistry
 ) -> None:
     model, registry = ModelConfig(name=NAME), Registry(tracking_uri=versions.uri)

@@ -38,6 +38,19 @@ def code_of(folder: str) -> Iterator[None]:
         yield
 
 
+def put_aside(folder: str) -> None:
+    """From now on, imports find no modules of the model in `folder`, until it is used again."""
+    with _lock:
+        if _active == folder:
+            activate("")
+
+
+def abandon_lock() -> None:
+    """For a model that never returns: the others wait for it no longer. Whatever it still does, it does without."""
+    global _lock
+    _lock = threading.RLock()
+
+
 def activate(folder: str) -> None:
     global _active
     if folder == _active:
@@ -53,8 +66,12 @@ def activate(folder: str) -> None:
 
 
 def taken_out(folder: str) -> Code:
+    path = [entry for entry in sys.path if is_below(entry, folder)]
+    if not path:
+        # It has brought none along; to ask each of the process's modules takes as long as many a predict.
+        return Code([], {})
     code = Code(
-        path=[entry for entry in sys.path if is_below(entry, folder)],
+        path=path,
         modules={name: module for name, module in list(sys.modules.items()) if is_from(module, folder)},
     )
     sys.path[:] = [entry for entry in sys.path if not is_below(entry, folder)]

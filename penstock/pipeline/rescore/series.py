@@ -22,7 +22,8 @@ from penstock.pipeline.series_writes import persisted
 from penstock.schemas.catalog import RESCORE_ID
 from penstock.series.calendar import Calendar
 from penstock.series.exogenous_leads import Leads, with_leads
-from penstock.series.forecasts import answered, forecast_rows, has_forecast
+from penstock.series.forecasts import answered, forecast_rows
+from penstock.series.missing_forecasts import has_forecast
 from penstock.series.reasons import FALLBACK, GAP, NOT_LATEST, WARMING_UP
 from penstock.series.valid_observations import is_in_use, newest_of_each_ds
 from penstock.series.windows import HASH, LAST_NUMBER, NEW, NUMBER, OLD, PLACE, in_series, windowed

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.rescore.plans import Chunk, RescorePlan
 from penstock.pipeline.rescore.series import HAD_FORECAST, is_between, span_of
-from penstock.series.forecasts import has_forecast, scored
+from penstock.series.missing_forecasts import Answers, has_forecast
 from penstock.spark.tables import table_at
 from penstock.udfs.var.fleet_forecast import output_name
 
@@ -36,7 +36,7 @@ def forecast_changes(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk, window
     """
     series = pipeline.config.the_series
     variables, steps = list(series.variables), range(1, series.horizon + 1)
-    outputs = [scored(output_name(variable, "forecast", step)) for step in steps for variable in variables]
+    outputs = [Answers().output(output_name(variable, "forecast", step)) for step in steps for variable in variables]
     made = windows.where(has_forecast()).select(
         "series_id", F.col("ds").alias("cutoff"), F.array(*outputs).alias(AFTER)
     )
