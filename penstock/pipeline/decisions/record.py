@@ -21,11 +21,12 @@ class Standing(FrozenModel):
     """How an experiment stands: what `penstock experiment` shows, and the evidence of a decision.
 
     pairs: rows or forecasts of the deciding steps that both versions have a loss for. units: different units of them.
-    blocks: means over `block_units` units each, that the confidence sequence is about. champion_loss, candidate_loss:
-    means over pairs. ratio: candidate_loss over champion_loss; ratio_lower and ratio_upper: 1 + the bounds of the mean
-    difference over champion_loss, at the level 1 - alpha at all times. candidate_failed, champion_failed: shares of
-    pairs without an answer. earliest: when the rule may speak at the earliest; None where that is not known, or it
-    does.
+    blocks: means over `block_units` units each, that the confidence sequence is about; both 0 before it has bounds.
+    champion_loss, candidate_loss: means over units of the means over their pairs, as the sequence has them. ratio:
+    candidate_loss over champion_loss; ratio_lower and ratio_upper: 1 + the bounds of the mean difference over
+    champion_loss, at the level 1 - alpha at all times. candidate_failed, champion_failed: shares of the pairs of both
+    versions without an answer, where one was asked for. earliest: when the rule may speak at the earliest; None where
+    that is not known, or it does.
     """
 
     model_name: str
