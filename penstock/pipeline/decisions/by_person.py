@@ -11,7 +11,7 @@ from penstock.pipeline.decisions.record import Decision
 from penstock.pipeline.decisions.text import text_of
 
 
-def check_aliases_count(config: PipelineConfig) -> None:
+def check_follows_an_alias(config: PipelineConfig) -> None:
     """Raises ConfigError for a pipeline that follows no alias."""
     if config.the_model.version is not None:
         raise ConfigError(
@@ -155,7 +155,9 @@ def proposal(history: History, number: int) -> Decision:
     if carried_out is not None:
         raise DecisionError(f"decision {number} is carried out already: {text_of(carried_out)}")
     if decided.decision not in history.open_proposals():
-        later = next(one for one in history.decisions if one.decision.number > number and one.decision.kind != "propose")
+        later = next(
+            one for one in history.decisions if one.decision.number > number and one.decision.kind != "propose"
+        )
         raise DecisionError(f"decision {number} is closed by a later one: {text_of(later)}")
     return decided.decision
 

@@ -83,7 +83,11 @@ def drafts_of_guardrails(plan: Plan, verdict: VerdictConfig, history: History, *
     more, and the bake ends by its time."""
     drafts = []
     for version, reason in plan.refused_candidates.items():
-        if not reason.startswith(GUARDRAIL) or version != candidate or is_baking(history, plan.champion.version, version):
+        if (
+            not reason.startswith(GUARDRAIL)
+            or version != candidate
+            or is_baking(history, plan.champion.version, version)
+        ):
             continue
         draft = Draft(
             kind="reject", champion=plan.champion.version, candidate=version, reason=reason, met_by=named_batch(plan)
@@ -155,4 +159,3 @@ def moves_since(history: History, before: Plan) -> Iterable[tuple[Kind, Decision
 
 def named_batch(plan: Plan) -> str:
     return f"batch {plan.batch_id} of query {plan.query_id}"
-

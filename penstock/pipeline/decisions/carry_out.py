@@ -86,7 +86,9 @@ class Execution:
             self.aliases.set(alias, new)
             found = self.aliases.read(alias)
             if found != new:
-                raise Superseded(f"{alias} means {named(found)}, which was set by other means after it was set to {new}")
+                raise Superseded(
+                    f"{alias} means {named(found)}, which was set by other means after it was set to {new}"
+                )
         self.files.mark_moved(self.decision.number)
 
     def _replace_candidate(self) -> None:

@@ -6,7 +6,7 @@ One that was cut off is finished first, by the next process that decides or look
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 
@@ -123,7 +123,7 @@ class Decider:
         execution = Execution(
             decision=decision,
             pipeline=self.config.pipeline,
-            aliases=ModelAliases(registry=self.aliases.registry, name=decision.model_name),
+            aliases=replace(self.aliases, name=decision.model_name),
             files=self.files,
             check=lease.check,
         )
