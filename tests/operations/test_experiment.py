@@ -150,7 +150,7 @@ def test_no_section_and_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 def test_what_is_missing_for_an_experiment(registry: TestRegistry, tmp_path: Path) -> None:
-    """Step by step, as a person goes on."""
+    """Each thing is put right, and the next one is missing."""
     bench = DecisionBench(tmp_path, registry, candidate=None)
     template = WINE_CONF.replace("wine-quality", bench.name).replace("sqlite:///{root}/mlflow.db", registry.uri)
     made = experiment_tables(tmp_path, sections=EXPERIMENT, template=template)
