@@ -1,11 +1,12 @@
-"""Prefetches a new model version between two micro-batches, so that no batch waits for it."""
+"""Prefetches new model versions between two micro-batches, so that no batch waits for them."""
 
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from penstock.errors import PenstockError
+from penstock.models.candidate import CandidateSelector
 from penstock.models.registry import ModelVersion
 from penstock.models.resolved import named_version
 from penstock.models.selection import ModelSelector
@@ -18,15 +19,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Preparation:
-    """Resolves the alias every POLL_SECONDS (after an error, POLL_AFTER_ERROR_SECONDS).
+    """Resolves the aliases every POLL_SECONDS (after an error, POLL_AFTER_ERROR_SECONDS).
 
     A version that is new to this process is downloaded, its UDF built and loaded into the Python workers. The next
-    batch decides whether to use it.
+    batch decides whether to use it. candidates: None without an experiment.
     """
 
     champion: ModelSelector
+    candidates: CandidateSelector | None = None
     _next_look: float = 0.0
-    _tried: ModelVersion | None = None
+    _tried: set[tuple[ModelVersion, ModelVersion | None]] = field(default_factory=set)
     _thread: threading.Thread | None = None
 
     def look(self) -> None:
@@ -41,10 +43,12 @@ class Preparation:
         pause_seconds = POLL_SECONDS
         try:
             version = named_version(self.champion.registry, self.champion.model)
-            if version != self._tried and not self.champion.has_scorer(version):
-                self._tried = version
-                self.champion.warm_up(version)
-                log.info("model %s is ready for the next batch", version.uri)
+            self.make_ready(version)
+            candidate = self.candidates.alias_version() if self.candidates else None
+            if candidate is not None and candidate.version != version.version:
+                # For its probe, then for the batch.
+                self.make_ready(candidate)
+                self.make_ready(version, candidate=candidate)
         except (PenstockError, OSError) as error:
             log.debug("a new model could not be made ready: %s", error)
             pause_seconds = POLL_AFTER_ERROR_SECONDS
@@ -56,3 +60,14 @@ class Preparation:
             )
             pause_seconds = POLL_AFTER_ERROR_SECONDS
         self._next_look = time.monotonic() + pause_seconds
+
+    def make_ready(self, version: ModelVersion, *, candidate: ModelVersion | None = None) -> None:
+        """Once for each version, or pair of them. Raises as ModelSelector.warm_up."""
+        models = self.champion
+        is_ready = models.has_scorer(version) if candidate is None else models.has_pair(version, candidate)
+        if is_ready or (version, candidate) in self._tried:
+            return
+        self._tried.add((version, candidate))
+        models.warm_up(version, candidate=candidate)
+        beside = f" beside {candidate.uri}" if candidate else ""
+        log.info("model %s%s is ready for the next batch", version.uri, beside)
