@@ -25,13 +25,14 @@ COMMANDS = (
     Listed("stop", "stop", "stop the running stream after its micro-batch", "--conf conf/wine.yaml"),
     Listed("status", "show_status", "show the status of a pipeline", "--conf conf/wine.yaml --json"),
     Listed("models", "show_models", "show the versions of a model, and how right they were", "--conf conf/wine.yaml"),
-    Listed(
-        "explain", "explain", "where an answer comes from; computed again", '--conf conf/wine.yaml --where "ph > 4"'
-    ),
+    Listed("explain", "explain", "an answer's origin; computed again", '--conf conf/wine.yaml --where "ph > 4"'),
     Listed("compare", "compare", "versions on the same rows", "--conf conf/macro.yaml --versions 7,8"),
+    Listed("experiment", "show_experiment", "how a second version stands", "--conf conf/wine.yaml --json"),
     Listed("reconcile", "reconcile", "verify that no row is lost or duplicated", "--conf conf/wine.yaml"),
     Listed("replay-quarantine", "replay_quarantine", "replay rejected rows and files", "--conf conf/wine.yaml"),
     Listed("evaluate", "evaluate", "judge answers whose actuals or labels have come", "--conf conf/macro.yaml"),
+    Listed("promote", "promote", "carry out a proposal, or promote a version", "--conf conf/wine.yaml --version 8"),
+    Listed("rollback", "rollback", "back to the version before the last promotion", "--conf conf/wine.yaml"),
     Listed("rescore", "rescore", "score a past window again by another version", "--conf conf/wine.yaml --give-up"),
     Listed("maintain", "maintain_tables", "compact, vacuum, retention of tables", "--conf conf/wine.yaml"),
     Listed("dashboard", "dashboard", "look at a pipeline in the browser", "--conf conf/wine.yaml"),

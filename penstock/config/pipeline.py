@@ -220,7 +220,7 @@ class PipelineConfig(Section):
     @model_validator(mode="after")
     def experiment_goes_with_the_other_sections(self) -> Self:
         if self.experiment:
-            check_experiment(self.experiment, self.verdict, self.model, self.workload, has_labels=bool(self.labels))
+            check_experiment(self.experiment, self.verdict, self.model, self.workload, self.evaluate, self.labels)
         return self
 
     @model_validator(mode="after")

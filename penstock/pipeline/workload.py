@@ -168,6 +168,7 @@ class Series:
 
     def check_contract(self, contract: Contract, config: PipelineConfig) -> None:
         check_series_contract(contract, config)
+        check_experiment_contract(contract, config)
 
     def scoring_contract(self, config: PipelineConfig, contract: Contract) -> Contract:
         return window_contract(contract, config.the_series)
