@@ -1,11 +1,13 @@
-"""Prefetches a new model version between two micro-batches, so that no batch waits for it."""
+"""Prefetches new model versions between two micro-batches, so that no batch waits for them."""
 
 import logging
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from penstock.errors import PenstockError
+from penstock.models.candidate import CandidateSelector
 from penstock.models.registry import ModelVersion
 from penstock.models.resolved import named_version
 from penstock.models.selection import ModelSelector
@@ -18,15 +20,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class Preparation:
-    """Resolves the alias every POLL_SECONDS (after an error, POLL_AFTER_ERROR_SECONDS).
+    """Resolves the aliases every POLL_SECONDS (after an error, POLL_AFTER_ERROR_SECONDS).
 
     A version that is new to this process is downloaded, its UDF built and loaded into the Python workers. The next
-    batch decides whether to use it.
+    batch decides whether to use it. candidates: None without an experiment.
     """
 
     champion: ModelSelector
+    candidates: CandidateSelector | None = None
     _next_look: float = 0.0
-    _tried: ModelVersion | None = None
+    _tried: set[ModelVersion] = field(default_factory=set)
     _thread: threading.Thread | None = None
 
     def look(self) -> None:
@@ -38,21 +41,28 @@ class Preparation:
 
     def prepare(self) -> None:
         """Errors are only logged; the next batch reports them in its record."""
-        pause_seconds = POLL_SECONDS
+        looks = [lambda: named_version(self.champion.registry, self.champion.model)]
+        if self.candidates is not None:
+            looks.append(self.candidates.alias_version)
+        is_fine = all([self.prepared(look) for look in looks])
+        self._next_look = time.monotonic() + (POLL_SECONDS if is_fine else POLL_AFTER_ERROR_SECONDS)
+
+    def prepared(self, look: Callable[[], ModelVersion | None]) -> bool:
+        """Whether nothing went wrong with the version that an alias means."""
         try:
-            version = named_version(self.champion.registry, self.champion.model)
-            if version != self._tried and not self.champion.has_scorer(version):
-                self._tried = version
+            version = look()
+            if version is not None and version not in self._tried and not self.champion.has_scorer(version):
+                self._tried.add(version)
                 self.champion.warm_up(version)
                 log.info("model %s is ready for the next batch", version.uri)
         except (PenstockError, OSError) as error:
             log.debug("a new model could not be made ready: %s", error)
-            pause_seconds = POLL_AFTER_ERROR_SECONDS
+            return False
         except Exception as error:  # noqa: BLE001 - whatever a model's files and packages raise: no batch is at stake
             log.warning(
                 "a new model could not be made ready beside the stream (%s: %s); the next batch looks at it itself",
                 type(error).__name__,
                 error,
             )
-            pause_seconds = POLL_AFTER_ERROR_SECONDS
-        self._next_look = time.monotonic() + pause_seconds
+            return False
+        return True

@@ -1,9 +1,11 @@
 """The probe of a model version: what it makes of rows that it would score."""
 
 import logging
+import math
 import re
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from pyspark.sql import DataFrame, SparkSession
@@ -39,10 +41,12 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class ProbeResult:
-    """Whether a version can be used. reason: why not, if it is refused."""
+    """Whether a version can be used. reason: why not, if it is refused. seconds: that it took for the rows, its start
+    in Python workers included; 0 if it was not asked."""
 
     outcome: Outcome
     reason: str = ""
+    seconds: float = 0.0
 
 
 FIT = ProbeResult(outcome=Outcome.FIT)
@@ -68,14 +72,13 @@ def probe(scorer: Scorer, rows: DataFrame, *, contract: Contract, model: ModelCo
 
     Raises one of SPARK_ERRORS if the rows can't be read.
     """
-    problem = beyond_datetime(scorer.inputs, contract)
-    # Rows with one fail whatever the model is.
-    some = (rows if problem is None else rows.where(problem.isNull())).limit(PROBE_ROWS)
+    some = rows_for(scorer, rows, contract)
     for attempt in range(1, ATTEMPTS + 1):
+        began = time.monotonic()
         try:
             with time_limit(rows.sparkSession, model.probe_timeout) as limit:
                 counts = count_failures(scorer, some, contract)
-            return judged(counts, model)
+            return replace(judged(counts, model), seconds=time.monotonic() - began)
         except SPARK_ERRORS as error:
             reason = load_failure(error)
             if reason is not None:
@@ -89,6 +92,29 @@ def probe(scorer: Scorer, rows: DataFrame, *, contract: Contract, model: ModelCo
             reason = crash_reason(error)
             log.warning("attempt %d of the probe of %s failed: %s", attempt, scorer.version.uri, reason)
     return refused_because(f"the probe failed {ATTEMPTS} times, and its rows can be read without the model: {reason}")
+
+
+def rows_for(scorer: Scorer, rows: DataFrame, contract: Contract) -> DataFrame:
+    """Up to PROBE_ROWS of them."""
+    problem = beyond_datetime(scorer.inputs, contract)
+    # Rows with one fail whatever the model is.
+    return (rows if problem is None else rows.where(problem.isNull())).limit(PROBE_ROWS)
+
+
+def probe_seconds(scorer: Scorer, rows: DataFrame, *, contract: Contract, model: ModelConfig) -> float:
+    """How long a version takes for the rows of a probe; infinite beyond `model.probe_timeout`.
+
+    Raises one of SPARK_ERRORS.
+    """
+    began = time.monotonic()
+    try:
+        with time_limit(rows.sparkSession, model.probe_timeout) as limit:
+            count_failures(scorer, rows_for(scorer, rows, contract), contract)
+    except SPARK_ERRORS:
+        if limit.is_over:
+            return math.inf
+        raise
+    return time.monotonic() - began
 
 
 def count_failures(scorer: Scorer, rows: DataFrame, contract: Contract) -> Counts:

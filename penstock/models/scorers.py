@@ -11,8 +11,8 @@ from penstock.models.registry import ModelVersion, Registry
 from penstock.models.scoring import Scorer, build_scorer
 from penstock.schemas.contract import Contract
 
-#: The version in use, the one before it, and the one that is tried.
-KEPT = 3
+#: Champion and candidate in use, the champion before, and the ones that are tried in both roles.
+KEPT = 5
 #: How many archives of earlier versions a new version has the executors remove; one that misses a few keeps those.
 MAX_OBSOLETE = 20
 

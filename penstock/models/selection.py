@@ -196,11 +196,11 @@ class ModelSelector:
             self.spark.range(0, workers, 1, workers).select(scorer.of_nothing()).collect()
 
 
-def pinned_model(version: ModelVersion) -> PinnedModel:
+def pinned_model(version: ModelVersion, *, role: str = ROLE) -> PinnedModel:
     return PinnedModel(
         name=version.name,
         version=version.version,
-        role=ROLE,
+        role=role,
         source=version.source,
         created_milliseconds=version.created_milliseconds,
     )

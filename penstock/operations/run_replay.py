@@ -12,6 +12,7 @@ from penstock.operations.doctor.executors import check_executors
 from penstock.pipeline.attempts import attempts_path, counted_attempt
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.candidate_fallback import run_with_candidate
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.evaluation.before_replacement import evaluate_before_replacement
 from penstock.pipeline.ledger import check_ledger, read_state
@@ -66,7 +67,9 @@ def run_replay(
         # Whatever its number: a replay that ends its process before it has written anything is planned under another.
         with counted_attempt(pipeline.storage, attempts_path(replay_folder(config)), REPLAY_ATTEMPTS) as attempt:
             plan = (
-                plan_late_replay(pipeline) if late else plan_quarantine_replay(pipeline, reason=reason, attempt=attempt)
+                plan_late_replay(pipeline, attempt=attempt)
+                if late
+                else plan_quarantine_replay(pipeline, reason=reason, attempt=attempt)
             )
             if plan is not None:
                 records.append(carry_out(pipeline, fixed(pipeline, plan)))
@@ -149,7 +152,7 @@ def carry_out(pipeline: Pipeline, plan: Plan) -> BatchRecord:
     path = replay_path(pipeline.config, plan.batch_id)
     if plan.replay is None:
         raise LedgerError(f"{path}: is not the plan of a replay")
-    record = run_planned(MicroBatch(pipeline=pipeline, plan=plan, plan_path=path))
+    record = run_with_candidate(MicroBatch(pipeline=pipeline, plan=plan, plan_path=path), run_planned)
     finish(pipeline, plan)
     return record
 

@@ -16,13 +16,15 @@ from penstock.timings import Timings
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
-    """plan_path: the file that fixes its plan. started_at: before it was planned."""
+    """plan_path: the file that fixes its plan. started_at: before it was planned. model_seconds: in Python workers, by
+    role, put there by the step that scores; empty where it has not measured them."""
 
     pipeline: Pipeline
     plan: Plan
     plan_path: str
     timings: Timings = field(default_factory=Timings)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    model_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def transaction(self) -> Transaction:

@@ -11,7 +11,9 @@ from pyspark.sql import DataFrame, SparkSession
 from penstock.errors import AccountingError
 from penstock.models.fleet_check import fitted_until
 from penstock.pipeline.batch import MicroBatch
+from penstock.pipeline.code_version import code_version
 from penstock.pipeline.plan import LateReplay, Plan
+from penstock.pipeline.shadow_counts import ShadowCount, count_shadow
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES
 from penstock.series.reasons import kind_of
@@ -52,7 +54,8 @@ class ForecastCount:
 class BatchRecord:
     """A finished micro-batch, as its row in `batches` has it. forecasts: None without series, and for a recomputation,
     into which no row comes. outcomes: accepted rows by the kind of their `error`, but for failures of the model.
-    fitted_until: the newest observation that the model was fitted on, None where nobody knows it.
+    fitted_until: the newest observation that the model was fitted on, None where nobody knows it. shadow: None without
+    a candidate, and for a recomputation. model_seconds: in Python workers, by role.
     """
 
     plan: Plan
@@ -64,6 +67,8 @@ class BatchRecord:
     finished_at: datetime
     seconds: dict[str, float]
     fitted_until: datetime | None = None
+    shadow: ShadowCount | None = None
+    model_seconds: dict[str, float] = field(default_factory=dict)
 
     @classmethod
     def of(cls, batch: MicroBatch, counted: "RowCounts") -> Self:
@@ -78,6 +83,8 @@ class BatchRecord:
             finished_at=datetime.now(UTC),
             seconds=dict(batch.timings.seconds),
             fitted_until=end_of_fit(batch, counted),
+            shadow=counted.shadow,
+            model_seconds=dict(batch.model_seconds),
         )
 
     @property
@@ -134,7 +141,14 @@ class BatchRecord:
     @property
     def experiment_values(self) -> tuple[dict[str, str] | None, int | None, int | None, dict[str, float] | None, str]:
         """The values of EXPERIMENT_OF_BATCHES."""
-        return None, None, None, None, self.plan.penstock
+        experiment, shadow = self.plan.experiment, self.shadow
+        return (
+            experiment.as_texts if experiment else None,
+            shadow.rows if shadow else None,
+            shadow.failed if shadow else None,
+            self.model_seconds or None,
+            code_version(),
+        )
 
     def file_row(self, file: PlannedFile) -> tuple[str, int | None, datetime | None, int | None]:
         status = file.status
@@ -145,12 +159,13 @@ class BatchRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RowCounts:
-    """Rows of a batch by file, what became of its observations (None for rows and labels), and accepted rows by the
-    kind of their `error`, but for failures of the model."""
+    """Rows of a batch by file, what became of its observations (None for rows and labels), accepted rows by the kind of
+    their `error`, but for failures of the model, and what its candidate did (None without one)."""
 
     files: dict[str, FileCount]
     forecasts: ForecastCount | None = None
     outcomes: dict[str, int] = field(default_factory=dict)
+    shadow: ShadowCount | None = None
 
 
 def end_of_fit(batch: MicroBatch, counted: RowCounts) -> datetime | None:
@@ -200,7 +215,7 @@ def committed_counts(batch: MicroBatch) -> RowCounts:
         path: FileCount(accepted=accepted[path], failed=failed[path], quarantined=quarantined[path])
         for path in accepted | quarantined
     }
-    return RowCounts(files=files, forecasts=forecasts, outcomes=dict(+outcomes))
+    return RowCounts(files=files, forecasts=forecasts, outcomes=dict(+outcomes), shadow=count_shadow(batch))
 
 
 def accepted_groups(batch: MicroBatch) -> tuple[Groups, ForecastCount | None]:

@@ -2,7 +2,11 @@
 or a row could end in both tables, or in none."""
 
 import logging
+import subprocess
+from contextlib import suppress
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 from penstock.errors import PlanError
 from penstock.pipeline.context import Pipeline
@@ -18,6 +22,18 @@ def own_version() -> str:
         return version("penstock")
     except PackageNotFoundError:
         return ""
+
+
+@lru_cache(maxsize=1)
+def code_version() -> str:
+    """The version of the package, and the git commit of a checkout that it runs from: `0.2.0 (204cd55)`."""
+    root, commit = Path(__file__).parents[2], ""
+    # In a wheel, or a zip that Spark ships, there is none.
+    if (root / ".git").exists():
+        with suppress(OSError, subprocess.SubprocessError):
+            command = ["git", "-C", str(root), "rev-parse", "--short", "HEAD"]
+            commit = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    return f"{own_version()} ({commit})".strip() if commit else own_version()
 
 
 def is_of_this_code(plan: Plan) -> bool:

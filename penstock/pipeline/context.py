@@ -6,6 +6,7 @@ from functools import cached_property
 from pyspark.sql import SparkSession
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.candidate import CandidateSelector
 from penstock.models.selection import ModelSelector
 from penstock.pipeline.done_files import DoneFiles, MovedFiles, read_done_files, read_moved_files
 from penstock.pipeline.exogenous_pins import ExogenousPins
@@ -39,6 +40,13 @@ class Pipeline:
         if self.selector is None:
             raise ValueError(f"{self.config.pipeline} has no model")
         return self.selector
+
+    @cached_property
+    def candidates(self) -> CandidateSelector | None:
+        """None in a pipeline without an experiment."""
+        if self.selector is None or self.config.experiment is None:
+            return None
+        return CandidateSelector(models=self.selector, experiment=self.config.experiment)
 
     @property
     def contract_hash(self) -> str:

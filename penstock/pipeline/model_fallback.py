@@ -7,39 +7,46 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from pyspark.errors import PythonException
-
 from penstock.errors import ModelRefusedError
+from penstock.models.candidate import ENDED
 from penstock.models.pinned import PinnedModel
-from penstock.models.probe import crash_reason, is_crash
+from penstock.models.probe import crash_reason
 from penstock.pipeline.attempts import MAX_UNEXPLAINED, UNEXPLAINED, Attempt
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.candidate_fallback import (
+    FAILED_RUNS,
+    has_predicted,
+    is_of_the_model,
+    run_with_candidate,
+    without_candidate,
+)
 from penstock.pipeline.plan import plan_path, planned_batches, read_plan, replace_plan
-from penstock.schemas.catalog import QUARANTINE, table_names
 from penstock.spark.causes import is_of_the_host
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.storage.delta_transactions import has_written, is_there
+from penstock.storage.delta_transactions import has_written
 
-#: So many failed runs of a plan are the model's fault.
-FAILED_RUNS = 2
 log = logging.getLogger(__name__)
 
 
 def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord], *, attempt: Attempt) -> BatchRecord:
     """Run a planned batch of the stream; if it has a model, with the version before after FAILED_RUNS that failed in
-    the model, or where runs ended their process though its files were read alone since.
+    the model, or where runs ended their process though its files were read alone since. A candidate is suspected
+    before the champion is.
 
     Raises as `run`, and ModelRefusedError if there is no version before.
     """
     if not batch.plan.models:
         return run(batch)
-    if may_be_the_model(batch, attempt) and (before := version_before(batch)) is not None:
-        batch = with_version(batch, before, reason=UNEXPLAINED)
+    if may_be_the_model(batch, attempt):
+        if batch.plan.candidate is not None:
+            batch = without_candidate(batch, f"{ENDED}{UNEXPLAINED}")
+        elif (before := version_before(batch)) is not None:
+            batch = with_version(batch, before, reason=UNEXPLAINED)
     failed_runs = 0
     while True:
         try:
-            return run(batch)
+            return run_with_candidate(batch, run)
         except SPARK_ERRORS as error:
             if not is_of_the_model(error) or is_of_the_host(error) or has_predicted(batch):
                 raise
@@ -79,18 +86,6 @@ def after_failed_runs(batch: MicroBatch, reason: str, cause: Exception) -> Micro
     return with_version(batch, before, reason=f"{FAILED_RUNS} runs of a batch failed in it: {reason}")
 
 
-def is_of_the_model(error: Exception) -> bool:
-    """Whether a failed job failed in a Python worker, which runs nothing but the model."""
-    return isinstance(error, PythonException) or is_crash(error)
-
-
-def has_predicted(batch: MicroBatch) -> bool:
-    """Whether anything that depends on the model is committed: all but the quarantine."""
-    config = batch.pipeline.config
-    tables = [name for name in table_names(config.workload) if name != QUARANTINE.name]
-    return any(is_there(config, name, batch.transaction) for name in tables)
-
-
 def version_before(batch: MicroBatch) -> PinnedModel | None:
     """The last other version that an earlier batch has used and that can be used still; None if there is none, or the
     batch has predictions already."""
@@ -121,7 +116,9 @@ def with_version(batch: MicroBatch, before: PinnedModel, *, reason: str) -> Micr
     """The batch with its plan amended: scored by another version."""
     plan = batch.plan
     refused = {**plan.refused_versions, plan.champion.version: reason}
-    amended = plan.model_copy(update={"models": (before,), "refused_versions": refused, "probed": True})
+    amended = plan.model_copy(
+        update={"models": (before,), "experiment": None, "refused_versions": refused, "probed": True}
+    )
     replace_plan(batch.pipeline.storage, batch.plan_path, amended)
     version = f"{before.name}/{plan.champion.version}"
     log.warning("model %s is refused, version %s is used in its place: %s", version, before.version, reason)

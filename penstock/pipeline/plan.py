@@ -3,6 +3,7 @@
 A replay obeys the plan: the same files, the same verdicts, the same model versions, hence the same answers.
 """
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import datetime
@@ -52,6 +53,18 @@ class PlannedExperiment(FrozenModel):
     salt: str
     began_at: datetime
     is_bake: bool = False
+
+    @property
+    def as_texts(self) -> dict[str, str]:
+        """As `batches` has it: key as JSON, times in ISO 8601."""
+        return {
+            "mode": self.mode,
+            "fraction": f"{self.fraction:g}",
+            "key": json.dumps(list(self.key)),
+            "salt": self.salt,
+            "began_at": self.began_at.isoformat(),
+            "is_bake": json.dumps(self.is_bake),
+        }
 
 
 class Plan(FrozenModel):

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame
 
 from penstock.errors import PlanError
-from penstock.models.selection import Selection
 from penstock.pipeline.attempts import UNEXPLAINED, Attempt
 from penstock.pipeline.code_version import discard_plan_of_other_code, own_version
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.inbox_place import finished_at_former_places
+from penstock.pipeline.model_choice import ModelChoice, choose_models, planned_experiment
 from penstock.pipeline.plan import (
     SCORING_VERSION,
     LateReplay,
@@ -112,7 +112,7 @@ def new_plan(
     query_id: str,
     batch_id: int,
     files: Sequence[PlannedFile],
-    choice: Selection | None,
+    choice: ModelChoice | None,
     replay: QuarantineReplay | LateReplay | None = None,
 ) -> Plan:
     """A plan over what config, contract and tables are now. choice: None in a pipeline without a model."""
@@ -124,15 +124,17 @@ def new_plan(
         contract_hash=pipeline.contract_hash,
         config_hash=config.meaning_hash,
         files=tuple(files),
-        models=(choice.pinned,) if choice else (),
+        models=choice.models if choice else (),
         lags_version=workload_of(config).lags_version(pipeline.spark, config),
-        refused_versions=choice.refused if choice else {},
-        resolved_at=choice.resolved_at if choice else now,
-        probed=choice.probed if choice else True,
+        refused_versions=choice.champion.refused if choice else {},
+        resolved_at=choice.champion.resolved_at if choice else now,
+        probed=choice.champion.probed if choice else True,
         replay=replay,
         penstock=own_version(),
         scoring_version=SCORING_VERSION,
         exogenous=pipeline.exogenous.pin(),
+        experiment=planned_experiment(config, choice, planned_at=now) if choice else None,
+        refused_candidates=choice.candidate.refused if choice else {},
     )
 
 
@@ -201,8 +203,10 @@ def files_in_ledger(pipeline: Pipeline, arrived: list[Arrival]) -> dict[Arrival,
     return dict.fromkeys(pipeline.done_files.among(arrived), True)
 
 
-def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int, attempt: Attempt) -> Selection | None:
-    """The version for this batch; None in a pipeline without a model. What the batch before used and refused stands in
+def choose_model(
+    pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int, attempt: Attempt
+) -> ModelChoice | None:
+    """The versions for this batch; None in a pipeline without a model. What the batch before used and refused stands in
     its plan."""
     config = pipeline.config
     if pipeline.selector is None:
@@ -216,15 +220,5 @@ def choose_model(pipeline: Pipeline, files: list[PlannedFile], *, batch_id: int,
             return None
         return workload_of(config).model_rows(pipeline, accepted_rows(rows, pipeline.contract), accepted)
 
-    return pipeline.selector.choose(
-        before=selection_of(before), probe_rows=probe_rows, blamed=UNEXPLAINED if attempt.is_unexplained else None
-    )
-
-
-def selection_of(plan: Plan | None) -> Selection | None:
-    """What a batch used and refused, for the one after it."""
-    if plan is None or not plan.models:
-        return None
-    return Selection(
-        pinned=plan.champion, refused=plan.refused_versions, resolved_at=plan.resolved_at, probed=plan.probed
-    )
+    blamed = UNEXPLAINED if attempt.is_unexplained else None
+    return choose_models(pipeline, before=before, probe_rows=probe_rows, blamed=blamed)

@@ -20,6 +20,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.evaluation.in_stream import StreamEvaluations
 from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.pipeline.microbatch import run_microbatch
+from penstock.pipeline.plan import Plan
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
 from penstock.series.reasons import outcome_texts, reasons_text
@@ -91,7 +92,7 @@ class StreamRunner:
 
     def _preparation(self) -> Preparation | None:
         selector = self.pipeline.selector
-        return Preparation(champion=selector) if selector else None
+        return Preparation(champion=selector, candidates=self.pipeline.candidates) if selector else None
 
     def _start(self, once: bool) -> StreamingQuery:
         config = self.pipeline.config
@@ -204,12 +205,23 @@ def progress_line(record: BatchRecord, seconds: float) -> str:
     ]
     if record.failed:
         parts.append(f"{record.failed:,} failed in the model")
+    if record.shadow and record.shadow.failed:
+        parts.append(f"{record.shadow.failed:,} failed in the candidate")
     if record.quarantined:
         parts.append(f"{record.quarantined:,} rows quarantined")
     if record.files_refused:
         parts.append(f"{record.files_refused} files refused")
     parts += [f"version {version} refused: {reason}" for version, reason in plan.refused_versions.items()]
+    parts += [f"candidate {version} refused: {reason}" for version, reason in plan.refused_candidates.items()]
     return ", ".join(parts)
+
+
+def candidate_text(plan: Plan) -> str:
+    """The candidate's version, and what it is asked for; empty without one."""
+    if plan.candidate is None or plan.experiment is None:
+        return ""
+    bake = ", bake" if plan.experiment.is_bake else ""
+    return f"{plan.candidate.version} ({plan.experiment.mode}, {100 * plan.experiment.fraction:g}%{bake})"
 
 
 def accepted_texts(record: BatchRecord) -> list[str]:
@@ -217,7 +229,7 @@ def accepted_texts(record: BatchRecord) -> list[str]:
     if not record.plan.models:
         outcomes = f" ({reasons_text(record.outcomes)})" if record.outcomes else ""
         return [f"{record.accepted:,} accepted{outcomes}"]
-    version = record.plan.champion.version
+    version = record.plan.champion.version + (f" beside {beside}" if (beside := candidate_text(record.plan)) else "")
     if record.forecasts is None:
         return [f"{record.accepted - record.failed:,} scored by version {version}"]
     return [

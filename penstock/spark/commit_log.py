@@ -7,13 +7,15 @@ the appId and version that the writer gave.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from penstock.spark.tables import batch_rows
 from penstock.storage.delta_transactions import Transaction
@@ -24,6 +26,8 @@ LOOK_BACK = 20
 
 #: Rows by (source_file, the value of another column).
 Groups = Counter[tuple[str, str | None]]
+#: Rows by the values of some string columns.
+ValueCounts = Counter[tuple[str | None, ...]]
 Actions = list[dict[str, dict[str, Any]]]
 
 
@@ -47,8 +51,20 @@ def committed_files(storage: Storage, table: str, transaction: Transaction) -> l
     actions = committed_actions(storage, table, transaction)
     if actions is None:
         return None
+    return added_files(table, actions)
+
+
+def added_files(table: str, actions: Actions) -> list[str]:
     added = [unquote(action["add"]["path"]) for action in actions if "add" in action]
     return [path if path.startswith("/") or "://" in path else f"{table}/{path}" for path in added]
+
+
+def written_by(storage: Storage, table: str, application: str) -> Iterator[list[str]]:
+    """The data files that each commit of an application appended, the newest commit first, as far back as
+    `newest_commits` goes."""
+    for _, actions in newest_commits(storage, f"{table}/_delta_log"):
+        if any("txn" in action and action["txn"]["appId"] == application for action in actions):
+            yield added_files(table, actions)
 
 
 def has_changed(storage: Storage, table: str, transaction: Transaction) -> bool | None:
@@ -130,3 +146,41 @@ def groups_of(rows: pa.Table, column: str) -> Groups:
 def groups_in_table(spark: SparkSession, table: str, transaction: Transaction, column: str) -> Groups:
     counted = batch_rows(spark, table, transaction).groupBy("source_file", column).count().collect()
     return Counter({(row["source_file"], row[column]): row["count"] for row in counted})
+
+
+def committed_values(
+    spark: SparkSession,
+    storage: Storage,
+    table: str,
+    transaction: Transaction,
+    *,
+    columns: Sequence[str],
+    only: Mapping[str, int | str],
+) -> ValueCounts:
+    """Row counts of a transaction's append by some string columns, from the files of its own commit if they can be
+    read. only: the values that rows must have in other columns to be counted."""
+    paths = committed_files(storage, table, transaction)
+    if paths is not None:
+        try:
+            return values_in_files(storage, paths, columns, only)
+        except NotInFilesError:
+            pass
+    rows = batch_rows(spark, table, transaction)
+    for name, value in only.items():
+        rows = rows.where(F.col(name) == F.lit(value))
+    return Counter(
+        {tuple(row[name] for name in columns): row["count"] for row in rows.groupBy(*columns).count().collect()}
+    )
+
+
+def values_in_files(
+    storage: Storage, paths: list[str], columns: Sequence[str], only: Mapping[str, int | str]
+) -> ValueCounts:
+    """Raises NotInFilesError."""
+    counts: ValueCounts = Counter()
+    for rows in rows_in_files(storage, paths, (*only, *columns)):
+        for name, value in only.items():
+            rows = rows.filter(pc.equal(rows[name], value))
+        counted = rows.group_by(list(columns)).aggregate([([], "count_all")]).to_pylist()
+        counts.update({tuple(group[name] for name in columns): group["count_all"] for group in counted})
+    return counts

@@ -34,8 +34,8 @@ class GuardedModel:
     outputs: tuple[ModelColumn, ...]
 
 
-# Two: the version in use, and the one that comes after it.
-@lru_cache(maxsize=2)
+# Four: champion and candidate, and the ones that come after them.
+@lru_cache(maxsize=4)
 def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
     """The pyfunc in the folder `path`, with its signature's columns. Raises ModelLoadError."""
     try:

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.models.selection import Selection
 from penstock.pipeline.attempts import Attempt
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
+from penstock.pipeline.model_choice import ModelChoice, choose_models
 from penstock.pipeline.plan import LateReplay, Plan, QuarantineReplay, newest_plan
-from penstock.pipeline.planning import admitted_files, new_plan, readable_files, selection_of, tried_files
+from penstock.pipeline.planning import admitted_files, new_plan, readable_files, tried_files
 from penstock.pipeline.replay.late_observations import unused_observations, windows_again
 from penstock.pipeline.replay.lost_plans import next_replay_number
 from penstock.pipeline.replay.plans import REPLAY_QUERY
@@ -36,22 +36,24 @@ def plan_quarantine_replay(pipeline: Pipeline, *, reason: str, attempt: Attempt)
         files += [PlannedFile(path=path, verdict="replayed") for path in from_rows]
         if not files:
             return None
-        choice = choose(pipeline, lambda: workload_of(pipeline.config).model_rows(pipeline, rows.accepted, files))
+        choice = choose(
+            pipeline, lambda: workload_of(pipeline.config).model_rows(pipeline, rows.accepted, files), attempt
+        )
     return next_replay(pipeline, files, choice, replay)
 
 
-def plan_late_replay(pipeline: Pipeline) -> Plan | None:
+def plan_late_replay(pipeline: Pipeline, *, attempt: Attempt | None = None) -> Plan | None:
     """The plan of a recomputation; None if there are neither late observations nor revisions."""
     version = lasting_version(pipeline.spark, pipeline.config.table_path("observations"))
     replay = LateReplay(observations_version=version)
     if unused_observations(pipeline.spark, pipeline.config, replay).isEmpty():
         return None
-    choice = choose(pipeline, lambda: windows_again(pipeline, replay))
+    choice = choose(pipeline, lambda: windows_again(pipeline, replay), attempt)
     return next_replay(pipeline, [], choice, replay)
 
 
 def next_replay(
-    pipeline: Pipeline, files: Sequence[PlannedFile], choice: Selection | None, replay: QuarantineReplay | LateReplay
+    pipeline: Pipeline, files: Sequence[PlannedFile], choice: ModelChoice | None, replay: QuarantineReplay | LateReplay
 ) -> Plan:
     number = next_replay_number(pipeline)
     return new_plan(pipeline, query_id=REPLAY_QUERY, batch_id=number, files=files, choice=choice, replay=replay)
@@ -94,9 +96,11 @@ def scored_files(pipeline: Pipeline, asked: Sequence[str]) -> set[str]:
     return {row["path"] for row in read.select("path").distinct().collect()}
 
 
-def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame]) -> Selection | None:
-    """The version for the replay, as the stream's next batch would have it; None in a pipeline without a model."""
-    if pipeline.selector is None:
-        return None
+def choose(pipeline: Pipeline, probe_rows: Callable[[], DataFrame], attempt: Attempt | None) -> ModelChoice | None:
+    """The versions for the replay, as the stream's next batch would have them; None in a pipeline without a model.
+
+    Where runs of it have ended their process, the champion alone.
+    """
     before = newest_plan(pipeline.storage, pipeline.config.checkpoint)
-    return pipeline.selector.choose(before=selection_of(before), probe_rows=probe_rows)
+    is_alone = attempt is not None and attempt.is_unexplained
+    return choose_models(pipeline, before=before, probe_rows=probe_rows, is_alone=is_alone)

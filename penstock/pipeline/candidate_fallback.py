@@ -1,0 +1,93 @@
+"""The champion answers a batch alone whose candidate ends every run of it, as long as nothing of it is predicted.
+
+A candidate is probed on a batch's first rows alone: one of the others may end its Python worker, or the whole process.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from pyspark.errors import PythonException
+
+from penstock.models.candidate import ENDED, is_usable
+from penstock.models.probe import crash_reason, is_crash
+from penstock.pipeline.batch import MicroBatch
+from penstock.pipeline.batch_record import BatchRecord
+from penstock.pipeline.plan import read_plan, replace_plan
+from penstock.schemas.catalog import QUARANTINE, table_names
+from penstock.spark.causes import has_ended
+from penstock.spark.errors import SPARK_ERRORS
+from penstock.storage.delta_transactions import is_there
+
+#: So many failed runs of a plan are the fault of a model.
+FAILED_RUNS = 2
+log = logging.getLogger(__name__)
+
+
+def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord]) -> BatchRecord:
+    """Run a planned batch; without its candidate, if it has one, after FAILED_RUNS that failed in a Python worker.
+
+    Which of the two models ended the worker is not known: the candidate is taken out first. Raises as `run`.
+    """
+    batch, failed_runs = without_unusable_candidate(batch), 0
+    while batch.plan.candidate is not None:
+        try:
+            return run(batch)
+        except SPARK_ERRORS as error:
+            if not is_of_the_model(error) or has_ended(error) or has_predicted(batch):
+                raise
+            reason = crash_reason(error)
+        failed_runs += 1
+        versions = " and ".join(pinned.version for pinned in batch.plan.models)
+        log.warning("%s: a run with the versions %s failed: %s", batch.plan.described, versions, reason)
+        # What a run has found out about the files stands in its plan.
+        plan = read_plan(batch.pipeline.storage, batch.plan_path)
+        batch = replace(batch, plan=plan or batch.plan, model_seconds={})
+        if failed_runs >= FAILED_RUNS and batch.plan.candidate is not None:
+            batch = without_candidate(batch, f"{ENDED}{FAILED_RUNS} failed with it: {reason}")
+    return run(batch)
+
+
+def without_unusable_candidate(batch: MicroBatch) -> MicroBatch:
+    """A batch that runs again may find the files of its candidate gone."""
+    candidate = batch.plan.candidate
+    if candidate is None or is_usable(batch.pipeline.the_selector, candidate):
+        return batch
+    return without_candidate(batch, "its files could not be had when the batch ran again from its plan")
+
+
+def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:
+    """The batch with its plan amended: the champion answers alone."""
+    plan, candidate = batch.plan, batch.plan.candidate
+    if candidate is None:
+        return batch
+    amended = plan.model_copy(
+        update={
+            "models": (plan.champion,),
+            "experiment": None,
+            "refused_candidates": {**plan.refused_candidates, candidate.version: reason},
+        }
+    )
+    replace_plan(batch.pipeline.storage, batch.plan_path, amended)
+    if batch.pipeline.candidates is not None:
+        batch.pipeline.candidates.reject(candidate)
+    log.warning(
+        "candidate %s/%s is refused, version %s answers alone: %s",
+        candidate.name,
+        candidate.version,
+        plan.champion.version,
+        reason,
+    )
+    return replace(batch, plan=amended, model_seconds={})
+
+
+def is_of_the_model(error: Exception) -> bool:
+    """Whether a failed job failed in a Python worker, which runs nothing but models."""
+    return isinstance(error, PythonException) or is_crash(error)
+
+
+def has_predicted(batch: MicroBatch) -> bool:
+    """Whether anything that depends on a model is committed: all but the quarantine."""
+    config = batch.pipeline.config
+    tables = [name for name in table_names(config.workload) if name != QUARANTINE.name]
+    return any(is_there(config, name, batch.transaction) for name in tables)
