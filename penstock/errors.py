@@ -17,6 +17,10 @@ class ModelRefusedError(PenstockError):
     """A model version can't score this pipeline's rows, and there is no earlier version to fall back to."""
 
 
+class CandidateRefusedError(PenstockError):
+    """The candidate of an experiment can't be used beside its champion, which alone can; the message says why."""
+
+
 class RegistryUnavailableError(PenstockError):
     """The MLflow registry is unavailable."""
 

@@ -1,16 +1,9 @@
 """Scores accepted rows with one model version by `mlflow.pyfunc.spark_udf`."""
 
-import logging
-import tempfile
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import as_file, files
-from pathlib import Path
 from typing import Any, cast
 
-import mlflow
 from mlflow.models import ModelSignature
 from mlflow.types import DataType as MlflowType
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -20,6 +13,7 @@ from pyspark.sql.types import DataType, StringType, StructField, StructType, Tim
 from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError
 from penstock.models.driver_copies import DriverCopies
+from penstock.models.guards import guard_udf
 from penstock.models.pinned import PinnedModel
 from penstock.models.refusal import refused_if_it_fails
 from penstock.models.registry import ModelVersion, Registry
@@ -128,14 +122,8 @@ def guarded_udf(
     result_type = StructType(
         [StructField(column.name, SPARK_TYPES[column.type]) for column in outputs] + [StructField(ERROR, StringType())]
     )
-    # MLflow warns about env_manager="local"; the doctor compares package versions instead.
-    logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
-    with guard_around(found.folder, {ALLOW_PICKLE: allow_pickle, OBSOLETE: list(obsolete)}) as guard:
-        # spark_udf copies the folder to where the workers find it.
-        udf: Callable[..., Column] = mlflow.pyfunc.spark_udf(
-            spark, str(guard), result_type=result_type, env_manager="local"
-        )
-    return udf
+    settings = {ALLOW_PICKLE: allow_pickle, OBSOLETE: list(obsolete)}
+    return guard_udf(spark, "guard.py", {"model": found.folder}, settings, result_type=result_type)
 
 
 def checked_columns(
@@ -204,9 +192,11 @@ def beyond_datetime(inputs: tuple[ModelColumn, ...], contract: Contract) -> Colu
     )
 
 
-def prediction_column(outputs: tuple[ModelColumn, ...]) -> Column:
+def prediction_column(outputs: tuple[ModelColumn, ...], *, of: str = SCORED) -> Column:
+    """The value of the column `prediction`, for a row without an error. of: the struct of the model's answers."""
+
     def output(column: ModelColumn) -> Column:
-        value = F.col(f"{SCORED}.{quoted(column.name)}")
+        value = F.col(f"{of}.{quoted(column.name)}")
         return F.nullif(value, F.lit(NULL_TEXT)) if SPARK_TYPES[column.type] == StringType() else value
 
     if is_single(outputs):
@@ -221,29 +211,3 @@ def version_columns(pinned: PinnedModel) -> list[Column]:
         F.lit(pinned.version).alias("model_version"),
         F.lit(pinned.role).alias("role"),
     ]
-
-
-@contextmanager
-def guard_around(model: Path, settings: Mapping[str, Any]) -> Iterator[Path]:
-    """The guard around `model`, saved as a temporary MLflow model while the UDF is built.
-
-    It has no signature: the guarded model has its own, and MLflow's enforcement knows no nulls in integers. Nor has it
-    the model's requirements: the workers compare these themselves (penstock.udfs.scoring.installed), and MLflow would
-    read them as pip does, with the files that they include.
-    """
-    with (
-        tempfile.TemporaryDirectory(dir=model.parent, prefix=".guard.") as made,
-        # With --py-files this package is imported from a zip.
-        as_file(files("penstock.udfs.scoring") / "guard.py") as code,
-        warnings.catch_warnings(),
-    ):
-        warnings.filterwarnings("ignore", message=".*input example")  # the guard has no example
-        guard = Path(made) / "guard"
-        mlflow.pyfunc.save_model(
-            str(guard),
-            python_model=str(code),
-            artifacts={"model": str(model)},
-            pip_requirements=["mlflow"],
-            model_config=dict(settings),
-        )
-        yield guard

@@ -9,12 +9,13 @@ from pyspark.sql import SparkSession
 
 from penstock.config.model import ModelConfig
 from penstock.errors import ModelRefusedError, RegistryUnavailableError
+from penstock.models.pair_scoring import PairScorer
 from penstock.models.pinned import PinnedModel
 from penstock.models.probe import NO_ROWS, Outcome, ProbeResult, ProbeRows, probe, refused_because
 from penstock.models.refusal import refused_if_it_fails
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import named_version
-from penstock.models.scorers import Scorers
+from penstock.models.scorers import PairScorers, Scorers
 from penstock.models.scoring import Scorer
 from penstock.schemas.contract import Contract
 from penstock.spark.time_limit import time_limit
@@ -51,12 +52,14 @@ class ModelSelector:
     #: Why a version's outputs have no place in the tables; None if they have.
     incompatibility: Callable[[Scorer], str | None]
     _scorers: Scorers = field(init=False)
+    _pairs: PairScorers = field(init=False)
     _proven: set[PinnedModel] = field(default_factory=set)
     #: Versions that this process has judged: what an earlier one refused, the config may allow now.
     _judged: set[PinnedModel] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._scorers = Scorers(spark=self.spark, registry=self.registry, model=self.model, contract=self.contract)
+        self._pairs = PairScorers(spark=self.spark, registry=self.registry, model=self.model, contract=self.contract)
 
     def choose(self, *, before: Selection | None, probe_rows: ProbeRows, blamed: str | None = None) -> Selection:
         """Resolve the alias and probe a version not used before; keep the one before while the registry is away, or
@@ -169,14 +172,11 @@ class ModelSelector:
 
     def scorer(self, pinned: PinnedModel) -> Scorer:
         """The scorer of a pinned version. Raises ModelRefusedError, RegistryUnavailableError."""
-        return self.scorer_of(
-            ModelVersion(
-                name=pinned.name,
-                version=pinned.version,
-                source=pinned.source,
-                created_milliseconds=pinned.created_milliseconds,
-            )
-        )
+        return self.scorer_of(version_of(pinned))
+
+    def pair_scorer(self, champion: PinnedModel, candidate: PinnedModel) -> PairScorer:
+        """The scorer of both. Raises as `build_pair_scorer`."""
+        return self._pairs.get((version_of(champion), version_of(candidate)))
 
     def scorer_of(self, version: ModelVersion) -> Scorer:
         return self._scorers.get(version)
@@ -194,6 +194,15 @@ class ModelSelector:
         workers = self.spark.sparkContext.defaultParallelism
         with time_limit(self.spark, min(self.model.probe_timeout, WARM_UP_SECONDS)):
             self.spark.range(0, workers, 1, workers).select(scorer.of_nothing()).collect()
+
+
+def version_of(pinned: PinnedModel) -> ModelVersion:
+    return ModelVersion(
+        name=pinned.name,
+        version=pinned.version,
+        source=pinned.source,
+        created_milliseconds=pinned.created_milliseconds,
+    )
 
 
 def pinned_model(version: ModelVersion, *, role: str = ROLE) -> PinnedModel:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from pyspark.sql import DataFrame
 
+from penstock.models.model_seconds import ModelSeconds
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.spark.tables import append_once
@@ -17,14 +18,14 @@ from penstock.timings import Timings
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
     """plan_path: the file that fixes its plan. started_at: before it was planned. model_seconds: in Python workers, by
-    role, put there by the step that scores; empty where it has not measured them."""
+    role, observed while an experiment's rows are scored."""
 
     pipeline: Pipeline
     plan: Plan
     plan_path: str
     timings: Timings = field(default_factory=Timings)
+    model_seconds: ModelSeconds = field(default_factory=ModelSeconds)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
-    model_seconds: dict[str, float] = field(default_factory=dict)
 
     @property
     def transaction(self) -> Transaction:

@@ -84,7 +84,7 @@ class BatchRecord:
             seconds=dict(batch.timings.seconds),
             fitted_until=end_of_fit(batch, counted),
             shadow=counted.shadow,
-            model_seconds=dict(batch.model_seconds),
+            model_seconds=batch.model_seconds.by_role() or {},
         )
 
     @property

@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from penstock.config.experiment_contract import check_experiment_contract
+from penstock.config.experiment_contract import SHADOW_COLUMNS, check_experiment_contract
 from penstock.config.label_contract import check_label_contract, check_labelled_contract
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract
@@ -17,7 +17,7 @@ from penstock.models.scoring import Scorer, version_columns
 from penstock.pipeline.batch import MicroBatch, StagedWrites
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.labels_writes import check_label_key, label_rows
-from penstock.pipeline.plan import Plan
+from penstock.pipeline.pair_rows import scored_by_pair
 from penstock.pipeline.series_writes import new_windows, write_series
 from penstock.schemas.catalog import ROW_ID
 from penstock.schemas.contract import Contract
@@ -110,7 +110,7 @@ class Rows:
         return accepted
 
     def stage(self, batch: MicroBatch, accepted: DataFrame) -> StagedWrites:
-        return staged_append(batch, self.rows_table, lambda: prediction_rows(batch.pipeline, batch.plan, accepted))
+        return staged_append(batch, self.rows_table, lambda: prediction_rows(batch, accepted))
 
 
 def staged_append(batch: MicroBatch, table: str, made: Callable[[], DataFrame]) -> StagedWrites:
@@ -126,22 +126,26 @@ def staged_append(batch: MicroBatch, table: str, made: Callable[[], DataFrame]) 
     return StagedWrites(commit=commit, rows=append.rows)
 
 
-def prediction_rows(pipeline: Pipeline, plan: Plan, accepted: DataFrame) -> DataFrame:
-    """The columns of `predictions`, without query_id and batch_id."""
-    pinned = plan.champion
-    return (
-        pipeline.the_selector.scorer(pinned)
-        .score(accepted, pipeline.contract)
-        .select(
-            *[field.name for field in pipeline.contract.fields],
-            "prediction",
-            *version_columns(pinned),
-            "error",
-            "source_file",
-            # The plan's time, not the clock's: a replay gives the same row.
-            F.lit(plan.planned_at).alias("scored_at"),
-            *row_id(pipeline),
-        )
+def prediction_rows(batch: MicroBatch, accepted: DataFrame) -> DataFrame:
+    """The columns of `predictions`, without query_id and batch_id; of an experiment, with the shadow columns."""
+    pipeline, plan = batch.pipeline, batch.plan
+    version: list[Column | str] = [*version_columns(plan.champion)]
+    shadow: tuple[str, ...] = ()
+    if plan.experiment is None:
+        scored = pipeline.the_selector.scorer(plan.champion).score(accepted, pipeline.contract)
+    else:
+        scored = scored_by_pair(batch, accepted)
+        version, shadow = ["model_name", "model_version", "role"], SHADOW_COLUMNS
+    return scored.select(
+        *[field.name for field in pipeline.contract.fields],
+        "prediction",
+        *version,
+        "error",
+        "source_file",
+        # The plan's time, not the clock's: a replay gives the same row.
+        F.lit(plan.planned_at).alias("scored_at"),
+        *row_id(pipeline),
+        *shadow,
     )
 
 

@@ -45,7 +45,7 @@ def register(registry: TestRegistry) -> None:
     registry.register(NAME, "echo", example=example, outputs=pd.Series([3.0]))
 
 
-def test_ten_promotions_leave_five_scorers_and_four_models_in_each_worker(
+def test_ten_promotions_leave_five_scorers_and_two_models_in_each_worker(
     spark: SparkSession, versions: TestRegistry
 ) -> None:
     model, registry = ModelConfig(name=NAME), Registry(tracking_uri=versions.uri)
@@ -68,7 +68,7 @@ def test_ten_promotions_leave_five_scorers_and_four_models_in_each_worker(
     assert [folder.exists() for folder in folders] == [False] * (PROMOTIONS - KEPT) + [True] * KEPT
     assert [scorers.has(version) for version in built] == [False] * (PROMOTIONS - KEPT) + [True] * KEPT
     alive = spark.range(0, 8, 1, 2).select(live_in_worker("id").alias("alive")).collect()
-    assert max(row.alive for row in alive) <= 4
+    assert max(row.alive for row in alive) <= 2
     # A version that was let go is built again.
     again = scorers.get(built[0])
     assert [row.prediction for row in again.score(rows, SMALL).collect()] == [3.0] * 4

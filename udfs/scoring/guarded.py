@@ -223,5 +223,7 @@ def describe(error: BaseException, rows_together: int) -> str:
         message = str(error)
     except Exception:  # noqa: BLE001 - an exception of foreign code that can't even be shown
         message = "(its message can't be shown)"
-    text = " ".join(f"{type(error).__name__}: {message}".split())[:SHOWN_CHARACTERS]
+    # Arrow has no text with half a surrogate pair.
+    whole = f"{type(error).__name__}: {message}".encode("utf-8", "replace").decode("utf-8")
+    text = " ".join(whole.split())[:SHOWN_CHARACTERS]
     return text if rows_together == 1 else f"{text} (one of {rows_together} rows that were tried together)"

@@ -34,9 +34,14 @@ class GuardedModel:
     outputs: tuple[ModelColumn, ...]
 
 
-# Four: champion and candidate, and the ones that come after them.
-@lru_cache(maxsize=4)
+# Two: the version in use, and the one that comes after it. (A pair's candidate has a place of its own.)
+@lru_cache(maxsize=2)
 def open_model(path: str, *, allow_pickle: bool) -> GuardedModel:
+    """`load_model`, once for each of the last folders."""
+    return load_model(path, allow_pickle=allow_pickle)
+
+
+def load_model(path: str, *, allow_pickle: bool) -> GuardedModel:
     """The pyfunc in the folder `path`, with its signature's columns. Raises ModelLoadError."""
     try:
         logged = Model.load(path)

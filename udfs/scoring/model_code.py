@@ -38,6 +38,19 @@ def code_of(folder: str) -> Iterator[None]:
         yield
 
 
+def put_aside(folder: str) -> None:
+    """From now on, imports find no modules of the model in `folder`, until it is used again."""
+    with _lock:
+        if _active == folder:
+            activate("")
+
+
+def abandon_lock() -> None:
+    """For a model that never returns: the others wait for it no longer. Whatever it still does, it does without."""
+    global _lock
+    _lock = threading.RLock()
+
+
 def activate(folder: str) -> None:
     global _active
     if folder == _active:

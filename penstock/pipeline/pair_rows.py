@@ -1,0 +1,123 @@
+"""Rows of `predictions` that both versions of an experiment may answer: one answer stands, the other beside it."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, NumericType, StructField, StructType
+
+from penstock.errors import CandidateRefusedError
+from penstock.models.assignment import BUCKETS, first_bucket_without, is_sampled
+from penstock.models.pair_scoring import SHADOW, PairScorer
+from penstock.models.pinned import PinnedModel
+from penstock.models.scoring import prediction_column
+from penstock.pipeline.batch import MicroBatch
+from penstock.pipeline.plan import Plan, PlannedExperiment
+from penstock.schemas.contract import Contract
+from penstock.spark.functions import any_of, quoted
+from penstock.udfs.scoring.outputs import ERROR, SCORED
+
+#: Why a candidate has failed that has raised nothing.
+NO_NUMBER = "gave no number"
+#: One version's prediction and error (null if it did not fail), and why the candidate's answer does not count (null if
+#: it does, and where it was not asked).
+FIRST, FIRST_ERROR, SECOND, SECOND_ERROR, IS_ASKED, WHY = (
+    "_first",
+    "_first_error",
+    "_second",
+    "_second_error",
+    "_is_asked",
+    "_why",
+)
+
+
+def scored_by_pair(batch: MicroBatch, accepted: DataFrame) -> DataFrame:
+    """`accepted` with prediction, model_name, model_version, role, error, and the shadow columns, which are null where
+    the row is not in the sample.
+
+    In a canary the candidate's answer stands where it has one. Raises as `ModelSelector.pair_scorer`.
+    """
+    plan, contract = batch.plan, batch.pipeline.contract
+    champion, candidate, experiment = the_pair(plan)
+    scorer = batch.pipeline.the_selector.pair_scorer(champion, candidate)
+    check_types(scorer)
+    answered = scorer.answer(accepted, contract, sampled_rows(contract, experiment), batch.model_seconds)
+    first_error, second_error = (F.nullif(F.col(f"{of}.{ERROR}"), F.lit("")) for of in (SCORED, SHADOW))
+    # In steps, so that Spark computes each once.
+    both = answered.select(
+        *[F.col(quoted(name)) for name in accepted.columns],
+        F.when(first_error.isNull(), prediction_column(scorer.champion.outputs, of=SCORED)).alias(FIRST),
+        first_error.alias(FIRST_ERROR),
+        F.when(second_error.isNull(), prediction_column(scorer.candidate.outputs, of=SHADOW)).alias(SECOND),
+        second_error.alias(SECOND_ERROR),
+        F.col(SHADOW).isNotNull().alias(IS_ASKED),
+    )
+    no_number = F.when(gave_less(scorer.champion.prediction_type), F.lit(NO_NUMBER))
+    judged = both.withColumn(WHY, F.when(F.col(IS_ASKED), F.coalesce(SECOND_ERROR, no_number)))
+    columns = standing_columns(champion, candidate, is_canary=experiment.mode == "canary" and not experiment.is_bake)
+    return judged.select(*[F.col(quoted(name)) for name in accepted.columns], *columns)
+
+
+def the_pair(plan: Plan) -> tuple[PinnedModel, PinnedModel, PlannedExperiment]:
+    """Of a plan with an experiment."""
+    if plan.experiment is None or plan.candidate is None:
+        raise ValueError(f"{plan.described} has no experiment")
+    return plan.champion, plan.candidate, plan.experiment
+
+
+def check_types(scorer: PairScorer) -> None:
+    """Raises CandidateRefusedError: both answers have their places in columns of one type."""
+    wanted, found = (model.prediction_type.simpleString() for model in (scorer.champion, scorer.candidate))
+    if found != wanted:
+        raise CandidateRefusedError(
+            f"{scorer.candidate.version.uri} gives {found}, and {scorer.champion.version.uri} gives {wanted}: a "
+            "candidate needs outputs of the champion's names, types and order"
+        )
+
+
+def sampled_rows(contract: Contract, experiment: PlannedExperiment) -> Column:
+    """Whether the candidate is asked for a row. Without a key of the experiment the row is its own: by the hash of its
+    file and values that `row_id` is where no labels give it another."""
+    if first_bucket_without(experiment.fraction) >= BUCKETS:
+        return F.lit(True)
+    own = ("source_file", *(field.name for field in contract.fields))
+    key = [F.col(quoted(name)) for name in experiment.key] or [F.xxhash64(*map(quoted, own))]
+    return is_sampled(key, salt=experiment.salt, fraction=experiment.fraction)
+
+
+def standing_columns(champion: PinnedModel, candidate: PinnedModel, *, is_canary: bool) -> list[Column]:
+    """The columns of `predictions` that say what the answer is, whose, and what the other version says."""
+    is_asked, counts = F.col(IS_ASKED), F.col(IS_ASKED) & F.col(WHY).isNull()
+    stands = counts if is_canary else F.lit(False)
+
+    def either(then: str, otherwise: str) -> Column:
+        return F.when(stands, F.lit(then)).otherwise(F.lit(otherwise))
+
+    return [
+        F.when(stands, F.col(SECOND)).otherwise(F.col(FIRST)).alias("prediction"),
+        F.lit(champion.name).alias("model_name"),
+        either(candidate.version, champion.version).alias("model_version"),
+        either(candidate.role, champion.role).alias("role"),
+        F.when(~stands, F.col(FIRST_ERROR)).alias("error"),
+        F.when(is_asked, either(champion.version, candidate.version)).alias("shadow_version"),
+        F.when(stands, F.col(FIRST)).when(counts, F.col(SECOND)).alias("shadow_prediction"),
+        F.when(stands, F.col(FIRST_ERROR)).otherwise(F.col(WHY)).alias("shadow_error"),
+    ]
+
+
+def gave_less(kind: DataType) -> Column:
+    """Whether the candidate has no answer where the champion has one: NaN or None, which arrive as null.
+
+    Of several outputs: a number is missing that the champion has, or all are; a text may be None.
+    """
+    if not isinstance(kind, StructType):
+        return F.col(FIRST).isNotNull() & F.col(SECOND).isNull()
+
+    def present(answer: str, field: StructField) -> Column:
+        return F.col(answer).getField(field.name).isNotNull()
+
+    lost = [
+        present(FIRST, field) & ~present(SECOND, field)
+        for field in kind.fields
+        if isinstance(field.dataType, NumericType)
+    ]
+    has_first, has_second = (any_of([present(answer, field) for field in kind.fields]) for answer in (FIRST, SECOND))
+    return any_of([*lost, has_first & ~has_second])
