@@ -32,6 +32,8 @@ COMMANDS = (
     Listed("reconcile", "reconcile", "verify that no row is lost or duplicated", "--conf conf/wine.yaml"),
     Listed("replay-quarantine", "replay_quarantine", "replay rejected rows and files", "--conf conf/wine.yaml"),
     Listed("evaluate", "evaluate", "judge answers whose actuals or labels have come", "--conf conf/macro.yaml"),
+    Listed("promote", "promote", "carry out a proposal, or promote a version", "--conf conf/wine.yaml --version 8"),
+    Listed("rollback", "rollback", "back to the version before the last promotion", "--conf conf/wine.yaml"),
     Listed("rescore", "rescore", "score a past window again by another version", "--conf conf/wine.yaml --give-up"),
     Listed("maintain", "maintain_tables", "compact, vacuum, retention of tables", "--conf conf/wine.yaml"),
     Listed("dashboard", "dashboard", "look at a pipeline in the browser", "--conf conf/wine.yaml"),

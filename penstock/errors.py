@@ -49,6 +49,10 @@ class RescoreError(PenstockError):
     """A rescore can't be begun, finished or given up: another one is unfinished, or the tables changed under it."""
 
 
+class DecisionError(PenstockError):
+    """Nothing can be decided as it was asked for, or a person moved an alias first, whose version stays."""
+
+
 class EvaluationFailedError(PenstockError):
     """What has come true could not be evaluated before its answers would be replaced; nothing is replaced."""
 

@@ -34,7 +34,10 @@ EXPERIMENT_OF_BATCHES = (
 #: One row is what came true in a unit of time, by pair of versions, variable and step: sums, which may be added up.
 #: An evaluation is a batch of the query `evaluate`, numbered from 0. unit: the ds of the actuals (series), or the
 #: window of evaluate.every in which the labels came (rows). champion: the version whose answers these are. candidate:
-#: the version beside it; null where there is none, and so are its sums. step: null for rows.
+#: the version that answered beside it, of pairs of an experiment; null where there is none, and so are its sums. In a
+#: canary the answers of the champion are judged here, too, where those of the candidate stood. step: null for rows.
+#: The sums of the champion are over the pairs that it answered, whatever became of the candidate; what compares both
+#: is over compared_pairs: (candidate_loss - compared_champion_loss) / compared_pairs is the mean difference.
 EVALUATIONS = Table(
     name="evaluations",
     workloads=("rows", "series"),
@@ -47,19 +50,21 @@ EVALUATIONS = Table(
         Column("step", "integer"),
         Column("pairs", "long", "Answers whose actual or label came; of each, the newest when it came"),
         Column("champion_loss", "double", "Sum of evaluate.loss over scored_pairs"),
-        Column("candidate_loss", "double"),
+        Column("candidate_loss", "double", "Sum of evaluate.loss of the candidate over compared_pairs"),
         Column("champion_abs", "double", "Sum of absolute errors, in levels, over pairs less champion_failed"),
-        Column("candidate_abs", "double"),
+        Column("candidate_abs", "double", "As champion_abs, over pairs less candidate_failed"),
         Column("naive_abs", "double", "Sum of absolute errors of the observation at the cutoff, for the same pairs"),
         Column("champion_within", "long", "How many actuals of scored_pairs lie within lower and upper; null for rows"),
-        Column("candidate_within", "long"),
+        Column("candidate_within", "long", "Of the candidate, over compared_pairs"),
         Column("champion_failed", "long", "How many pairs have no answer, or one that is no finite number"),
-        Column("candidate_failed", "long"),
+        Column("candidate_failed", "long", "How many pairs have no answer of the candidate, or no finite number"),
         Column("delay_seconds", "double", "Sum of the seconds between answer and actual"),
         Column("scored_pairs", "long", "How many pairs have a loss: a forecast needs bounds that are apart"),
         Column("evaluated_at", "timestamp"),
         Column("is_final", "boolean", "Of revised data, by evaluate --final, in place of what was known then"),
         Column("loss", "string", "evaluate.loss, which the losses are of: those of different ones do not add up"),
+        Column("compared_pairs", "long", "How many pairs have a loss of both versions; null without a candidate"),
+        Column("compared_champion_loss", "double", "Sum of the loss of the champion over compared_pairs"),
     ),
     time_column="evaluated_at",
     statistics=("query_id", "batch_id", "unit", "champion", "evaluated_at"),

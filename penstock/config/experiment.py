@@ -66,8 +66,9 @@ class VerdictConfig(Section):
     """The rule on the paired difference of losses, and who carries out what it says.
 
     act: propose, a person does (`penstock promote`); promote, the stream does. alpha: how often, at most, a verdict on
-    two versions that do not differ may ever be wrong. margin: by which share of the champion's loss a candidate must be
-    better to be promoted. tolerance: by which it may be worse without being rejected. min_units: blocks before any
+    two versions that do not differ may ever be wrong. margin: a candidate is promoted whose loss is surely below
+    1 + margin times the champion's; -0.02 asks for 2% less. tolerance: one is rejected whose loss is surely above
+    1 + tolerance times the champion's. min_units: blocks before any
     verdict. max_duration: of the experiment, from its first batch. bake: how long the old champion remains as shadow
     after a promotion.
     """

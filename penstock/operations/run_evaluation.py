@@ -9,6 +9,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.operations.model_store import live
 from penstock.operations.model_store.measures import VersionMeasures, measures
 from penstock.operations.model_store.table_rows import read_columns
+from penstock.pipeline.decisions.in_stream import StreamDecisions
 from penstock.pipeline.evaluation.evaluator import Evaluator
 from penstock.pipeline.evaluation.labels_source import LabelsSource
 from penstock.pipeline.evaluation.record import EvaluationRecord
@@ -47,6 +48,8 @@ def run_evaluation(config: PipelineConfig, *, is_final: bool) -> EvaluationRepor
     )
     storage = storage_of(config, retry_seconds=BATCH_RETRY_SECONDS)
     records = Evaluator.of(spark, config, storage).evaluate(is_final=is_final)
+    if not is_final:
+        StreamDecisions.of(config, storage, by="evaluate").after_evaluation()
     return EvaluationReport(evaluations=records, summary=summarised(config, is_final=is_final), is_final=is_final)
 
 

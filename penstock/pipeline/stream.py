@@ -17,6 +17,7 @@ from penstock.logs import in_batch
 from penstock.models.prefetch import Preparation
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
+from penstock.pipeline.decisions.in_stream import StreamDecisions
 from penstock.pipeline.evaluation.in_stream import StreamEvaluations
 from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.pipeline.microbatch import run_microbatch
@@ -60,6 +61,7 @@ class StreamRunner:
         self._evaluations = StreamEvaluations(
             pipeline=self.pipeline, on_evaluation=self.on_evaluation, on_look=self.on_look
         )
+        self._decisions = StreamDecisions.of(self.pipeline.config, self.pipeline.storage)
 
     def run(self, *, once: bool) -> RunRecords:
         """Run until stopped, or (once) until all files that are there are done. Returns the last finished batches, and
@@ -87,7 +89,7 @@ class StreamRunner:
             self._end(query)
             raise
         if once and not self._stop.is_set():
-            self._evaluations.evaluate()
+            self._evaluate()
         return self.records
 
     def _preparation(self) -> Preparation | None:
@@ -127,13 +129,20 @@ class StreamRunner:
                 return
 
     def _evaluate_if_due(self) -> None:
-        """Between two micro-batches; one that begins meanwhile waits."""
-        if self._evaluations.is_due and self._session.acquire(blocking=False):
+        """Between two micro-batches; one that begins meanwhile waits. The same for a decision that failed."""
+        if (self._evaluations.is_due or self._decisions.is_due) and self._session.acquire(blocking=False):
             try:
-                if not self._stop.is_set():
-                    self._evaluations.evaluate()
+                if not self._stop.is_set() and self._evaluations.is_due:
+                    self._evaluate()
+                if not self._stop.is_set() and self._decisions.is_due:
+                    self._decisions.look_again()
             finally:
                 self._session.release()
+
+    def _evaluate(self) -> None:
+        """Evaluate what has come true, and decide by it."""
+        self._evaluations.evaluate()
+        self._decisions.after_evaluation()
 
     def _end(self, query: StreamingQuery) -> None:
         """Stop the query while another error is raised, which stays the one that is reported."""
@@ -161,7 +170,7 @@ class StreamRunner:
             self._run_batch(batch_id)
             # A stream that is never idle has no other time for it.
             if not self._is_once and not self._stop.is_set() and self._evaluations.is_due:
-                self._evaluations.evaluate()
+                self._evaluate()
 
     def _refuse_after_stop(self) -> None:
         """Raises StopRequested."""
@@ -184,6 +193,7 @@ class StreamRunner:
             self.records.add(record)
             self.on_record(record)
             log.info("%s", progress_line(record, time.monotonic() - started))
+            self._decisions.after_batch(record.plan)
 
     def _install_signal_handlers(self) -> None:
         if threading.current_thread() is not threading.main_thread():

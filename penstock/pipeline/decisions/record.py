@@ -21,11 +21,12 @@ class Standing(FrozenModel):
     """How an experiment stands: what `penstock experiment` shows, and the evidence of a decision.
 
     pairs: rows or forecasts of the deciding steps that both versions have a loss for. units: different units of them.
-    blocks: means over `block_units` units each, that the confidence sequence is about. champion_loss, candidate_loss:
-    means over pairs. ratio: candidate_loss over champion_loss; ratio_lower and ratio_upper: 1 + the bounds of the mean
-    difference over champion_loss, at the level 1 - alpha at all times. candidate_failed, champion_failed: shares of
-    pairs without an answer. earliest: when the rule may speak at the earliest; None where that is not known, or it
-    does.
+    blocks: means over `block_units` units each, that the confidence sequence is about; both 0 before it has bounds.
+    champion_loss, candidate_loss: means over units of the means over their pairs, as the sequence has them. ratio:
+    candidate_loss over champion_loss; ratio_lower and ratio_upper: 1 + the bounds of the mean difference over
+    champion_loss, at the level 1 - alpha at all times. candidate_failed, champion_failed: shares of the pairs of both
+    versions without an answer, where one was asked for. earliest: when the rule may speak at the earliest; None where
+    that is not known, or it does.
     """
 
     model_name: str
@@ -53,9 +54,20 @@ class Standing(FrozenModel):
     earliest: datetime | None = None
 
 
+#: Kinds that move an alias, or say that a person has: a proposal from before one of them is open no more.
+MOVING: tuple[Kind, ...] = ("promote", "reject", "expire", "rollback", "end_bake", "external")
+
+
 class Decision(FrozenModel):
-    """champion, candidate: version numbers as they were when it was made; candidate is None without one. by: a person's
-    name, or `stream`. evidence: None where a person decided without any."""
+    """champion, candidate: version numbers as they were when it was made; candidate is None without one. Of a rollback
+    the candidate is the version that comes back. by: a person's name, or `stream`. evidence: None where a person
+    decided without any.
+
+    champion_alias, candidate_alias, bakes: of the config when it was made, so that it is finished as it was begun
+    (candidate_alias: None without a section `experiment`; bakes: the old champion becomes the candidate). proposes: of
+    a proposal, what it proposes. proposal: of a decision that carries one out, its number. met_by: of what the stream
+    met in a micro-batch, which one.
+    """
 
     number: int
     kind: Kind
@@ -66,6 +78,17 @@ class Decision(FrozenModel):
     decided_at: datetime
     reason: str
     evidence: Standing | None = None
+    champion_alias: str = "champion"
+    candidate_alias: str | None = None
+    bakes: bool = False
+    proposes: Kind | None = None
+    proposal: int | None = None
+    met_by: str | None = None
+
+    @property
+    def summary(self) -> str:
+        """What it decides, in a few words."""
+        return summary_of(self.proposes or self.kind, self.champion, self.candidate)
 
 
 class DecisionOutcome(FrozenModel):
@@ -77,6 +100,24 @@ class DecisionOutcome(FrozenModel):
     candidate: str | None
     done_at: datetime
     message: str = ""
+
+
+def summary_of(kind: Kind, champion: str, candidate: str | None) -> str:
+    match kind:
+        case "promote":
+            return f"promote version {candidate} over {champion}"
+        case "reject":
+            return f"reject the candidate, version {candidate}; {champion} stays champion"
+        case "expire":
+            return f"end the experiment with version {candidate} without a verdict; {champion} stays champion"
+        case "rollback":
+            return f"roll back from version {champion} to {candidate}"
+        case "end_bake":
+            return f"end the bake of version {champion}; {candidate} is its shadow no more"
+        case "external":
+            return f"an alias was moved by other means; before, the champion was {champion}, the candidate {candidate}"
+        case "propose":
+            return "a proposal"
 
 
 def decision_folder(root: str) -> str:

@@ -1,0 +1,122 @@
+"""How the experiment of the newest plan stands, from what has come true of its pair; read without Spark."""
+
+from datetime import datetime, timedelta
+
+import pyarrow as pa
+
+from penstock.config.evaluation_defaults import loss_of, steps_of
+from penstock.config.experiment import ExperimentConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.models.verdict.rule import Circumstances, Judgement, Rule, Units, judge
+from penstock.pipeline.decisions.evidence import of_steps, pair_sums, total, units_of
+from penstock.pipeline.decisions.record import Standing
+from penstock.pipeline.plan import Plan, PlannedExperiment, newest_plan
+from penstock.storage.files import Storage
+
+
+def standing_of(config: PipelineConfig, storage: Storage, *, at: datetime) -> Standing | None:
+    """Of the pair of the newest plan, by the evaluations made since it began; None where the newest plan has no
+    experiment, or the config has none (any more), or another model.
+
+    In a bake the candidate is the champion that was before, the time is verdict.bake, and `promote` means to go back to
+    it. at: what the time is, with a time zone.
+
+    Raises PlanError, LedgerError if `evaluations` can't be read, OSError.
+    """
+    plan = newest_plan(storage, config.checkpoint)
+    if config.experiment is None or plan is None or plan.experiment is None or plan.candidate is None:
+        return None
+    if plan.champion.name != config.the_model.name:
+        return None
+    return standing_in(config, plan, plan.experiment, at=at)
+
+
+def standing_in(config: PipelineConfig, plan: Plan, running: PlannedExperiment, *, at: datetime) -> Standing:
+    champion, candidate = plan.models[0].version, plan.models[1].version
+    sums = pair_sums(config, champion=champion, candidate=candidate, since=running.began_at, loss=loss_of(config))
+    return standing_by(config, plan, running, of_steps(sums, steps_of(config)), at=at)
+
+
+def standing_by(
+    config: PipelineConfig, plan: Plan, running: PlannedExperiment, sums: pa.Table, *, at: datetime
+) -> Standing:
+    """sums: of the steps that decide."""
+    assert config.experiment is not None
+    verdict, units, pairs = config.verdict, units_of(sums), total(sums, "pairs")
+    ends_at = end_of(config, running)
+    circumstances = Circumstances(
+        champion_failed=total(sums, "champion_failed") / pairs if pairs else 0.0,
+        candidate_failed=total(sums, "candidate_failed") / pairs if pairs else 0.0,
+        is_last_step=is_last_step(config.experiment, running),
+        is_over=at >= ends_at,
+    )
+    rule = Rule(
+        alpha=verdict.alpha,
+        margin=verdict.margin,
+        tolerance=verdict.tolerance,
+        min_units=verdict.min_units,
+        failed=config.experiment.guardrails.failed,
+    )
+    judged = judge(units, rule, circumstances)
+    ratio, lower, upper = ratios(units, judged)
+    return Standing(
+        model_name=plan.models[0].name,
+        champion=plan.models[0].version,
+        candidate=plan.models[1].version,
+        mode=running.mode,
+        fraction=running.fraction,
+        is_last_step=circumstances.is_last_step,
+        is_bake=running.is_bake,
+        began_at=running.began_at,
+        looked_at=at,
+        pairs=int(units.pairs.sum()),
+        units=len(units),
+        blocks=judged.bounds.blocks if judged.bounds else 0,
+        block_units=judged.bounds.block_units if judged.bounds else 0,
+        champion_loss=units.mean_champion_loss if len(units) else None,
+        candidate_loss=units.mean_candidate_loss if len(units) else None,
+        ratio=ratio,
+        ratio_lower=lower,
+        ratio_upper=upper,
+        champion_failed=circumstances.champion_failed,
+        candidate_failed=circumstances.candidate_failed,
+        verdict=judged.verdict,
+        reason=judged.reason,
+        earliest=earliest(units, rule, judged, began_at=running.began_at, at=at, ends_at=ends_at),
+    )
+
+
+def end_of(config: PipelineConfig, running: PlannedExperiment) -> datetime:
+    """When the time of the experiment, or of the bake, is over."""
+    seconds = config.verdict.bake if running.is_bake else config.verdict.max_duration
+    return running.began_at + timedelta(seconds=seconds)
+
+
+def is_last_step(experiment: ExperimentConfig, running: PlannedExperiment) -> bool:
+    """Of the ramp, in the newest plan; a bake has none."""
+    return running.is_bake or running.fraction >= experiment.fraction[-1]
+
+
+def ratios(units: Units, judged: Judgement) -> tuple[float | None, float | None, float | None]:
+    """Candidate over champion, and its bounds: 1 + those of the mean difference over the champion's mean loss. None
+    without a loss to divide by."""
+    if not len(units) or units.mean_champion_loss <= 0.0:
+        return None, None, None
+    champion = units.mean_champion_loss
+    ratio = units.mean_candidate_loss / champion
+    if judged.bounds is None:
+        return ratio, None, None
+    return ratio, 1.0 + judged.bounds.lower / champion, 1.0 + judged.bounds.upper / champion
+
+
+def earliest(
+    units: Units, rule: Rule, judged: Judgement, *, began_at: datetime, at: datetime, ends_at: datetime
+) -> datetime | None:
+    """When min_units will have come if they come as they did since the experiment began, or its end, if that is sooner:
+    before, the rule can say nothing. None where no unit has come, so that the pace is not known, where enough have, so
+    that it may speak with each next one, and where it has spoken."""
+    if judged.verdict != "continue" or not 0 < len(units) < rule.min_units or at <= began_at:
+        return None
+    seconds = (at - began_at).total_seconds() / len(units) * (rule.min_units - len(units))
+    left = (ends_at - at).total_seconds()
+    return at + timedelta(seconds=min(seconds, left))
