@@ -5,11 +5,10 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas.contract import Contract
 
+#: Of the table predictions, of a pipeline with an experiment.
+SHADOW_COLUMNS = ("shadow_version", "shadow_prediction", "shadow_error")
 #: By workload, the table that has the contract's fields, and its columns for the answers of an experiment.
-SHADOW_COLUMNS = {
-    "rows": ("predictions", ("shadow_version", "shadow_prediction", "shadow_error")),
-    "series": ("observations", ("shadow_error",)),
-}
+TAKEN_COLUMNS = {"rows": ("predictions", SHADOW_COLUMNS), "series": ("observations", ("shadow_error",))}
 #: Their values are one text each, wherever they are written: in a file, by Spark, or in a request.
 KEY_TYPES = ("string", "integer", "long", "date", "boolean")
 
@@ -19,7 +18,7 @@ def check_experiment_contract(contract: Contract, config: PipelineConfig) -> Non
     experiment = config.experiment
     if experiment is None:
         return
-    table, columns = SHADOW_COLUMNS[config.workload]
+    table, columns = TAKEN_COLUMNS[config.workload]
     names = config.series.variables if config.series else [field.name for field in contract.fields]
     taken = [name for name in names if name in columns]
     if taken:
