@@ -8,6 +8,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
 from penstock.series.reasons import INSERTED, MODEL, REVISED, SUPERSEDED, UNCHANGED
 from penstock.series.revisions import CHANGES, EARLIER
+from penstock.series.second_version import SHADOW_ERROR
 from penstock.series.valid_observations import newest_of_each_ds
 from penstock.series.windows import BROADCAST_BYTES, CHANGED_NUMBER, IS_REPLAYED, KEYS, NUMBER, OLD, PLACE
 
@@ -18,20 +19,29 @@ def mark_changes(pipeline: Pipeline, plan: Plan, batch: DataFrame) -> DataFrame:
     `observations` is read only if there are some before those in `lags`. A failure of the model at the new forecast of
     an old observation is the error of the one that is the cause: the old one has its row already.
     """
-    is_earlier, is_failure = F.col(PLACE) == EARLIER, (F.col(PLACE) == OLD) & F.col("error").startswith(f"{MODEL}:")
-    seen = batch.agg(F.max(is_earlier).alias("earlier"), F.max(is_failure).alias("failures")).first()
-    has_earlier, has_failures = seen or (False, False)
-    new = (with_failures(batch, is_failure) if has_failures else batch).where(F.col(PLACE) != OLD)
+    is_earlier = F.col(PLACE) == EARLIER
+    failures = [F.max(is_failure(column)) for column in ("error", SHADOW_ERROR) if column in batch.columns]
+    has_earlier, *have_failures = batch.agg(F.max(is_earlier), *failures).first() or (False,)
+    new = (with_failures(batch) if any(have_failures) else batch).where(F.col(PLACE) != OLD)
     if not has_earlier:
         return new
     return new.where(~is_earlier).unionByName(marked(pipeline, plan, new.where(is_earlier)))
 
 
-def with_failures(batch: DataFrame, is_failure: Column) -> DataFrame:
-    """The batch with the model's failure at an old observation also at the last change of its series."""
-    failure = F.max(F.when(is_failure, F.col("error"))).over(Window.partitionBy("series_id"))
+def is_failure(column: str) -> Column:
+    """Whether a version has failed at an old observation. column: `error`, or `shadow_error`."""
+    return (F.col(PLACE) == OLD) & F.col(column).startswith(f"{MODEL}:")
+
+
+def with_failures(batch: DataFrame) -> DataFrame:
+    """The batch with a version's failure at an old observation also at the last change of its series."""
     is_cause = F.col("error").isin(*CHANGES) & (F.col(NUMBER) == F.col(CHANGED_NUMBER))
-    return batch.withColumn("error", F.when(is_cause, F.coalesce(failure, "error")).otherwise(F.col("error")))
+
+    def found(column: str) -> Column:
+        failure = F.max(F.when(is_failure(column), F.col(column))).over(Window.partitionBy("series_id"))
+        return F.when(is_cause, F.coalesce(failure, column)).otherwise(F.col(column))
+
+    return batch.withColumns({column: found(column) for column in ("error", SHADOW_ERROR) if column in batch.columns})
 
 
 def marked(pipeline: Pipeline, plan: Plan, earlier: DataFrame) -> DataFrame:

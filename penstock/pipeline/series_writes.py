@@ -1,23 +1,23 @@
 """The writes of a series micro-batch: forecasts, observations, lags."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from penstock.models.fleet_check import refused_reasons
-from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_ranges import is_earlier_than
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
+from penstock.pipeline.series_answers import forecasts_of, series_answers
 from penstock.pipeline.series_revisions import mark_changes
 from penstock.series import revisions
 from penstock.series.exogenous_leads import Leads, with_leads
-from penstock.series.forecasts import answered, forecast_rows, may_have_forecast, observation_rows
+from penstock.series.forecasts import observation_rows
 from penstock.series.lags import compact_lags
+from penstock.series.missing_forecasts import may_have_forecast
 from penstock.series.reasons import CONFLICT, LATE, REVISION
 from penstock.series.windows import KEYS, LAGS_VERSION, PLACE, observations_of
 from penstock.sources.files import PlannedFile
@@ -30,29 +30,19 @@ def write_series(batch: MicroBatch, accepted: DataFrame) -> None:
     pipeline, plan, series = batch.pipeline, batch.plan, batch.pipeline.config.the_series
     files, leads = plan.files_with("accepted", "replayed"), pipeline.exogenous.planned_leads(plan)
     windows = batch_windows(pipeline, accepted, files, leads=leads, lags_version=plan.lags_version)
-    answers = answered(
-        windows.crossJoin(F.broadcast(batch_stamp(pipeline, plan))),
-        scoring_of(pipeline, plan),
-        series,
-        latest_only=pipeline.config.forecast.at == "latest",
-        refused_reasons=refused_reasons(pipeline.the_selector.scorer(plan.champion).metadata),
-    )
+    answers = series_answers(batch, windows.crossJoin(F.broadcast(batch_stamp(pipeline, plan))))
     with persisted(answers) as scored:
-        batch.append(forecast_rows(scored, series, model=version_columns(plan.champion)), "forecasts")
+        batch.append(forecasts_of(batch, scored), "forecasts")
         with batch.timings.measure("observations"):
             mark = mark_changes if series.revisions == "newest" else mark_revisions
-            observed = observation_rows(mark(pipeline, plan, scored), series)
+            observed = observation_rows(
+                mark(pipeline, plan, scored), series, has_experiment=plan.experiment is not None
+            )
         batch.append(observed, "observations")
         batch.append(revisions.changed_lags(scored, series), "lags")
         with batch.timings.measure("lags"):
             pipeline.lease.check()
             compact_lags(pipeline.spark, pipeline.config)
-
-
-def scoring_of(pipeline: Pipeline, plan: Plan) -> Callable[[DataFrame], DataFrame]:
-    """Windows with the answers of the plan's model."""
-    scorer = pipeline.the_selector.scorer(plan.champion)
-    return lambda windows: scorer.answer(windows, pipeline.the_selector.contract)
 
 
 def new_windows(pipeline: Pipeline, accepted: DataFrame, files: Sequence[PlannedFile]) -> DataFrame:

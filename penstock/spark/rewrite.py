@@ -46,8 +46,8 @@ def replace_rows(spark: SparkSession, path: str, transaction: Transaction, *, ma
     touched = files_of(snapshot, names_of_files(table, mark))
     rows = rows_of_files(spark, log, snapshot, touched)
     marked = mark(rows)
-    kept = marked.where(~F.coalesce(IS_OLD, F.lit(False))).select(*columns_of(table))
-    written: Any = new(marked.where(IS_OLD)).select(*columns_of(table)).unionByName(kept)
+    kept = in_columns_of(table, marked.where(~F.coalesce(IS_OLD, F.lit(False))))
+    written: Any = in_columns_of(table, new(marked.where(IS_OLD))).unionByName(kept)
     converters = java.scala.jdk.javaapi.CollectionConverters
     actions = java.java.util.ArrayList(converters.asJava(started.writeFiles(written._jdf)))
     # Not that of the writes, which conflicts with every append since its beginning.
@@ -99,6 +99,11 @@ def rows_of_files(spark: SparkSession, log: Any, snapshot: Any, files: list[Any]
     return DataFrame(log.createDataFrame(snapshot, given, False, java.scala.Option.empty()), spark)
 
 
-def columns_of(table: DataFrame) -> list[Column]:
-    """In the table's types: the commit itself checks none."""
-    return [F.col(f"`{field.name}`").cast(field.dataType).alias(field.name) for field in table.schema.fields]
+def in_columns_of(table: DataFrame, rows: DataFrame) -> DataFrame:
+    """In the table's types: the commit itself checks none. A column that the rows do not have is null in them."""
+    given = {name.lower() for name in rows.columns}
+
+    def value(name: str) -> Column:
+        return F.col(f"`{name}`") if name.lower() in given else F.lit(None)
+
+    return rows.select(*[value(field.name).cast(field.dataType).alias(field.name) for field in table.schema.fields])

@@ -3,13 +3,17 @@
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from penstock.series.forecasts import no_model
+from penstock.series.missing_forecasts import Answers, no_model
 
 
 def texts(spark: SparkSession, reasons: tuple[str, ...]) -> list[str]:
     orders = spark.createDataFrame([(order,) for order in (-1, -2, -3, -4)], "lag_order long")
     scored = orders.select("lag_order", F.struct("lag_order").alias("_scored"))
-    rows = scored.select("lag_order", no_model(reasons).alias("error")).orderBy(F.desc("lag_order")).collect()
+    rows = (
+        scored.select("lag_order", no_model(Answers(refused_reasons=reasons)).alias("error"))
+        .orderBy(F.desc("lag_order"))
+        .collect()
+    )
     return [row.error for row in rows]
 
 

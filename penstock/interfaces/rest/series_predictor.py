@@ -22,7 +22,8 @@ from penstock.models.in_process import LoadedModel
 from penstock.schemas.contract import Contract
 from penstock.schemas.tables import lags
 from penstock.series.exogenous_leads import with_leads
-from penstock.series.forecasts import forecast_steps, has_fallback, reason, window_contract
+from penstock.series.forecasts import forecast_steps, window_contract
+from penstock.series.missing_forecasts import Answers, reason
 from penstock.series.revisions import batch_windows
 from penstock.series.windows import observations_of
 from penstock.sources.casts import ACCEPTED, REASONS
@@ -82,13 +83,8 @@ class SeriesPredictor:
             [pa.array(scored[name], from_pandas=True) for name in scored.columns], names=list(scored.columns)
         )
         known = self.spark.createDataFrame(windows.drop_columns(arguments.column_names).append_column(SCORED, outputs))
-        why = reason(
-            series,
-            latest_only=self.config.forecast.at == "latest",
-            refused_reasons=refused_reasons(self.loaded.metadata),
-            with_fallback=has_fallback(known),
-        )
-        return known.withColumn("error", why)
+        answers = Answers.of(known, refused_reasons=refused_reasons(self.loaded.metadata))
+        return known.withColumn("error", reason(series, answers, latest_only=self.config.forecast.at == "latest"))
 
     def steps(self, scored: DataFrame) -> DataFrame:
         made = forecast_steps(scored, self.config.the_series, carried=(SOURCE_FILE,))

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from penstock.operations.reconcile.ledger_rows import Batch
 from penstock.operations.reconcile.tables import MARKER_BACK, PUT_BACK, TAKE_OUT, Difference
-from penstock.series.forecasts import has_forecast
+from penstock.series.missing_forecasts import has_forecast
 from penstock.series.valid_observations import is_in_use
 
 KEYS = ("series_id", "cutoff")

@@ -15,16 +15,15 @@ from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series import SeriesConfig
-from penstock.models.fleet_check import refused_reasons
-from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch, RejectedRows, StagedWrites
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.ledger import ledger_files
-from penstock.pipeline.plan import LateReplay, Plan
+from penstock.pipeline.plan import LateReplay
 from penstock.pipeline.replay.plans import REPLAY_QUERY
-from penstock.pipeline.series_writes import batch_stamp, persisted, scoring_of
+from penstock.pipeline.series_answers import forecasts_of, series_answers
+from penstock.pipeline.series_writes import batch_stamp, persisted
 from penstock.series.exogenous_leads import Leads, with_leads
-from penstock.series.forecasts import answered, forecast_rows, observation_rows
+from penstock.series.forecasts import observation_rows
 from penstock.series.reasons import CONFLICT, LATE, REVISION, SUPERSEDED
 from penstock.series.windows import (
     HASH,
@@ -87,10 +86,10 @@ def replace_series(batch: MicroBatch, late: LateReplay) -> None:
             pipeline.lease.check()
             replace_once(rows, batch.table_path(table), batch.transaction, Span(starts, at=at, start=FROM_DS))
 
-    with persisted(ranked(pipeline, late, starts)) as history, persisted(recompute(pipeline, plan, history)) as answers:
-        replace("forecasts", forecast_rows(answers, series, model=version_columns(plan.champion)), at="cutoff")
-        observed = observation_rows(with_origin(answers), series)
-        replace("observations", observed.unionByName(outvoted(history, series)), at="ds")
+    with persisted(ranked(pipeline, late, starts)) as history, persisted(recompute(batch, history)) as answers:
+        replace("forecasts", forecasts_of(batch, answers), at="cutoff")
+        observed = observation_rows(with_origin(answers), series, has_experiment=plan.experiment is not None)
+        replace("observations", observed.unionByName(outvoted(history, series), allowMissingColumns=True), at="ds")
         winners = history.where(WINS).drop("query_id", "batch_id").crossJoin(F.broadcast(batch_stamp(pipeline, plan)))
         replace("lags", whole_lags(winners, series))
 
@@ -147,17 +146,11 @@ def file_times(pipeline: Pipeline) -> DataFrame:
     return files.agg(F.max("modification_time").alias("_modified"))
 
 
-def recompute(pipeline: Pipeline, plan: Plan, history: DataFrame) -> DataFrame:
+def recompute(batch: MicroBatch, history: DataFrame) -> DataFrame:
     """The winners from the earliest late one on, with the model's answers and the `error` that they have now."""
-    return answered(
-        winning_windows(pipeline, history, pipeline.exogenous.planned_leads(plan)).crossJoin(
-            F.broadcast(batch_stamp(pipeline, plan))
-        ),
-        scoring_of(pipeline, plan),
-        pipeline.config.the_series,
-        latest_only=pipeline.config.forecast.at == "latest",
-        refused_reasons=refused_reasons(pipeline.the_selector.scorer(plan.champion).metadata),
-    )
+    pipeline, plan = batch.pipeline, batch.plan
+    windows = winning_windows(pipeline, history, pipeline.exogenous.planned_leads(plan))
+    return series_answers(batch, windows.crossJoin(F.broadcast(batch_stamp(pipeline, plan))))
 
 
 def winning_windows(pipeline: Pipeline, history: DataFrame, leads: Leads | None) -> DataFrame:

@@ -15,7 +15,7 @@ from penstock.pipeline.rescore.plans import (
 )
 from penstock.pipeline.rescore.series import is_between, observations_at
 from penstock.pipeline.rescore.swap import rescored
-from penstock.series.forecasts import has_forecast
+from penstock.series.missing_forecasts import has_forecast
 from penstock.series.valid_observations import is_in_use
 from penstock.spark.tables import table_at
 

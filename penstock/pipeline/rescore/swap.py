@@ -1,6 +1,6 @@
 """Puts the answers of a rescore in place of those of its window: one commit for each table, at most once."""
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from penstock.errors import RescoreError
@@ -13,6 +13,7 @@ from penstock.pipeline.rescore.rows import condition_of
 from penstock.pipeline.rescore.series import is_between
 from penstock.schemas.catalog import RESCORE_ID
 from penstock.series.reasons import INSERTED, NOT_IN_USE, NOT_LATEST, REVISED
+from penstock.series.second_version import SHADOW_ERROR
 from penstock.series.windows import KEYS
 from penstock.spark.rewrite import IS_OLD, Step, replace_rows_once
 from penstock.spark.tables import snapshot_version, table_at
@@ -142,22 +143,28 @@ def replace_forecasts(pipeline: Pipeline, plan: RescorePlan, asked: DataFrame, *
 
 
 def replace_errors(pipeline: Pipeline, plan: RescorePlan, observations: DataFrame) -> None:
-    """The `error` of the observations that were asked again becomes what the new version says of them."""
+    """The `error` of the observations that were asked again becomes what the new version says of them. No other version
+    stands beside it."""
     check_errors(pipeline, plan, observations.count())
     asked = observations.select("series_id", "ds", F.col("error").alias(NEW_ERROR), F.lit(True).alias(IS_ASKED))
     says_an_answer = F.col("error").isNull() | ~F.col("error").isin(*NO_ANSWERS)
-    is_other = F.col(IS_ASKED) & says_an_answer & ~F.col("error").eqNullSafe(F.col(NEW_ERROR))
+
+    def is_other(planned: DataFrame) -> Column:
+        is_same = F.col("error").eqNullSafe(F.col(NEW_ERROR))
+        if SHADOW_ERROR in planned.columns:
+            is_same = is_same & F.col(SHADOW_ERROR).isNull()
+        return F.col(IS_ASKED) & says_an_answer & ~is_same
 
     def mark(table: DataFrame) -> DataFrame:
         return with_others(
             table,
-            lambda planned: planned.join(asked, on=list(KEYS), how="left").withColumn(IS_OLD, is_other),
+            lambda planned: planned.join(asked, on=list(KEYS), how="left").withColumn(IS_OLD, is_other(planned)),
             "ds",
             plan,
         )
 
     def new(old: DataFrame) -> DataFrame:
-        return old.withColumn("error", F.col(NEW_ERROR))
+        return old.withColumn("error", F.col(NEW_ERROR)).drop(SHADOW_ERROR)
 
     transaction = plan.swap_transaction(pipeline.config.pipeline)
     replace_rows_once(pipeline.spark, pipeline.config.table_path("observations"), transaction, mark=mark, new=new)
