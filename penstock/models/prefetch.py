@@ -41,7 +41,9 @@ class Preparation:
 
     def prepare(self) -> None:
         """Errors are only logged; the next batch reports them in its record."""
-        looks = [lambda: named_version(self.champion.registry, self.champion.model)]
+        looks: list[Callable[[], ModelVersion | None]] = [
+            lambda: named_version(self.champion.registry, self.champion.model)
+        ]
         if self.candidates is not None:
             looks.append(self.candidates.alias_version)
         is_fine = all([self.prepared(look) for look in looks])

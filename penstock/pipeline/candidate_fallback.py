@@ -10,6 +10,7 @@ from dataclasses import replace
 from pyspark.errors import PythonException
 
 from penstock.models.candidate import ENDED, is_usable
+from penstock.models.model_seconds import ModelSeconds
 from penstock.models.probe import crash_reason, is_crash
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
@@ -42,7 +43,7 @@ def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecor
         log.warning("%s: a run with the versions %s failed: %s", batch.plan.described, versions, reason)
         # What a run has found out about the files stands in its plan.
         plan = read_plan(batch.pipeline.storage, batch.plan_path)
-        batch = replace(batch, plan=plan or batch.plan, model_seconds={})
+        batch = replace(batch, plan=plan or batch.plan, model_seconds=ModelSeconds())
         if failed_runs >= FAILED_RUNS and batch.plan.candidate is not None:
             batch = without_candidate(batch, f"{ENDED}{FAILED_RUNS} failed with it: {reason}")
     return run(batch)
@@ -78,7 +79,7 @@ def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:
         plan.champion.version,
         reason,
     )
-    return replace(batch, plan=amended, model_seconds={})
+    return replace(batch, plan=amended, model_seconds=ModelSeconds())
 
 
 def is_of_the_model(error: Exception) -> bool:
