@@ -27,12 +27,27 @@ def pinned(config: PipelineConfig, version: str, role: str) -> PinnedModel:
 def write_plan(
     config: PipelineConfig, batch_id: int, champion: str, candidate: str | None = None, **experiment: Any
 ) -> Plan:
-    """The plan of a batch. experiment: what differs from a canary of all keys."""
-    models = (pinned(config, champion, "champion"),)
+    """The plan of a batch, of registered versions. experiment: what differs from a canary of all keys."""
+    pair = [pinned(config, champion, "champion")]
+    pair += [pinned(config, candidate, "candidate")] if candidate is not None else []
+    return write_plan_of(config, batch_id, pair, **experiment)
+
+
+def version_by_hand(version: str, role: str, *, name: str = "wine-quality") -> PinnedModel:
+    return PinnedModel(name=name, version=version, role=role, source="", created_milliseconds=0)
+
+
+def write_plan_of(
+    config: PipelineConfig,
+    batch_id: int,
+    pair: list[PinnedModel],
+    *,
+    refused_candidates: dict[str, str] | None = None,
+    **experiment: Any,
+) -> Plan:
     planned = None
-    if candidate is not None:
-        models += (pinned(config, candidate, "candidate"),)
-        given = {"mode": "canary", "fraction": 1.0, "key": ("order_id",), "salt": salt_of(models[1]), "began_at": BEGAN}
+    if len(pair) > 1:
+        given = {"mode": "canary", "fraction": 1.0, "key": ("order_id",), "salt": salt_of(pair[1]), "began_at": BEGAN}
         planned = PlannedExperiment.model_validate(given | experiment)
     plan = Plan(
         query_id="q",
@@ -42,8 +57,9 @@ def write_plan(
         contract_hash="c" * 64,
         config_hash="d" * 64,
         files=(),
-        models=models,
+        models=tuple(pair),
         experiment=planned,
+        refused_candidates=refused_candidates or {},
     )
     storage_of(config).create(plan_path(config.checkpoint, batch_id), plan.model_dump_json().encode())
     return plan

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
+from penstock.operations.monitoring.experiment_status import ExperimentStatus, read_experiment
 from penstock.operations.monitoring.ledger_summary import read_summary
 from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.evaluation.records import last_record
@@ -95,7 +96,7 @@ class Status(Part):
     last_evaluation: null before the first one; final ones are left out.
 
     model: null also in a pipeline of labels. quarantine: of the last 24 hours, without replayed entries, the most
-    frequent reason first.
+    frequent reason first. experiment: null without one, unless a decision waits.
     """
 
     pipeline: str
@@ -106,11 +107,12 @@ class Status(Part):
     model: ModelInUse | None
     quarantine: tuple[Reason, ...]
     last_evaluation: EvaluationRecord | None = None
+    experiment: ExperimentStatus | None = None
 
 
 def read_status(config: PipelineConfig) -> Status:
-    """Raises EnvironmentCheckError if the inbox is not a folder or a table can't be read, LeaseError, LedgerError if
-    the record of the last evaluation is damaged, OSError."""
+    """Raises EnvironmentCheckError if the inbox is not a folder or a table can't be read, LeaseError, LedgerError or
+    PlanError if a record of an evaluation, a decision or the newest plan is damaged, OSError."""
     try:
         return status_now(config)
     except QUERY_ERRORS as error:
@@ -139,6 +141,7 @@ def status_now(config: PipelineConfig) -> Status:
         model=model_in_use(tables, config, row) if row else None,
         quarantine=quarantine(tables, since=now - QUARANTINE_WINDOW) if is_quarantine_there else (),
         last_evaluation=last_record(storage, config.tables.root),
+        experiment=read_experiment(config, storage, now=now),
     )
 
 
