@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 class TookTooLongError(Exception):
-    """A call that goes on in its thread, and whose result nobody will have."""
+    """A call that continues in its thread, and whose result nobody will have."""
 
 
 def within(seconds: float, call: Callable[[], Result]) -> Result:
