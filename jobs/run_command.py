@@ -29,6 +29,7 @@ COMMANDS = (
         "explain", "explain", "where an answer comes from; computed again", '--conf conf/wine.yaml --where "ph > 4"'
     ),
     Listed("compare", "compare", "versions on the same rows", "--conf conf/macro.yaml --versions 7,8"),
+    Listed("experiment", "show_experiment", "how a second version stands", "--conf conf/wine.yaml --json"),
     Listed("reconcile", "reconcile", "verify that no row is lost or duplicated", "--conf conf/wine.yaml"),
     Listed("replay-quarantine", "replay_quarantine", "replay rejected rows and files", "--conf conf/wine.yaml"),
     Listed("evaluate", "evaluate", "judge answers whose actuals or labels have come", "--conf conf/macro.yaml"),

@@ -27,6 +27,9 @@ class Prediction:
     answer: Any
     version: str = "1"
     rescore_id: int | None = None
+    role: str = "champion"
+    shadow_version: str | None = None
+    shadow_answer: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,8 @@ class LabelledTables:
     label_contract_name: str = "ORDER_LABELS"
     prediction: DataType = field(default_factory=DoubleType)
     start: datetime = field(default_factory=lambda: datetime.now(UTC))
+    #: Whether predictions are written with the columns of a second version.
+    has_experiment: bool = False
 
     def __post_init__(self) -> None:
         conf = self.sandbox.root / "labels.yaml"
@@ -69,7 +74,7 @@ class LabelledTables:
 
     def predict(self, query: str, batch: int, *rows: Prediction) -> None:
         """A finished batch of predictions."""
-        spec = predictions(ORDERS, self.prediction, statistics=("placed_at",))
+        spec = predictions(ORDERS, self.prediction, statistics=("placed_at",), has_experiment=self.has_experiment)
         values = [
             (
                 row.order_id,
@@ -79,12 +84,13 @@ class LabelledTables:
                 row.answer,
                 "m",
                 row.version,
-                "champion",
+                row.role,
                 None,
                 "f.csv",
                 self.at(row.scored),
                 None,
                 row.rescore_id,
+                *((row.shadow_version, row.shadow_answer, None) if self.has_experiment else ()),
             )
             for row in rows
         ]

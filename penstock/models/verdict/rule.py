@@ -124,7 +124,9 @@ def judge(units: Units, rule: Rule, at: Circumstances) -> Judgement:
     to_promote = bounds_of(units, rule, share=rule.margin)
     to_reject = bounds_of(units, rule, share=rule.tolerance)
     too_many = at.candidate_failed - at.champion_failed > rule.failed
-    shares = f"{at.candidate_failed:.2%} of its pairs failed, and {at.champion_failed:.2%} of the champion's"
+    shares = (
+        f"{at.candidate_failed:.2%} of the candidate's pairs failed, and {at.champion_failed:.2%} of the champion's"
+    )
 
     def said(verdict: Verdict, reason: str) -> Judgement:
         return Judgement(verdict=verdict, reason=reason, bounds=plain)

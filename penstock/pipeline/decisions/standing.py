@@ -43,7 +43,7 @@ def standing_by(
     """sums: of the steps that decide."""
     assert config.experiment is not None
     verdict, units, pairs = config.verdict, units_of(sums), total(sums, "pairs")
-    ends_at = end_of(config, running)
+    ends_at = end_of(config, running.began_at, is_bake=running.is_bake)
     circumstances = Circumstances(
         champion_failed=total(sums, "champion_failed") / pairs if pairs else 0.0,
         candidate_failed=total(sums, "candidate_failed") / pairs if pairs else 0.0,
@@ -86,10 +86,9 @@ def standing_by(
     )
 
 
-def end_of(config: PipelineConfig, running: PlannedExperiment) -> datetime:
+def end_of(config: PipelineConfig, began_at: datetime, *, is_bake: bool) -> datetime:
     """When the time of the experiment, or of the bake, is over."""
-    seconds = config.verdict.bake if running.is_bake else config.verdict.max_duration
-    return running.began_at + timedelta(seconds=seconds)
+    return began_at + timedelta(seconds=config.verdict.bake if is_bake else config.verdict.max_duration)
 
 
 def is_last_step(experiment: ExperimentConfig, running: PlannedExperiment) -> bool:

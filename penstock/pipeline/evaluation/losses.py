@@ -31,6 +31,14 @@ def interval_loss(actual: Column, forecast: Column, lower: Column, upper: Column
     Ray, Gneiting, Reich 2021, "Evaluating epidemic forecasts in an interval format", equations 1 and 2, with K = 1).
     The width is known before y is, so that the score stays proper, and no series drowns the others.
     """
+    return scaled_score(actual, forecast, lower, upper, level=level, half=half_width(lower, upper, forecast=forecast))
+
+
+def scaled_score(
+    actual: Column, forecast: Column, lower: Column, upper: Column, *, level: Column, half: Column
+) -> Column:
+    """The weighted interval score over `half`, which may be half the width of another version's interval: two versions
+    are compared in one unit, which neither can tune. Null where a bound is missing, or the lower one is the larger."""
     alpha = 1.0 - level
     nothing = F.lit(0.0)
     below = F.greatest(lower - actual, nothing)
@@ -39,7 +47,7 @@ def interval_loss(actual: Column, forecast: Column, lower: Column, upper: Column
     weighted_interval = alpha / 2 * (upper - lower) + below + above
     score = (0.5 * F.abs(actual - finite(forecast)) + weighted_interval) / 1.5
     # greatest skips nulls.
-    return F.when(finite(forecast).isNotNull(), finite(score / half_width(lower, upper, forecast=forecast)))
+    return F.when(finite(forecast).isNotNull() & (lower <= upper), finite(score / half))
 
 
 def label_loss(loss: Loss, label: Column, prediction: Column) -> Column:

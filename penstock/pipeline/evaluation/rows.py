@@ -20,6 +20,7 @@ from penstock.pipeline.batch_ranges import Batches, in_range, is_rescored, up_to
 from penstock.pipeline.evaluation.losses import finite, is_outcome, label_loss, probability
 from penstock.pipeline.evaluation.plans import EvaluationPlan, LabelSpan
 from penstock.pipeline.evaluation.series import seconds_between
+from penstock.pipeline.evaluation.sides import Sides
 from penstock.pipeline.evaluation.sums import PAIR_COLUMNS
 from penstock.series.reasons import REVISION
 from penstock.spark.functions import any_of
@@ -30,6 +31,9 @@ log = logging.getLogger(__name__)
 #: row is not there.
 TAKEN, PAIRED, WAITING, UNMATCHED = "taken", "paired", "waiting", "unmatched"
 STATE, IS_NEW = "_state", "_is_new"
+#: Of a prediction: the champion's version and answer (of a row without a pair, the one that answered), and the
+#: candidate's, null without one.
+ANSWER = ("_version", "_answer", "_candidate", "_candidate_answer")
 
 
 def counting_labels(labels: DataFrame, plan: EvaluationPlan, config: LabelsConfig) -> DataFrame:
@@ -55,7 +59,7 @@ def counting_labels(labels: DataFrame, plan: EvaluationPlan, config: LabelsConfi
 
 
 def judged_labels(labels: DataFrame, predictions: DataFrame, plan: EvaluationPlan, *, answer: str) -> DataFrame:
-    """Each label that the evaluation looks at, with its `_state`; of a paired one `_answer`, `_version`, `_scored_at`.
+    """Each label that the evaluation looks at, with its `_state`; of a paired one ANSWER and `_scored_at`.
 
     answer: the column of `predictions` that is judged.
     """
@@ -73,13 +77,16 @@ def judged_labels(labels: DataFrame, predictions: DataFrame, plan: EvaluationPla
     farther = max(span.look_back_seconds, plan.earlier.look_back_seconds if plan.earlier else 0.0)
     margin = timedelta(seconds=farther)
     within_span = time_of(config).between(span.first_labelled_at - margin, span.last_labelled_at + margin)
+    sides = Sides(predictions)
     candidates = predictions.where(up_to(span.predictions) & within_span).select(
         *config.key,
         time_of(config).alias("_time"),
         was_seen(plan, is_rescored(predictions)).alias("_was_seen"),
         (time_of(config) <= F.lit(span.mature_until)).alias("_is_mature"),
-        F.col(answer).alias("_answer"),
-        F.col("model_version").alias("_version"),
+        sides.champion(answer).alias("_answer"),
+        sides.champion_version.alias("_version"),
+        sides.candidate(answer).alias("_candidate_answer"),
+        sides.candidate_version.alias("_candidate"),
         F.col("scored_at").alias("_scored_at"),
         F.col("batch_id").alias("_scored_in"),
         is_rescored(predictions).alias("_is_rescored"),
@@ -105,9 +112,8 @@ def with_state(joined: DataFrame, plan: EvaluationPlan) -> DataFrame:
         is_before.alias("is_before"),
         F.when(is_before, micros).otherwise(-micros).alias("place"),
         F.col("_scored_in").alias("batch"),
-        F.col("_version").alias("version"),
-        F.col("_answer").alias("answer"),
-        F.col("_scored_at").alias("scored_at"),
+        *[F.col(name) for name in ANSWER],
+        F.col("_scored_at"),
     )
     keys = [name for name in joined.columns if name.startswith("_key_")]
     of_label = joined.groupBy(*keys, "_query_id", "_batch_id", IS_NEW, "_label", "labelled_at").agg(
@@ -124,9 +130,7 @@ def with_state(joined: DataFrame, plan: EvaluationPlan) -> DataFrame:
     return of_label.select(
         "*",
         state.alias(STATE),
-        F.col("_best.answer").alias("_answer"),
-        F.col("_best.version").alias("_version"),
-        F.col("_best.scored_at").alias("_scored_at"),
+        *[F.col(f"_best.{name}").alias(name) for name in (*ANSWER, "_scored_at")],
     ).drop("_best")
 
 
@@ -152,22 +156,31 @@ def label_pairs(judged: DataFrame, plan: EvaluationPlan, *, of_numbers: bool) ->
     """PAIR_COLUMNS of the paired labels; one without a value makes none."""
     span, loss = plan.labels, plan.evaluate.loss or DEFAULT_LOSS["rows"]
     assert span is not None
-    label, answer = (finite(F.col(name)) if of_numbers else F.col(name) for name in ("_label", "_answer"))
+    values = (F.col(name) for name in ("_label", "_answer", "_candidate_answer"))
+    label, answer, candidate = (finite(value) if of_numbers else value for value in values)
     if loss == "log":
-        answer = probability(answer)
+        answer, candidate = probability(answer), probability(candidate)
+    champion_loss = F.when(answer.isNotNull(), label_loss(loss, label, answer))
+    candidate_loss = F.when(candidate.isNotNull(), label_loss(loss, label, candidate))
+    no_number = F.lit(None).cast("double")
     unit_micros = round(1e6 * unit_seconds(plan.evaluate))
     arrived = F.unix_micros("labelled_at")
     columns = {
         "unit": F.timestamp_micros(arrived - F.pmod(arrived, F.lit(unit_micros))),
         "champion": F.col("_version"),
+        "candidate": F.col("_candidate"),
         "variable": F.lit(span.labels.value),
         "step": F.lit(None).cast("int"),
-        "loss": F.when(answer.isNotNull(), label_loss(loss, label, answer)),
-        "error_abs": finite(F.abs(label - answer)) if of_numbers else F.lit(None).cast("double"),
-        "naive_abs": F.lit(None).cast("double"),
+        "loss": champion_loss,
+        "error_abs": finite(F.abs(label - answer)) if of_numbers else no_number,
+        "naive_abs": no_number,
         "within": F.lit(None).cast("boolean"),
         "answer_failed": answer.isNull(),
         "delay_seconds": seconds_between("_scored_at", "labelled_at"),
+        "candidate_loss": F.when(champion_loss.isNotNull(), candidate_loss),
+        "candidate_abs": finite(F.abs(label - candidate)) if of_numbers else no_number,
+        "candidate_within": F.lit(None).cast("boolean"),
+        "candidate_failed": F.when(F.col("_candidate").isNotNull(), candidate.isNull()),
     }
     paired = judged.where((F.col(STATE) == PAIRED) & label.isNotNull())
     return paired.select(*[columns[name].alias(name) for name in PAIR_COLUMNS])

@@ -13,8 +13,9 @@ from pyspark.sql import functions as F
 from penstock.config.evaluation_checks import horizon_seconds
 from penstock.config.series import SeriesConfig
 from penstock.pipeline.batch_ranges import in_range, is_rescored, up_to
-from penstock.pipeline.evaluation.losses import finite, interval_loss
+from penstock.pipeline.evaluation.losses import finite, half_width, interval_loss, scaled_score
 from penstock.pipeline.evaluation.plans import EvaluationPlan, SeriesSpan
+from penstock.pipeline.evaluation.sides import Sides
 from penstock.pipeline.evaluation.sums import PAIR_COLUMNS
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.series.reasons import CONFLICT, LATE, NOT_IN_USE, REVISED
@@ -22,6 +23,8 @@ from penstock.series.valid_observations import is_in_use, newest_of_each_ds
 from penstock.series.windows import KEYS
 from penstock.storage.files import moment_of
 
+#: Of a forecast.
+ANSWER = ("forecast", "lower", "upper")
 #: None of these is the first value that counts for its ds.
 NOT_FIRST = (*NOT_IN_USE, REVISED)
 
@@ -85,6 +88,7 @@ def forecast_pairs(
         F.col("batch_id").alias("_came_in"),
         *[F.col(variable).alias(actual_of(variable)) for variable in series.variables],
     )
+    sides = Sides(forecasts)
     # By the cutoffs, whose bounds the log has of each file.
     of_span = F.col("cutoff").between(span.first_cutoff, span.last_ds)
     made = forecasts.where(of_span & within_span & F.col("variable").isin(*series.variables)).select(
@@ -92,11 +96,11 @@ def forecast_pairs(
         "cutoff",
         "step",
         "variable",
-        "forecast",
-        "lower",
-        "upper",
+        *[sides.champion(name).alias(name) for name in ANSWER],
+        *[sides.candidate(name).alias(candidate_of(name)) for name in ANSWER],
         "level",
-        "model_version",
+        sides.champion_version.alias("_champion"),
+        sides.candidate_version.alias("_candidate"),
         "scored_at",
         "batch_id",
         F.when(~is_rescored(forecasts), F.col("query_id")).alias("_made_by"),
@@ -147,7 +151,8 @@ def pair_columns(paired: DataFrame) -> DataFrame:
     loss = interval_loss(actual, forecast, lower, upper, level=F.col("level"))
     columns = {
         "unit": F.col("ds"),
-        "champion": F.col("model_version"),
+        "champion": F.col("_champion"),
+        "candidate": F.col("_candidate"),
         "variable": F.col("variable"),
         "step": F.col("step"),
         "loss": loss,
@@ -156,8 +161,25 @@ def pair_columns(paired: DataFrame) -> DataFrame:
         "within": F.when(loss.isNotNull(), actual.between(lower, upper)),
         "answer_failed": forecast.isNull(),
         "delay_seconds": seconds_between("scored_at", "observed_at"),
+        **candidate_columns(is_scored=loss.isNotNull()),
     }
     return paired.select(*[columns[name].alias(name) for name in PAIR_COLUMNS])
+
+
+def candidate_columns(*, is_scored: Column) -> dict[str, Column]:
+    """Of the candidate, whose score is divided by half the width of the champion's interval. is_scored: whether the
+    champion has a loss; the two are compared where both have one."""
+    actual = F.col("actual")
+    forecast, lower, upper = (F.col(candidate_of(name)) for name in ANSWER)
+    half = half_width(F.col("lower"), F.col("upper"), forecast=F.col("forecast"))
+    loss = F.when(is_scored, scaled_score(actual, forecast, lower, upper, level=F.col("level"), half=half))
+    is_there = F.col("_candidate").isNotNull()
+    return {
+        "candidate_loss": F.when(is_there, loss),
+        "candidate_abs": finite(F.abs(actual - finite(forecast))),
+        "candidate_within": F.when(loss.isNotNull(), actual.between(lower, upper)),
+        "candidate_failed": F.when(is_there, finite(forecast).isNull()),
+    }
 
 
 def seconds_between(earlier: str, later: str) -> Column:
@@ -167,6 +189,10 @@ def seconds_between(earlier: str, later: str) -> Column:
 def of_variable(series: SeriesConfig, name_of: Callable[[str], str]) -> Column:
     """The column of the variable that a row is about."""
     return F.coalesce(*[F.when(F.col("variable") == name, F.col(name_of(name))) for name in series.variables])
+
+
+def candidate_of(name: str) -> str:
+    return f"_candidate_{name}"
 
 
 def actual_of(variable: str) -> str:

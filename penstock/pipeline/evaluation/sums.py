@@ -7,14 +7,16 @@ from penstock.pipeline.evaluation.plans import EvaluationPlan
 from penstock.schemas.tables import EVALUATIONS
 
 #: What each pair has. answer_failed: it has no answer, or none that is a finite number. within: null where there is no
-#: interval.
-GROUPS = ("unit", "champion", "variable", "step")
-PAIR_COLUMNS = (*GROUPS, "loss", "error_abs", "naive_abs", "within", "answer_failed", "delay_seconds")
+#: interval. Those of the candidate are null where there is none; its loss is null, too, where the champion has none.
+GROUPS = ("unit", "champion", "candidate", "variable", "step")
+OF_CANDIDATE = ("candidate_loss", "candidate_abs", "candidate_within", "candidate_failed")
+PAIR_COLUMNS = (*GROUPS, "loss", "error_abs", "naive_abs", "within", "answer_failed", "delay_seconds", *OF_CANDIDATE)
 
 
 def sums_of(pairs: DataFrame, plan: EvaluationPlan) -> DataFrame:
     """The rows of `evaluations` for pairs that have PAIR_COLUMNS, without query_id and batch_id."""
     number = F.col
+    is_compared = number("candidate_loss").isNotNull()
     sums: dict[str, Column] = {
         "pairs": F.count("*"),
         "champion_loss": F.sum("loss"),
@@ -24,6 +26,12 @@ def sums_of(pairs: DataFrame, plan: EvaluationPlan) -> DataFrame:
         "champion_failed": F.sum(number("answer_failed").cast("long")),
         "delay_seconds": F.sum("delay_seconds"),
         "scored_pairs": F.count("loss"),
+        "candidate_loss": F.sum("candidate_loss"),
+        "candidate_abs": F.sum("candidate_abs"),
+        "candidate_within": F.sum(number("candidate_within").cast("long")),
+        "candidate_failed": F.sum(number("candidate_failed").cast("long")),
+        "compared_pairs": F.sum(F.when(number("candidate").isNotNull(), is_compared.cast("long"))),
+        "compared_champion_loss": F.sum(F.when(is_compared, number("loss"))),
     }
     summed = pairs.groupBy(*GROUPS).agg(*[made.alias(name) for name, made in sums.items()])
     constants = {
