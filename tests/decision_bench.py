@@ -1,4 +1,4 @@
-"""A pipeline with an experiment, a model with a few versions in a real registry, and cuts at any write of a decision."""
+"""A pipeline with an experiment, a registry with versions of its model, and cuts at any write of a decision."""
 
 import itertools
 from collections.abc import Callable
@@ -88,10 +88,12 @@ class DecisionBench:
     def decider(self, **parts: Any) -> Decider:
         return Decider(**{"config": self.config, "storage": LocalStorage(), "job": "test", "by": "anna", **parts})
 
-    def decide(self, kind: str, champion: str = "1", candidate: str | None = "2", **more: Any) -> Decided:
+    def decide(
+        self, kind: str, champion: str = "1", candidate: str | None = "2", *, storage: Any = None, **more: Any
+    ) -> Decided:
         facts: dict[str, Any] = {"kind": kind, "champion": champion, "candidate": candidate, "reason": "because"}
         draft = Draft(**facts, **more)
-        decided = self.decider().decide(lambda history: draft)
+        decided = self.decider(storage=storage or LocalStorage()).decide(lambda history: draft)
         assert decided is not None
         return decided
 

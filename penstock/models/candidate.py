@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame
 
 from penstock.config.experiment import ExperimentConfig
-from penstock.errors import ModelRefusedError, PenstockError, RegistryUnavailableError
+from penstock.errors import CandidateRefusedError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.models.pinned import PinnedModel
 from penstock.models.probe import Outcome, ProbeResult, ProbeRows, probe_seconds, refused_because
 from penstock.models.registry import ModelVersion
@@ -77,7 +77,8 @@ class CandidateSelector:
         known = before.refused.get(pinned.version)
         if known is not None and (is_lasting(known) or pinned in self._judged):
             return CandidateChoice(refused={pinned.version: known})
-        if (before.pinned == pinned or pinned in self._proven) and self.is_usable(pinned):
+        is_known = before.pinned == pinned or pinned in self._proven
+        if is_known and why_unusable(self.models, champion, pinned) is None:
             return CandidateChoice(pinned=pinned)
         result = refused_because(f"{ENDED}{blamed}") if blamed else self.judged(version, champion, probe_rows)
         if result.outcome is Outcome.NO_ROWS:
@@ -101,7 +102,9 @@ class CandidateSelector:
         pinned = before.pinned
         if pinned is None:
             return before
-        if (pinned.name, pinned.version) == (champion.name, champion.version) or not self.is_usable(pinned):
+        if (pinned.name, pinned.version) == (champion.name, champion.version):
+            return ALONE
+        if why_unusable(self.models, champion, pinned) is not None:
             return ALONE
         log.warning("candidate %s/%s is kept: %s", pinned.name, pinned.version, error)
         return before
@@ -118,6 +121,8 @@ class CandidateSelector:
             return ProbeResult(outcome=Outcome.NO_ROWS)
         except ConnectionError:
             raise
+        except CandidateRefusedError as error:
+            return refused_because(str(error))
         except (PenstockError, OSError) as error:
             return refused_because(f"it can't be had now, and the next batch tries again: {error}")
         if result.outcome is not Outcome.NO_ROWS:
@@ -125,7 +130,10 @@ class CandidateSelector:
         return result
 
     def test(self, version: ModelVersion, champion: PinnedModel, probe_rows: ProbeRows) -> ProbeResult:
+        """As ModelSelector.test; then whether it goes with the champion in one UDF, and how long it takes beside it."""
         result = self.models.test(version, probe_rows)
+        if result.outcome is Outcome.FIT:
+            self.models.pair_scorer(champion, pinned_model(version, role=ROLE))
         rows = probe_rows() if result.outcome is Outcome.FIT and result.seconds > MIN_SLOW_SECONDS else None
         reason = self.slowness(version, champion, rows) if rows is not None else None
         return refused_because(reason) if reason else result
@@ -158,21 +166,20 @@ class CandidateSelector:
         self._proven.discard(pinned)
         self._judged.add(pinned)
 
-    def is_usable(self, pinned: PinnedModel) -> bool:
-        """Whether a version used before can be used still."""
-        return is_usable(self.models, pinned)
 
-
-def is_usable(models: ModelSelector, pinned: PinnedModel) -> bool:
-    """Whether a candidate's scorer is there, or can be built now; whatever else goes wrong with it, too."""
+def why_unusable(models: ModelSelector, champion: PinnedModel, pinned: PinnedModel) -> str | None:
+    """Why the scorer of champion and candidate is not there and can't be built now; None if it is there."""
     try:
-        models.scorer(pinned)
+        models.pair_scorer(champion, pinned)
     except ConnectionError:
         raise
+    except SPARK_ERRORS as error:
+        if has_ended(error):
+            raise
+        return said(error)
     except (PenstockError, OSError) as error:
-        log.info("candidate %s/%s can't be used: %s", pinned.name, pinned.version, error)
-        return False
-    return True
+        return str(error)
+    return None
 
 
 def candidate_version(models: ModelSelector, experiment: ExperimentConfig) -> ModelVersion | None:

@@ -3,7 +3,6 @@
 import logging
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from penstock.errors import PenstockError
@@ -29,7 +28,7 @@ class Preparation:
     champion: ModelSelector
     candidates: CandidateSelector | None = None
     _next_look: float = 0.0
-    _tried: set[ModelVersion] = field(default_factory=set)
+    _tried: set[tuple[ModelVersion, ModelVersion | None]] = field(default_factory=set)
     _thread: threading.Thread | None = None
 
     def look(self) -> None:
@@ -41,30 +40,34 @@ class Preparation:
 
     def prepare(self) -> None:
         """Errors are only logged; the next batch reports them in its record."""
-        looks: list[Callable[[], ModelVersion | None]] = [
-            lambda: named_version(self.champion.registry, self.champion.model)
-        ]
-        if self.candidates is not None:
-            looks.append(self.candidates.alias_version)
-        is_fine = all([self.prepared(look) for look in looks])
-        self._next_look = time.monotonic() + (POLL_SECONDS if is_fine else POLL_AFTER_ERROR_SECONDS)
-
-    def prepared(self, look: Callable[[], ModelVersion | None]) -> bool:
-        """Whether nothing went wrong with the version that an alias means."""
+        pause_seconds = POLL_SECONDS
         try:
-            version = look()
-            if version is not None and version not in self._tried and not self.champion.has_scorer(version):
-                self._tried.add(version)
-                self.champion.warm_up(version)
-                log.info("model %s is ready for the next batch", version.uri)
+            version = named_version(self.champion.registry, self.champion.model)
+            self.make_ready(version)
+            candidate = self.candidates.alias_version() if self.candidates else None
+            if candidate is not None and candidate.version != version.version:
+                # For its probe, then for the batch.
+                self.make_ready(candidate)
+                self.make_ready(version, candidate=candidate)
         except (PenstockError, OSError) as error:
             log.debug("a new model could not be made ready: %s", error)
-            return False
+            pause_seconds = POLL_AFTER_ERROR_SECONDS
         except Exception as error:  # noqa: BLE001 - whatever a model's files and packages raise: no batch is at stake
             log.warning(
                 "a new model could not be made ready beside the stream (%s: %s); the next batch looks at it itself",
                 type(error).__name__,
                 error,
             )
-            return False
-        return True
+            pause_seconds = POLL_AFTER_ERROR_SECONDS
+        self._next_look = time.monotonic() + pause_seconds
+
+    def make_ready(self, version: ModelVersion, *, candidate: ModelVersion | None = None) -> None:
+        """Once for each version, or pair of them. Raises as ModelSelector.warm_up."""
+        models = self.champion
+        is_ready = models.has_scorer(version) if candidate is None else models.has_pair(version, candidate)
+        if is_ready or (version, candidate) in self._tried:
+            return
+        self._tried.add((version, candidate))
+        models.warm_up(version, candidate=candidate)
+        beside = f" beside {candidate.uri}" if candidate else ""
+        log.info("model %s%s is ready for the next batch", version.uri, beside)

@@ -184,13 +184,18 @@ class ModelSelector:
     def has_scorer(self, version: ModelVersion) -> bool:
         return self._scorers.has(version)
 
-    def warm_up(self, version: ModelVersion) -> None:
-        """Build the version's scorer, and let every Python worker load the model, by a row without values.
+    def has_pair(self, champion: ModelVersion, candidate: ModelVersion) -> bool:
+        return self._pairs.has((champion, candidate))
 
-        Raises ModelRefusedError, RegistryUnavailableError, StorageError, and one of SPARK_ERRORS, also where it takes
-        longer than WARM_UP_SECONDS.
+    def warm_up(self, version: ModelVersion, *, candidate: ModelVersion | None = None) -> None:
+        """Build the scorer of the version, or of it and a candidate, and let every Python worker load what it has, by a
+        row without values.
+
+        Raises ModelRefusedError, CandidateRefusedError, RegistryUnavailableError, StorageError, and one of
+        SPARK_ERRORS, also where it takes longer than WARM_UP_SECONDS.
         """
-        scorer = self.scorer_of(version)
+        scorer: Scorer | PairScorer
+        scorer = self.scorer_of(version) if candidate is None else self._pairs.get((version, candidate))
         workers = self.spark.sparkContext.defaultParallelism
         with time_limit(self.spark, min(self.model.probe_timeout, WARM_UP_SECONDS)):
             self.spark.range(0, workers, 1, workers).select(scorer.of_nothing()).collect()

@@ -55,7 +55,8 @@ class BatchRecord:
     """A finished micro-batch, as its row in `batches` has it. forecasts: None without series, and for a recomputation,
     into which no row comes. outcomes: accepted rows by the kind of their `error`, but for failures of the model.
     fitted_until: the newest observation that the model was fitted on, None where nobody knows it. shadow: None without
-    a candidate, and for a recomputation. model_seconds: in Python workers, by role.
+    a candidate, and for a recomputation. model_seconds: in Python workers, by
+    role; None where they were not measured.
     """
 
     plan: Plan
@@ -68,7 +69,7 @@ class BatchRecord:
     seconds: dict[str, float]
     fitted_until: datetime | None = None
     shadow: ShadowCount | None = None
-    model_seconds: dict[str, float] = field(default_factory=dict)
+    model_seconds: dict[str, float] | None = None
 
     @classmethod
     def of(cls, batch: MicroBatch, counted: "RowCounts") -> Self:
@@ -84,7 +85,7 @@ class BatchRecord:
             seconds=dict(batch.timings.seconds),
             fitted_until=end_of_fit(batch, counted),
             shadow=counted.shadow,
-            model_seconds=batch.model_seconds.by_role() or {},
+            model_seconds=batch.model_seconds.by_role(),
         )
 
     @property
@@ -146,7 +147,7 @@ class BatchRecord:
             experiment.as_texts if experiment else None,
             shadow.rows if shadow else None,
             shadow.failed if shadow else None,
-            self.model_seconds or None,
+            self.model_seconds,
             code_version(),
         )
 

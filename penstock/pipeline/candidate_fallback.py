@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from pyspark.errors import PythonException
 
-from penstock.models.candidate import ENDED, is_usable
+from penstock.errors import CandidateRefusedError
+from penstock.models.candidate import ENDED, why_unusable
 from penstock.models.model_seconds import ModelSeconds
 from penstock.models.probe import crash_reason, is_crash
 from penstock.pipeline.batch import MicroBatch
@@ -34,6 +35,9 @@ def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecor
     while batch.plan.candidate is not None:
         try:
             return run(batch)
+        except CandidateRefusedError as error:
+            batch = without_candidate(batch, str(error))
+            continue
         except SPARK_ERRORS as error:
             if not is_of_the_model(error) or has_ended(error) or has_predicted(batch):
                 raise
@@ -52,9 +56,10 @@ def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecor
 def without_unusable_candidate(batch: MicroBatch) -> MicroBatch:
     """A batch that runs again may find the files of its candidate gone."""
     candidate = batch.plan.candidate
-    if candidate is None or is_usable(batch.pipeline.the_selector, candidate):
+    if candidate is None:
         return batch
-    return without_candidate(batch, "its files could not be had when the batch ran again from its plan")
+    reason = why_unusable(batch.pipeline.the_selector, batch.plan.champion, candidate)
+    return batch if reason is None else without_candidate(batch, reason)
 
 
 def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:

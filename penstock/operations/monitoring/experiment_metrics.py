@@ -72,7 +72,7 @@ class ExperimentMetrics:
             name = plan.models[0].name if plan.models else ""
             self._refused.show({(self._pipeline, name, version) for version in plan.refused_candidates})
         self._failed.inc(record.shadow.failed if record.shadow else 0)
-        for role, seconds in record.model_seconds.items():
+        for role, seconds in (record.model_seconds or {}).items():
             self._seconds.labels(self._pipeline, role).inc(seconds)
 
     def on_status(self, status: ExperimentStatus | None) -> None:

@@ -18,7 +18,6 @@ from penstock.pipeline.decisions.files import Decided, DecisionFiles, History
 from penstock.pipeline.decisions.lease import held_lease
 from penstock.pipeline.decisions.record import Decision, Kind, Standing
 from penstock.pipeline.decisions.table import try_to_write_rows
-from penstock.pipeline.decisions.text import text_of
 from penstock.pipeline.lease import Lease
 from penstock.storage.files import Storage
 
@@ -132,5 +131,4 @@ class Decider:
         if decided.outcome is None:
             raise PlanError(f"{self.files.done_path(decision.number)}: vanished; who else writes there?")
         try_to_write_rows(self.config, self.files.history())
-        log.info("%s", text_of(decided))
         return decided

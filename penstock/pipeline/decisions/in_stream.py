@@ -10,7 +10,9 @@ from typing import Self
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PenstockError
 from penstock.pipeline.decisions.controller import Controller
+from penstock.pipeline.decisions.files import Decided
 from penstock.pipeline.decisions.standing import standing_of
+from penstock.pipeline.decisions.text import text_of
 from penstock.pipeline.plan import Plan
 from penstock.storage.files import Storage
 
@@ -27,7 +29,7 @@ class StreamDecisions:
 
     controller: Controller | None
     _due_at: float | None = None
-    _left: Callable[[], object] | None = None
+    _left: Callable[[], list[Decided]] | None = None
 
     @classmethod
     def of(cls, config: PipelineConfig, storage: Storage, *, by: str = "stream") -> Self:
@@ -53,9 +55,10 @@ class StreamDecisions:
         if self._left is not None:
             self._try(self._left)
 
-    def _try(self, decide: Callable[[], object]) -> None:
+    def _try(self, decide: Callable[[], list[Decided]]) -> None:
         try:
-            decide()
+            for decided in decide():
+                log.info("%s", text_of(decided))
         except Exception as error:
             self._due_at, self._left = time.monotonic() + RETRY_SECONDS, decide
             log.warning(
@@ -67,7 +70,7 @@ class StreamDecisions:
             self._due_at = self._left = None
 
 
-def decide_by_standing(controller: Controller) -> None:
+def decide_by_standing(controller: Controller) -> list[Decided]:
     """Raises as Controller, and as standing_of."""
     standing = standing_of(controller.config, controller.storage, at=datetime.now(UTC))
-    controller.after_evaluation(standing)
+    return controller.after_evaluation(standing)
