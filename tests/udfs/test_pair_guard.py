@@ -194,7 +194,13 @@ def test_no_row_is_sampled(champion):
     assert answers["candidate_seconds"].tolist() == [0.0, 0.0]
 
 
-@pytest.mark.parametrize(("code", "reason"), [("unloadable", "OSError: there are no weights here"), ("", "MlflowException: Could not find an \"MLmodel\" configuration file at \"/nowhere\"")])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("unloadable", "OSError: there are no weights here"),
+        ("", 'MlflowException: Could not find an "MLmodel" configuration file at "/nowhere"'),
+    ],
+)
 def test_one_that_cannot_be_loaded(champion, save, code, reason):
     folder = save(code) if code else "/nowhere"
     both = Pair(champion, folder, outputs=("double", "string", "boolean"))
