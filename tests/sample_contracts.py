@@ -151,6 +151,7 @@ ORDERS = Contract(
         Field(name="note", type="string", nullable=True),
     )
 )
+SMALL_ORDERS = Contract(fields=ORDERS.fields, rules=(Rule(name="small", sql="x < 1000"),))
 ORDER_LABELS = Contract(
     fields=(Field(name="order_id", type="long"), Field(name="quality", type="double", nullable=True)),
 )

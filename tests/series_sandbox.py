@@ -13,6 +13,7 @@ from statsmodels.tsa.api import VAR
 
 from penstock.udfs.var.fit import fit_fleet
 from penstock.udfs.var.fleet_fit import FitSettings
+from penstock.udfs.var.fleet_forecast import BOUNDS, output_name
 from penstock.udfs.var.fleet_save import fleet_model_parts
 
 VARIABLES = ("realgdp", "realcons", "realinv")
@@ -75,6 +76,14 @@ def register_fleet(
     version = str(info.registered_model_version)
     registry.client.set_registered_model_alias(name, "champion", version)
     return version
+
+
+def register_broken_fleet(registry: TestRegistry, model: str) -> str:
+    """A version that fails on every window, with all the outputs that the pipeline asks for."""
+    steps = range(1, HORIZON + 1)
+    names = [output_name(variable, bound, step) for variable in VARIABLES for bound in BOUNDS for step in steps]
+    outputs = pd.DataFrame({"lag_order": [2], "needed": [2], **{name: [1.0] for name in names}})
+    return registry.register(model, "broken", example=pd.DataFrame({"series_id": ["US"]}), outputs=outputs)
 
 
 def two_series_model(registry: TestRegistry) -> str:

@@ -20,7 +20,7 @@ from penstock.models.scoring import beyond_datetime, checked_columns, model_argu
 from penstock.models.trust import trusted_model
 from penstock.schemas.contract import Contract
 from penstock.spark.functions import quoted
-from penstock.udfs.scoring.outputs import ERROR, INPUT_TYPES, SCORED, SPARK_TYPES, ModelColumn, prediction_type
+from penstock.udfs.scoring.outputs import ERROR, INPUT_TYPES, SCORED, SHADOW, SPARK_TYPES, ModelColumn, prediction_type
 from penstock.udfs.scoring.pair import (
     CANDIDATE,
     CHAMPION,
@@ -32,8 +32,6 @@ from penstock.udfs.scoring.pair import (
     seconds_name,
 )
 
-#: The struct column of a sampled row: the candidate's outputs and `error`; null where the row is not sampled.
-SHADOW = "_shadow"
 PAIR, SAMPLED = "_pair", "_sampled"
 
 

@@ -17,8 +17,8 @@ from penstock.timings import Timings
 
 @dataclass(frozen=True, kw_only=True)
 class MicroBatch:
-    """plan_path: the file that fixes its plan. started_at: before it was planned. model_seconds: of both versions of an
-    experiment, once its rows are scored."""
+    """plan_path: the file that fixes its plan. started_at: before it was planned. model_seconds: in Python workers, by
+    role, observed while an experiment's rows are scored."""
 
     pipeline: Pipeline
     plan: Plan

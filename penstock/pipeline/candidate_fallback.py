@@ -36,7 +36,7 @@ def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecor
         try:
             return run(batch)
         except CandidateRefusedError as error:
-            batch = without_candidate(batch, str(error))
+            batch = without_candidate(as_planned_now(batch), str(error))
             continue
         except SPARK_ERRORS as error:
             if not is_of_the_model(error) or has_ended(error) or has_predicted(batch):
@@ -45,12 +45,16 @@ def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecor
         failed_runs += 1
         versions = " and ".join(pinned.version for pinned in batch.plan.models)
         log.warning("%s: a run with the versions %s failed: %s", batch.plan.described, versions, reason)
-        # What a run has found out about the files stands in its plan.
-        plan = read_plan(batch.pipeline.storage, batch.plan_path)
-        batch = replace(batch, plan=plan or batch.plan, model_seconds=ModelSeconds())
+        batch = as_planned_now(batch)
         if failed_runs >= FAILED_RUNS and batch.plan.candidate is not None:
             batch = without_candidate(batch, f"{ENDED}{FAILED_RUNS} failed with it: {reason}")
     return run(batch)
+
+
+def as_planned_now(batch: MicroBatch) -> MicroBatch:
+    """What a failed run has found out about the files stands in its plan."""
+    plan = read_plan(batch.pipeline.storage, batch.plan_path)
+    return replace(batch, plan=plan or batch.plan, model_seconds=ModelSeconds())
 
 
 def without_unusable_candidate(batch: MicroBatch) -> MicroBatch:

@@ -6,6 +6,8 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Self
 
+import pyarrow as pa
+
 from penstock.config.experiment import GuardrailsConfig
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.candidate import GUARDRAIL
@@ -66,13 +68,13 @@ COUNTED = ("accepted", "failed", "shadow_rows", "shadow_failed", "model_seconds"
 
 
 def newest_rows(config: PipelineConfig, storage: Storage, query_id: str) -> Iterator[dict[str, Any]]:
-    """The rows of a query's batches, the newest first."""
+    """The rows of a query's batches, the newest first, up to one whose file is gone or damaged."""
     application = Transaction(pipeline=config.pipeline, query_id=query_id, batch_id=0).application
     for paths in written_by(storage, config.table_path("batches"), application):
         try:
             for rows in rows_in_files(storage, paths, COUNTED):
                 yield from rows.to_pylist()
-        except NotInFilesError:
+        except (NotInFilesError, pa.ArrowException):
             return
 
 

@@ -91,7 +91,13 @@ def within_guardrails(pipeline: Pipeline, chosen: ModelChoice, *, before: Plan |
     reason = guardrail_reason(counts, experiment.guardrails)
     if reason is None:
         return chosen
-    log.warning("candidate %s/%s is refused: %s", pinned.name, pinned.version, reason)
+    log.warning(
+        "candidate %s/%s is refused, version %s answers alone: %s",
+        pinned.name,
+        pinned.version,
+        chosen.champion.pinned.version,
+        reason,
+    )
     return ModelChoice(champion=chosen.champion, candidate=CandidateChoice(refused={pinned.version: reason}))
 
 

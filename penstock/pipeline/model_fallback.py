@@ -16,6 +16,7 @@ from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.candidate_fallback import (
     FAILED_RUNS,
+    as_planned_now,
     has_predicted,
     is_of_the_model,
     run_with_candidate,
@@ -43,7 +44,7 @@ def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord
             batch = without_candidate(batch, f"{ENDED}{UNEXPLAINED}")
         elif (before := version_before(batch)) is not None:
             batch = with_version(batch, before, reason=UNEXPLAINED)
-    failed_runs = 0
+    failed_runs, refused_candidates = 0, batch.plan.refused_candidates
     while True:
         try:
             return run_with_candidate(batch, run)
@@ -54,11 +55,11 @@ def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord
         failed_runs += 1
         version = batch.plan.champion.version
         log.warning("%s: a run failed in version %s: %s", batch.plan.described, version, reason)
-        # What a run has found out about the files stands in its plan.
-        plan = read_plan(batch.pipeline.storage, batch.plan_path)
-        batch = replace(batch, plan=plan or batch.plan)
+        batch = as_planned_now(batch)
         if failed_runs >= FAILED_RUNS:
-            batch, failed_runs = after_failed_runs(batch, reason, cause), 0
+            # It was not the candidate: the next batch asks it again.
+            plan = batch.plan.model_copy(update={"refused_candidates": refused_candidates})
+            batch, failed_runs = after_failed_runs(replace(batch, plan=plan), reason, cause), 0
 
 
 def may_be_the_model(batch: MicroBatch, attempt: Attempt) -> bool:

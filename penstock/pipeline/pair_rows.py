@@ -6,14 +6,15 @@ from pyspark.sql.types import DataType, NumericType, StructField, StructType
 
 from penstock.errors import CandidateRefusedError
 from penstock.models.assignment import BUCKETS, first_bucket_without, is_sampled
-from penstock.models.pair_scoring import SHADOW, PairScorer
+from penstock.models.model_seconds import ModelSeconds
+from penstock.models.pair_scoring import PairScorer
 from penstock.models.pinned import PinnedModel
 from penstock.models.scoring import prediction_column
 from penstock.pipeline.batch import MicroBatch
-from penstock.pipeline.plan import Plan, PlannedExperiment
+from penstock.pipeline.plan import PlannedExperiment
 from penstock.schemas.contract import Contract
 from penstock.spark.functions import any_of, quoted
-from penstock.udfs.scoring.outputs import ERROR, SCORED
+from penstock.udfs.scoring.outputs import ERROR, SCORED, SHADOW
 
 #: Why a candidate has failed that has raised nothing.
 NO_NUMBER = "gave no number"
@@ -30,20 +31,35 @@ FIRST, FIRST_ERROR, SECOND, SECOND_ERROR, IS_ASKED, WHY = (
 
 
 def scored_by_pair(batch: MicroBatch, accepted: DataFrame) -> DataFrame:
-    """`accepted` with prediction, model_name, model_version, role, error, and the shadow columns, which are null where
-    the row is not in the sample.
-
-    In a canary the candidate's answer stands where it has one. Raises as `ModelSelector.pair_scorer`.
-    """
-    plan, contract = batch.plan, batch.pipeline.contract
-    champion, candidate, experiment = the_pair(plan)
-    scorer = batch.pipeline.the_selector.pair_scorer(champion, candidate)
+    """`with_answers` of the batch's pair. Raises as `ModelSelector.pair_scorer`."""
+    plan, pipeline = batch.plan, batch.pipeline
+    if plan.experiment is None or plan.candidate is None:
+        raise ValueError(f"{plan.described} has no experiment")
+    scorer = pipeline.the_selector.pair_scorer(plan.champion, plan.candidate)
     check_types(scorer)
-    answered = scorer.answer(accepted, contract, sampled_rows(contract, experiment), batch.model_seconds)
+    pair = (plan.champion, plan.candidate)
+    return with_answers(accepted, scorer, pair, pipeline.contract, plan.experiment, batch.model_seconds)
+
+
+def with_answers(
+    rows: DataFrame,
+    scorer: PairScorer,
+    pair: tuple[PinnedModel, PinnedModel],
+    contract: Contract,
+    experiment: PlannedExperiment,
+    seconds: ModelSeconds | None = None,
+) -> DataFrame:
+    """`rows` with prediction, model_name, model_version, role, error, and the shadow columns, which are null where the
+    row is not in the sample. In a canary the candidate's answer stands where it has one.
+
+    pair: champion and candidate. seconds: gets those that they take.
+    """
+    answered = scorer.answer(rows, contract, sampled_rows(contract, experiment), seconds)
     first_error, second_error = (F.nullif(F.col(f"{of}.{ERROR}"), F.lit("")) for of in (SCORED, SHADOW))
+    given = [F.col(quoted(name)) for name in rows.columns]
     # In steps, so that Spark computes each once.
     both = answered.select(
-        *[F.col(quoted(name)) for name in accepted.columns],
+        *given,
         F.when(first_error.isNull(), prediction_column(scorer.champion.outputs, of=SCORED)).alias(FIRST),
         first_error.alias(FIRST_ERROR),
         F.when(second_error.isNull(), prediction_column(scorer.candidate.outputs, of=SHADOW)).alias(SECOND),
@@ -52,15 +68,8 @@ def scored_by_pair(batch: MicroBatch, accepted: DataFrame) -> DataFrame:
     )
     no_number = F.when(gave_less(scorer.champion.prediction_type), F.lit(NO_NUMBER))
     judged = both.withColumn(WHY, F.when(F.col(IS_ASKED), F.coalesce(SECOND_ERROR, no_number)))
-    columns = standing_columns(champion, candidate, is_canary=experiment.mode == "canary" and not experiment.is_bake)
-    return judged.select(*[F.col(quoted(name)) for name in accepted.columns], *columns)
-
-
-def the_pair(plan: Plan) -> tuple[PinnedModel, PinnedModel, PlannedExperiment]:
-    """Of a plan with an experiment."""
-    if plan.experiment is None or plan.candidate is None:
-        raise ValueError(f"{plan.described} has no experiment")
-    return plan.champion, plan.candidate, plan.experiment
+    is_canary = experiment.mode == "canary" and not experiment.is_bake
+    return judged.select(*given, *standing_columns(*pair, is_canary=is_canary))
 
 
 def check_types(scorer: PairScorer) -> None:

@@ -17,7 +17,6 @@ from penstock.series.second_version import (
     IS_CANDIDATE,
     IS_PAIRED,
     JUDGED,
-    SHADOW,
     SHADOW_BOUNDS,
     SHADOW_ERROR,
     SHADOW_INTERVALS,
@@ -27,7 +26,7 @@ from penstock.series.second_version import (
     standing,
 )
 from penstock.series.windows import KEYS, lag_column, lag_names
-from penstock.udfs.scoring.outputs import SCORED
+from penstock.udfs.scoring.outputs import SCORED, SHADOW
 from penstock.udfs.var.fleet_fallback import METHOD, NAIVE, POOLED, SEASONAL_NAIVE
 from penstock.udfs.var.fleet_forecast import BOUNDS, output_name
 

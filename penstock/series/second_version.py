@@ -13,11 +13,9 @@ from pyspark.sql import functions as F
 from penstock.config.series import SeriesConfig
 from penstock.series.missing_forecasts import Answers, has_changed, has_forecast, may_have_forecast, reason
 from penstock.series.windows import IS_NEWEST
-from penstock.udfs.scoring.outputs import SCORED
+from penstock.udfs.scoring.outputs import SCORED, SHADOW
 from penstock.udfs.var.fleet_forecast import BOUNDS
 
-#: The struct column of a scored window with the candidate's outputs, as SCORED has the champion's.
-SHADOW = "_shadow"
 #: Why the version whose forecast does not stand has none; null also where it was not asked.
 SHADOW_ERROR = "shadow_error"
 #: Whether the candidate is asked about a window.

@@ -8,6 +8,7 @@ from sandbox import WINE, Sandbox, csv_file
 from served_registry import ServedRegistry, Server
 
 from penstock.errors import EnvironmentCheckError, RegistryUnavailableError
+from penstock.pipeline.shadow_counts import ShadowCount
 
 
 def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox, registry_server: Server) -> None:
@@ -15,7 +16,8 @@ def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox,
     sandbox.registry = registry
     example = pd.DataFrame([WINE])
     first = registry.register("wine-served", "linear", example=example, outputs=pd.Series([1.5]))
-    sandbox.changes = {"model": {"name": "wine-served"}}
+    candidate = registry.register("wine-served", "fussy", example=example, outputs=pd.Series([1.5]), alias="candidate")
+    sandbox.changes = {"model": {"name": "wine-served"}, "experiment": {}}
     sandbox.drop("a.csv", csv_file(WINE))
     sandbox.run()
 
@@ -24,6 +26,9 @@ def test_the_version_before_goes_on_while_the_registry_is_away(sandbox: Sandbox,
     sandbox.drop("b.csv", csv_file(WINE, WINE), age_seconds=50)
     [record] = sandbox.run()
     assert (record.accepted, record.plan.champion.version) == (2, first)
+    # The pair is that of the batch before.
+    assert record.plan.candidate is not None
+    assert (record.plan.candidate.version, record.shadow) == (candidate, ShadowCount(rows=2, failed=0))
     resolved = {row.batch_id: row.resolved_at for row in sandbox.rows("batches")}
     assert resolved[1] == resolved[0]
 

@@ -20,6 +20,7 @@ from series_sandbox import (
     expected_forecasts,
     macro,
     quarters,
+    register_broken_fleet,
     register_fleet,
 )
 from snapshots import Snapshot
@@ -28,7 +29,6 @@ from penstock.errors import LedgerError
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.pipeline import microbatch
 from penstock.pipeline.replay import late_observations
-from penstock.udfs.var.fleet_forecast import BOUNDS, output_name
 
 MODEL = "macro-late"
 START = FITTED
@@ -137,13 +137,6 @@ def test_late_observations_and_revisions_are_put_to_use(
     for place, variable in enumerate(VARIABLES):
         mine = newest[newest["variable"] == variable].sort_values("step")["forecast"]
         np.testing.assert_allclose(mine, expected[:, place], rtol=1e-10)
-
-
-def register_broken_fleet(registry: TestRegistry, model: str) -> str:
-    """A version that fails on every window, with all the outputs that the pipeline asks for."""
-    names = [output_name(variable, bound, step) for variable in VARIABLES for bound in BOUNDS for step in STEPS]
-    outputs = pd.DataFrame({"lag_order": [2], "needed": [2], **{name: [1.0] for name in names}})
-    return registry.register(model, "broken", example=pd.DataFrame({"series_id": ["US"]}), outputs=outputs)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from deltalake import DeltaTable
 from power_cuts import PowerCutError, cut_after, cut_off
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import DataFrame, Row
 from sandbox import WINE, Sandbox, TestRegistry, csv_file, wine
 from snapshots import Snapshot
 
@@ -28,7 +28,7 @@ from penstock.operations.maintenance.maintain import maintain_tables
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.operations.run_rescore import give_up_rescore, run_rescore
 from penstock.pipeline.rescore.plans import RescoreRecord, RescoreRequest
-from penstock.spark.rewrite import columns_of
+from penstock.spark.rewrite import in_columns_of
 from penstock.spark.tables import PreparedAppend, append_once, set_properties
 from penstock.storage.delta_transactions import Transaction
 
@@ -253,15 +253,15 @@ def streamed_on(replaced: Replaced) -> Sandbox:
     sandbox.run()
     path = sandbox.config().table_path("predictions")
 
-    def columns_then_change(table: DataFrame) -> list[Column]:
-        found = columns_of(table)
-        computed.append(len(found))
+    def columns_then_change(table: DataFrame, rows: DataFrame) -> DataFrame:
+        found = in_columns_of(table, rows)
+        computed.append(len(found.columns))
         if len(computed) <= 2:  # of what is new, and of what is kept
             set_properties(sandbox.spark, path, {"penstock.test": str(len(computed))})
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("penstock.spark.rewrite.columns_of", columns_then_change)
+        patch.setattr("penstock.spark.rewrite.in_columns_of", columns_then_change)
         rescore(sandbox, replaced.request.model_copy(update={"version": "1"}))
     assert len(computed) == 4
     return sandbox

@@ -92,7 +92,7 @@ def test_a_lease_that_was_not_renewed_in_time_ends_the_stream_all_the_same():
     ids=["disk", "surprise"],
 )
 def test_a_model_that_can_not_be_made_ready_is_left_to_the_batch(caplog, error, warned):
-    def fail(version):
+    def fail(version, *, candidate=None):
         raise error
 
     version = ModelVersion(name="wine", version="2", source="s", created_milliseconds=0)

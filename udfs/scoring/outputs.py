@@ -25,6 +25,8 @@ INPUT_TYPES = {**SPARK_TYPES, DataType.datetime: T.TimestampType()}
 ERROR = "error"
 #: The struct column of a scored row: the model's outputs and `error`.
 SCORED = "_scored"
+#: That of a candidate beside it: its outputs and `error`; null where the row is not sampled.
+SHADOW = "_shadow"
 #: The field of a single unnamed output.
 PREDICTION = "prediction"
 

@@ -3,7 +3,7 @@ change what the champion says of these rows or of later ones."""
 
 import time
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,11 +41,12 @@ def seconds_name(version: str) -> str:
 @dataclass(frozen=True, kw_only=True)
 class CandidateLimits:
     """How long a candidate may take. load_seconds: to be loaded. factor: for the rows of an Arrow batch, times the
-    champion's seconds for it, but at least least_seconds."""
+    champion's seconds for it, but at least least_seconds. grace_seconds: see LimitedThread.call."""
 
     load_seconds: float = 300.0
     least_seconds: float = 30.0
     factor: float = 10.0
+    grace_seconds: float = 30.0
 
     def of_batch(self, champion_seconds: float) -> float:
         return max(self.least_seconds, self.factor * champion_seconds)
@@ -118,7 +119,7 @@ class Candidate:
         limit_seconds = self.settings.limits.of_batch(champion_seconds)
         try:
             if model is not None:
-                outputs, errors = self._thread.call(lambda: clean_answers(model, columns), limit_seconds=limit_seconds)
+                outputs, errors = self._limited(lambda: clean_answers(model, columns), limit_seconds)
                 return Answers(outputs=outputs, errors=errors, seconds=time.perf_counter() - started)
         except TimeLimitError:
             self._abandon("answer", limit_seconds)
@@ -132,14 +133,16 @@ class Candidate:
             return self._model
         path, allow_pickle, limit_seconds = self.path, self.settings.allow_pickle, self.settings.limits.load_seconds
         try:
-            self._model = self._thread.call(
-                lambda: load_model(path, allow_pickle=allow_pickle), limit_seconds=limit_seconds
-            )
+            self._model = self._limited(lambda: load_model(path, allow_pickle=allow_pickle), limit_seconds)
         except TimeLimitError:
             self._abandon("load", limit_seconds)
         except WorkFailedError as failure:
             self._problem = described(failure)
         return self._model
+
+    def _limited(self, work: Callable[[], Any], limit_seconds: float) -> Any:
+        grace_seconds = self.settings.limits.grace_seconds
+        return self._thread.call(work, limit_seconds=limit_seconds, grace_seconds=grace_seconds)
 
     def _abandon(self, step: str, limit_seconds: float) -> None:
         # Whatever it holds, the champion must not wait for it.

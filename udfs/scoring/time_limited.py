@@ -29,14 +29,15 @@ class LimitedThread(Generic[Result]):
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
-    def call(self, work: Callable[[], Result], *, limit_seconds: float) -> Result:
+    def call(self, work: Callable[[], Result], *, limit_seconds: float, grace_seconds: float) -> Result:
         """What `work` returns. Raises WorkFailedError where it raised anything, and TimeLimitError, after which the
         thread takes no more work.
 
-        Where it does not even let this thread run (a C extension that keeps Python's lock), the process ends.
+        grace_seconds: after which the process ends where the work does not even let this thread run, as a C extension
+        that keeps Python's lock.
         """
         outcome: SimpleQueue[Callable[[], Result]] = SimpleQueue()
-        with process_ends_after(2 * limit_seconds):
+        with process_ends_after(limit_seconds + grace_seconds):
             self._tasks.put((work, outcome))
             try:
                 answer = outcome.get(timeout=limit_seconds)

@@ -12,7 +12,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.models.fleet_check import fleet_incompatibility, volume
 from penstock.models.refusal import refused_if_it_fails
-from penstock.models.resolved import ModelAtStart, ResolvedModel
+from penstock.models.resolved import ModelAtStart, ResolvedModel, resolve
 from penstock.models.scoring import checked_columns
 from penstock.models.trust import artifact_digest, check_trust
 from penstock.operations.doctor.s3_checks import check_s3_folder
@@ -59,6 +59,9 @@ def examine(config: PipelineConfig, model: ModelAtStart | None, *, with_digest: 
     if model is not None:
         yield found("model", lambda: check_model(config, model, with_digest=with_digest))
         yield found("requirements", lambda: check_requirements(model))
+        # No candidate keeps a job from starting.
+        if config.experiment is not None and with_digest:
+            yield found("candidate", lambda: check_candidate(config, model))
 
 
 def found(check: str, run: Callable[[], str]) -> Finding:
@@ -119,15 +122,31 @@ def check_model(config: PipelineConfig, model: ModelAtStart, *, with_digest: boo
     """Registry, alias, trust, signature against the contract. Raises PenstockError."""
     resolved = model.resolved()
     with refused_if_it_fails(resolved.version, model.registry):
-        return describe_model(config, resolved, with_digest=with_digest)
+        return describe_model(config, resolved, named=config.the_model.described, with_digest=with_digest)
 
 
-def describe_model(config: PipelineConfig, resolved: ResolvedModel, *, with_digest: bool) -> str:
+def check_candidate(config: PipelineConfig, model: ModelAtStart) -> str:
+    """The same of the version that experiment.alias means; a missing alias is no fault. Raises PenstockError."""
+    alias = config.experiment.alias if config.experiment else ""
+    named = f"{config.the_model.name}@{alias}"
+    try:
+        version = model.registry.version_of_alias(config.the_model.name, alias)
+    except ModelRefusedError:
+        return f"no version is {named}: the champion answers alone until the alias is set"
+    if version == model.version():
+        return f"{named} is version {version.version}, which is the champion's: it answers alone"
+    resolved = resolve(model.registry, version)
+    with refused_if_it_fails(version, model.registry):
+        return describe_model(config, resolved, named=named, with_digest=True)
+
+
+def describe_model(config: PipelineConfig, resolved: ResolvedModel, *, named: str, with_digest: bool) -> str:
+    """named: what the registry was asked for."""
     check_trust(resolved, config.the_model)
     version = resolved.version
     contract = workload_of(config).scoring_contract(config, load_contract(config))
     inputs, outputs = checked_columns(resolved, contract)
-    name = f"{config.the_model.described} is version {version.version}"
+    name = f"{named} is version {version.version}"
     if with_digest:
         name += f", SHA-256 {artifact_digest(resolved.folder)}"
     if config.workload == "rows":

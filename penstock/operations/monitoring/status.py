@@ -5,14 +5,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import duckdb
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from penstock.config.experiment import Mode
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
 from penstock.operations.monitoring.experiment_status import ExperimentStatus, read_experiment
 from penstock.operations.monitoring.ledger_summary import read_summary
 from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.evaluation.records import last_record
+from penstock.pipeline.plan import Plan, newest_plan
 from penstock.pipeline.stop_file import running_writer
 from penstock.schemas.table_types import Workload
 from penstock.sources.listing import walk_inbox
@@ -83,6 +85,18 @@ class ModelInUse(Part):
     refused: dict[str, str]
 
 
+class CandidateInUse(Part):
+    """The second version of the newest plan. key: the columns that decide which rows it answers; empty: all of them.
+    is_bake: it was the champion before."""
+
+    version: str
+    mode: Mode
+    fraction: float
+    key: tuple[str, ...]
+    began_at: datetime
+    is_bake: bool
+
+
 class Reason(Part):
     """entries: quarantined rows or refused files with this reason."""
 
@@ -96,7 +110,9 @@ class Status(Part):
     last_evaluation: null before the first one; final ones are left out.
 
     model: null also in a pipeline of labels. quarantine: of the last 24 hours, without replayed entries, the most
-    frequent reason first. experiment: null without one, unless a decision waits.
+    frequent reason first. candidate: null where the champion answers alone. refused_candidates: the version that
+    experiment.alias points to, with the reason, if it is refused. experiment: how it stands, and which decisions wait;
+    null without one.
     """
 
     pipeline: str
@@ -107,6 +123,8 @@ class Status(Part):
     model: ModelInUse | None
     quarantine: tuple[Reason, ...]
     last_evaluation: EvaluationRecord | None = None
+    candidate: CandidateInUse | None = None
+    refused_candidates: dict[str, str] = Field(default_factory=dict)
     experiment: ExperimentStatus | None = None
 
 
@@ -124,6 +142,7 @@ def read_status(config: PipelineConfig) -> Status:
 
 def status_now(config: PipelineConfig) -> Status:
     storage = storage_of(config)
+    plan = newest_plan(storage, config.checkpoint) if config.experiment else None
     holder = running_writer(config, storage)
     tables = connect_tables(config, ("quarantine",))
     is_quarantine_there = "quarantine" in registered(tables)
@@ -141,6 +160,8 @@ def status_now(config: PipelineConfig) -> Status:
         model=model_in_use(tables, config, row) if row else None,
         quarantine=quarantine(tables, since=now - QUARANTINE_WINDOW) if is_quarantine_there else (),
         last_evaluation=last_record(storage, config.tables.root),
+        candidate=candidate_in_use(plan) if plan else None,
+        refused_candidates=plan.refused_candidates if plan else {},
         experiment=read_experiment(config, storage, now=now),
     )
 
@@ -169,6 +190,13 @@ def model_in_use(tables: duckdb.DuckDBPyConnection, config: PipelineConfig, row:
     [(since,)] = tables.execute(VERSION_SINCE, {"version": row["version"]}).fetchall()
     refused = dict(row["refused_versions"] or {})
     return ModelInUse(name=config.the_model.name, version=row["version"], since=since, refused=refused)
+
+
+def candidate_in_use(plan: Plan) -> CandidateInUse | None:
+    candidate, experiment = plan.candidate, plan.experiment
+    if candidate is None or experiment is None:
+        return None
+    return CandidateInUse(version=candidate.version, **experiment.model_dump(exclude={"salt"}))
 
 
 def backlog(storage: Storage, config: PipelineConfig, done: KeySet) -> int:

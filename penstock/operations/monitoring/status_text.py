@@ -76,7 +76,13 @@ def model_text(status: Status) -> str:
     if model is None:
         return "none yet"
     refused = "".join(f"; version {version} refused: {reason}" for version, reason in model.refused.items())
-    return f"{model.name} version {model.version} since {moment(model.since)}{refused}"
+    beside, candidate = "", status.candidate
+    if candidate is not None:
+        bake = ", bake" if candidate.is_bake else ""
+        beside = f"; beside it version {candidate.version} ({candidate.mode}, {100 * candidate.fraction:g}%{bake})"
+        beside += f" since {moment(candidate.began_at)}"
+    beside += "".join(f"; candidate {number} refused: {why}" for number, why in status.refused_candidates.items())
+    return f"{model.name} version {model.version} since {moment(model.since)}{refused}{beside}"
 
 
 def evaluation_text(record: EvaluationRecord, status: Status) -> str:

@@ -69,7 +69,7 @@ def replace_predictions(pipeline: Pipeline, plan: RescorePlan) -> None:
         check_rows(plan, rows.count(), "rescored_predictions", expected=plan.rows)
         # What was deleted meanwhile is not put back.
         check_rows(plan, old.count(), "predictions", expected=plan.rows)
-        return rows
+        return rows  # no other version stands beside them
 
     replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
 

@@ -1,0 +1,238 @@
+"""What a plan says of a second version: ramp, beginning, bake, guardrails, and what its batches counted. By hand."""
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from batch_records import CONFIG, batch_record
+
+from penstock.config.experiment import ExperimentConfig, GuardrailsConfig
+from penstock.config.pipeline import PipelineConfig
+from penstock.models.candidate import CandidateChoice, is_lasting
+from penstock.models.pinned import PinnedModel
+from penstock.models.selection import Selection
+from penstock.pipeline.batch_record import FileCount
+from penstock.pipeline.decisions.bake import is_bake
+from penstock.pipeline.decisions.record import Decision, DecisionOutcome
+from penstock.pipeline.guardrails import PairCounts, guardrail_reason
+from penstock.pipeline.model_choice import ModelChoice, candidate_of, fraction_at, planned_experiment
+from penstock.pipeline.plan import Plan, PlannedExperiment
+from penstock.pipeline.shadow_counts import ShadowCount, shadow_observations, shadow_rows
+from penstock.pipeline.stream import progress_line
+from penstock.storage.files import LocalStorage
+
+BEGAN = datetime(2026, 11, 20, 6, 30, tzinfo=UTC)
+RAMP = ExperimentConfig(fraction=(0.05, 0.25, 1.0), step_every="6 h")
+
+
+def pinned(version: str, role: str) -> PinnedModel:
+    return PinnedModel(name="wine-quality", version=version, role=role, source="s", created_milliseconds=1700000000000)
+
+
+def chosen(*, is_bake: bool = False, began_at: datetime | None = None) -> ModelChoice:
+    champion = Selection(pinned=pinned("7", "champion"), refused={}, resolved_at=BEGAN)
+    candidate = CandidateChoice(pinned=pinned("8", "candidate"))
+    return ModelChoice(champion=champion, candidate=candidate, is_bake=is_bake, began_at=began_at)
+
+
+def config(**experiment: object) -> PipelineConfig:
+    return PipelineConfig.model_validate(CONFIG | {"experiment": experiment})
+
+
+@pytest.mark.parametrize(
+    ("hours", "fraction"), [(-1, 0.05), (0, 0.05), (5.99, 0.05), (6, 0.25), (11.9, 0.25), (12, 1.0), (1000, 1.0)]
+)
+def test_a_ramp_has_a_step_every_six_hours_and_stays_at_the_last(hours: float, fraction: float) -> None:
+    assert fraction_at(RAMP, began_at=BEGAN, now=BEGAN + timedelta(hours=hours)) == fraction
+
+
+def test_the_first_plan_of_a_pair_begins_it_and_later_ones_carry_that() -> None:
+    later = BEGAN + timedelta(days=1)
+    settings = config(mode="canary", fraction=[0.1, 0.5], key=["pH"], step_every="1 day")
+    first = planned_experiment(settings, chosen(), planned_at=BEGAN)
+    second = planned_experiment(settings, chosen(began_at=BEGAN), planned_at=later)
+    expected = PlannedExperiment(
+        mode="canary", fraction=0.1, key=("pH",), salt="wine-quality/8/1700000000000", began_at=BEGAN
+    )
+    assert first == expected
+    assert second == expected.model_copy(update={"fraction": 0.5})
+
+
+def test_an_old_champion_remains_as_a_shadow_of_all_rows() -> None:
+    settings = config(mode="canary", fraction=[0.1, 0.5], key=["pH"])
+    planned = planned_experiment(settings, chosen(is_bake=True), planned_at=BEGAN)
+    assert planned is not None
+    assert (planned.mode, planned.fraction, planned.is_bake) == ("shadow", 1.0, True)
+
+
+def test_a_champion_alone_has_no_experiment() -> None:
+    alone = ModelChoice(champion=chosen().champion)
+    assert planned_experiment(config(), alone, planned_at=BEGAN) is None
+    assert planned_experiment(PipelineConfig.model_validate(CONFIG), chosen(), planned_at=BEGAN) is None
+    assert candidate_of(None) == CandidateChoice()
+
+
+def plan(**changes: object) -> Plan:
+    made = batch_record({"/in/a.csv": FileCount(accepted=200, failed=1)}).plan
+    return made.model_copy(update=changes)
+
+
+def test_the_progress_line_says_who_answered_and_who_is_refused() -> None:
+    record = batch_record({"/in/a.csv": FileCount(accepted=200, failed=1)}, version="7")
+    experiment = PlannedExperiment(mode="canary", fraction=0.25, key=("pH",), salt="s", began_at=BEGAN)
+    models = (pinned("7", "champion"), pinned("8", "candidate"))
+    pair = record.plan.model_copy(update={"models": models, "experiment": experiment})
+    refused = record.plan.model_copy(update={"refused_candidates": {"8": "guardrail: it failed"}})
+    lines = [
+        progress_line(type(record)(**{**vars(record), "plan": changed, "shadow": shadow}), 2)
+        for changed, shadow in ((pair, ShadowCount(rows=50, failed=3)), (refused, None))
+    ]
+    assert lines == [
+        "batch 0: 1 files, 200 rows in 2.0 s, 199 scored by version 7 beside 8 (canary, 25%), 1 failed in the model, "
+        "3 failed in the candidate",
+        "batch 0: 1 files, 200 rows in 2.0 s, 199 scored by version 7, 1 failed in the model, "
+        "candidate 8 refused: guardrail: it failed",
+    ]
+
+
+def test_what_batches_say_of_an_experiment() -> None:
+    experiment = PlannedExperiment(mode="shadow", fraction=0.05, key=("a", "b"), salt="m/8/1", began_at=BEGAN)
+    assert experiment.as_texts == {
+        "mode": "shadow",
+        "fraction": "0.05",
+        "key": '["a", "b"]',
+        "salt": "m/8/1",
+        "began_at": "2026-11-20T06:30:00+00:00",
+        "is_bake": "false",
+    }
+
+
+LIMITS = GuardrailsConfig(failed=0.01, slowdown=3.0)
+#: 12% of the candidate's rows, and 0.1% of the champion's.
+FAILING = PairCounts(rows=10_000, failed=10, shadow_rows=5_000, shadow_failed=600)
+#: 12 s for 5,000 rows are 2.4 ms each; 6 s for 10,000 are 0.6 ms.
+SLOW = PairCounts(rows=10_000, shadow_rows=5_000, champion_seconds=6.0, candidate_seconds=12.0)
+
+
+def changed(counts: PairCounts, **changes: float | None) -> str | None:
+    return guardrail_reason(PairCounts(**{**vars(counts), **changes}), LIMITS)
+
+
+def test_a_candidate_that_fails_is_out() -> None:
+    assert changed(FAILING) == (
+        "guardrail: it failed on 12.0% of 5,000 rows, the champion on 0.1% (experiment.guardrails.failed is 0.01)"
+    )
+    # As often as the champion and a hundredth; more.
+    assert changed(FAILING, rows=1000, failed=100, shadow_rows=1000, shadow_failed=110) is None
+    assert changed(FAILING, rows=1000, failed=100, shadow_rows=1000, shadow_failed=111) is not None
+
+
+@pytest.mark.parametrize(("rows", "failed", "is_out"), [(99, 99, False), (100, 3, False), (100, 4, True)])
+def test_few_rows_or_failures_may_be_chance(rows: int, failed: int, is_out: bool) -> None:
+    assert (changed(FAILING, shadow_rows=rows, shadow_failed=failed) is not None) == is_out
+
+
+def test_a_candidate_that_crawls_is_out() -> None:
+    assert changed(SLOW) == (
+        "guardrail: it took 4.0 times the champion's seconds per row, 12.0 s for 5,000 rows "
+        "(experiment.guardrails.slowdown is 3)"
+    )
+    assert changed(SLOW, candidate_seconds=9.0) is None
+    assert changed(SLOW, champion_seconds=None) is None
+    # Under five seconds in all batches together, whatever the ratio.
+    assert changed(SLOW, champion_seconds=0.1, candidate_seconds=4.9) is None
+
+
+def test_a_small_share_of_rows_in_as_many_calls_is_not_slow() -> None:
+    """1,000 calls of 10,000 rows, and of 500: by 10 ms a call and 1 microsecond a row 20 s and 10.5 s. That is 2 and 21
+    microseconds a row, of one and the same model."""
+    same = PairCounts(rows=10_000_000, shadow_rows=500_000, champion_seconds=20.0, candidate_seconds=10.5)
+    assert guardrail_reason(same, LIMITS) is None
+
+
+def test_seconds_that_a_batch_has_not_measured_are_no_seconds() -> None:
+    row = {"accepted": 10, "failed": 1, "shadow_rows": 5, "shadow_failed": 2}
+    measured = [("champion", 1.5), ("candidate", 2.5)]
+    one = PairCounts().plus({**row, "model_seconds": measured})
+    assert one == PairCounts(
+        rows=10, failed=1, shadow_rows=5, shadow_failed=2, champion_seconds=1.5, candidate_seconds=2.5
+    )
+    assert one.plus({**row, "model_seconds": None}).candidate_seconds is None
+
+
+def test_refusals_that_outlive_a_process() -> None:
+    reasons = ["guardrail: it failed", "it ended runs of a batch: 2 failed", "it failed on 3 of 3 probe rows"]
+    assert [is_lasting(reason) for reason in reasons] == [True, True, False]
+
+
+def test_shadow_rows_are_counted_by_whose_answer_stands() -> None:
+    """12 rows not asked, 7 answered by both, 2 on which candidate 8 failed, 4 of a canary beside which the champion has
+    an error of its own."""
+    counts = Counter({(None, None): 12, ("8", None): 7, ("8", "raised"): 2, ("7", "raised"): 4})
+    assert shadow_rows(counts, candidate="8") == ShadowCount(rows=13, failed=2)
+
+
+def test_shadow_observations_are_counted_by_their_errors_and_forecasts() -> None:
+    """5 answered by both; 3 warm up for both; on 2 the candidate failed where the champion has a forecast, on 1 where
+    it has none; on 4 of a canary the candidate's forecast stands and the champion has none."""
+    observations = Counter(
+        {
+            (None, None): 5,
+            ("warming_up", "warming_up"): 3,
+            (None, "unknown_series"): 1,
+            ("fallback: gap", "gap"): 1,
+            ("warming_up", "model: raised"): 1,
+            (None, "model: gave no forecast"): 4,
+        }
+    )
+    forecasts = Counter({("champion", "8"): 2, ("candidate", "7"): 3, ("candidate_fallback", None): 4})
+    assert shadow_observations(observations, forecasts) == ShadowCount(rows=15, failed=3)
+
+
+def write_decision(root: Path, number: int, kind: str, champion: str, candidate: str, outcome: str | None) -> None:
+    folder = root / "_decisions"
+    folder.mkdir(parents=True, exist_ok=True)
+    decision = Decision.model_validate(
+        {
+            "number": number,
+            "kind": kind,
+            "model_name": "wine-quality",
+            "champion": champion,
+            "candidate": candidate,
+            "by": "stream",
+            "decided_at": BEGAN,
+            "reason": "",
+        }
+    )
+    (folder / f"{number}.json").write_text(decision.model_dump_json())
+    if outcome is not None:
+        done = DecisionOutcome.model_validate(
+            {"outcome": outcome, "champion": candidate, "candidate": champion, "done_at": BEGAN}
+        )
+        (folder / f"{number}.done").write_text(done.model_dump_json())
+
+
+def test_a_pair_bakes_from_its_promotion_to_the_end_of_its_bake(tmp_path: Path) -> None:
+    settings = PipelineConfig.model_validate(CONFIG | {"tables": {"root": str(tmp_path)}})
+
+    def bakes() -> list[bool]:
+        """Of champion 8 beside 7, 7 beside 8, and 9 beside 8."""
+        storage = LocalStorage()
+        return [is_bake(settings, storage, *pair) for pair in (("8", "7"), ("7", "8"), ("9", "8"))]
+
+    assert bakes() == [False, False, False]
+    write_decision(tmp_path, 1, "promote", "7", "8", None)
+    assert bakes() == [False, False, False]  # its aliases are not moved yet
+    write_decision(tmp_path, 1, "promote", "7", "8", "done")
+    assert bakes() == [True, False, False]
+    write_decision(tmp_path, 2, "propose", "8", "9", "done")
+    write_decision(tmp_path, 3, "promote", "8", "9", "superseded")
+    (tmp_path / "_decisions" / "4.json").write_text("{")
+    (tmp_path / "_decisions" / "4.done").write_text("{")
+    assert bakes() == [True, False, False]
+    write_decision(tmp_path, 10, "promote", "8", "9", "done")  # after 9, and not before it
+    write_decision(tmp_path, 9, "end_bake", "8", "7", "done")
+    assert bakes() == [False, False, True]
+    write_decision(tmp_path, 11, "end_bake", "9", "8", "done")
+    assert bakes() == [False, False, False]
