@@ -78,7 +78,8 @@ def bare_seconds(spark: SparkSession, config: PipelineConfig, number: int) -> fl
 def measure(folder: Path, *, rows: int, rounds: int) -> dict[str, Any]:
     os.environ["PENSTOCK_MODEL_CACHE"] = str(folder / "cache")
     os.environ["PENSTOCK_SPARK_LOG"] = str(folder / "spark.log")
-    spark = session("bench")
+    # MLflow loads no scikit-learn model without it; Penstock's own workers set what they need.
+    spark = session("bench", settings={"spark.executorEnv.MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "true"})
     logging.getLogger("mlflow").setLevel(logging.ERROR)
     configs = pipelines(folder)
     found: dict[str, list[float]] = {}

@@ -1,6 +1,7 @@
 """A pipeline with an experiment, a registry with versions of its model, and cuts at any write of a decision."""
 
 import itertools
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,7 +24,8 @@ NOON = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 
 @dataclass
 class DecisionBench:
-    """versions: how many the model has. champion, candidate: the versions that the aliases mean at first."""
+    """versions: how many the model has. champion, candidate: the versions that the aliases mean at first. name: of a
+    model that is there already, with whatever aliases it has."""
 
     root: Path
     registry: TestRegistry
@@ -34,8 +36,9 @@ class DecisionBench:
     name: str = ""
 
     def __post_init__(self) -> None:
-        self.registry.use()
-        self.name = f"decided-{next(NUMBERS)}"
+        if self.name:
+            return
+        self.name = f"decided-{next(NUMBERS)}-{time.monotonic_ns()}"
         self.client.create_registered_model(self.name)
         for _ in range(self.versions):
             self.client.create_model_version(self.name, (self.root / "model").as_uri())

@@ -4,9 +4,10 @@ MLflow has no compare-and-swap: an alias is read, and then set or deleted by a s
 between the two is overwritten, and nobody is notified: the registry keeps no history of an alias.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from mlflow.exceptions import MlflowException
 
@@ -14,6 +15,9 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError
 from penstock.models.registry import NOT_THERE, Registry
 from penstock.redaction import without_credentials
+
+#: What MLflow answers where its database refuses a row that is there already.
+CONFLICT = "BAD_REQUEST"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +42,7 @@ class ModelAliases:
     def set(self, alias: str, version: str) -> None:
         """Raises ModelRefusedError if there is no such version."""
         with self._asked(version):
-            self.registry.client.set_registered_model_alias(self.name, alias, version)
+            repeated(lambda: self.registry.client.set_registered_model_alias(self.name, alias, version))
 
     def delete(self, alias: str) -> None:
         """No error if there is no such alias. Raises ModelRefusedError if there is no such model."""
@@ -49,7 +53,7 @@ class ModelAliases:
         """Raises ModelRefusedError if there is no such version."""
         with self._asked(version):
             for key, value in tags.items():
-                self.registry.client.set_model_version_tag(self.name, version, key, value)
+                repeated(partial(self.registry.client.set_model_version_tag, self.name, version, key, value))
 
     def delete_tags(self, version: str, keys: Iterable[str]) -> None:
         """No error for a tag that is not there. Raises ModelRefusedError if there is no such version."""
@@ -74,3 +78,13 @@ class ModelAliases:
             ) from None
         except OSError as error:
             raise self.registry.unavailable(error) from None
+
+
+def repeated(write: Callable[[], object]) -> None:
+    """Once more, if another process made the same alias or tag meanwhile: the database of MLflow refuses one of them."""
+    try:
+        write()
+    except MlflowException as error:
+        if error.error_code != CONFLICT:
+            raise
+        write()

@@ -31,14 +31,14 @@ def wines() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def canary(shared_sandbox: Sandbox, wines: list[dict[str, Any]]) -> Sandbox:
-    shared_sandbox.changes = {
+    shared_sandbox.changes = {"model": {"name": NAME}}
+    for alpha, promotes in ((0.02, True), (0.2, False)):
+        config = shared_sandbox.config()
+        train_elasticnet(config, data=WINES, alpha=alpha, l1_ratio=0.5, first_rows=None, promote=promotes)
+    shared_sandbox.changes |= {
         "contract": "schemas.wine_orders:CONTRACT",
-        "model": {"name": NAME},
         "experiment": {"mode": "canary", "fraction": 0.5, "key": ["order_id"]},
     }
-    config = shared_sandbox.config()
-    for alpha, promotes in ((0.02, True), (0.2, False)):
-        train_elasticnet(config, data=WINES, alpha=alpha, l1_ratio=0.5, first_rows=None, promote=promotes)
     shared_sandbox.drop("wines.csv", csv_file(*wines, header=("order_id", *MEASUREMENTS)))
     shared_sandbox.run()
     return shared_sandbox

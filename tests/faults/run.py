@@ -25,6 +25,7 @@ from faults import (
     crash_at_every_step,
     crash_at_random,
     cut_after_each_write,
+    decisions,
     fuzz_files,
     fuzz_lines,
     hot_swap,
@@ -54,6 +55,9 @@ FAULTS: tuple[Fault, ...] = (
     crash_at_random.FAULT,
     crash_at_random.RECOVERY,
     soak.FAULT,
+    decisions.KILLS,
+    decisions.CONTROLLERS,
+    decisions.FLIPS,
 )
 
 

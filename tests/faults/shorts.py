@@ -10,6 +10,7 @@ from faults import (
     crash_at_every_step,
     crash_at_random,
     cut_after_each_write,
+    decisions,
     fuzz_files,
     fuzz_lines,
     hot_swap,
@@ -68,6 +69,9 @@ PROCESSES = (
     short(crash_at_every_step.FAULT, 1),
     short(TWO_WRITERS, 1),
     short(ZOMBIE, 1),
+    short(decisions.KILLS, 2),
+    short(decisions.CONTROLLERS, 2),
+    short(decisions.FLIPS, 2),
 )
 #: The same with all data on a real S3 server.
 ON_S3 = (

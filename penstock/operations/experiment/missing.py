@@ -77,7 +77,7 @@ def not_taken_yet(plan: Plan | None) -> Missing:
 
 
 def missing_for_verdict(config: PipelineConfig, storage: Storage, standing: Standing) -> list[Missing]:
-    """Why nothing of the pair has come true, where that can be told. Raises OSError."""
+    """Why nothing of the pair has come true, as far as it is known. Raises OSError."""
     if standing.units:
         return []
     if config.workload == "rows" and config.labels is None:

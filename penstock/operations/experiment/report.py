@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+import pyarrow as pa
+
 from penstock.config.evaluation_defaults import loss_of, steps_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.sections import FrozenModel
@@ -9,10 +11,9 @@ from penstock.errors import ConfigError
 from penstock.operations.experiment.measures import PairMeasures, measures_of
 from penstock.operations.experiment.missing import Missing, missing_for_experiment, missing_for_verdict
 from penstock.pipeline.decisions.by_rule import kind_of
-from penstock.pipeline.decisions.evidence import pair_sums
 from penstock.pipeline.decisions.files import Decided, DecisionFiles
 from penstock.pipeline.decisions.record import Kind, Standing
-from penstock.pipeline.decisions.standing import end_of, standing_of
+from penstock.pipeline.decisions.standing import end_of, standing_with_sums
 from penstock.pipeline.decisions.text import text_of
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of
@@ -48,7 +49,7 @@ def read_experiment(config: PipelineConfig) -> ExperimentReport:
             "beside; name the pipeline whose answers they are for"
         )
     storage = storage_of(config)
-    standing = standing_of(config, storage, at=datetime.now(UTC))
+    standing, sums = standing_with_sums(config, storage, at=datetime.now(UTC)) or (None, None)
     report = ExperimentReport(
         pipeline=config.pipeline,
         model_name=config.the_model.name,
@@ -59,17 +60,10 @@ def read_experiment(config: PipelineConfig) -> ExperimentReport:
         decisions=last_decisions(config, storage, standing),
         missing=missing(config, storage, standing),
     )
-    return report.model_copy(update=of_pair(config, standing)) if standing else report
+    return report.model_copy(update=of_pair(config, standing, sums)) if standing else report
 
 
-def of_pair(config: PipelineConfig, standing: Standing) -> dict[str, object]:
-    sums = pair_sums(
-        config,
-        champion=standing.champion,
-        candidate=standing.candidate,
-        since=standing.began_at,
-        loss=loss_of(config),
-    )
+def of_pair(config: PipelineConfig, standing: Standing, sums: pa.Table) -> dict[str, object]:
     return {
         "would_do": kind_of(standing, config.verdict),
         "ends_at": end_of(config, standing.began_at, is_bake=standing.is_bake),

@@ -33,7 +33,7 @@ def as_text(report: ExperimentReport) -> str:
 
 
 def pair_text(standing: Standing) -> str:
-    share = f"{standing.fraction:.4g} of the keys"
+    share = f"{100 * standing.fraction:.4g}% of the keys"
     if standing.is_bake:
         how = "the champion of before, as shadow after a promotion"
     elif standing.mode == "canary":

@@ -23,18 +23,25 @@ def standing_of(config: PipelineConfig, storage: Storage, *, at: datetime) -> St
 
     Raises PlanError, LedgerError if `evaluations` can't be read, OSError.
     """
+    found = standing_with_sums(config, storage, at=at)
+    return found[0] if found else None
+
+
+def standing_with_sums(config: PipelineConfig, storage: Storage, *, at: datetime) -> tuple[Standing, pa.Table] | None:
+    """`standing_of`, and the `pair_sums` of all steps."""
     plan = newest_plan(storage, config.checkpoint)
     if config.experiment is None or plan is None or plan.experiment is None or plan.candidate is None:
         return None
     if plan.champion.name != config.the_model.name:
         return None
-    return standing_in(config, plan, plan.experiment, at=at)
-
-
-def standing_in(config: PipelineConfig, plan: Plan, running: PlannedExperiment, *, at: datetime) -> Standing:
-    champion, candidate = plan.models[0].version, plan.models[1].version
-    sums = pair_sums(config, champion=champion, candidate=candidate, since=running.began_at, loss=loss_of(config))
-    return standing_by(config, plan, running, of_steps(sums, steps_of(config)), at=at)
+    sums = pair_sums(
+        config,
+        champion=plan.champion.version,
+        candidate=plan.candidate.version,
+        since=plan.experiment.began_at,
+        loss=loss_of(config),
+    )
+    return standing_by(config, plan, plan.experiment, of_steps(sums, steps_of(config)), at=at), sums
 
 
 def standing_by(
