@@ -25,9 +25,7 @@ COMMANDS = (
     Listed("stop", "stop", "stop the running stream after its micro-batch", "--conf conf/wine.yaml"),
     Listed("status", "show_status", "show the status of a pipeline", "--conf conf/wine.yaml --json"),
     Listed("models", "show_models", "show the versions of a model, and how right they were", "--conf conf/wine.yaml"),
-    Listed(
-        "explain", "explain", "where an answer comes from; computed again", '--conf conf/wine.yaml --where "ph > 4"'
-    ),
+    Listed("explain", "explain", "an answer's origin; computed again", '--conf conf/wine.yaml --where "ph > 4"'),
     Listed("compare", "compare", "versions on the same rows", "--conf conf/macro.yaml --versions 7,8"),
     Listed("experiment", "show_experiment", "how a second version stands", "--conf conf/wine.yaml --json"),
     Listed("reconcile", "reconcile", "verify that no row is lost or duplicated", "--conf conf/wine.yaml"),

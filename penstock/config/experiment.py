@@ -68,9 +68,9 @@ class VerdictConfig(Section):
     act: propose, a person does (`penstock promote`); promote, the stream does. alpha: how often, at most, a verdict on
     two versions that do not differ may ever be wrong. margin: a candidate is promoted whose loss is surely below
     1 + margin times the champion's; -0.02 asks for 2% less. tolerance: one is rejected whose loss is surely above
-    1 + tolerance times the champion's. min_units: blocks before any
-    verdict. max_duration: of the experiment, from its first batch. bake: how long the old champion remains as shadow
-    after a promotion.
+    1 + tolerance times the champion's. min_units: blocks before any verdict; with fewer than 30 more than alpha are
+    wrong (measured: 12% of AR(0.6) losses with 10, at 5%). max_duration: of the experiment, from its first batch.
+    bake: how long the old champion remains as shadow after a promotion.
     """
 
     act: Literal["propose", "promote"] = "propose"

@@ -146,7 +146,7 @@ def test_no_section_and_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[s
     )
     labels = WrittenTables(tmp_path, LABELS_CONF)
     assert run_command.main(["experiment", "--conf", str(labels.conf)]) == 2
-    assert "is a pipeline of labels, which has no model" in capsys.readouterr().err
+    assert "is a pipeline of labels, which has no model; name the pipeline whose answers" in capsys.readouterr().err
 
 
 def test_what_is_missing_for_an_experiment(registry: TestRegistry, tmp_path: Path) -> None:

@@ -45,8 +45,8 @@ def read_experiment(config: PipelineConfig) -> ExperimentReport:
     """Raises ConfigError for a pipeline without a model, PlanError, LedgerError for what can't be read, OSError."""
     if config.model is None:
         raise ConfigError(
-            f"workload: {config.pipeline} is a pipeline of {config.workload}, which has no model to try another one "
-            "beside; name the pipeline whose answers they are for"
+            f"workload: {config.pipeline} is a pipeline of {config.workload}, which has no model; "
+            "name the pipeline whose answers they are for"
         )
     storage = storage_of(config)
     standing, sums = standing_with_sums(config, storage, at=datetime.now(UTC)) or (None, None)
