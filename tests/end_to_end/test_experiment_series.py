@@ -48,9 +48,13 @@ def second_file() -> pd.DataFrame:
     return pd.concat([observed(4, 5, TWICE), observed(2, 3, ("S12",))])
 
 
-def run_batches(run: ModelRun) -> ModelRun:
-    """Two batches, and a replay of what came late."""
+def first_batch(run: ModelRun) -> ModelRun:
     run.batch("a.csv", first_file(), age_seconds=300)
+    return run
+
+
+def further_batches(run: ModelRun) -> ModelRun:
+    """A second batch, and a replay of what came late."""
     run.batch("b.csv", second_file(), age_seconds=200)
     run.done(run.sandbox.replay(late=True))
     return run
@@ -60,16 +64,16 @@ def run_batches(run: ModelRun) -> ModelRun:
 def alone(folder: Path, registry: TestRegistry, spark: SparkSession) -> dict[str, ModelRun]:
     """By version: it is the champion, without any experiment."""
     return {
-        version: run_batches(ModelRun.of(folder / f"alone{version}", registry, spark, MODEL, champion=version))
+        version: further_batches(
+            first_batch(ModelRun.of(folder / f"alone{version}", registry, spark, MODEL, champion=version))
+        )
         for version in ("1", "2")
     }
 
 
 @pytest.fixture(scope="module")
 def shadowed(folder: Path, registry: TestRegistry, spark: SparkSession) -> ModelRun:
-    run = ModelRun.of(folder / "shadow", registry, spark, MODEL, champion="1", candidate="2")
-    run.batch("a.csv", first_file(), age_seconds=300)
-    return run
+    return first_batch(ModelRun.of(folder / "shadow", registry, spark, MODEL, champion="1", candidate="2"))
 
 
 def test_a_shadow_answers_beside_the_champion(shadowed: ModelRun, alone: dict[str, ModelRun]) -> None:
@@ -135,7 +139,8 @@ def test_a_canary_answers_its_series(
         folder / "canary", registry, spark, MODEL, champion="1", candidate="2", mode="canary", fraction=0.5
     )
     run_cut_off(run, monkeypatch)
-    run_batches(run)
+    run.done(run.sandbox.run())
+    further_batches(run)
     sampled = sampled_series(spark, run)
     assert 10 < len(sampled) < 30
     for found, champion, candidate in zip(run.answers, alone["1"].answers, alone["2"].answers, strict=True):
@@ -154,7 +159,7 @@ def test_where_the_candidate_of_a_canary_has_no_forecast_the_champions_stands(
 ) -> None:
     """All series are sampled. The champion has a fallback, and the candidate none."""
     run = ModelRun.of(folder / "reversed", registry, spark, MODEL, champion="2", candidate="1", mode="canary")
-    run.batch("a.csv", first_file(), age_seconds=300)
+    first_batch(run)
     [found] = run.answers
     champion, candidate = (alone[version].answers[0] for version in ("2", "1"))
     met = assert_answered(found, champion, candidate, sampled=set(SERIES), is_canary=True)
@@ -171,7 +176,7 @@ def test_a_candidate_that_fails_costs_no_forecast(
     version = register_broken_fleet(registry, MODEL)
     run = ModelRun.of(folder / "broken", registry, spark, MODEL, champion="1", candidate=version, mode="canary")
     run.sandbox.changes["model"] |= {"max_failed_fraction": 1.0}
-    run.batch("a.csv", first_file(), age_seconds=300)
+    first_batch(run)
     [found], expected = run.answers, alone["1"].answers[0]
     assert set(found.forecasts) == set(expected.forecasts)
     assert all(is_same(row.forecast, expected.forecasts[key].forecast) for key, row in found.forecasts.items())
