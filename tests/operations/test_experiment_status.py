@@ -88,8 +88,8 @@ def test_a_damaged_plan_is_named(tables: WrittenTables) -> None:
 
 def test_texts_of_standings() -> None:
     assert experiment_text(experiment_status()) == (
-        "canary of 0.25 of the keys, version 8 beside champion 7 since 2026-03-01 12:00:00 UTC: loss 0.9 (0.85 to 0.95) "
-        "times the champion's, 41 units of 4,100 pairs, promote: the upper bound is below 1"
+        "canary of 0.25 of the keys, version 8 beside champion 7 since 2026-03-01 12:00:00 UTC: loss 0.9 "
+        "(0.85 to 0.95) times the champion's, 41 units of 4,100 pairs, promote: the upper bound is below 1"
     )
     no_band = standing(ratio_lower=None, ratio_upper=None, verdict="continue", reason="29 units to go")
     assert "loss 0.9 times the champion's" in experiment_text(experiment_status(standing=no_band))
