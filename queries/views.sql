@@ -34,8 +34,11 @@ made AS (
     scored_at = max(scored_at) OVER (PARTITION BY series_id, cutoff, capacity) AS is_newest
   FROM (
     -- A fallback is the champion's too: a cutoff whose hole is filled later has a forecast of the VAR after it. So is
-    -- what a rescore has put in place of the champion's.
-    SELECT *, CASE WHEN role LIKE 'fallback%' OR role = 'rescored' THEN 'champion' ELSE role END AS capacity
+    -- what a rescore has put in place of the champion's, or a canary has answered in its place.
+    SELECT
+      *,
+      CASE WHEN role LIKE 'fallback%' OR role LIKE 'candidate%' OR role = 'rescored' THEN 'champion' ELSE role END
+        AS capacity
     FROM forecasts
   )
 )
@@ -60,8 +63,8 @@ SELECT
   scored_at,
   role,
   -- The model was fitted on what came after the cutoff, so that its error says little of the next forecast's. Of a
-  -- rescored one it is not known: `batches` has the version before.
-  CASE WHEN role <> 'rescored' THEN cutoff < fitted_until END AS in_sample
+  -- rescored one, and of a candidate's, it is not known: `batches` has the champion's.
+  CASE WHEN role <> 'rescored' AND role NOT LIKE 'candidate%' THEN cutoff < fitted_until END AS in_sample
 FROM made
 LEFT JOIN fits USING (query_id, batch_id)
 JOIN truth USING (series_id, ds, variable)
@@ -127,4 +130,25 @@ SELECT
   max(evaluated_at) AS evaluated_at
 FROM evaluations
 WHERE NOT coalesce(is_final, false)
+GROUP BY ALL;
+
+-- What were the losses of both versions of an experiment, in each unit of time? Sums over the same pairs, to be added up before they are divided.
+CREATE OR REPLACE VIEW experiment_pairs AS
+SELECT
+  unit,
+  champion,
+  candidate,
+  variable,
+  step,
+  -- Sums of losses of different names are not to be added.
+  loss AS loss_name,
+  CAST(sum(pairs) AS BIGINT) AS pairs,
+  CAST(sum(compared_pairs) AS BIGINT) AS compared_pairs,
+  sum(compared_champion_loss) AS champion_loss,
+  sum(candidate_loss) AS candidate_loss,
+  CAST(sum(champion_failed) AS BIGINT) AS champion_failed,
+  CAST(sum(candidate_failed) AS BIGINT) AS candidate_failed,
+  max(evaluated_at) AS evaluated_at
+FROM evaluations
+WHERE NOT coalesce(is_final, false) AND candidate IS NOT NULL
 GROUP BY ALL;

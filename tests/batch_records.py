@@ -1,12 +1,14 @@
 """Finished micro-batches made by hand, and the config of a pipeline whose metrics tell of them."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.pinned import PinnedModel
 from penstock.pipeline.batch_record import BatchRecord, FileCount, ForecastCount
 from penstock.pipeline.evaluation.record import EvaluationRecord
-from penstock.pipeline.plan import Plan
+from penstock.pipeline.plan import Plan, PlannedExperiment
+from penstock.pipeline.shadow_counts import ShadowCount
 from penstock.sources.files import PlannedFile
 
 STARTED = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
@@ -39,14 +41,25 @@ def batch_record(
     refused_files: tuple[str, ...] = (),
     version: str = "1",
     refused_versions: dict[str, str] | None = None,
+    refused_candidates: dict[str, str] | None = None,
     seconds: float = 4.0,
     timings: dict[str, float] | None = None,
     forecasts: ForecastCount | None = None,
+    candidate: str | None = None,
+    shadow: ShadowCount | None = None,
+    model_seconds: dict[str, float] | None = None,
+    **experiment: Any,
 ) -> BatchRecord:
-    """A batch of the files in `counts` and of refused ones; it took `seconds` from noon on."""
+    """A batch of the files in `counts` and of refused ones; it took `seconds` from noon on. candidate: of a shadow,
+    but for what `experiment` says."""
     accepted = tuple(PlannedFile(path=path, verdict="accepted") for path in counts)
     refused = tuple(PlannedFile(path=path, verdict="refused") for path in refused_files)
-    model = PinnedModel(name="wine-quality", version=version, role="champion", source="", created_milliseconds=0)
+    models = [PinnedModel(name="wine-quality", version=version, role="champion", source="", created_milliseconds=0)]
+    running = None
+    if candidate is not None:
+        models.append(models[0].model_copy(update={"version": candidate, "role": "candidate"}))
+        given = {"mode": "shadow", "fraction": 1.0, "key": (), "salt": "s", "began_at": STARTED}
+        running = PlannedExperiment.model_validate(given | experiment)
     plan = Plan(
         query_id="q",
         batch_id=0,
@@ -54,7 +67,9 @@ def batch_record(
         contract_hash="",
         config_hash="",
         files=accepted + refused,
-        models=(model,),
+        models=tuple(models),
+        experiment=running,
+        refused_candidates=refused_candidates or {},
         refused_versions=refused_versions or {},
         resolved_at=STARTED,
     )
@@ -66,6 +81,8 @@ def batch_record(
         started_at=STARTED,
         finished_at=STARTED + timedelta(seconds=seconds),
         seconds=timings or {},
+        shadow=shadow,
+        model_seconds=model_seconds or {},
     )
 
 

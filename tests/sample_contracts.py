@@ -24,6 +24,18 @@ DIVIDING = Contract(
     extra_columns="refuse",
 )
 
+#: Every type that an experiment's key may have.
+KEYED = Contract(
+    fields=(
+        Field(name="x", type="double"),
+        Field(name="name", type="string"),
+        Field(name="whole", type="integer"),
+        Field(name="big", type="long"),
+        Field(name="day", type="date"),
+        Field(name="flag", type="boolean"),
+    )
+)
+
 ONE = Contract(fields=(Field(name="x", type="double"),))
 SMALL = Contract(fields=(Field(name="x", type="double"), Field(name="note", type="string", nullable=True)))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from batch_records import batch_record, evaluation_record
+from experiment_standings import experiment_status
 
 from penstock.config.loading import load_config
 from penstock.config.pipeline import PipelineConfig
@@ -68,9 +69,16 @@ def families():
     forecasts = ForecastCount(without_forecast={"gap": 1}, series=SeriesCount(series=1, without_forecast=1))
     metrics.on_record(
         batch_record(
-            {"/a.csv": FileCount(accepted=1)}, refused_versions={"2": "no"}, timings={"plan": 1}, forecasts=forecasts
+            {"/a.csv": FileCount(accepted=1)},
+            refused_versions={"2": "no"},
+            refused_candidates={"3": "no"},
+            timings={"plan": 1},
+            forecasts=forecasts,
+            candidate="4",
+            model_seconds={"champion": 1.0},
         )
     )
+    metrics.on_experiment(experiment_status())
     metrics.on_backlog(1)
     metrics.on_overlooked(1)
     metrics.on_query(running=True)
@@ -116,13 +124,14 @@ def test_the_series_of_the_rules_own_test_are_served_with_their_labels(families)
 
 def test_every_alert_says_what_is_and_what_to_do_and_is_tested():
     names = [rule["alert"] for rule in RULES]
-    assert len(set(names)) == len(names) == 16
+    assert len(set(names)) == len(names) == 20
     for rule in RULES:
-        assert rule["labels"]["severity"] in ("warning", "critical")
+        assert rule["labels"]["severity"] in ("info", "warning", "critical")
         assert set(rule["annotations"]) == {"summary", "action"}
         for path in re.findall(r"\b(?:jobs|queries)/\S+\.\w+", rule["annotations"]["action"]):
             assert (ROOT / path).exists()
-    healthy, troubled = (test["alert_rule_test"] for test in TESTS["tests"])
+    healthy, *others = (test["alert_rule_test"] for test in TESTS["tests"])
+    troubled = [one for test in others for one in test]
     assert {one["alertname"] for one in healthy} == set(names)
     assert not any(one["exp_alerts"] for one in healthy)
     assert {one["alertname"] for one in troubled if one["exp_alerts"]} == set(names)

@@ -24,10 +24,14 @@ def first_bucket_without(fraction: float) -> int:
 
 
 def is_sampled(key: Sequence[Column], *, salt: str, fraction: float) -> Column:
-    """Whether a row is in the sample: XXH64 (seed 42, as Spark's xxhash64 has it) of the UTF-8 text of salt and key,
-    as a signed number modulo BUCKETS.
+    """Whether a row is in the sample. key: as `bucket_of` has it."""
+    return bucket_of(key, salt=F.lit(salt)) < first_bucket_without(fraction)
+
+
+def bucket_of(key: Sequence[Column], *, salt: Column) -> Column:
+    """XXH64 (seed 42, as Spark's xxhash64 has it) of the UTF-8 text of salt and key, as a signed number modulo BUCKETS.
 
     key: at least one column; each is written as Spark casts it to a string, null as nothing.
     """
-    text = F.concat_ws(SEPARATOR, F.lit(salt), *[F.coalesce(column.cast("string"), F.lit("")) for column in key])
-    return F.pmod(F.xxhash64(text), F.lit(BUCKETS)) < first_bucket_without(fraction)
+    text = F.concat_ws(SEPARATOR, salt, *[F.coalesce(column.cast("string"), F.lit("")) for column in key])
+    return F.pmod(F.xxhash64(text), F.lit(BUCKETS))

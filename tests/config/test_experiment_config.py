@@ -1,4 +1,4 @@
-"""The sections `experiment` and `verdict`: what they take, what they refuse, and what the contract must have for them."""
+"""The sections `experiment` and `verdict`: what they take and refuse, and what the contract must have."""
 
 from typing import Any
 

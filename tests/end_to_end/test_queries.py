@@ -28,7 +28,7 @@ from penstock.interfaces.sql.views import views_of
 from penstock.schemas import tables as specs
 from penstock.schemas.wine import CONTRACT
 
-EVALUATION_QUERIES = ("coverage_by_version", "loss_by_version")
+EVALUATION_QUERIES = ("coverage_by_version", "loss_by_version", "experiment_by_day", "decisions_newest_first")
 COMMON_QUERIES = ("latency_per_batch", "quarantine_by_reason", *EVALUATION_QUERIES)
 LABELS_QUERIES = ("labels_by_outcome",)
 ROWS_QUERIES = ("predictions_per_hour", "error_rate_by_version", *COMMON_QUERIES)
@@ -41,7 +41,20 @@ SERIES_QUERIES = (
     "series_without_forecast",
     *COMMON_QUERIES,
 )
-COMMON_VIEWS = ("quarantine_by_reason", "batch_health", "model_performance")
+COMMON_VIEWS = ("quarantine_by_reason", "batch_health", "model_performance", "experiment_pairs")
+BESIDE = {"candidate": "9", "candidate_loss": 80.0, "compared_champion_loss": 90.0, "compared_pairs": 10}
+DECISION = {
+    "query_id": "decide",
+    "batch_id": 0,
+    "kind": "propose",
+    "outcome": "done",
+    "champion": "1",
+    "candidate": "9",
+    "decided_by": "stream",
+    "reason": "it is better",
+    "decided_at": minutes(0),
+    "done_at": minutes(1),
+}
 ROWS_VIEWS = ("predictions_ok", *COMMON_VIEWS)
 SERIES_VIEWS = ("latest_forecast", "forecast_vs_actual", *COMMON_VIEWS)
 DATES = macro()["ds"]
@@ -64,8 +77,9 @@ def rows(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
     written.append("evaluations", *[evaluated("1", unit=minutes(1440 * day), **of_rows) for day in range(3)])
     # Before the config was changed.
     written.append(
-        "evaluations", evaluated("1", unit=minutes(0), **of_rows | {"loss": "squared", "champion_loss": 90.0})
+        "evaluations", evaluated("1", unit=minutes(0), **of_rows | {"loss": "squared", "champion_loss": 90.0} | BESIDE)
     )
+    written.append("decisions", DECISION)
     return sandbox
 
 
@@ -110,9 +124,10 @@ def many(spark: SparkSession, registry: TestRegistry, tmp_path_factory: pytest.T
             scored_pairs=5,
             champion_within=4,
         ),
-        evaluated("2", unit=quarter(2), step=2, champion_loss=None, scored_pairs=0),
+        evaluated("2", unit=quarter(2), step=2, champion_loss=None, scored_pairs=0, **BESIDE),
         evaluated("2", unit=quarter(2), is_final=True),
     )
+    written.append("decisions", DECISION)
     return sandbox
 
 

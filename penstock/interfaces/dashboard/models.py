@@ -10,10 +10,12 @@ import streamlit as st
 from penstock.config.evaluation_defaults import loss_of, steps_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.dashboard.charts import HEIGHT_PIXELS, time_axis, version_colour
+from penstock.interfaces.dashboard.experiment import decisions_of, show_decisions, show_experiment, show_pairs
 from penstock.interfaces.dashboard.queries import evaluations as queries
 from penstock.interfaces.dashboard.queries.evaluations import Evaluated
 from penstock.interfaces.dashboard.reading import MissingTableError, Tables, cached, just_now
 from penstock.interfaces.dashboard.windows import Window, bucket_seconds
+from penstock.operations.model_store.decided import VersionDecision
 from penstock.operations.monitoring.status_text import age_text
 
 #: Its name, in links as well.
@@ -25,6 +27,13 @@ NAMELESS = "prediction"
 
 
 def show(config: PipelineConfig, window: Window) -> None:
+    show_experiment(config)
+    decisions = decisions_of(config)
+    show_evaluations(config, window, decisions)
+    show_decisions(decisions)
+
+
+def show_evaluations(config: PipelineConfig, window: Window, decisions: Sequence[VersionDecision]) -> None:
     tables = Tables(config=config, names=("evaluations",))
     since, loss = window.since(just_now()), loss_of(config)
     try:
@@ -55,6 +64,7 @@ def show(config: PipelineConfig, window: Window) -> None:
         f"the window is of when that was evaluated. Loss: {loss_text(config)}."
     )
     show_charts(config, rows, names)
+    show_pairs(tables, asked, width_seconds=width_seconds, decisions=decisions)
     st.subheader("Versions")
     show_versions(versions)
     show_registry(config)

@@ -1,4 +1,4 @@
-"""Polls the registry in a background thread and loads new versions of a service's models."""
+"""Polls registry and plans in a background thread and loads new versions of a service's models."""
 
 import logging
 import threading
@@ -39,8 +39,7 @@ class AliasWatcher:
 
     def renew(self, served: Served) -> None:
         try:
-            served.versions.renew_all()
-            served.prepare()
+            served.renew()
         except PenstockError as error:
             log.warning("%s: %s", served.name, error)
         except Exception:

@@ -3,12 +3,22 @@
 from pydantic import BaseModel, ConfigDict
 
 from penstock.interfaces.rest.served import Served
+from penstock.models.assignment import BUCKETS
 from penstock.udfs.scoring.outputs import ModelColumn
+
+
+class CanaryDescription(BaseModel):
+    """The candidate that answers a share of the keys, as the newest plan of the stream has it. fraction: of the keys.
+    problem: why the champion answers these, too."""
+
+    version: str | None
+    fraction: float | None
+    problem: str | None
 
 
 class ModelSummary(BaseModel):
     """alias: null if the config pins a version. version: null until one is loaded. problem: why the version that
-    the registry names now is not the one in use."""
+    the registry names now is not the one in use. canary: null where the champion answers alone."""
 
     model_config = ConfigDict(protected_namespaces=())
     name: str
@@ -17,6 +27,7 @@ class ModelSummary(BaseModel):
     alias: str | None
     version: str | None
     problem: str | None
+    canary: CanaryDescription | None = None
 
 
 class FieldDescription(BaseModel):
@@ -66,6 +77,20 @@ def summary(served: Served) -> ModelSummary:
         alias=None if served.config.the_model.version else served.config.the_model.alias,
         version=standing.model.version.version if standing.model else None,
         problem=standing.problem or None,
+        canary=canary_of(served),
+    )
+
+
+def canary_of(served: Served) -> CanaryDescription | None:
+    followed = served.experiment
+    canary = followed.of(served.loaded.version) if followed and served.loaded else None
+    problem = followed.standing_problem if followed else ""
+    if canary is None and not problem:
+        return None
+    return CanaryDescription(
+        version=canary.candidate.version.version if canary else None,
+        fraction=canary.limit / BUCKETS if canary else None,
+        problem=problem or None,
     )
 
 

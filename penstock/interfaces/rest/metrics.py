@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,7 +24,7 @@ class ModelState(Collector):
 
     models: Mapping[str, Served]
 
-    def collect(self) -> Iterable[GaugeMetricFamily]:
+    def collect(self) -> Iterable[Metric]:
         version = GaugeMetricFamily(
             "penstock_serving_model_version", "1 for the version in use", labels=["model", "version"]
         )
@@ -38,7 +38,38 @@ class ModelState(Collector):
             if standing.model is not None:
                 version.add_metric([name, standing.model.version.version], 1)
             problem.add_metric([name], 1 if standing.problem else 0)
-        return [version, problem]
+        return [version, problem, *candidate_state(self.models)]
+
+
+def candidate_state(models: Mapping[str, Served]) -> Iterable[Metric]:
+    """Of pipelines with an experiment."""
+    version = GaugeMetricFamily(
+        "penstock_serving_candidate_version",
+        "1 for the candidate that answers the keys of a canary",
+        labels=["model", "version"],
+    )
+    problem = GaugeMetricFamily(
+        "penstock_serving_candidate_problem",
+        "1 if the champion answers for a candidate that can't be loaded, or that took too long",
+        labels=["model"],
+    )
+    rows = CounterMetricFamily(
+        "penstock_serving_candidate_rows",
+        "Rows of a canary's keys that the candidate answered, or the champion in its place (failed)",
+        labels=["model", "outcome"],
+    )
+    for name, served in models.items():
+        followed = served.experiment
+        if followed is None:
+            continue
+        problem.add_metric([name], 1 if followed.standing_problem else 0)
+        candidate = followed.candidate
+        if candidate is not None:
+            rows.add_metric([name, "answered"], candidate.answered)
+            rows.add_metric([name, "failed"], candidate.failed)
+        if candidate is not None and served.loaded and followed.of(served.loaded.version):
+            version.add_metric([name, candidate.version.version], 1)
+    return version, problem, rows
 
 
 class Metrics:

@@ -103,7 +103,8 @@ def predict_endpoint(served: Served, request: type[BaseModel], metrics: Metrics)
         if alias is not None and version is not None:
             raise RequestRefusedError("alias and version: give one of them")
         loaded = served.versions.choose(alias=alias, version=version)
-        results = served.predict(values_of(body, served.contract), loaded)
+        is_asked_for = alias is not None or version is not None
+        results = served.predict(values_of(body, served.contract), loaded, is_asked_for=is_asked_for)
         metrics.count_rows(served.name, results)
         return json_response(response_body(served, loaded, results))
 
@@ -113,5 +114,12 @@ def predict_endpoint(served: Served, request: type[BaseModel], metrics: Metrics)
 
 def response_body(served: Served, loaded: LoadedModel, results: list[RowResult]) -> dict[str, Any]:
     what = value_name(served)
-    rows = [{what: result.value, "error": result.error, "reasons": result.reasons} for result in results]
+    rows: list[dict[str, Any]] = [
+        {what: result.value, "error": result.error, "reasons": result.reasons} for result in results
+    ]
+    if served.experiment is not None:
+        rows = [
+            row | {"role": result.role, "model_version": result.model_version}
+            for row, result in zip(rows, results, strict=True)
+        ]
     return {"model_name": served.name, "model_version": loaded.version.version, "rows": rows}

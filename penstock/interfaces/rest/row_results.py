@@ -16,11 +16,14 @@ NO_NUMBER = "the model's output {name} is infinite, which JSON can't represent"
 @dataclass(frozen=True, kw_only=True)
 class RowResult:
     """value: null with an error or reasons, or if the model returned null. error: why an accepted row has no value, or
-    why it is of the model's fallback. reasons: why the contract rejected the row."""
+    why it is of the model's fallback. reasons: why the contract rejected the row. role, model_version: of the version
+    that an experiment chose for an accepted row."""
 
     value: Any = None
     error: str | None = None
     reasons: tuple[str, ...] | None = None
+    role: str | None = None
+    model_version: str | None = None
 
     @property
     def outcome(self) -> str:

@@ -134,7 +134,9 @@ def response_type(name: str, served: Served, outputs: Sequence[ModelColumn]) -> 
         "error": (str | None, Field(description="why an accepted row has none, or one of the fallback")),
         "reasons": (list[str] | None, Field(description="why the contract rejected the row")),
     }
-    one = create_model(f"{name}RowAnswer", **row)
+    if served.experiment is not None:
+        row |= experiment_fields()
+    one = create_model(f"{name}RowAnswer", __config__=ConfigDict(protected_namespaces=()), **row)
     return create_model(
         f"{name}Answer",
         __config__=ConfigDict(protected_namespaces=()),
@@ -143,6 +145,17 @@ def response_type(name: str, served: Served, outputs: Sequence[ModelColumn]) -> 
         model_version=(str, ...),
         rows=(Annotated[list[one], Field()], ...),
     )
+
+
+def experiment_fields() -> dict[str, Any]:
+    """Of a row's answer, in a pipeline with an experiment."""
+    return {
+        "role": (
+            Literal["champion", "candidate"] | None,
+            Field(description="whose answer it is; null for a rejected row, or if the request names a version"),
+        ),
+        "model_version": (str | None, Field(description="the version that answered; null for a rejected row")),
+    }
 
 
 def value_name(served: Served) -> str:

@@ -37,7 +37,7 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
     # Under names of ours, which no column of a contract can have.
     columns = ", ".join(
         [
-            "query_id, batch_id, row_id, model_version, prediction, scored_at",
+            "query_id, batch_id, row_id, scored_at",
             f"hash({', '.join(['0', *content])}) AS content",
             f"{time} AS row_time",
             *[f"{quoted(column)} AS key_{number}" for number, column in enumerate(config.labels.key)],
@@ -45,9 +45,10 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
         ]
     )
     parts = [
-        f"SELECT {columns} FROM {name} WHERE model_name = $name AND row_id IS NOT NULL"
+        f"SELECT {answer}, {columns} FROM {name} WHERE model_name = $name AND row_id IS NOT NULL"
         for name in TABLES
         if name in registered(connection)
+        for answer in given_answers(connection, name)
     ]
     made_at = "row_time" if config.labels.time else "asked_at"
     connection.execute(
@@ -68,6 +69,14 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
             "until": request.until,
         },
     )
+
+
+def given_answers(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[str, ...]:
+    """Of a row the answer that stands, and that of the other version of an experiment."""
+    stands = "model_version, prediction"
+    if "shadow_version" not in connection.table(table).columns:
+        return (stands,)
+    return stands, "shadow_version AS model_version, shadow_prediction AS prediction"
 
 
 def content_columns(connection: duckdb.DuckDBPyConnection, config: PipelineConfig) -> list[str]:

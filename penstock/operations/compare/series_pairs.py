@@ -18,8 +18,13 @@ KEY = "series_id, cutoff, step, variable"
 
 def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, request: Request) -> None:
     """The table `answers`: of each version and KEY the forecast that was made last."""
-    columns = f"model_name, model_version, {KEY}, ds, forecast, lower, upper, level, scored_at"
-    parts = [f"SELECT {columns} FROM {name}" for name in TABLES if name in registered(connection)]
+    columns = f"model_name, {KEY}, ds, level, scored_at"
+    parts = [
+        f"SELECT {columns}, {answer} FROM {name}"
+        for name in TABLES
+        if name in registered(connection)
+        for answer in given_answers(connection, name)
+    ]
     connection.execute(
         f"""
         CREATE TABLE answers AS
@@ -37,6 +42,15 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
             "until": request.until,
         },
     )
+
+
+def given_answers(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[str, ...]:
+    """Of a row the forecast that stands, and that of the other version of an experiment."""
+    stands = "model_version, forecast, lower, upper"
+    if "shadow_version" not in connection.table(table).columns:
+        return (stands,)
+    others = "shadow_forecast AS forecast, shadow_lower AS lower, shadow_upper AS upper"
+    return stands, f"shadow_version AS model_version, {others}"
 
 
 def make_pairs(

@@ -5,12 +5,13 @@ from dataclasses import asdict
 
 from penstock.models.inspection.text import plain
 from penstock.operations.compare.report import Comparison, Group, Score
+from penstock.operations.compare.roles import ByRole
 from penstock.operations.explain.fact_lines import time_text
 
 IN_SAMPLE = "IN SAMPLE"
 
 
-def as_json(found: Comparison) -> str:
+def as_json(found: Comparison | ByRole) -> str:
     """One object; a number that is not finite is null."""
     return json.dumps(plain(asdict(found)), indent=1, allow_nan=False, default=str)
 
@@ -46,6 +47,28 @@ def as_text(found: Comparison) -> str:
             before = group.by
         lines += group_lines(found, group)
     return "\n".join([*lines, *loser_lines(found)])
+
+
+def roles_text(found: ByRole) -> str:
+    """The pairs first: what they say is more certain."""
+    lines = [
+        f"canary: candidate {found.candidate} beside champion {found.champion}; on the rows that both answered:",
+        "",
+        as_text(found.paired),
+    ]
+    if not found.scores:
+        return "\n".join(lines)
+    lines += ["", "by role, on different rows (unpaired: chance counts for much more than above)"]
+    for score in found.scores:
+        loss = "no label yet" if score.loss is None else f"mean loss {score.loss:.4f}"
+        lines.append(f"  {score.role} {score.version}: n {score.n:,}, {loss}")
+    if found.difference is not None:
+        one = found.difference
+        lines.append(
+            f"  candidate less champion: {one.mean:.4f}, {one.lower:.4f} to {one.upper:.4f} "
+            f"({found.level:.0%}, Welch; rows of one time are not independent, so that it is wider in truth)"
+        )
+    return "\n".join(lines)
 
 
 def mark(found: Comparison) -> str:

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 
 from penstock.models.inspection.report import moment
-from penstock.operations.explain.report import AgainFacts, Batch, File, Labels, ModelFacts, PlanFacts
+from penstock.operations.explain.report import AgainFacts, Batch, Beside, File, Labels, ModelFacts, PlanFacts
 
 SHOWN_LINES = 5
 NAMES = 10
@@ -36,10 +36,21 @@ def batch_text(batch: Batch) -> str:
     return f"batch {batch.batch_id} of query {batch.query_id[:8]}"
 
 
-def answered_text(batch: Batch, model: ModelFacts) -> str:
+def answered_text(batch: Batch, model: ModelFacts, beside: Beside | None) -> str:
     rescored = f", by rescore {batch.rescore_id}" if batch.rescore_id is not None else ""
     started = f", in a batch begun {time_text(batch.started_at)}" if batch.started_at else ""
-    return f"by {batch.role} {model.name}/{model.version}, {time_text(batch.scored_at)} UTC{rescored}{started}"
+    whose = f"{batch.role} {model.name}/{model.version}{beside_text(beside)}"
+    return f"by {whose}, {time_text(batch.scored_at)} UTC{rescored}{started}"
+
+
+def beside_text(beside: Beside | None) -> str:
+    """In words, after the version whose answer stands."""
+    if beside is None:
+        return ""
+    said = f"said {shown(beside.answer)}" if beside.error is None else f"failed: {beside.error}"
+    of = f" for {beside.of}" if beside.of and beside.error is None else ""
+    canary = " of a canary" if beside.role == "champion" else ""
+    return f"{canary} ({beside.role}: {beside.model_version} {said}{of})"
 
 
 def file_lines(file: File) -> list[str]:

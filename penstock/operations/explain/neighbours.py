@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.explanation.again import Neighbours
 from penstock.models.explanation.bits import is_same
+from penstock.operations.explain.report import is_of_candidate
 from penstock.schemas.contract import Contract
 from penstock.storage.delta_files import data_files, read_files
 from penstock.storage.delta_reader import open_table
@@ -42,7 +43,10 @@ def batches_in(
     if table is None:
         return
     fields = [field.name for field in contract.fields if field.name in row.column_names]
-    names = list(dict.fromkeys([*BATCH, *of_rescore, "source_file", *fields, "prediction"]))
+    # A candidate was given the rows of its keys alone.
+    asked = row["model_version"][0].as_py() if is_of_candidate(row["role"][0].as_py()) else None
+    of_pair = ("role", "shadow_version") if asked is not None else ()
+    names = list(dict.fromkeys([*BATCH, *of_rescore, "source_file", *fields, "prediction", *of_pair]))
     key = {name: row[name][0].as_py() for name in BATCH}
     size = int(config.spark.get(BATCH_SETTING, BATCH_ROWS))
     for file in data_files(table, BATCH):
@@ -55,7 +59,17 @@ def batches_in(
         for rows in tried.values():
             for place in places_of(rows, row, names):
                 start = place - place % size
-                yield Neighbours(rows=rows.slice(start, size), place=place - start)
+                batch = Neighbours(rows=rows.slice(start, size), place=place - start)
+                yield batch if asked is None else of_candidate(batch, asked)
+
+
+def of_candidate(batch: Neighbours, version: str) -> Neighbours:
+    """The rows that the candidate was asked for: it answered them, or its failure stands beside the champion's."""
+    is_asked = pc.or_kleene(
+        pc.starts_with(batch.rows["role"], "candidate"), pc.equal(batch.rows["shadow_version"], version)
+    )
+    mask = pc.fill_null(is_asked, False).to_numpy(zero_copy_only=False)
+    return Neighbours(rows=batch.rows.filter(pa.array(mask)), place=int(mask[: batch.place].sum()))
 
 
 def with_values(rows: pa.Table, values: dict[str, Any]) -> pa.Table:

@@ -10,7 +10,7 @@ import duckdb
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import PlanError
 from penstock.models.pinned import PinnedModel
-from penstock.operations.explain.report import Batch, File, PlanFacts
+from penstock.operations.explain.report import Batch, File, PlanFacts, is_of_candidate
 from penstock.operations.explain.tables import rows_of
 from penstock.pipeline.plan import Plan, plan_path, read_plan
 from penstock.pipeline.replay.plans import REPLAY_QUERY, replay_path
@@ -52,7 +52,9 @@ class Origin:
         """The version as the plan of the answer has it."""
         if self.batch.rescore_id is not None:
             return self.rescore.model if self.rescore else None
-        return self.plan.champion if self.plan else None
+        if self.plan is None:
+            return None
+        return self.plan.candidate if is_of_candidate(self.batch.role) else self.plan.champion
 
     @property
     def sha256(self) -> str | None:

@@ -14,7 +14,7 @@ from penstock.operations.explain.labels import labels_of
 from penstock.operations.explain.model_facts import FoundModel, find_model
 from penstock.operations.explain.neighbours import batches_with
 from penstock.operations.explain.origins import file_of, origin_of
-from penstock.operations.explain.report import AgainFacts, OtherAnswer, PredictionReport
+from penstock.operations.explain.report import AgainFacts, Beside, OtherAnswer, PredictionReport, other_role
 from penstock.operations.explain.tables import ROWS_TABLES, as_python, opened_tables, rows_of, rows_where, values_of
 from penstock.schemas.contract import Contract
 from penstock.storage.duckdb_tables import registered
@@ -131,7 +131,20 @@ def explained(
         model=model.facts,
         again=again(config, contract, found, model),
         others=other_answers(tables, row, values),
+        beside=beside(row),
         labels=labels_of(config, row),
+    )
+
+
+def beside(row: dict[str, Any]) -> Beside | None:
+    """None where one version alone was asked for, as in every table from before the first experiment."""
+    if row.get("shadow_version") is None:
+        return None
+    return Beside(
+        role=other_role(row["role"]),
+        model_version=row["shadow_version"],
+        answer=row["shadow_prediction"],
+        error=row["shadow_error"],
     )
 
 

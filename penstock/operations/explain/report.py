@@ -110,6 +110,28 @@ class OtherAnswer:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Beside:
+    """The answer of the other version of an experiment, which does not stand. role: champion, where a canary's
+    candidate answered, else shadow. answer: of a forecast the one of `of`. error: why it has none."""
+
+    role: str
+    model_version: str
+    answer: Any
+    error: str | None = None
+    of: str = ""
+
+
+def is_of_candidate(role: str) -> bool:
+    """Of predictions and forecasts; a candidate's fallback has a role of its own."""
+    return role.startswith("candidate")
+
+
+def other_role(role: str) -> str:
+    """As `Beside` has it."""
+    return "champion" if is_of_candidate(role) else "shadow"
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredictionReport:
     """row: the contract's columns. equal_rows: how many rows have this row_id, in all batches."""
 
@@ -125,6 +147,7 @@ class PredictionReport:
     model: ModelFacts
     again: AgainFacts
     others: tuple[OtherAnswer, ...] = ()
+    beside: Beside | None = None
     labels: Labels | None = None
 
     @property
@@ -142,7 +165,8 @@ class WindowRow:
 @dataclass(frozen=True, kw_only=True)
 class Step:
     """A forecast as the table has it. actual: the valid observation of its ds, as it is now. loss: its weighted
-    interval score over half the interval's width. is_within: whether the interval has the actual."""
+    interval score over half the interval's width. is_within: whether the interval has the actual. shadow_forecast: of
+    the other version of an experiment."""
 
     step: int
     ds: datetime
@@ -156,6 +180,7 @@ class Step:
     absolute_error: float | None
     loss: float | None
     is_within: bool | None
+    shadow_forecast: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +205,7 @@ class ForecastReport:
     exogenous: str | None = None
     method: str | None = None
     terms: VarForecast | None = None
+    beside: Beside | None = None
 
     @property
     def is_confirmed(self) -> bool:

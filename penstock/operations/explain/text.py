@@ -41,7 +41,7 @@ def prediction_text(found: PredictionReport) -> str:
     given = shown(found.prediction) if found.error is None else f"none: {found.error}"
     lines = [
         f"prediction {given}, {batch_text(found.batch)}, row_id {found.row_id}",
-        line("answered", answered_text(found.batch, found.model)),
+        line("answered", answered_text(found.batch, found.model, found.beside)),
         *[
             line("", f"version {other.model_version} said {shown(other.prediction)} (rescore {other.rescore_id})")
             for other in found.others
@@ -65,7 +65,7 @@ def forecast_text(found: ForecastReport) -> str:
     newest = " (the newest)" if found.is_newest else ""
     lines = [
         f"forecast of series {found.series_id} from {time_text(found.cutoff)}{newest}, {batch_text(found.batch)}",
-        line("answered", answered_text(found.batch, found.model)),
+        line("answered", answered_text(found.batch, found.model, found.beside)),
         *(
             [line("", f"{found.versions} forecasts were made of this cutoff; the last is shown")]
             if found.versions > 1
@@ -141,7 +141,8 @@ def steps_lines(steps: tuple[Step, ...]) -> list[str]:
 
 def step_text(step: Step) -> str:
     bounds = f"[{shown(step.lower)}, {shown(step.upper)}] at {step.level:g}" if step.level is not None else ""
-    text = f"{step.step:2}  {time_text(step.ds)}  {shown(step.forecast)} {bounds}"
+    other = f", the other version {shown(step.shadow_forecast)}" if step.shadow_forecast is not None else ""
+    text = f"{step.step:2}  {time_text(step.ds)}  {shown(step.forecast)} {bounds}{other}"
     if step.actual is None:
         return f"{text}, no actual yet"
     within = "" if step.is_within is None else ", within" if step.is_within else ", OUTSIDE"

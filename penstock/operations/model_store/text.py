@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from statistics import fmean
 
+from penstock.operations.model_store.decided import decision_line
+from penstock.operations.model_store.measures import Live
 from penstock.operations.model_store.versions import ModelVersions, Training, VersionFacts
 
 HEADS = ("version", "aliases", "created", "git", "training data", "hold-out", "batches", "pairs")
@@ -25,7 +27,27 @@ def as_text(found: ModelVersions) -> str:
         return "\n".join([*lines, "the registry has no version of it yet"])
     lines += table([(*HEADS, *MEASURES), *map(row_of, found.versions)])
     lines += [f"version {one.version} refused: {one.refused}" for one in found.versions if one.refused]
+    lines += [
+        f"version {one.version} as candidate: {candidate_text(one.as_candidate)}"
+        for one in found.versions
+        if one.as_candidate
+    ]
+    lines += decision_lines(found)
     return "\n".join([*lines, legend(found)])
+
+
+def candidate_text(live: Live) -> str:
+    """What came true of its answers beside a champion's."""
+    parts = [f"{live.pairs:,} pairs", f"loss {number(live.loss)}"]
+    parts += [f"coverage {percent(live.coverage)}"] if live.coverage is not None else []
+    parts += [f"{live.failed:,} without an answer"] if live.failed else []
+    return ", ".join(parts)
+
+
+def decision_lines(found: ModelVersions) -> list[str]:
+    """Each once, though it is about two versions."""
+    by_number = {one.number: one for version in found.versions for one in version.decisions}
+    return [decision_line(by_number[number]) for number in sorted(by_number)]
 
 
 def legend(found: ModelVersions) -> str:

@@ -11,6 +11,7 @@ from penstock.errors import ConfigError, ModelRefusedError, PenstockError, Regis
 from penstock.models.registered import RegisteredVersion, TrainingRun, registered_versions
 from penstock.models.registry import Registry
 from penstock.operations.model_store import ledger, live
+from penstock.operations.model_store.decided import VersionDecision, about_version, read_decisions
 from penstock.operations.model_store.ledger import Use
 from penstock.operations.model_store.measures import Live, Sums, live_of
 from penstock.operations.model_store.table_rows import read_columns
@@ -69,6 +70,9 @@ class VersionFacts(Part):
     used: Used | None
     refused: str | None
     live: Live | None
+    #: Of its answers beside a champion's; of series its loss is in units of the champion's interval.
+    as_candidate: Live | None = None
+    decisions: tuple[VersionDecision, ...] = ()
 
 
 class ModelVersions(Part):
@@ -88,7 +92,7 @@ def read_model_versions(config: PipelineConfig, *, needs_registry: bool = False)
     """Without Spark. needs_registry: raise RegistryUnavailableError instead of showing what the tables know alone.
 
     Raises ConfigError for a pipeline of labels, RegistryUnavailableError or ModelRefusedError if neither the registry
-    nor the tables know a version, EnvironmentCheckError if a table can't be read, OSError.
+    nor the tables know a version, EnvironmentCheckError if a table or a decision can't be read, OSError.
     """
     if config.workload not in WITH_MODEL:
         raise ConfigError(
@@ -102,7 +106,9 @@ def read_model_versions(config: PipelineConfig, *, needs_registry: bool = False)
         used = ledger.uses(tables)
         refused = ledger.refusals(tables, used)
         sums = live.read_sums(tables, loss=loss_of(config))
-    numbers = {*registered, *used, *refused, *(one.version for one in sums)}
+        of_candidates = live.read_candidate_sums(tables, loss=loss_of(config))
+    decisions = read_decisions(config)
+    numbers = {*registered, *used, *refused, *(one.version for one in [*sums, *of_candidates])}
     if problem and not numbers:
         raise problem
     now, steps = ledger.answering(config, used), steps_of(config)
@@ -123,6 +129,8 @@ def read_model_versions(config: PipelineConfig, *, needs_registry: bool = False)
                 used=used_of(used.get(number)),
                 refused=refused.get(number),
                 live=live_or_none([one for one in sums if one.version == number], steps),
+                as_candidate=live_or_none([one for one in of_candidates if one.version == number], steps),
+                decisions=about_version(decisions, number),
             )
             for number in newest_first(numbers)
         ),

@@ -13,7 +13,11 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from penstock.config.pipeline import PipelineConfig
 from penstock.operations.model_store.measures import Live
 from penstock.operations.monitoring.evaluation_metrics import EvaluationMetrics
+from penstock.operations.monitoring.experiment_metrics import ExperimentMetrics
+from penstock.operations.monitoring.experiment_status import ExperimentStatus
+from penstock.operations.monitoring.info_gauge import InfoGauge
 from penstock.pipeline.batch_record import BatchRecord, ForecastCount
+from penstock.pipeline.decisions.files import Decided
 from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.series.reasons import KINDS
 
@@ -23,22 +27,6 @@ BUCKETS_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3
 
 #: The outcome of an observation that has a forecast; the others are the kinds of reasons.
 FORECAST = "forecast"
-
-
-class InfoGauge:
-    """A gauge that is 1 for each current combination of labels; other combinations have no series."""
-
-    def __init__(self, registry: CollectorRegistry, name: str, text: str, labels: tuple[str, ...]) -> None:
-        self._gauge = Gauge(name, text, labels, registry=registry)
-        self._shown: set[tuple[str, ...]] = set()
-
-    def show(self, combinations: set[tuple[str, ...]]) -> None:
-        # Add new ones first, so that a concurrent scrape always finds one.
-        for labels in combinations - self._shown:
-            self._gauge.labels(*labels).set(1)
-        for labels in self._shown - combinations:
-            self._gauge.remove(*labels)
-        self._shown = combinations
 
 
 class PipelineMetrics:
@@ -100,6 +88,7 @@ class PipelineMetrics:
         )
         self._model_age = self._gauge("model_age_seconds", "Age of the version that scored the last micro-batch")
         self._evaluations = EvaluationMetrics(config, self.registry)
+        self._experiment = ExperimentMetrics(config, self.registry)
         self._model = InfoGauge(
             self.registry,
             "penstock_model_info",
@@ -140,6 +129,7 @@ class PipelineMetrics:
         if plan.models:
             created = plan.champion.created_milliseconds / 1000
             self._model_age.labels(self.pipeline).set_function(lambda: time.time() - created)
+        self._experiment.on_record(record)
         self._last_batch.labels(self.pipeline).set(record.finished_at.timestamp())
 
     def _on_forecasts(self, forecasts: ForecastCount, *, with_forecast: int) -> None:
@@ -161,6 +151,14 @@ class PipelineMetrics:
     def on_evaluation_means(self, means: Mapping[str, Live]) -> None:
         """By version, of the last evaluation."""
         self._evaluations.on_means(means)
+
+    def on_experiment(self, status: ExperimentStatus | None) -> None:
+        """As it stands now; None without one."""
+        self._experiment.on_status(status)
+
+    def on_decision(self, decided: Decided) -> None:
+        """One that was finished since this process started."""
+        self._experiment.on_decision(decided)
 
     def on_backlog(self, files: int | None) -> None:
         """None if unknown: the series is then removed rather than left at a stale number."""

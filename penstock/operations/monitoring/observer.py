@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from penstock.config.metrics import MetricsConfig
 from penstock.operations.monitoring.backlog import Backlog
 from penstock.operations.monitoring.evaluation_watch import EvaluationWatch
+from penstock.operations.monitoring.experiment_watch import ExperimentWatch
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.operations.monitoring.query_listener import QueryListener
 from penstock.pipeline.batch_record import BatchRecord
@@ -51,6 +52,9 @@ def watched(pipeline: Pipeline, metrics: PipelineMetrics | None) -> Iterator[Obs
             show_overlooked=metrics.on_overlooked,
         ) as backlog,
         evaluations,
+        ExperimentWatch(
+            config=pipeline.config, storage=pipeline.storage, metrics=metrics, every_seconds=section.backlog_every
+        ),
     ):
 
         def on_record(record: BatchRecord) -> None:

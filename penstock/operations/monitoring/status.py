@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from penstock.config.experiment import Mode
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError
+from penstock.operations.monitoring.experiment_status import ExperimentStatus, read_experiment
 from penstock.operations.monitoring.ledger_summary import read_summary
 from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.pipeline.evaluation.records import last_record
@@ -110,7 +111,8 @@ class Status(Part):
 
     model: null also in a pipeline of labels. quarantine: of the last 24 hours, without replayed entries, the most
     frequent reason first. candidate: null where the champion answers alone. refused_candidates: the version that
-    experiment.alias points to, with the reason, if it is refused.
+    experiment.alias points to, with the reason, if it is refused. experiment: how it stands, and which decisions wait;
+    null without one.
     """
 
     pipeline: str
@@ -123,11 +125,12 @@ class Status(Part):
     last_evaluation: EvaluationRecord | None = None
     candidate: CandidateInUse | None = None
     refused_candidates: dict[str, str] = Field(default_factory=dict)
+    experiment: ExperimentStatus | None = None
 
 
 def read_status(config: PipelineConfig) -> Status:
-    """Raises EnvironmentCheckError if the inbox is not a folder or a table can't be read, LeaseError, LedgerError if
-    the record of the last evaluation is damaged, PlanError, OSError."""
+    """Raises EnvironmentCheckError if the inbox is not a folder or a table can't be read, LeaseError, LedgerError or
+    PlanError if a record of an evaluation, a decision or the newest plan is damaged, OSError."""
     try:
         return status_now(config)
     except QUERY_ERRORS as error:
@@ -159,6 +162,7 @@ def status_now(config: PipelineConfig) -> Status:
         last_evaluation=last_record(storage, config.tables.root),
         candidate=candidate_in_use(plan) if plan else None,
         refused_candidates=plan.refused_candidates if plan else {},
+        experiment=read_experiment(config, storage, now=now),
     )
 
 

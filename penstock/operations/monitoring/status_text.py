@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from penstock.operations.monitoring.experiment_status import decision_texts, experiment_text
 from penstock.operations.monitoring.status import LastBatch, Status
 from penstock.pipeline.evaluation.record import EvaluationRecord
 from penstock.series.reasons import fallbacks_text, reasons_text, without_fallbacks
@@ -18,9 +19,17 @@ def as_text(status: Status) -> str:
         ("backlog", f"{status.backlog_files:,} files"),
         *([("model", model_text(status))] if status.workload != "labels" else []),
         *([("evaluation", evaluation_text(status.last_evaluation, status))] if status.last_evaluation else []),
+        *experiment_lines(status),
         ("quarantine", quarantine_text(status)),
     ]
     return "\n".join(f"{name:<11} {text}" for name, text in lines)
+
+
+def experiment_lines(status: Status) -> list[tuple[str, str]]:
+    found = status.experiment
+    if found is None:
+        return []
+    return [("experiment", experiment_text(found)), *[("decision", text) for text in decision_texts(found)]]
 
 
 def batch_text(status: Status) -> str:
