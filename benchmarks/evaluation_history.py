@@ -27,7 +27,7 @@ from series_setup import VARIABLES, ids_of
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.evaluation.evaluator import Evaluator
 from penstock.pipeline.evaluation.plans import EVALUATE_QUERY, evaluation_done_path, evaluation_path
-from penstock.schemas import catalog
+from penstock.schemas import catalog, judgement_tables
 from penstock.schemas.table_types import Table
 
 QUERY = "0b5f7a52-6c1d-4d7e-9a55-3f2f1f6d9c11"
@@ -187,7 +187,7 @@ def commit(root: Path, version: int, *actions: Mapping[str, Any]) -> None:
 
 def repeat_evaluations(config: PipelineConfig, *, batches: int) -> None:
     """Evaluation 1, of the micro-batch HORIZON, again for each one after it."""
-    root = Path(config.table_path(catalog.EVALUATIONS.name))
+    root = Path(config.table_path(judgement_tables.EVALUATIONS.name))
     table = DeltaTable(root)
     rows, version = table.to_pyarrow_table(filters=[("batch_id", "=", 1)]), table.version()
     plan, record = (json.loads(Path(path(config, 1)).read_text()) for path in (evaluation_path, evaluation_done_path))
@@ -197,7 +197,7 @@ def repeat_evaluations(config: PipelineConfig, *, batches: int) -> None:
         file = root / f"part-00000-{number:08d}.snappy.parquet"
         pq.write_table(numbered, file)
         transaction = {"txn": {"appId": f"{config.pipeline}:{EVALUATE_QUERY}", "version": number, "lastUpdated": 0}}
-        statistics = statistics_of(numbered, catalog.EVALUATIONS.statistics)
+        statistics = statistics_of(numbered, judgement_tables.EVALUATIONS.statistics)
         commit(root, version + number - 1, transaction, added(file, statistics))
         bounds = {"number": number, "after": {QUERY: last - 1}, "until": {QUERY: last}, "taken": {QUERY: last}}
         write_json(evaluation_path(config, number), plan | bounds)
