@@ -121,8 +121,9 @@ def draft_of_external_move(before: Plan, plan: Plan, history: History, *, candid
     moves = []
     old, new = before.champion.version, plan.champion.version
     of_champion = [one for kind, one in since if kind in CHAMPION_MOVES]
-    # A decision from before the old champion was set by another one explains nothing, however near their times are.
-    settled = max((number for number, one in enumerate(of_champion) if one.champion == old), default=-1)
+    # What was decided before the old champion was set by a decision that the plan before knew explains nothing.
+    known = [one.champion == old and one.done_at <= before.resolved_at for one in of_champion]
+    settled = max((number for number, is_known in enumerate(known) if is_known), default=-1)
     if old != new and not any(one.champion == new for one in of_champion[settled + 1 :]):
         moves.append(f"the champion from version {old} to {new}")
     tried = before.candidate.version if before.candidate else None
