@@ -81,7 +81,7 @@ class ModelAliases:
 
 
 def repeated(write: Callable[[], object]) -> None:
-    """Once more, if another process made the same alias or tag meanwhile: the database of MLflow refuses one of them."""
+    """Once more, if another process made the same alias or tag meanwhile, and MLflow's database refused this one."""
     try:
         write()
     except MlflowException as error:

@@ -224,6 +224,17 @@ def test_a_decision_explains_what_it_moved(acting):
     assert one.after_batch(plan(acting, 2, "1", None)) == []
 
 
+def test_a_move_to_a_version_that_was_promoted_and_rolled_back_just_before_is_recorded(acting):
+    plan(acting, 0)
+    acting.decide("promote")
+    plan(acting, 1, "2", "1")
+    acting.decide("rollback", champion="2", candidate="1")
+    # A new process looks at batch 1 once more, which the promotion explains.
+    assert controller(acting).after_batch(plan(acting, 2, "1", None)) == []
+    acting.point(champion="2")
+    assert kinds(controller(acting).after_batch(plan(acting, 3, "2", None))) == [("external", "done")]
+
+
 @pytest.mark.parametrize("after", [("1", "2"), ("1", "3"), ("1", None)])
 def test_a_first_candidate_is_no_move(acting, after):
     plan(acting, 0, "1", None)

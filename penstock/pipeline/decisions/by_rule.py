@@ -120,7 +120,11 @@ def draft_of_external_move(before: Plan, plan: Plan, history: History, *, candid
     since = list(moves_since(history, before))
     moves = []
     old, new = before.champion.version, plan.champion.version
-    if old != new and not any(one.champion == new for kind, one in since if kind in CHAMPION_MOVES):
+    of_champion = [one for kind, one in since if kind in CHAMPION_MOVES]
+    # What was decided before the old champion was set by a decision that the plan before knew explains nothing.
+    known = [one.champion == old and one.done_at <= before.resolved_at for one in of_champion]
+    settled = max((number for number, is_known in enumerate(known) if is_known), default=-1)
+    if old != new and not any(one.champion == new for one in of_champion[settled + 1 :]):
         moves.append(f"the champion from version {old} to {new}")
     tried = before.candidate.version if before.candidate else None
     now = plan.candidate.version if plan.candidate else None

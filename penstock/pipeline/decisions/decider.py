@@ -83,10 +83,16 @@ class Decider:
                     return self._carry_out(decision, lease)
 
     def finish(self) -> Decided | None:
-        """The decision that was cut off, if there is one, carried out. Raises as `decide`."""
+        """The decision that was cut off, if there is one, carried out; the rows that the table lacks are written.
+
+        Raises as `decide`.
+        """
         with self._lease() as lease:
-            begun = self.files.history().unfinished
-            return self._carry_out(begun, lease) if begun is not None else None
+            history = self.files.history()
+            if history.unfinished is not None:
+                return self._carry_out(history.unfinished, lease)
+            try_to_write_rows(self.config, history)
+            return None
 
     def _lease(self) -> AbstractContextManager[Lease]:
         return held_lease(self.storage, self.config.tables.root, job=self.job, wait_seconds=self.wait_seconds)
@@ -94,6 +100,7 @@ class Decider:
     def _finish_begun(self, lease: Lease) -> History:
         history = self.files.history()
         if history.unfinished is None:
+            try_to_write_rows(self.config, history)
             return history
         log.info("decision %d was cut off: finishing it", history.unfinished.number)
         self._carry_out(history.unfinished, lease)
