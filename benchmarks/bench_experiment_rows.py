@@ -24,6 +24,7 @@ import pandas as pd
 import series_setup
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
 from rows_setup import RED_WINE, register_wine_model, rows_config, run_benchmark, session, wines
 
 from penstock.config.pipeline import PipelineConfig
@@ -78,7 +79,7 @@ def bare_seconds(spark: SparkSession, config: PipelineConfig, number: int) -> fl
         for frame in frames:
             yield pd.Series(model.predict(frame), dtype="float64")
 
-    scored = F.pandas_udf(predicted, "double")
+    scored = pandas_udf(predicted, "double")  # type: ignore[call-overload, unused-ignore]
     rows = spark.read.parquet(f"{config.source.path}/{number}-*.parquet")
     arguments = F.struct(*[F.col(f"`{name}`") for name in MEASUREMENTS])
     rows.select(scored(arguments)).write.format("noop").mode("overwrite").save()
