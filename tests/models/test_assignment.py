@@ -1,8 +1,11 @@
 """The sample of an experiment: a hash that others compute as well, in shares as asked for, and never a key less."""
 
 import math
+from collections.abc import Iterator
 from datetime import date
 
+import pytest
+from fast_spark import COMPILING
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from xxh64 import xxh64
@@ -49,8 +52,19 @@ def test_keys_are_in_the_buckets_of_their_hash(spark: SparkSession) -> None:
             assert found == [expected[row.number] < fraction for fraction in edge]
 
 
-def test_shares_of_a_million_keys_and_a_ramp_that_only_adds(spark: SparkSession) -> None:
-    keys = spark.range(KEYS).select(
+@pytest.fixture
+def compiled(spark: SparkSession) -> Iterator[SparkSession]:
+    """As pipelines run it: to interpret it for a million rows takes minutes."""
+    before = {name: spark.conf.get(name) for name in COMPILING}
+    for name, value in COMPILING.items():
+        spark.conf.set(name, value)
+    yield spark
+    for name, value in before.items():
+        spark.conf.set(name, value)
+
+
+def test_shares_of_a_million_keys_and_a_ramp_that_only_adds(compiled: SparkSession) -> None:
+    keys = compiled.range(KEYS).select(
         *[
             is_sampled([F.col("id")], salt=SALT, fraction=fraction).alias(f"f{i}")
             for i, fraction in enumerate(FRACTIONS)

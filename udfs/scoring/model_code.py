@@ -66,8 +66,12 @@ def activate(folder: str) -> None:
 
 
 def taken_out(folder: str) -> Code:
+    path = [entry for entry in sys.path if is_below(entry, folder)]
+    if not path:
+        # It has brought none along; to ask each of the process's modules takes as long as many a predict.
+        return Code([], {})
     code = Code(
-        path=[entry for entry in sys.path if is_below(entry, folder)],
+        path=path,
         modules={name: module for name, module in list(sys.modules.items()) if is_from(module, folder)},
     )
     sys.path[:] = [entry for entry in sys.path if not is_below(entry, folder)]
