@@ -8,7 +8,7 @@ from itertools import chain, repeat
 from typing import Any
 
 from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
@@ -89,21 +89,15 @@ class PreparedAppend:
 
 def table_version(spark: SparkSession, path: str) -> int:
     """The newest version of a table."""
-    return int(newest_commit(spark, path)["version"])
+    newest = DeltaTable.forPath(spark, path).history(1).select("version").first()
+    if newest is None:
+        raise EnvironmentCheckError(f"table {path} has no history; restore its _delta_log")
+    return int(newest["version"])
 
 
 def snapshot_version(spark: SparkSession, path: str) -> int:
     """The same without a Spark job, from the table's log."""
     return int(newest_snapshot(spark, path).version())
-
-
-def newest_commit(spark: SparkSession, path: str) -> Row:
-    """Row of `version` and `seconds` since 1970."""
-    seconds = F.unix_timestamp("timestamp").alias("seconds")
-    newest = DeltaTable.forPath(spark, path).history(1).select("version", seconds).first()
-    if newest is None:
-        raise EnvironmentCheckError(f"table {path} has no history; restore its _delta_log")
-    return newest
 
 
 def lasting_version(spark: SparkSession, path: str) -> int:
@@ -112,11 +106,14 @@ def lasting_version(spark: SparkSession, path: str) -> int:
     Delta measures that time from the commit of a version, not from its replacement: after a month without writes, a
     version can become unreadable the day after the next commit replaces it.
     """
-    newest = newest_commit(spark, path)
-    if time.time() - newest["seconds"] < FRESH_SECONDS:
-        return int(newest["version"])
+    # From the log: Delta's history is a Spark job.
+    newest = newest_snapshot(spark, path)
+    if int(newest.version()) < 0:
+        raise EnvironmentCheckError(f"table {path} has no history; restore its _delta_log")
+    if time.time() - newest.timestamp() / 1000 < FRESH_SECONDS:
+        return int(newest.version())
     commit_nothing(spark, path, Transaction(pipeline=FRESHENER, query_id="", batch_id=int(time.time())))
-    return table_version(spark, path)
+    return snapshot_version(spark, path)
 
 
 def commit_nothing(spark: SparkSession, path: str, transaction: Transaction) -> None:

@@ -28,7 +28,7 @@ from penstock.operations.maintenance.maintain import maintain_tables
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.operations.run_rescore import give_up_rescore, run_rescore
 from penstock.pipeline.rescore.plans import RescoreRecord, RescoreRequest
-from penstock.spark.rewrite import in_columns_of
+from penstock.spark.rewrite import written_files
 from penstock.spark.tables import PreparedAppend, append_once, set_properties
 from penstock.storage.delta_transactions import Transaction
 
@@ -253,17 +253,17 @@ def streamed_on(replaced: Replaced) -> Sandbox:
     sandbox.run()
     path = sandbox.config().table_path("predictions")
 
-    def columns_then_change(table: DataFrame, rows: DataFrame) -> DataFrame:
-        found = in_columns_of(table, rows)
-        computed.append(len(found.columns))
-        if len(computed) <= 2:  # of what is new, and of what is kept
+    def written_then_change(transaction: Any, parts: list[DataFrame], table: DataFrame) -> list[Any]:
+        found = written_files(transaction, parts, table)
+        computed.append(len(found))
+        if len(computed) == 1:
             set_properties(sandbox.spark, path, {"penstock.test": str(len(computed))})
         return found
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("penstock.spark.rewrite.in_columns_of", columns_then_change)
+        patch.setattr("penstock.spark.rewrite.written_files", written_then_change)
         rescore(sandbox, replaced.request.model_copy(update={"version": "1"}))
-    assert len(computed) == 4
+    assert len(computed) == 2
     return sandbox
 
 

@@ -217,6 +217,11 @@ def test_rows_keep_their_batch_and_the_row_counts_balance(replaced: Replaced) ->
     # Of 12 observations 4 had no forecast by version 1, and 8 have none by version 2.
     assert (record.rows, record.failed_before, record.failed_after) == (12, 4, 8)
     assert (record.answers, record.changed) == (4 * 4 * 3, 4 * 4 * 3)
+    keys = ["series_id", "cutoff", "step", "variable"]
+    both = replaced.before[0].merge(in_window(replaced.series.forecasts()), on=keys, suffixes=("_before", ""))
+    change = (both["forecast"] - both["forecast_before"]).abs()
+    assert len(change) == record.answers
+    assert record.mean_absolute_change == pytest.approx(change.mean(), rel=1e-12)
 
 
 def test_the_stream_continues_after_it(replaced: Replaced) -> None:

@@ -16,7 +16,8 @@ from penstock.pipeline.rescore.plans import (
     chunk_path,
 )
 from penstock.pipeline.rescore.rows import compared_rows, comparison_columns
-from penstock.pipeline.rescore.series import chunk_answers
+from penstock.pipeline.rescore.series import HAD_FORECAST, chunk_answers
+from penstock.pipeline.rescore.series_changes import forecast_changes, observation_counts
 from penstock.spark.tables import PreparedAppend, prepare_append
 from penstock.storage.delta_transactions import is_there, last_transaction
 
@@ -63,7 +64,7 @@ def write_rows(pipeline: Pipeline, plan: RescorePlan, number: int) -> None:
     written = prepared(pipeline, plan, frame, "rescored_predictions", number)
     if written is None:
         return
-    record = record_of(observed(observation) or counted(compared))
+    record = record_of(observed(observation) or first_row(compared.agg(*comparison_columns(compared))))
     if record.rows != chunk.rows or written.rows != chunk.rows:
         raise RescoreError(
             f"{plan.described}: chunk {number} has {chunk.rows} rows by its plan, and {written.rows} came out; "
@@ -119,9 +120,9 @@ def observed(observation: Observation) -> dict[str, Any] | None:
     return observation.get
 
 
-def counted(compared: DataFrame) -> dict[str, Any]:
-    found = compared.agg(*comparison_columns(compared)).first()
-    return found.asDict() if found else {"rows": 0}
+def first_row(frame: DataFrame) -> dict[str, Any]:
+    found = frame.first()
+    return found.asDict() if found else {}
 
 
 def record_of(found: dict[str, Any]) -> ChunkRecord:
@@ -129,14 +130,20 @@ def record_of(found: dict[str, Any]) -> ChunkRecord:
 
 
 def write_series(pipeline: Pipeline, plan: RescorePlan, number: int) -> None:
-    """How many rows it has is on record before any of them is in a table; a replacement asks for them all."""
-    with chunk_answers(pipeline, plan, plan.chunks[number]) as answers:
+    """How many rows it has, and the comparison with the answers before, is on record before any of them is in a table;
+    a replacement asks for all rows."""
+    chunk = plan.chunks[number]
+    with chunk_answers(pipeline, plan, chunk) as answers:
         forecasts = prepared(pipeline, plan, answers.forecasts, "rescored_forecasts", number)
-        observations = prepared(pipeline, plan, answers.observations, "rescored_observations", number)
+        observation = Observation()
+        watched = answers.observations.observe(observation, *observation_counts()).drop(HAD_FORECAST)
+        observations = prepared(pipeline, plan, watched, "rescored_observations", number)
         if observations is None:
             return  # the table takes it after the forecasts
         if forecasts is not None:
-            record = ChunkRecord(rows=observations.rows, forecasts=forecasts.rows)
-            keep_record(pipeline, plan, number, record)
+            counts = observed(observation) or first_row(answers.observations.agg(*observation_counts()))
+            changes = first_row(forecast_changes(pipeline, plan, chunk, answers.scored))
+            found = {**counts, **changes, "rows": observations.rows, "forecasts": forecasts.rows}
+            keep_record(pipeline, plan, number, record_of(found))
             commit_append(pipeline, forecasts.append)
         commit_append(pipeline, observations.append)

@@ -103,8 +103,8 @@ class RescorePlan(FrozenModel):
 
 class ChunkRecord(FrozenModel):
     """Of one chunk: the rows that it appends to `rescored_predictions` or `rescored_observations`, and of series those
-    to `rescored_forecasts`; the rest is of rows. change: sum of the absolute changes of `changes` predictions, those
-    that are numbers before and after."""
+    to `rescored_forecasts`. change: sum of the absolute changes of `changes` predictions or forecasts, those that are
+    numbers before and after."""
 
     rows: int
     forecasts: int = 0

@@ -23,12 +23,15 @@ from penstock.schemas.catalog import RESCORE_ID
 from penstock.series.calendar import Calendar
 from penstock.series.exogenous_leads import Leads, with_leads
 from penstock.series.forecasts import answered, forecast_rows
+from penstock.series.missing_forecasts import has_forecast
 from penstock.series.reasons import FALLBACK, GAP, NOT_LATEST, WARMING_UP
 from penstock.series.valid_observations import is_in_use, newest_of_each_ds
 from penstock.series.windows import HASH, LAST_NUMBER, NEW, NUMBER, OLD, PLACE, in_series, windowed
 from penstock.spark.tables import table_at
 
 ERROR_BEFORE = "_error_before"
+#: Whether there was a forecast from an observation, which one that was revised may have from before.
+HAD_FORECAST = "_had_forecast"
 #: Upper bounds: how far back so many periods can reach. A holiday may lie before a weekend.
 DAYS_PER_MONTH, DAYS_PER_BUSINESS_DAY, DAYS_PER_HOLIDAY = 31, 1.4, 3
 EARLIEST = datetime.min.replace(tzinfo=UTC)
@@ -50,8 +53,10 @@ def is_asked(error: str = "error") -> Column:
 
 @dataclass(frozen=True)
 class ChunkAnswers:
-    """forecasts: the columns of `rescored_forecasts`; observations: of `rescored_observations`."""
+    """scored: the windows with the model's output. forecasts: the columns of `rescored_forecasts`; observations: of
+    `rescored_observations`, and HAD_FORECAST."""
 
+    scored: DataFrame
     forecasts: DataFrame
     observations: DataFrame
 
@@ -72,12 +77,21 @@ def chunk_answers(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk) -> Iterat
         judged = with_gaps(pipeline, plan, chunk, scored)
         number = F.lit(plan.number).cast("long").alias(RESCORE_ID.name)
         model = version_columns(plan.model)
+        scored_at = F.col("planned_at").alias("scored_at")
         observed = judged.select(
-            "query_id", "batch_id", "series_id", "ds", "error", *model, F.col("planned_at").alias("scored_at"), number
+            "query_id", "batch_id", "series_id", "ds", "error", *model, scored_at, number, HAD_FORECAST
         )
         yield ChunkAnswers(
-            forecasts=forecast_rows(scored, series, model=model).select("*", number), observations=observed
+            scored=scored,
+            forecasts=forecast_rows(scored, series, model=model).select("*", number),
+            observations=observed,
         )
+
+
+def some_series(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk, rows: int) -> DataFrame:
+    """The series_id of that many of the chunk's observations, as they lie in their files; some more than once."""
+    asked = observations_at(pipeline, plan).where(is_between("ds", *span_of(chunk)) & is_in_use() & is_asked())
+    return asked.select("series_id").limit(rows)
 
 
 def series_of(pipeline: Pipeline) -> SeriesConfig:
@@ -85,12 +99,17 @@ def series_of(pipeline: Pipeline) -> SeriesConfig:
     return pipeline.config.the_series.model_copy(update={"revisions": "first"})
 
 
-def chunk_windows(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk, leads: Leads | None) -> DataFrame:
-    """The windows of a chunk's observations, each with the query and batch that accepted it."""
+def chunk_windows(
+    pipeline: Pipeline, plan: RescorePlan, chunk: Chunk, leads: Leads | None, *, of: DataFrame | None = None
+) -> DataFrame:
+    """The windows of a chunk's observations, each with the query and batch that accepted it. of: only those of these
+    series, a few."""
     series, (begin, end) = series_of(pipeline), span_of(chunk)
     table = observations_at(pipeline, plan).where(is_between("ds", first_read(begin, series), end))
+    if of is not None:
+        table = table.join(F.broadcast(of), on="series_id", how="left_semi")
     # One shuffle for all windows of the chunk, each within a series.
-    valid = newest_of_each_ds(table.repartition("series_id"))
+    valid = newest_of_each_ds(table.repartition("series_id"), **{HAD_FORECAST: F.max(has_forecast())})
     is_old = F.col("ds") < F.lit(begin)
     arranged = valid.withColumnRenamed("error", ERROR_BEFORE).withColumns(
         {HASH: F.xxhash64("series_id"), PLACE: F.when(is_old, F.lit(OLD)).otherwise(F.lit(NEW))}
@@ -101,7 +120,7 @@ def chunk_windows(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk, leads: Le
             LAST_NUMBER: F.count_if(is_old).over(in_series()),
         }
     )
-    windows = windowed(numbered, series, carried=("query_id", "batch_id", ERROR_BEFORE))
+    windows = windowed(numbered, series, carried=("query_id", "batch_id", ERROR_BEFORE, HAD_FORECAST))
     asked = windows.where((F.col(PLACE) == NEW) & is_asked(ERROR_BEFORE))
     return with_leads(asked, leads, series, of=numbered)
 

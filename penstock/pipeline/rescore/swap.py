@@ -15,7 +15,7 @@ from penstock.schemas.catalog import RESCORE_ID
 from penstock.series.reasons import INSERTED, NOT_IN_USE, NOT_LATEST, REVISED
 from penstock.series.second_version import SHADOW_ERROR
 from penstock.series.windows import KEYS
-from penstock.spark.rewrite import IS_OLD, Step, replace_rows_once
+from penstock.spark.rewrite import IS_OLD, Replacement, Step, replace_rows_once
 from penstock.spark.tables import snapshot_version, table_at
 from penstock.storage.delta_transactions import is_there
 
@@ -33,14 +33,15 @@ def replace_answers(pipeline: Pipeline, plan: RescorePlan) -> None:
         return
     # Asked for once, so that what is counted is what is put in place.
     asked = rescored(pipeline, plan, "rescored_observations")
+    n_asked, written = asked.count(), written_rows(pipeline, plan)
     if not is_replaced(pipeline, plan, "forecasts"):
         refuse_replays_since(pipeline, plan)
-        written = written_rows(pipeline, plan)
-        check_rows(plan, asked.count(), "rescored_observations", expected=written.rows)
+        check_rows(plan, n_asked, "rescored_observations", expected=written.rows)
         check_observations(pipeline, plan, asked)
         replace_forecasts(pipeline, plan, asked, rows=written.forecasts)
     pipeline.lease.check()
     if not is_replaced(pipeline, plan, "observations"):
+        check_errors(plan, n_asked, expected=written.rows)
         replace_errors(pipeline, plan, asked)
 
 
@@ -64,14 +65,14 @@ def replace_predictions(pipeline: Pipeline, plan: RescorePlan) -> None:
     def mark(table: DataFrame) -> DataFrame:
         return table.withColumn(IS_OLD, F.expr(is_planned))
 
-    def new(old: DataFrame) -> DataFrame:
-        rows = rescored(pipeline, plan, "rescored_predictions")
-        check_rows(plan, rows.count(), "rescored_predictions", expected=plan.rows)
+    def check(found: Replacement) -> None:
+        check_rows(plan, found.new, "rescored_predictions", expected=plan.rows)
         # What was deleted meanwhile is not put back.
-        check_rows(plan, old.count(), "predictions", expected=plan.rows)
-        return rows  # no other version stands beside them
+        check_rows(plan, found.old, "predictions", expected=plan.rows)
 
-    replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
+    # No other version stands beside them.
+    rows = rescored(pipeline, plan, "rescored_predictions")
+    replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=lambda _: rows, check=check)
 
 
 def check_rows(plan: RescorePlan, found: int, table: str, *, expected: int) -> None:
@@ -112,7 +113,11 @@ def refuse_replays_since(pipeline: Pipeline, plan: RescorePlan) -> None:
 
 def check_observations(pipeline: Pipeline, plan: RescorePlan, asked: DataFrame) -> None:
     """Raises RescoreError where one that was asked again was deleted since: its forecasts are not put back."""
-    current = pipeline.spark.read.format("delta").load(pipeline.config.table_path("observations"))
+    path = pipeline.config.table_path("observations")
+    version = snapshot_version(pipeline.spark, path)
+    if version == plan.source_version:
+        return
+    current = table_at(pipeline.spark, path, version)
     current = current.where(is_between("ds", plan.request.begin, plan.request.end))
     gone = asked.join(current, on=["series_id", "ds"], how="left_anti").count()
     if gone:
@@ -130,22 +135,22 @@ def replace_forecasts(pipeline: Pipeline, plan: RescorePlan, asked: DataFrame, *
     def mark(table: DataFrame) -> DataFrame:
         return with_others(table, lambda planned: planned.join(cutoffs, on=list(CUTOFF), how="left"), "cutoff", plan)
 
-    def new(old: DataFrame) -> DataFrame:
-        forecasts = rescored(pipeline, plan, "rescored_forecasts")
-        check_rows(plan, forecasts.count(), "rescored_forecasts", expected=rows)
+    def check(found: Replacement) -> None:
+        check_rows(plan, found.new, "rescored_forecasts", expected=rows)
+        if found.version == plan.answers_version:
+            return
         # What was deleted meanwhile is not put back.
         planned = mark(table_at(pipeline.spark, path, plan.answers_version)).where(IS_OLD).count()
-        check_rows(plan, old.count(), "forecasts", expected=planned)
-        return forecasts
+        check_rows(plan, found.old, "forecasts", expected=planned)
 
+    forecasts = rescored(pipeline, plan, "rescored_forecasts")
     transaction = plan.swap_transaction(pipeline.config.pipeline)
-    replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
+    replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=lambda _: forecasts, check=check)
 
 
 def replace_errors(pipeline: Pipeline, plan: RescorePlan, observations: DataFrame) -> None:
     """The `error` of the observations that were asked again becomes what the new version says of them. No other version
     stands beside it."""
-    check_errors(pipeline, plan, observations.count())
     asked = observations.select("series_id", "ds", F.col("error").alias(NEW_ERROR), F.lit(True).alias(IS_ASKED))
     says_an_answer = F.col("error").isNull() | ~F.col("error").isin(*NO_ANSWERS)
 
@@ -163,15 +168,15 @@ def replace_errors(pipeline: Pipeline, plan: RescorePlan, observations: DataFram
             plan,
         )
 
-    def new(old: DataFrame) -> DataFrame:
-        return old.withColumn("error", F.col(NEW_ERROR)).drop(SHADOW_ERROR)
+    def new(old: DataFrame | None) -> DataFrame | None:
+        return old.withColumn("error", F.col(NEW_ERROR)).drop(SHADOW_ERROR) if old is not None else None
 
     transaction = plan.swap_transaction(pipeline.config.pipeline)
-    replace_rows_once(pipeline.spark, pipeline.config.table_path("observations"), transaction, mark=mark, new=new)
+    path = pipeline.config.table_path("observations")
+    replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
 
 
-def check_errors(pipeline: Pipeline, plan: RescorePlan, found: int) -> None:
-    expected = written_rows(pipeline, plan).rows
+def check_errors(plan: RescorePlan, found: int, *, expected: int) -> None:
     if found != expected:
         raise RescoreError(
             f"{plan.described}: rescored_observations has {found} rows of it, and there were {expected}: the forecasts "
