@@ -14,7 +14,17 @@ from penstock.config.loading import load_config
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.dashboard.reading import connected
 from penstock.schemas import macro, wine
-from penstock.schemas.tables import BATCHES, EVALUATIONS, FORECASTS, QUARANTINE, TableSpec, observations, predictions
+from penstock.schemas.judgement_tables import DECISIONS
+from penstock.schemas.tables import (
+    BATCHES,
+    EVALUATIONS,
+    FORECASTS,
+    QUARANTINE,
+    TableSpec,
+    observations,
+    predictions,
+    spec_of,
+)
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 WINE_CONF = """
@@ -69,6 +79,7 @@ class WrittenTables:
             QUARANTINE,
             BATCHES,
             EVALUATIONS,
+            spec_of(DECISIONS),
         )
         return next(spec for spec in specs if spec.name == name)
 

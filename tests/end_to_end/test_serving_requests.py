@@ -174,6 +174,7 @@ def test_what_it_tells_of_its_models(client: httpx.Client) -> None:
         "alias": "champion",
         "version": "1",
         "problem": None,
+        "canary": None,
     }
     assert (ratio["name"], ratio["pipeline"]) == ("req-ratio", "ratio-of-two")
     description = client.get("/models/req-ratio").json()
