@@ -1,9 +1,10 @@
 """The sections `experiment` and `verdict`: a second version beside the champion, and the rule that decides about it."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from penstock.config.durations import Seconds
 from penstock.config.evaluation import BoundedSeconds, EvaluateConfig, LabelsConfig
@@ -11,6 +12,17 @@ from penstock.config.model import ModelConfig
 from penstock.config.sections import Section
 
 Mode = Literal["shadow", "canary"]
+#: The hash of a key is one of so many; a fraction is as fine as this.
+BUCKETS = 10_000
+#: How the reason begins for which a candidate is refused that has broken a guardrail.
+GUARDRAIL = "guardrail: "
+#: What MLflow takes as the name of an alias, and what of it has a meaning of its own there.
+ALIAS, OWN_ALIAS = re.compile(r"[\w-]{1,255}"), re.compile(r"latest|v\d+", re.IGNORECASE)
+
+
+def first_bucket_without(fraction: float) -> int:
+    """Keys in buckets below it are in the sample; it grows with the fraction, so that a ramp only ever adds keys."""
+    return round(fraction * BUCKETS)
 
 
 def as_steps(given: object) -> object:
@@ -18,7 +30,8 @@ def as_steps(given: object) -> object:
     return given if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
 
 
-Fraction = Annotated[float, Field(gt=0, le=1)]
+#: The least is one bucket.
+Fraction = Annotated[float, Field(ge=1 / BUCKETS, le=1)]
 
 
 class GuardrailsConfig(Section):
@@ -45,13 +58,24 @@ class ExperimentConfig(Section):
     step_every: BoundedSeconds = Field(default=86400.0, gt=0)
     guardrails: GuardrailsConfig = GuardrailsConfig()
 
+    @field_validator("alias")
+    @classmethod
+    def alias_is_one_of_mlflow(cls, alias: str) -> str:
+        """Of any other name the registry would say that it is not set, and no candidate would ever answer."""
+        if ALIAS.fullmatch(alias) and not OWN_ALIAS.fullmatch(alias):
+            return alias
+        raise ValueError(
+            f"{alias!r} can be no alias in MLflow, where one has letters, digits, _ and - (1 to 255), and is not "
+            "`latest` or v and a number; name the alias that the candidates are given"
+        )
+
     @model_validator(mode="after")
     def ramp_ascends(self) -> Self:
         for earlier, later in zip(self.fraction, self.fraction[1:], strict=False):
-            if later <= earlier:
+            if first_bucket_without(later) <= first_bucket_without(earlier):
                 raise ValueError(
                     f"fraction has {later:g} after {earlier:g}; a ramp only ever adds keys: give its steps in "
-                    "ascending order"
+                    f"ascending order, at least {1 / BUCKETS:g} apart"
                 )
         return self
 

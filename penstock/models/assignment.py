@@ -5,10 +5,9 @@ from collections.abc import Sequence
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from penstock.config.experiment import BUCKETS, first_bucket_without
 from penstock.models.pinned import PinnedModel
 
-#: A fraction is as fine as this.
-BUCKETS = 10_000
 #: Between salt and the values of a key; no key has it.
 SEPARATOR = "\x1f"
 
@@ -16,11 +15,6 @@ SEPARATOR = "\x1f"
 def salt_of(candidate: PinnedModel) -> str:
     """Another one for each version, so that the same keys are not always the ones that are tried on."""
     return f"{candidate.name}/{candidate.version}/{candidate.created_milliseconds}"
-
-
-def first_bucket_without(fraction: float) -> int:
-    """Keys in buckets below it are in the sample; it grows with the fraction, so that a ramp only ever adds keys."""
-    return round(fraction * BUCKETS)
 
 
 def is_sampled(key: Sequence[Column], *, salt: str, fraction: float) -> Column:

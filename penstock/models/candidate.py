@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import DataFrame
 
-from penstock.config.experiment import ExperimentConfig
+from penstock.config.experiment import GUARDRAIL, ExperimentConfig
 from penstock.errors import CandidateRefusedError, ModelRefusedError, PenstockError, RegistryUnavailableError
 from penstock.models.pinned import PinnedModel
 from penstock.models.probe import Outcome, ProbeResult, ProbeRows, probe_seconds, refused_because
@@ -21,8 +21,8 @@ from penstock.spark.errors import SPARK_ERRORS, said
 ROLE = "candidate"
 #: A probe that takes less says nothing about speed: most of it is the start of a query and of Python workers.
 MIN_SLOW_SECONDS = 5.0
-#: How the reasons begin of a candidate that was refused for what it did in batches, and not in its probe.
-GUARDRAIL = "guardrail: "
+#: How the reason begins of a candidate that was refused for what it did in batches, and not in its probe; so does that
+#: of GUARDRAIL.
 ENDED = "it ended runs of a batch: "
 log = logging.getLogger(__name__)
 

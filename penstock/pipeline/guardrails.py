@@ -8,9 +8,8 @@ from typing import Any, Self
 
 import pyarrow as pa
 
-from penstock.config.experiment import GuardrailsConfig
+from penstock.config.experiment import GUARDRAIL, GuardrailsConfig
 from penstock.config.pipeline import PipelineConfig
-from penstock.models.candidate import GUARDRAIL
 from penstock.spark.commit_log import NotInFilesError, rows_in_files, written_by
 from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import Storage

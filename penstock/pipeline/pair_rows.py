@@ -4,8 +4,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, NumericType, StructField, StructType
 
+from penstock.config.experiment import BUCKETS, first_bucket_without
 from penstock.errors import CandidateRefusedError
-from penstock.models.assignment import BUCKETS, first_bucket_without, is_sampled
+from penstock.models.assignment import is_sampled
 from penstock.models.model_seconds import ModelSeconds
 from penstock.models.pair_scoring import PairScorer
 from penstock.models.pinned import PinnedModel

@@ -62,7 +62,15 @@ def test_one_fraction_is_a_ramp_of_one_step(load):
         ({"alias": "champion"}, "experiment.alias and model.alias are both 'champion'; give the candidate another"),
         ({"fraction": [0.25, 0.05]}, "fraction has 0.05 after 0.25; a ramp only ever adds keys"),
         ({"fraction": [0.25, 0.25]}, "fraction has 0.25 after 0.25"),
-        ({"fraction": 0}, "fraction.*greater than 0"),
+        # Of 10,000 buckets: none at all, and twice the same 12.
+        ({"fraction": 0}, "fraction.*greater than or equal to 0.0001"),
+        ({"fraction": 0.00005}, "fraction.*greater than or equal to 0.0001"),
+        ({"fraction": [0.00121, 0.00124]}, "fraction has 0.00124 after 0.00121.*at least 0.0001 apart"),
+        ({"alias": ""}, "experiment.alias.*'' can be no alias in MLflow"),
+        ({"alias": "a b"}, "experiment.alias.*'a b' can be no alias in MLflow"),
+        ({"alias": "Latest"}, "'Latest' can be no alias in MLflow"),
+        ({"alias": "v12"}, "'v12' can be no alias in MLflow"),
+        ({"alias": "a\n"}, "can be no alias in MLflow"),
         ({"fraction": [0.5, 1.1]}, "fraction.*less than or equal to 1"),
         ({"fraction": []}, "experiment.fraction"),
         ({"fraction": "half"}, "experiment.fraction"),
@@ -76,6 +84,10 @@ def test_one_fraction_is_a_ramp_of_one_step(load):
 def test_experiments_that_can_not_be(load, experiment, said):
     with pytest.raises(ConfigError, match=said):
         load(ROWS, experiment=experiment)
+
+
+def test_the_smallest_sample_is_one_bucket(load):
+    assert load(ROWS, experiment={"fraction": 0.0001, "alias": "next-2_b"}).experiment.fraction == (0.0001,)
 
 
 def test_a_pinned_version_is_compared_with_nothing(load):

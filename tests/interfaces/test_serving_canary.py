@@ -20,12 +20,13 @@ from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, wine
 from series_sandbox import FITTED, VARIABLES, SeriesSandbox, expected_forecasts, quarters, register_fleet
 from service import service, until
 
+from penstock.config.experiment import first_bucket_without
 from penstock.config.pipeline import PipelineConfig
 from penstock.interfaces.rest.canary import Candidate, is_failed
 from penstock.interfaces.rest.key_buckets import KeyBuckets
 from penstock.interfaces.rest.row_results import RowResult
 from penstock.interfaces.rest.time_limit import TookTooLongError, within
-from penstock.models.assignment import first_bucket_without, is_sampled
+from penstock.models.assignment import is_sampled
 from penstock.models.registry import ModelVersion
 
 ORDERS = {"contract": "schemas.wine_orders:CONTRACT"}

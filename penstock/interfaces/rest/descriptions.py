@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, ConfigDict
 
+from penstock.config.experiment import BUCKETS
 from penstock.interfaces.rest.served import Served
-from penstock.models.assignment import BUCKETS
 from penstock.udfs.scoring.outputs import ModelColumn
 
 

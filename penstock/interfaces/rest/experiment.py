@@ -5,12 +5,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from penstock.config.experiment import first_bucket_without
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ModelRefusedError, PenstockError, PlanError, StorageError
 from penstock.interfaces.rest.canary import Canary, Candidate
 from penstock.interfaces.rest.key_buckets import KeyBuckets
 from penstock.interfaces.rest.row_predictor import Predictor
-from penstock.models.assignment import first_bucket_without
 from penstock.models.in_process import LoadedModel
 from penstock.models.pinned import PinnedModel
 from penstock.models.registry import ModelVersion

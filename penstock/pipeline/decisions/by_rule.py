@@ -3,13 +3,12 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from penstock.config.experiment import VerdictConfig
+from penstock.config.experiment import GUARDRAIL, VerdictConfig
 from penstock.pipeline.decisions.decider import Draft
 from penstock.pipeline.decisions.files import History
 from penstock.pipeline.decisions.record import MOVING, DecisionOutcome, Kind, Standing
 from penstock.pipeline.plan import Plan
 
-GUARDRAIL = "guardrail: "
 #: A decision explains what a plan met if it was finished after the plan before, by clocks that differ by this at most.
 CLOCK_SECONDS = 300.0
 CHAMPION_MOVES = ("promote", "rollback", "external")

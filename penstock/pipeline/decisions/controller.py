@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Self
 
+from penstock.config.experiment import GUARDRAIL
 from penstock.config.pipeline import PipelineConfig
 from penstock.pipeline.decisions.by_rule import (
-    GUARDRAIL,
     draft_of_end_of_bake,
     draft_of_external_move,
     draft_of_standing,
