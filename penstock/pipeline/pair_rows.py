@@ -114,12 +114,14 @@ def standing_columns(champion: PinnedModel, candidate: PinnedModel, *, is_canary
 
 
 def gave_less(kind: DataType) -> Column:
-    """Whether the candidate has no answer where the champion has one: NaN or None, which arrive as null.
+    """Whether the candidate has no answer (NaN or None, which arrive as null) where the champion has one, or has
+    failed: a row needs an answer or an error.
 
     Of several outputs: a number is missing that the champion has, or all are; a text may be None.
     """
+    has_failed = F.col(FIRST_ERROR).isNotNull()
     if not isinstance(kind, StructType):
-        return F.col(FIRST).isNotNull() & F.col(SECOND).isNull()
+        return (F.col(FIRST).isNotNull() | has_failed) & F.col(SECOND).isNull()
 
     def present(answer: str, field: StructField) -> Column:
         return F.col(answer).getField(field.name).isNotNull()
@@ -130,4 +132,4 @@ def gave_less(kind: DataType) -> Column:
         if isinstance(field.dataType, NumericType)
     ]
     has_first, has_second = (any_of([present(answer, field) for field in kind.fields]) for answer in (FIRST, SECOND))
-    return any_of([*lost, has_first & ~has_second])
+    return any_of([*lost, (has_first | has_failed) & ~has_second])

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType
 from sample_contracts import ONE, SMALL, TIMED
 from sample_models import hostile
 from sandbox import WINE, TestRegistry
@@ -21,7 +22,7 @@ from penstock.models.pinned import PinnedModel
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.scorers import PairScorers, Scorers
 from penstock.models.selection import pinned_model
-from penstock.pipeline.pair_rows import check_types, with_answers
+from penstock.pipeline.pair_rows import FIRST, FIRST_ERROR, SECOND, check_types, gave_less, with_answers
 from penstock.pipeline.plan import PlannedExperiment
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.wine import CONTRACT as WINES
@@ -159,6 +160,29 @@ def test_several_outputs_stand_whole(versions: Versions, spark: SparkSession) ->
     assert took is not None
     assert set(took) == {"champion", "candidate"}
     assert min(took.values()) > 0
+
+
+def test_no_answer_beside_a_champion_that_failed_is_a_failure(spark: SparkSession) -> None:
+    """Else neither an answer nor an error would stand. Where neither has failed, both have the same: nothing."""
+    rows = spark.createDataFrame(
+        [
+            (1.0, None, None, (None, None), True),
+            (None, "raised", None, (None, None), True),
+            (None, "raised", 2.0, (None, "weak"), False),
+            (None, None, None, (None, None), False),
+        ],
+        f"{FIRST} double, {FIRST_ERROR} string, {SECOND} double, several struct<score double, label string>, is_less boolean",
+    )
+    both = rows.select(
+        gave_less(DoubleType()).alias("one"),
+        "is_less",
+        F.struct(F.col(FIRST).alias("score"), F.lit(None).cast("string").alias("label")).alias(FIRST),
+        FIRST_ERROR,
+        F.col("several").alias(SECOND),
+    )
+    kind = both.schema[SECOND].dataType
+    found = both.select("one", gave_less(kind).alias("several"), "is_less").collect()
+    assert [(row.one, row.several) for row in found] == [(row.is_less,) * 2 for row in found]
 
 
 def test_integers_stand_as_integers(versions: Versions, spark: SparkSession) -> None:

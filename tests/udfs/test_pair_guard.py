@@ -263,6 +263,8 @@ def test_one_that_hangs_in_its_load(champion, save):
     both = Pair(champion, save(code), limits=CandidateLimits(load_seconds=0.5, least_seconds=30, factor=0))
     answers = both.answer(batch_of([1.0]))
     assert errors_of(answers, CANDIDATE)[0].startswith("the candidate wine/8 did not load within 0.5 s")
+    # The batch has waited for it.
+    assert answers["candidate_seconds"][0] >= 0.5
 
 
 CODE = """

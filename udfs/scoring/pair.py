@@ -78,7 +78,8 @@ class PairSettings:
 
 @dataclass(frozen=True, kw_only=True)
 class Answers:
-    """outputs: a column each, of placeholders where `errors` is not empty. seconds: without loading."""
+    """outputs: a column each, of placeholders where `errors` is not empty. seconds: without loading, but for a load
+    that failed."""
 
     outputs: list[np.ndarray[Any, Any]]
     errors: np.ndarray[Any, Any]
@@ -114,13 +115,15 @@ class Candidate:
         self._thread.close()
 
     def _answer(self, columns: Sequence[pd.Series], champion_seconds: float) -> Answers:
+        began = time.perf_counter()
         model = self._loaded()
+        if model is None:
+            return self._failed(columns, self._problem, began)
         started = time.perf_counter()
         limit_seconds = self.settings.limits.of_batch(champion_seconds)
         try:
-            if model is not None:
-                outputs, errors = self._limited(lambda: clean_answers(model, columns), limit_seconds)
-                return Answers(outputs=outputs, errors=errors, seconds=time.perf_counter() - started)
+            outputs, errors = self._limited(lambda: clean_answers(model, columns), limit_seconds)
+            return Answers(outputs=outputs, errors=errors, seconds=time.perf_counter() - started)
         except TimeLimitError:
             self._abandon("answer", limit_seconds)
         except WorkFailedError as failure:

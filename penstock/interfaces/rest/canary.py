@@ -122,10 +122,20 @@ def lacks_answer(result: RowResult) -> bool:
 
 
 def is_failed(candidate: RowResult, champion: RowResult) -> bool:
-    """Whether the champion's answer stands: the candidate raised, or gave nothing where the champion gave something."""
+    """Whether the champion's answer stands: the candidate raised, or gave nothing where the champion gave something or
+    has failed."""
     if not lacks_answer(candidate):
         return False
-    return candidate.error is not None or not lacks_answer(champion)
+    return (
+        candidate.error is not None
+        or not lacks_answer(champion)
+        or (champion.error is not None and is_nothing(candidate))
+    )
+
+
+def is_nothing(result: RowResult) -> bool:
+    value = result.value
+    return value is None or (isinstance(value, dict) and all(part is None for part in value.values()))
 
 
 def with_role(result: RowResult, role: str | None, version: ModelVersion) -> RowResult:
