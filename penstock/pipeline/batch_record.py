@@ -13,7 +13,7 @@ from penstock.models.fleet_check import fitted_until
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.code_version import code_version
 from penstock.pipeline.plan import LateReplay, Plan
-from penstock.pipeline.shadow_counts import ShadowCount, count_shadow
+from penstock.pipeline.shadow_counts import CHAMPION_FAILED, ShadowCount, count_shadow
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.tables import BATCHES
 from penstock.series.reasons import kind_of
@@ -143,8 +143,10 @@ class BatchRecord:
     def experiment_values(self) -> tuple[dict[str, str] | None, int | None, int | None, dict[str, float] | None, str]:
         """The values of EXPERIMENT_OF_BATCHES."""
         experiment, shadow = self.plan.experiment, self.shadow
+        # Beside the pair's settings: how often its champion failed, of the rows that both were asked for.
+        counted = {CHAMPION_FAILED: str(shadow.champion_failed)} if shadow else {}
         return (
-            experiment.as_texts if experiment else None,
+            {**experiment.as_texts, **counted} if experiment else None,
             shadow.rows if shadow else None,
             shadow.failed if shadow else None,
             self.model_seconds,

@@ -1,7 +1,7 @@
 """Guardrails of an experiment: a candidate that fails or crawls is out at the next batch, without any label."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 from typing import Any, Self
@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from penstock.config.experiment import GUARDRAIL, GuardrailsConfig
 from penstock.config.pipeline import PipelineConfig
+from penstock.pipeline.shadow_counts import CHAMPION_FAILED
 from penstock.spark.commit_log import NotInFilesError, rows_in_files, written_by
 from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import Storage
@@ -25,27 +26,38 @@ MIN_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class PairCounts:
-    """Sums over batches of one pair. failed: of `rows`, by whatever stands in the answer columns. shadow_failed: of
-    `shadow_rows`, by the candidate. champion_seconds: for `rows`; candidate_seconds: for `shadow_rows`; both in Python
-    workers, and None where a batch has not measured them."""
+    """Sums over batches of one pair. shadow_failed, champion_failed: of `shadow_rows`, which both were asked for.
 
-    rows: int = 0
-    failed: int = 0
+    champion_seconds: for `timed_rows`; candidate_seconds: for `timed_shadow_rows`; both in Python workers. A batch that
+    has not measured them has no part in these four.
+    """
+
     shadow_rows: int = 0
     shadow_failed: int = 0
-    champion_seconds: float | None = 0.0
-    candidate_seconds: float | None = 0.0
+    champion_failed: int = 0
+    timed_rows: int = 0
+    timed_shadow_rows: int = 0
+    champion_seconds: float = 0.0
+    candidate_seconds: float = 0.0
 
     def plus(self, row: dict[str, Any]) -> Self:
         """row: of `batches`."""
-        seconds = dict(row["model_seconds"] or ())
-        return type(self)(
-            rows=self.rows + (row["accepted"] or 0),
-            failed=self.failed + (row["failed"] or 0),
-            shadow_rows=self.shadow_rows + (row["shadow_rows"] or 0),
+        seconds, experiment = dict(row["model_seconds"] or ()), dict(row["experiment"] or ())
+        shadow_rows = row["shadow_rows"] or 0
+        counted = replace(
+            self,
+            shadow_rows=self.shadow_rows + shadow_rows,
             shadow_failed=self.shadow_failed + (row["shadow_failed"] or 0),
-            champion_seconds=added(self.champion_seconds, seconds.get("champion")),
-            candidate_seconds=added(self.candidate_seconds, seconds.get("candidate")),
+            champion_failed=self.champion_failed + int(experiment.get(CHAMPION_FAILED, 0)),
+        )
+        if not {"champion", "candidate"} <= seconds.keys():
+            return counted
+        return replace(
+            counted,
+            timed_rows=self.timed_rows + (row["accepted"] or 0),
+            timed_shadow_rows=self.timed_shadow_rows + shadow_rows,
+            champion_seconds=self.champion_seconds + seconds["champion"],
+            candidate_seconds=self.candidate_seconds + seconds["candidate"],
         )
 
 
@@ -63,7 +75,7 @@ def read_pair_counts(config: PipelineConfig, storage: Storage, *, query_id: str,
     return counts
 
 
-COUNTED = ("accepted", "failed", "shadow_rows", "shadow_failed", "model_seconds", "experiment")
+COUNTED = ("accepted", "shadow_rows", "shadow_failed", "model_seconds", "experiment")
 
 
 def newest_rows(config: PipelineConfig, storage: Storage, query_id: str) -> Iterator[dict[str, Any]]:
@@ -77,10 +89,6 @@ def newest_rows(config: PipelineConfig, storage: Storage, query_id: str) -> Iter
             return
 
 
-def added(sum_: float | None, seconds: float | None) -> float | None:
-    return None if sum_ is None or seconds is None else sum_ + seconds
-
-
 def guardrail_reason(counts: PairCounts, guardrails: GuardrailsConfig) -> str | None:
     """Why a candidate is out; None if it is not."""
     found = failing(counts, guardrails) or slow(counts, guardrails)
@@ -88,15 +96,14 @@ def guardrail_reason(counts: PairCounts, guardrails: GuardrailsConfig) -> str | 
 
 
 def failing(counts: PairCounts, guardrails: GuardrailsConfig) -> str | None:
-    """In a canary the champion's failures are hidden where the candidate has an answer; its share is then too low, by
-    rows on which the candidate did not fail."""
+    """By the rows that both were asked for, whoever's answer stands."""
     if counts.shadow_rows < MIN_ROWS or counts.shadow_failed < MIN_FAILED:
         return None
-    share, of_champion = counts.shadow_failed / counts.shadow_rows, counts.failed / max(counts.rows, 1)
+    share, of_champion = counts.shadow_failed / counts.shadow_rows, counts.champion_failed / counts.shadow_rows
     if share - of_champion <= guardrails.failed:
         return None
     return (
-        f"it failed on {share:.1%} of {counts.shadow_rows:,} rows, the champion on {of_champion:.1%} "
+        f"it failed on {share:.1%} of {counts.shadow_rows:,} rows, the champion on {of_champion:.1%} of them "
         f"(experiment.guardrails.failed is {guardrails.failed:g})"
     )
 
@@ -109,14 +116,14 @@ def slow(counts: PairCounts, guardrails: GuardrailsConfig) -> str | None:
     the very same model would be many times as slow as the champion; in total it never is slower.
     """
     of_candidate, of_champion = counts.candidate_seconds, counts.champion_seconds
-    if of_candidate is None or not of_champion or not counts.shadow_rows or not counts.rows:
+    if not of_champion or not counts.timed_shadow_rows or not counts.timed_rows:
         return None
     if of_candidate < MIN_SECONDS or of_candidate <= min(1.0, guardrails.slowdown) * of_champion:
         return None
-    times = (of_candidate / counts.shadow_rows) / (of_champion / counts.rows)
+    times = (of_candidate / counts.timed_shadow_rows) / (of_champion / counts.timed_rows)
     if times <= guardrails.slowdown:
         return None
     return (
         f"it took {times:.1f} times the champion's seconds per row, {of_candidate:.1f} s for "
-        f"{counts.shadow_rows:,} rows (experiment.guardrails.slowdown is {guardrails.slowdown:g})"
+        f"{counts.timed_shadow_rows:,} rows (experiment.guardrails.slowdown is {guardrails.slowdown:g})"
     )

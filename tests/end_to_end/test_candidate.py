@@ -109,7 +109,7 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
     )
     row = batch_row(begun, 1)
     assert row["versions"] == {"champion": "1", "candidate": second}
-    assert row["experiment"] == experiment.as_texts
+    assert row["experiment"] == {**experiment.as_texts, "champion_failed": "0"}
     assert (row["accepted"], row["failed"], row["shadow_rows"], row["shadow_failed"]) == (200, 0, 200, 10)
     assert set(row["model_seconds"]) == {"champion", "candidate"}
     assert str(row["code_version"]).startswith("0.")
@@ -127,7 +127,7 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
         record = scored(begun)
         assert versions(record) == ALONE
         assert record.plan.refused_candidates == {
-            second: "guardrail: it failed on 5.0% of 200 rows, the champion on 0.0% "
+            second: "guardrail: it failed on 5.0% of 200 rows, the champion on 0.0% of them "
             "(experiment.guardrails.failed is 0.01)"
         }
     status = read_status(begun.config())

@@ -171,7 +171,8 @@ def test_no_answer_beside_a_champion_that_failed_is_a_failure(spark: SparkSessio
             (None, "raised", 2.0, (None, "weak"), False),
             (None, None, None, (None, None), False),
         ],
-        f"{FIRST} double, {FIRST_ERROR} string, {SECOND} double, several struct<score double, label string>, is_less boolean",
+        f"{FIRST} double, {FIRST_ERROR} string, {SECOND} double, several struct<score double, label string>, "
+        "is_less boolean",
     )
     both = rows.select(
         gave_less(DoubleType()).alias("one"),

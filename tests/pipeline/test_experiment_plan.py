@@ -110,27 +110,28 @@ def test_what_batches_say_of_an_experiment() -> None:
 
 LIMITS = GuardrailsConfig(failed=0.01, slowdown=3.0)
 #: 12% of the candidate's rows, and 0.1% of the champion's.
-FAILING = PairCounts(rows=10_000, failed=10, shadow_rows=5_000, shadow_failed=600)
+FAILING = PairCounts(shadow_rows=5_000, shadow_failed=600, champion_failed=5)
 #: 12 s for 5,000 rows are 2.4 ms each; 6 s for 10,000 are 0.6 ms.
-SLOW = PairCounts(rows=10_000, shadow_rows=5_000, champion_seconds=6.0, candidate_seconds=12.0)
+SLOW = PairCounts(timed_rows=10_000, timed_shadow_rows=5_000, champion_seconds=6.0, candidate_seconds=12.0)
 
 
-def changed(counts: PairCounts, **changes: float | None) -> str | None:
+def changed(counts: PairCounts, **changes: float) -> str | None:
     return guardrail_reason(PairCounts(**{**vars(counts), **changes}), LIMITS)
 
 
 def test_a_candidate_that_fails_is_out() -> None:
     assert changed(FAILING) == (
-        "guardrail: it failed on 12.0% of 5,000 rows, the champion on 0.1% (experiment.guardrails.failed is 0.01)"
+        "guardrail: it failed on 12.0% of 5,000 rows, the champion on 0.1% of them (experiment.guardrails.failed is "
+        "0.01)"
     )
     # As often as the champion and a hundredth; more.
-    assert changed(FAILING, rows=1000, failed=100, shadow_rows=1000, shadow_failed=110) is None
-    assert changed(FAILING, rows=1000, failed=100, shadow_rows=1000, shadow_failed=111) is not None
+    assert changed(FAILING, champion_failed=100, shadow_rows=1000, shadow_failed=110) is None
+    assert changed(FAILING, champion_failed=100, shadow_rows=1000, shadow_failed=111) is not None
 
 
 @pytest.mark.parametrize(("rows", "failed", "is_out"), [(99, 99, False), (100, 3, False), (100, 4, True)])
 def test_few_rows_or_failures_may_be_chance(rows: int, failed: int, is_out: bool) -> None:
-    assert (changed(FAILING, shadow_rows=rows, shadow_failed=failed) is not None) == is_out
+    assert (changed(FAILING, shadow_rows=rows, shadow_failed=failed, champion_failed=0) is not None) == is_out
 
 
 def test_a_candidate_that_crawls_is_out() -> None:
@@ -139,7 +140,7 @@ def test_a_candidate_that_crawls_is_out() -> None:
         "(experiment.guardrails.slowdown is 3)"
     )
     assert changed(SLOW, candidate_seconds=9.0) is None
-    assert changed(SLOW, champion_seconds=None) is None
+    assert changed(SLOW, champion_seconds=0.0) is None
     # Under five seconds in all batches together, whatever the ratio.
     assert changed(SLOW, champion_seconds=0.1, candidate_seconds=4.9) is None
 
@@ -147,18 +148,27 @@ def test_a_candidate_that_crawls_is_out() -> None:
 def test_a_small_share_of_rows_in_as_many_calls_is_not_slow() -> None:
     """1,000 calls of 10,000 rows, and of 500: by 10 ms a call and 1 microsecond a row 20 s and 10.5 s. That is 2 and 21
     microseconds a row, of one and the same model."""
-    same = PairCounts(rows=10_000_000, shadow_rows=500_000, champion_seconds=20.0, candidate_seconds=10.5)
+    same = PairCounts(timed_rows=10_000_000, timed_shadow_rows=500_000, champion_seconds=20.0, candidate_seconds=10.5)
     assert guardrail_reason(same, LIMITS) is None
 
 
-def test_seconds_that_a_batch_has_not_measured_are_no_seconds() -> None:
-    row = {"accepted": 10, "failed": 1, "shadow_rows": 5, "shadow_failed": 2}
-    measured = [("champion", 1.5), ("candidate", 2.5)]
-    one = PairCounts().plus({**row, "model_seconds": measured})
-    assert one == PairCounts(
-        rows=10, failed=1, shadow_rows=5, shadow_failed=2, champion_seconds=1.5, candidate_seconds=2.5
-    )
-    assert one.plus({**row, "model_seconds": None}).candidate_seconds is None
+@pytest.mark.parametrize("unmeasured", [None, [], [("champion", 1.5)]])
+def test_a_batch_without_seconds_says_nothing_of_speed(unmeasured: list[tuple[str, float]] | None) -> None:
+    experiment = [("mode", "canary"), ("champion_failed", "1")]
+    row = {"accepted": 10, "shadow_rows": 5, "shadow_failed": 2, "experiment": experiment}
+    one = PairCounts().plus({**row, "model_seconds": [("champion", 1.5), ("candidate", 2.5)]})
+    expected = {"timed_rows": 10, "timed_shadow_rows": 5, "champion_seconds": 1.5, "candidate_seconds": 2.5}
+    assert one == PairCounts(shadow_rows=5, shadow_failed=2, champion_failed=1, **expected)
+    both = PairCounts(shadow_rows=10, shadow_failed=4, champion_failed=2, **expected)
+    assert one.plus({**row, "model_seconds": unmeasured}) == both
+
+
+def test_a_canarys_champion_fails_beside_the_candidates_answers() -> None:
+    """A champion that fails on each row of a canary of 100 fails as often as its candidate that fails on 50."""
+    row = {"accepted": 100, "shadow_rows": 100, "shadow_failed": 50, "model_seconds": None}
+    counts = PairCounts().plus({**row, "experiment": [("champion_failed", "100")]})
+    assert guardrail_reason(counts, LIMITS) is None
+    assert guardrail_reason(PairCounts().plus({**row, "experiment": [("champion_failed", "0")]}), LIMITS) is not None
 
 
 def test_refusals_that_outlive_a_process() -> None:
@@ -167,15 +177,26 @@ def test_refusals_that_outlive_a_process() -> None:
 
 
 def test_shadow_rows_are_counted_by_whose_answer_stands() -> None:
-    """12 rows not asked, 7 answered by both, 2 on which candidate 8 failed, 4 of a canary beside which the champion has
-    an error of its own."""
-    counts = Counter({(None, None): 12, ("8", None): 7, ("8", "raised"): 2, ("7", "raised"): 4})
-    assert shadow_rows(counts, candidate="8") == ShadowCount(rows=13, failed=2)
+    """Not asked 12 rows, and 9 of them failed; 7 answered by both; on 2 candidate 8 failed, on 3 both; on 1 of a shadow
+    and 4 of a canary the champion alone; 6 of a canary answered by both."""
+    counts = Counter(
+        {
+            (None, None, None): 3,
+            (None, None, "raised"): 9,
+            ("8", None, None): 7,
+            ("8", "raised", None): 2,
+            ("8", "raised", "raised"): 3,
+            ("8", None, "raised"): 1,
+            ("7", "raised", None): 4,
+            ("7", None, None): 6,
+        }
+    )
+    assert shadow_rows(counts, candidate="8") == ShadowCount(rows=23, failed=5, champion_failed=8)
 
 
 def test_shadow_observations_are_counted_by_their_errors_and_forecasts() -> None:
     """5 answered by both; 3 warm up for both; on 2 the candidate failed where the champion has a forecast, on 1 where
-    it has none; on 4 of a canary the candidate's forecast stands and the champion has none."""
+    it has none; on 4 of a canary the candidate's forecast stands and the champion has none; on 2 both raised."""
     observations = Counter(
         {
             (None, None): 5,
@@ -184,10 +205,20 @@ def test_shadow_observations_are_counted_by_their_errors_and_forecasts() -> None
             ("fallback: gap", "gap"): 1,
             ("warming_up", "model: raised"): 1,
             (None, "model: gave no forecast"): 4,
+            ("model: raised", "model: raised"): 2,
         }
     )
     forecasts = Counter({("champion", "8"): 2, ("candidate", "7"): 3, ("candidate_fallback", None): 4})
-    assert shadow_observations(observations, forecasts) == ShadowCount(rows=15, failed=3)
+    assert shadow_observations(observations, forecasts) == ShadowCount(rows=17, failed=5, champion_failed=6)
+
+
+def test_a_batch_says_how_often_its_champion_failed_on_the_sampled_rows() -> None:
+    shadow = ShadowCount(rows=50, failed=3, champion_failed=2)
+    record = batch_record({"/in/a.csv": FileCount(accepted=200, failed=1)}, candidate="8", shadow=shadow)
+    experiment, rows, failed, *_ = record.experiment_values
+    assert record.plan.experiment is not None
+    assert experiment == {**record.plan.experiment.as_texts, "champion_failed": "2"}
+    assert (rows, failed) == (50, 3)
 
 
 def write_decision(root: Path, number: int, kind: str, champion: str, candidate: str, outcome: str | None) -> None:
