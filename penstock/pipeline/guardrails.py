@@ -96,7 +96,7 @@ def guardrail_reason(counts: PairCounts, guardrails: GuardrailsConfig) -> str | 
 
 
 def failing(counts: PairCounts, guardrails: GuardrailsConfig) -> str | None:
-    """By the rows that both were asked for, whoever's answer stands."""
+    """By the rows that both were asked for, whichever answer stands."""
     if counts.shadow_rows < MIN_ROWS or counts.shadow_failed < MIN_FAILED:
         return None
     share, of_champion = counts.shadow_failed / counts.shadow_rows, counts.champion_failed / counts.shadow_rows

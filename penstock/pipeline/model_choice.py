@@ -1,5 +1,6 @@
 """Chooses champion and candidate of a micro-batch, and fixes the experiment of the two in its plan."""
 
+import json
 import logging
 import math
 from dataclasses import dataclass, replace
@@ -23,12 +24,14 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
     """The versions of a batch. began_at: of the pair's first batch; None if this is it. is_bake: see
-    PlannedExperiment; False without a candidate."""
+    PlannedExperiment; False without a candidate. earlier: the pair's experiment before this batch, whose ramp goes on
+    if its settings are still the same."""
 
     champion: Selection
     candidate: CandidateChoice = ALONE
     began_at: datetime | None = None
     is_bake: bool = False
+    earlier: PlannedExperiment | None = None
 
     @property
     def models(self) -> tuple[PinnedModel, ...]:
@@ -76,10 +79,23 @@ def with_beginning(
     """The pair as the batch before had it, or as one that begins."""
     chosen = ModelChoice(champion=champion, candidate=choice)
     [of_champion, of_candidate] = chosen.models
-    bakes = is_bake(pipeline.config, pipeline.storage, of_champion.version, of_candidate.version)
-    earlier = before.experiment if before else None
-    is_same = earlier is not None and before is not None and before.models == chosen.models and earlier.is_bake == bakes
-    return replace(chosen, is_bake=bakes, began_at=earlier.began_at if earlier and is_same else None)
+    earlier = before.experiment if before is not None and before.models == chosen.models else None
+    try:
+        bakes = is_bake(pipeline.config, pipeline.storage, of_champion.version, of_candidate.version)
+    except OSError as error:
+        log.warning(
+            "%s: its decisions can't be read, and %s: %s",
+            pipeline.config.pipeline,
+            "the experiment is as in the batch before" if earlier else "the champion answers this batch alone",
+            error,
+        )
+        if earlier is None:
+            # In a canary the answers of a champion that was replaced would stand.
+            return ModelChoice(champion=champion)
+        bakes = earlier.is_bake
+    if earlier is None or earlier.is_bake != bakes:
+        return replace(chosen, is_bake=bakes)
+    return replace(chosen, is_bake=bakes, began_at=earlier.began_at, earlier=earlier)
 
 
 def within_guardrails(pipeline: Pipeline, chosen: ModelChoice, *, before: Plan | None) -> ModelChoice:
@@ -87,7 +103,11 @@ def within_guardrails(pipeline: Pipeline, chosen: ModelChoice, *, before: Plan |
     experiment, pinned = pipeline.config.experiment, chosen.candidate.pinned
     if experiment is None or pinned is None or chosen.began_at is None or before is None:
         return chosen
-    counts = read_pair_counts(pipeline.config, pipeline.storage, query_id=before.query_id, began_at=chosen.began_at)
+    try:
+        counts = read_pair_counts(pipeline.config, pipeline.storage, query_id=before.query_id, began_at=chosen.began_at)
+    except OSError as error:
+        log.warning("%s: its batches can't be read, and no guardrail is looked at: %s", pipeline.config.pipeline, error)
+        return chosen
     reason = guardrail_reason(counts, experiment.guardrails)
     if reason is None:
         return chosen
@@ -108,15 +128,24 @@ def planned_experiment(
     experiment, pinned = config.experiment, choice.candidate.pinned
     if experiment is None or pinned is None:
         return None
-    began_at = choice.began_at or planned_at
+    began_at, ramp, earlier = choice.began_at or planned_at, ramp_of(experiment), choice.earlier
+    ramp_began_at = (earlier.ramp_began_at if earlier and earlier.ramp == ramp else None) or planned_at
     return PlannedExperiment(
         mode="shadow" if choice.is_bake else experiment.mode,
-        fraction=1.0 if choice.is_bake else fraction_at(experiment, began_at=began_at, now=planned_at),
+        fraction=1.0 if choice.is_bake else fraction_at(experiment, began_at=ramp_began_at, now=planned_at),
         key=("series_id",) if config.workload == "series" else experiment.key,
         salt=salt_of(pinned),
         began_at=began_at,
         is_bake=choice.is_bake,
+        ramp=ramp,
+        ramp_began_at=ramp_began_at,
     )
+
+
+def ramp_of(experiment: ExperimentConfig) -> str:
+    """What makes another ramp if it is changed: as it is, a shadow of a week says nothing of what a canary may begin
+    with."""
+    return json.dumps([experiment.mode, experiment.fraction, experiment.step_every, experiment.key])
 
 
 def fraction_at(experiment: ExperimentConfig, *, began_at: datetime, now: datetime) -> float:

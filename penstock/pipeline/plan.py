@@ -43,8 +43,9 @@ class PlannedExperiment(FrozenModel):
     """The second version of a batch, the last of its plan's `models`: which rows it answers, and whose answers stand.
 
     salt: of the hash of the key, another one for each candidate. began_at: of the first batch that this pair of
-    versions answered; the step of the ramp follows from it. is_bake: the candidate is the champion that was before,
-    and remains as a shadow whatever experiment.mode says.
+    versions answered. is_bake: the candidate is the champion that was before, and remains as a shadow whatever
+    experiment.mode says. ramp: the settings of the ramp, as JSON; ramp_began_at: of the pair's first batch with them,
+    from which the step of the ramp follows.
     """
 
     mode: Mode
@@ -53,6 +54,8 @@ class PlannedExperiment(FrozenModel):
     salt: str
     began_at: datetime
     is_bake: bool = False
+    ramp: str = ""
+    ramp_began_at: datetime | None = None
 
     @property
     def as_texts(self) -> dict[str, str]:

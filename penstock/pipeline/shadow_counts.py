@@ -14,7 +14,7 @@ CHAMPION_FAILED = "champion_failed"
 @dataclass(frozen=True, kw_only=True)
 class ShadowCount:
     """rows: accepted rows (series: observations) that both versions were asked for. failed: those of them that the
-    candidate has no answer for. champion_failed: those that the champion has none for, whoever's answer stands."""
+    candidate has no answer for. champion_failed: those that the champion has none for, whichever answer stands."""
 
     rows: int
     failed: int

@@ -3,6 +3,8 @@
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from batch_records import CONFIG, batch_record
@@ -13,10 +15,18 @@ from penstock.models.candidate import CandidateChoice, is_lasting
 from penstock.models.pinned import PinnedModel
 from penstock.models.selection import Selection
 from penstock.pipeline.batch_record import FileCount
+from penstock.pipeline.context import Pipeline
 from penstock.pipeline.decisions.bake import is_bake
 from penstock.pipeline.decisions.record import Decision, DecisionOutcome
 from penstock.pipeline.guardrails import PairCounts, guardrail_reason
-from penstock.pipeline.model_choice import ModelChoice, candidate_of, fraction_at, planned_experiment
+from penstock.pipeline.model_choice import (
+    ModelChoice,
+    candidate_of,
+    fraction_at,
+    planned_experiment,
+    with_beginning,
+    within_guardrails,
+)
 from penstock.pipeline.plan import Plan, PlannedExperiment
 from penstock.pipeline.shadow_counts import ShadowCount, shadow_observations, shadow_rows
 from penstock.pipeline.stream import progress_line
@@ -30,10 +40,12 @@ def pinned(version: str, role: str) -> PinnedModel:
     return PinnedModel(name="wine-quality", version=version, role=role, source="s", created_milliseconds=1700000000000)
 
 
-def chosen(*, is_bake: bool = False, began_at: datetime | None = None) -> ModelChoice:
+def chosen(
+    *, is_bake: bool = False, began_at: datetime | None = None, earlier: PlannedExperiment | None = None
+) -> ModelChoice:
     champion = Selection(pinned=pinned("7", "champion"), refused={}, resolved_at=BEGAN)
     candidate = CandidateChoice(pinned=pinned("8", "candidate"))
-    return ModelChoice(champion=champion, candidate=candidate, is_bake=is_bake, began_at=began_at)
+    return ModelChoice(champion=champion, candidate=candidate, is_bake=is_bake, began_at=began_at, earlier=earlier)
 
 
 def config(**experiment: object) -> PipelineConfig:
@@ -51,12 +63,40 @@ def test_the_first_plan_of_a_pair_begins_it_and_later_ones_carry_that() -> None:
     later = BEGAN + timedelta(days=1)
     settings = config(mode="canary", fraction=[0.1, 0.5], key=["pH"], step_every="1 day")
     first = planned_experiment(settings, chosen(), planned_at=BEGAN)
-    second = planned_experiment(settings, chosen(began_at=BEGAN), planned_at=later)
+    second = planned_experiment(settings, chosen(began_at=BEGAN, earlier=first), planned_at=later)
     expected = PlannedExperiment(
-        mode="canary", fraction=0.1, key=("pH",), salt="wine-quality/8/1700000000000", began_at=BEGAN
+        mode="canary",
+        fraction=0.1,
+        key=("pH",),
+        salt="wine-quality/8/1700000000000",
+        began_at=BEGAN,
+        ramp='["canary", [0.1, 0.5], 86400.0, ["pH"]]',
+        ramp_began_at=BEGAN,
     )
     assert first == expected
     assert second == expected.model_copy(update={"fraction": 0.5})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mode": "shadow"},
+        {"fraction": [0.1, 0.4]},
+        {"step_every": "2 days"},
+        {"key": ["sulphates"]},
+    ],
+)
+def test_a_ramp_of_other_settings_begins_anew_and_the_experiment_goes_on(changes: dict[str, object]) -> None:
+    """Of a shadow of a week, the first batch of a canary has the ramp's first step."""
+    canary: dict[str, object] = {"mode": "canary", "fraction": [0.1, 0.5], "key": ["pH"], "step_every": "1 day"}
+    first = planned_experiment(config(**canary | changes), chosen(), planned_at=BEGAN)
+    times = [BEGAN + timedelta(days=7), BEGAN + timedelta(days=7, hours=23), BEGAN + timedelta(days=8)]
+    found, before = [], first
+    for planned_at in times:
+        before = planned_experiment(config(**canary), chosen(began_at=BEGAN, earlier=before), planned_at=planned_at)
+        assert before is not None
+        found.append((before.fraction, before.began_at, before.ramp_began_at))
+    assert found == [(0.1, BEGAN, times[0]), (0.1, BEGAN, times[0]), (0.5, BEGAN, times[0])]
 
 
 def test_an_old_champion_remains_as_a_shadow_of_all_rows() -> None:
@@ -64,6 +104,36 @@ def test_an_old_champion_remains_as_a_shadow_of_all_rows() -> None:
     planned = planned_experiment(settings, chosen(is_bake=True), planned_at=BEGAN)
     assert planned is not None
     assert (planned.mode, planned.fraction, planned.is_bake) == ("shadow", 1.0, True)
+
+
+def unreadable(root: Path) -> Pipeline:
+    """A pipeline whose decisions and batches are files where folders should be."""
+    settings = PipelineConfig.model_validate(CONFIG | {"experiment": {}, "tables": {"root": str(root)}})
+    (root / "batches").mkdir()
+    for name in ("_decisions", "batches/_delta_log"):
+        (root / name).write_text("no folder")
+    return cast("Pipeline", SimpleNamespace(config=settings, storage=LocalStorage()))
+
+
+@pytest.mark.parametrize("bakes", [True, False])
+def test_decisions_that_can_not_be_read_leave_a_bake_as_it_was(
+    tmp_path: Path, bakes: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline, pair = unreadable(tmp_path), chosen()
+    running = PlannedExperiment(mode="shadow", fraction=1.0, key=(), salt="s", began_at=BEGAN, is_bake=bakes)
+    before = plan(models=pair.models, experiment=running)
+    found = with_beginning(pipeline, pair.champion, pair.candidate, before=before)
+    assert (found.models, found.is_bake, found.began_at) == (pair.models, bakes, BEGAN)
+    assert "decisions can't be read" in caplog.text
+    # Of a pair that begins, a champion of before might else answer as a canary.
+    for other in (None, plan(models=pair.models[:1])):
+        assert with_beginning(pipeline, pair.champion, pair.candidate, before=other).models == pair.models[:1]
+
+
+def test_batches_that_can_not_be_read_break_no_guardrail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    pair = chosen(began_at=BEGAN)
+    assert within_guardrails(unreadable(tmp_path), pair, before=plan()) == pair
+    assert "no guardrail is looked at" in caplog.text
 
 
 def test_a_champion_alone_has_no_experiment() -> None:
