@@ -1,10 +1,10 @@
 """The scorers of a process: built once for each version or pair of versions, and only the last ones kept."""
 
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from pyspark.sql import SparkSession
 
@@ -16,8 +16,10 @@ from penstock.models.scoring import Scorer, build_scorer
 from penstock.schemas.contract import Contract
 from penstock.udfs.scoring.pair import CandidateLimits
 
-#: Champion and candidate in use, the champion before, and the ones that are tried in both roles.
-KEPT = 5
+#: The version in use, the one before, and one that is tried.
+KEPT = 3
+#: The same of a champion and a candidate; both have the one before in the champion's.
+KEPT_WITH_CANDIDATES = 5
 #: How many archives of earlier versions a new version has the executors remove; one that misses a few keeps those.
 MAX_OBSOLETE = 20
 #: Champion and candidate.
@@ -42,21 +44,32 @@ class LastBuilt(Generic[Key, Built]):
     model: ModelConfig
     #: What the model's inputs are taken from: names and types.
     contract: Contract
-    kept: ClassVar[int] = KEPT
+    kept: int = KEPT
     _built: dict[Key, Built] = field(default_factory=dict)
     _obsolete: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_OBSOLETE))
-    #: A batch may begin while the next version is being made ready.
-    _building: threading.Lock = field(default_factory=threading.Lock)
+    #: Of each key that was ever asked for. A batch may begin while the next version is being made ready: it waits for
+    #: no other key than its own, whose files may be on their way for long.
+    _building: defaultdict[Key, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
+    #: Of all the others; held for no longer than it takes to look.
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, key: Key) -> Built:
         """Raises as `build`."""
-        with self._building:
-            scorer = self._built.pop(key, None) or self.build(key, obsolete=tuple(self._obsolete))
+        with self._lock:
+            building = self._building[key]
+        with building:
+            with self._lock:
+                scorer, obsolete = self._built.get(key), tuple(self._obsolete)
+            return self._used(key, scorer or self.build(key, obsolete=obsolete))
+
+    def _used(self, key: Key, scorer: Built) -> Built:
+        with self._lock:
             # The last one is the one used last.
+            self._built.pop(key, None)
             self._built[key] = scorer
             while len(self._built) > self.kept:
                 self._forget(next(iter(self._built)))
-            return scorer
+        return scorer
 
     def has(self, key: Key) -> bool:
         return key in self._built
@@ -81,7 +94,7 @@ class Scorers(LastBuilt[ModelVersion, Scorer]):
 @dataclass(kw_only=True)
 class PairScorers(LastBuilt[Pair, PairScorer]):
     #: The pair in use, and the one that comes after it.
-    kept: ClassVar[int] = 2
+    kept: int = 2
     limits: CandidateLimits = field(default_factory=CandidateLimits)
 
     def build(self, key: Pair, *, obsolete: Sequence[str]) -> PairScorer:

@@ -15,7 +15,7 @@ from penstock.models.probe import NO_ROWS, Outcome, ProbeResult, ProbeRows, prob
 from penstock.models.refusal import refused_if_it_fails
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.resolved import named_version
-from penstock.models.scorers import PairScorers, Scorers
+from penstock.models.scorers import KEPT, PairScorers, Scorers
 from penstock.models.scoring import Scorer
 from penstock.schemas.contract import Contract
 from penstock.spark.time_limit import time_limit
@@ -51,6 +51,8 @@ class ModelSelector:
     contract: Contract
     #: Why a version's outputs have no place in the tables; None if they have.
     incompatibility: Callable[[Scorer], str | None]
+    #: How many versions have their scorers at once.
+    kept_scorers: int = KEPT
     _scorers: Scorers = field(init=False)
     _pairs: PairScorers = field(init=False)
     _proven: set[PinnedModel] = field(default_factory=set)
@@ -58,7 +60,13 @@ class ModelSelector:
     _judged: set[PinnedModel] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._scorers = Scorers(spark=self.spark, registry=self.registry, model=self.model, contract=self.contract)
+        self._scorers = Scorers(
+            spark=self.spark,
+            registry=self.registry,
+            model=self.model,
+            contract=self.contract,
+            kept=self.kept_scorers,
+        )
         self._pairs = PairScorers(spark=self.spark, registry=self.registry, model=self.model, contract=self.contract)
 
     def choose(self, *, before: Selection | None, probe_rows: ProbeRows, blamed: str | None = None) -> Selection:

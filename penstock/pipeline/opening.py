@@ -13,6 +13,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import with_time_range
 from penstock.models.registry import Registry
 from penstock.models.resolved import ModelAtStart
+from penstock.models.scorers import KEPT, KEPT_WITH_CANDIDATES
 from penstock.models.scoring import checked_columns
 from penstock.models.selection import ModelSelector
 from penstock.pipeline.context import Pipeline
@@ -88,6 +89,7 @@ def selector_of(spark: SparkSession, config: PipelineConfig, contract: Contract,
         model=config.the_model,
         contract=workload.scoring_contract(config, contract),
         incompatibility=partial(workload.incompatibility, spark, config),
+        kept_scorers=KEPT_WITH_CANDIDATES if config.experiment is not None else KEPT,
     )
 
 

@@ -2,9 +2,13 @@
 
 import gc
 import os
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pandas as pd
 import pytest
@@ -20,7 +24,7 @@ from penstock.interfaces.rest.loading import Loader
 from penstock.interfaces.rest.versions import Versions
 from penstock.models.registry import Registry, remove_unused_copies
 from penstock.models.resolved import named_version
-from penstock.models.scorers import KEPT, Scorers
+from penstock.models.scorers import LastBuilt, Scorers
 from penstock.spark.added_files import remove_added_file
 from penstock.udfs.scoring.model_cache import GuardedModel
 
@@ -45,7 +49,7 @@ def register(registry: TestRegistry) -> None:
     registry.register(NAME, "echo", example=example, outputs=pd.Series([3.0]))
 
 
-def test_ten_promotions_leave_five_scorers_and_two_models_in_each_worker(
+def test_ten_promotions_leave_three_scorers_and_two_models_in_each_worker(
     spark: SparkSession, versions: TestRegistry
 ) -> None:
     model, registry = ModelConfig(name=NAME), Registry(tracking_uri=versions.uri)
@@ -65,13 +69,51 @@ def test_ten_promotions_leave_five_scorers_and_two_models_in_each_worker(
         gc.collect()
         return pd.Series([sum(isinstance(found, GuardedModel) for found in gc.get_objects())] * len(ids))
 
-    assert [folder.exists() for folder in folders] == [False] * (PROMOTIONS - KEPT) + [True] * KEPT
-    assert [scorers.has(version) for version in built] == [False] * (PROMOTIONS - KEPT) + [True] * KEPT
+    assert [folder.exists() for folder in folders] == [False] * 7 + [True] * 3
+    assert [scorers.has(version) for version in built] == [False] * 7 + [True] * 3
     alive = spark.range(0, 8, 1, 2).select(live_in_worker("id").alias("alive")).collect()
     assert max(row.alive for row in alive) <= 2
     # A version that was let go is built again.
     again = scorers.get(built[0])
     assert [row.prediction for row in again.score(rows, SMALL).collect()] == [3.0] * 4
+
+
+class Slow(LastBuilt[str, Any]):
+    """Builds at once, but for what waits until it may."""
+
+    def build(self, key: str, *, obsolete: Sequence[str]) -> Any:
+        self.begun.append(key)
+        if key == "candidate":
+            assert self.may_go_on.wait(60)
+        copies = SimpleNamespace(archive=None, remove=lambda spark: self.removed.append(key))
+        return SimpleNamespace(key=key, copies=copies)
+
+    def __post_init__(self) -> None:
+        self.begun, self.removed, self.may_go_on = [], [], threading.Event()
+
+
+def test_a_champion_does_not_wait_for_a_candidate_that_is_being_built() -> None:
+    """And the candidate is built once for all who ask for it meanwhile."""
+    slow = Slow(
+        spark=cast("SparkSession", None),
+        registry=Registry(tracking_uri=""),
+        model=ModelConfig(name=NAME),
+        contract=SMALL,
+    )
+    slow.get("champion")
+    with ThreadPoolExecutor(3) as pool:
+        candidates = [pool.submit(slow.get, "candidate") for _ in range(2)]
+        try:
+            champions = [
+                pool.submit(slow.get, key).result(30).key for key in ("champion", "before", "next", "champion")
+            ]
+        finally:
+            slow.may_go_on.set()
+        assert candidates[0].result(30) is candidates[1].result(30)
+    assert champions == ["champion", "before", "next", "champion"]
+    assert sorted(slow.begun) == ["before", "candidate", "champion", "next"]
+    # The one that was used longest ago goes.
+    assert slow.removed == ["before"]
 
 
 def test_ten_promotions_leave_few_models_in_a_service(sandbox: Sandbox, versions: TestRegistry) -> None:
