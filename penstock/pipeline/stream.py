@@ -15,13 +15,14 @@ from pyspark.sql.streaming.query import StreamingQuery
 from penstock.errors import PenstockError
 from penstock.logs import in_batch
 from penstock.models.prefetch import Preparation
+from penstock.models.warm_up_mark import WarmUpMark, warm_up_mark_path
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.decisions.in_stream import StreamDecisions
 from penstock.pipeline.evaluation.in_stream import StreamEvaluations
 from penstock.pipeline.evaluation.record import EvaluationLook, EvaluationRecord
 from penstock.pipeline.microbatch import run_microbatch
-from penstock.pipeline.plan import Plan
+from penstock.pipeline.plan import Plan, newest_plan
 from penstock.pipeline.run_records import RunRecords
 from penstock.pipeline.stop_file import StopFile
 from penstock.series.reasons import outcome_texts, reasons_text
@@ -93,8 +94,21 @@ class StreamRunner:
         return self.records
 
     def _preparation(self) -> Preparation | None:
-        selector = self.pipeline.selector
-        return Preparation(champion=selector, candidates=self.pipeline.candidates) if selector else None
+        pipeline = self.pipeline
+        if pipeline.selector is None:
+            return None
+        storage, checkpoint = pipeline.storage, pipeline.config.checkpoint
+
+        def refused_candidates() -> dict[str, str]:
+            plan = newest_plan(storage, checkpoint)
+            return plan.refused_candidates if plan else {}
+
+        return Preparation(
+            champion=pipeline.selector,
+            candidates=pipeline.candidates,
+            refused_candidates=refused_candidates,
+            mark=WarmUpMark(storage=storage, path=warm_up_mark_path(checkpoint)),
+        )
 
     def _start(self, once: bool) -> StreamingQuery:
         config = self.pipeline.config

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -78,8 +79,13 @@ def test_ten_promotions_leave_three_scorers_and_two_models_in_each_worker(
     assert [row.prediction for row in again.score(rows, SMALL).collect()] == [3.0] * 4
 
 
+@dataclass(kw_only=True)
 class Slow(LastBuilt[str, Any]):
     """Builds at once, but for what waits until it may."""
+
+    begun: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    may_go_on: threading.Event = field(default_factory=threading.Event)
 
     def build(self, key: str, *, obsolete: Sequence[str]) -> Any:
         self.begun.append(key)
@@ -88,29 +94,21 @@ class Slow(LastBuilt[str, Any]):
         copies = SimpleNamespace(archive=None, remove=lambda spark: self.removed.append(key))
         return SimpleNamespace(key=key, copies=copies)
 
-    def __post_init__(self) -> None:
-        self.begun, self.removed, self.may_go_on = [], [], threading.Event()
-
 
 def test_a_champion_does_not_wait_for_a_candidate_that_is_being_built() -> None:
     """And the candidate is built once for all who ask for it meanwhile."""
-    slow = Slow(
-        spark=cast("SparkSession", None),
-        registry=Registry(tracking_uri=""),
-        model=ModelConfig(name=NAME),
-        contract=SMALL,
-    )
+    model, no_spark = ModelConfig(name=NAME), cast("SparkSession", None)
+    slow = Slow(spark=no_spark, registry=Registry(tracking_uri=""), model=model, contract=SMALL)
+    keys = ["champion", "before", "next", "champion"]
     slow.get("champion")
     with ThreadPoolExecutor(3) as pool:
         candidates = [pool.submit(slow.get, "candidate") for _ in range(2)]
         try:
-            champions = [
-                pool.submit(slow.get, key).result(30).key for key in ("champion", "before", "next", "champion")
-            ]
+            champions = [pool.submit(slow.get, key).result(30).key for key in keys]
         finally:
             slow.may_go_on.set()
         assert candidates[0].result(30) is candidates[1].result(30)
-    assert champions == ["champion", "before", "next", "champion"]
+    assert champions == keys
     assert sorted(slow.begun) == ["before", "candidate", "champion", "next"]
     # The one that was used longest ago goes.
     assert slow.removed == ["before"]

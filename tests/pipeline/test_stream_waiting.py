@@ -1,6 +1,7 @@
 """A stream without files while its storage is unavailable: it logs that once, and continues."""
 
 import logging
+from contextlib import suppress
 from types import SimpleNamespace
 
 import pytest
@@ -8,7 +9,9 @@ import pytest
 from penstock.errors import LeaseError, StorageError
 from penstock.models.prefetch import Preparation
 from penstock.models.registry import ModelVersion
+from penstock.models.warm_up_mark import WarmUpMark
 from penstock.pipeline.stream import StreamRunner
+from penstock.storage.files import LocalStorage
 
 AWAY = StorageError(5, "S3 was not reached", "s3a://bucket/checkpoint/stop")
 WAITS_UNTIL_STOPPED = 50
@@ -105,3 +108,48 @@ def test_a_model_that_can_not_be_made_ready_is_left_to_the_batch(caplog, error, 
     preparation._thread.join(30)
     assert preparation._next_look > 0
     assert warnings(caplog) == warned
+
+
+class KilledError(BaseException):
+    """Of a process that ends: nothing after it is run."""
+
+
+def warmed(tmp_path, *, refused=None, ends=()):
+    """The versions that are loaded by a process, 1 the champion's and 2 the candidate's."""
+    found = []
+
+    def warm_up(version, *, candidate=None):
+        found.append((candidate or version).version)
+        assert mark.storage.read(mark.path) is not None
+        if (candidate or version).version in ends:
+            mark.storage.delete = lambda path: None
+            raise KilledError
+
+    versions = [ModelVersion(name="wine", version=number, source="s", created_milliseconds=0) for number in "12"]
+    mark = WarmUpMark(storage=LocalStorage(), path=str(tmp_path / "warm_up"))
+    champion = SimpleNamespace(
+        registry=SimpleNamespace(version_of_alias=lambda name, alias: versions[0]),
+        model=SimpleNamespace(name="wine", alias="champion", version=None),
+        has_scorer=lambda version: False,
+        has_pair=lambda version, candidate: False,
+        warm_up=warm_up,
+    )
+    candidates = SimpleNamespace(alias_version=lambda: versions[1])
+    preparation = Preparation(
+        champion=champion, candidates=candidates, refused_candidates=lambda: refused or {}, mark=mark
+    )
+    with suppress(KilledError):
+        preparation.prepare()
+    return found
+
+
+def test_a_candidate_that_ended_runs_is_not_loaded_between_batches(tmp_path):
+    assert warmed(tmp_path, refused={"2": "it ended runs of a batch: 2 failed"}) == ["1"]
+    assert warmed(tmp_path, refused={"2": "it can't be had now"}) == ["1", "2", "2"]
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_version_whose_load_ended_a_process_is_left_to_the_batch(tmp_path, caplog):
+    assert warmed(tmp_path, ends=("2",)) == ["1", "2"]
+    assert warmed(tmp_path) == ["1"]
+    assert any("/2 is left to the next batch" in text for text in warnings(caplog))
