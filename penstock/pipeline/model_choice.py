@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
     """The versions of a batch. began_at: of the pair's first batch; None if this is it. is_bake: see
-    PlannedExperiment; False without a candidate. earlier: the pair's experiment before this batch, whose ramp goes on
+    PlannedExperiment; False without a candidate. earlier: the pair's experiment before this batch, whose ramp continues
     if its settings are still the same."""
 
     champion: Selection

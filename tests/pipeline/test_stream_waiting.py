@@ -48,7 +48,9 @@ class StopFile:
 
 def wait(*answers, check=lambda: None):
     query = Query()
-    pipeline = SimpleNamespace(lease=SimpleNamespace(check=check), config=SimpleNamespace(evaluate=None))
+    pipeline = SimpleNamespace(
+        lease=SimpleNamespace(check=check), config=SimpleNamespace(evaluate=None, experiment=None), storage=None
+    )
     runner = StreamRunner(pipeline=pipeline, stop_file=StopFile(*answers))
     runner._wait(query, preparation=None)
     return query
