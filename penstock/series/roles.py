@@ -1,7 +1,7 @@
-"""Whose forecast a row of `forecasts` is by its `role`, in the SQL that Spark and DuckDB have in common. Pure Python."""
+"""Whose forecast a row of `forecasts` is by its `role`, in the SQL that Spark and DuckDB have in common."""
 
-#: A fallback is the champion's too: a cutoff whose hole is filled later has a forecast of the VAR after it. So is what a
-#: rescore has put in place of the champion's, or a canary has answered in its place.
+#: A fallback is the champion's too: a cutoff whose hole is filled later has a forecast of the VAR after it. So is what
+#: a rescore has put in place of the champion's, or a canary has answered in its place.
 CAPACITY = (
     "CASE WHEN role LIKE 'fallback%' OR role LIKE 'candidate%' OR role = 'rescored' THEN 'champion' ELSE role END"
 )

@@ -61,7 +61,7 @@ def test_a_fallback_that_is_newer_stands_before_the_forecast_that_it_took_the_pl
 
 
 def test_a_canarys_forecast_stands_in_the_champions_place(tables):
-    """What it made later for a cutoff that the champion had forecast is one more vintage, of a fit that is not known."""
+    """What it made later for a cutoff that the champion had forecast is one more vintage, of an unknown fit."""
     for role, error in (("candidate", 60.0), ("candidate_fallback", 70.0)):
         again = {"model_version": "2", "role": role, "scored_at": minutes(60 + error)}
         tables.append("forecasts", forecast(130.0 + error, cutoff=2, step=1, **again))
