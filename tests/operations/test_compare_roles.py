@@ -4,11 +4,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from dashboard_tables import MACRO_CONF, WrittenTables, forecast, quarter
+from dashboard_tables import MACRO_CONF, WrittenTables, quarter
 from sandbox import WINE, TestRegistry
 from scipy import stats
 from test_compare_rows import DAY, MODEL, START, answers, write
@@ -20,7 +21,6 @@ from penstock.models.accuracy.welch import Sample, welch
 from penstock.operations.compare.request import Request
 from penstock.operations.compare.roles import ByRole, compare_roles, newest_pair
 from penstock.operations.compare.text import roles_text
-from penstock.operations.explain.tables import opened_tables
 
 ROWS, CANDIDATES = 80, 30
 SOLD = pd.Timestamp("2020-01-01", tz="UTC")
@@ -144,16 +144,19 @@ def test_both_halves_are_of_one_window(config: PipelineConfig) -> None:
 
 
 def test_the_window_of_series_is_of_the_ds(tmp_path: Path) -> None:
-    """Both pairs were scored at one time, for quarters 3 and 7."""
-    tables = WrittenTables(tmp_path, MACRO_CONF + "\nexperiment: {{}}\n")
-    name = tables.config.the_model.name
-    for champion, cutoff in (("7", 2), ("8", 6)):
-        given = {"role": "candidate", "model_version": "9", "shadow_version": champion, "model_name": name}
-        tables.append("forecasts", forecast(1.0, cutoff=cutoff, step=1, **given))
-    for since, until, champion in ((None, quarter(3), "7"), (quarter(4), None, "8"), (None, None, "8")):
-        with opened_tables(tables.config, ("forecasts",)) as opened:
+    """Both pairs were scored long after what they are about, the older one last."""
+    config = WrittenTables(tmp_path, MACRO_CONF).config
+    with duckdb.connect() as opened:
+        opened.execute("SET timezone = 'UTC'")
+        opened.execute(
+            "CREATE TABLE forecasts AS SELECT $name AS model_name, '9' AS model_version, 'candidate' AS role, * "
+            "FROM (VALUES ('7', TIMESTAMPTZ '2020-10-01', TIMESTAMPTZ '2026-11-30'), "
+            "('8', TIMESTAMPTZ '2021-10-01', TIMESTAMPTZ '2026-11-29')) AS t (shadow_version, ds, scored_at)",
+            {"name": config.the_model.name},
+        )
+        for since, until, champion in ((None, quarter(3), "7"), (quarter(4), None, "8"), (None, None, "7")):
             request = Request(versions=(), since=since, until=until)
-            assert newest_pair(opened, tables.config, request, "forecasts") == (champion, "9")
+            assert newest_pair(opened, config, request, "forecasts") == (champion, "9")
 
 
 def test_without_a_canary(config: PipelineConfig, tmp_path: Path) -> None:
