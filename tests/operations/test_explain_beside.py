@@ -9,8 +9,8 @@ import pytest
 from planned_experiments import version_by_hand
 
 from penstock.models.explanation.again import Neighbours
+from penstock.operations.explain.beside import beside as beside_forecast
 from penstock.operations.explain.fact_lines import answered_text, beside_text
-from penstock.operations.explain.forecasts import beside as beside_forecast
 from penstock.operations.explain.neighbours import of_candidate
 from penstock.operations.explain.predictions import beside
 from penstock.operations.explain.report import Batch, ModelFacts

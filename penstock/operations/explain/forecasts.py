@@ -1,6 +1,6 @@
 """Explains the forecasts of a series from one cutoff."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,9 +23,10 @@ from penstock.models.explanation.windows import (
 )
 from penstock.models.in_process import LoadedModel
 from penstock.models.registry import Registry
+from penstock.operations.explain.beside import beside
 from penstock.operations.explain.model_facts import FoundModel, find_model
 from penstock.operations.explain.origins import Origin, exogenous_source, file_of, origin_of
-from penstock.operations.explain.report import AgainFacts, Beside, ForecastReport, Step, WindowRow, other_role
+from penstock.operations.explain.report import AgainFacts, ForecastReport, Step, WindowRow
 from penstock.operations.explain.series_rows import (
     FoundForecasts,
     forecasts_at,
@@ -33,7 +34,6 @@ from penstock.operations.explain.series_rows import (
     valid_observations,
 )
 from penstock.operations.explain.tables import SERIES_TABLES, opened_tables
-from penstock.pipeline.plan import Plan
 from penstock.series.exogenous_values import ExogenousSource, read_exogenous
 from penstock.series.forecasts import window_contract
 from penstock.storage.routing import storage_of
@@ -118,30 +118,6 @@ def explained(
         method=METHODS.get(int(outputs[METHOD])) if outputs.get(METHOD) is not None else None,
         terms=terms_of(config, model, found, window, series_id=series_id, leads=leads, variable=variable),
         beside=beside(found.rows, settings, error=shadow_error_at(tables, series_id, row), plan=origin.plan),
-    )
-
-
-def beside(
-    rows: Sequence[Mapping[str, Any]], series: SeriesConfig, *, error: str | None = None, plan: Plan | None = None
-) -> Beside | None:
-    """The first step of the first variable that the other version has a forecast of, or else why it has none; None if
-    it was not asked. error: of the observation at the cutoff. plan: of the batch, which says what the other version
-    was."""
-    order = {name: place for place, name in enumerate(series.variables)}
-    known = [row for row in rows if row.get("shadow_version") is not None]
-    if not known and error is None:
-        return None
-    if not known:
-        role = other_role(rows[0]["role"])
-        other = (plan.champion if role == "champion" else plan.candidate) if plan else None
-        version = other.version if other else None
-        return Beside(role=role, model_version=version, answer=None, error=error, of="every step")
-    row = min(known, key=lambda row: (row["step"], order.get(row["variable"], len(order))))
-    return Beside(
-        role=other_role(row["role"]),
-        model_version=row["shadow_version"],
-        answer=row["shadow_forecast"],
-        of=f"{row['variable']}, step {row['step']}",
     )
 
 
