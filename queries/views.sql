@@ -1,5 +1,6 @@
 -- Views for BI. penstock/interfaces/sql/views.py creates those whose tables exist; {variables} are the pipeline's,
--- {not_in_use} the errors of observations that are not in use (penstock/series/reasons.py).
+-- {not_in_use} the errors of observations that are not in use (penstock/series/reasons.py), {capacity} and {in_sample}
+-- whose forecast one is, and whether its model knew what came after the cutoff (penstock/series/roles.py).
 
 -- What is the newest forecast of each series?
 CREATE OR REPLACE VIEW latest_forecast AS
@@ -35,11 +36,7 @@ made AS (
   FROM (
     -- A fallback is the champion's too: a cutoff whose hole is filled later has a forecast of the VAR after it. So is
     -- what a rescore has put in place of the champion's, or a canary has answered in its place.
-    SELECT
-      *,
-      CASE WHEN role LIKE 'fallback%' OR role LIKE 'candidate%' OR role = 'rescored' THEN 'champion' ELSE role END
-        AS capacity
-    FROM forecasts
+    SELECT *, {capacity} AS capacity FROM forecasts
   )
 )
 SELECT
@@ -64,7 +61,7 @@ SELECT
   role,
   -- The model was fitted on what came after the cutoff, so that its error says little of the next forecast's. Of a
   -- rescored one, and of a candidate's, it is not known: `batches` has the champion's.
-  CASE WHEN role <> 'rescored' AND role NOT LIKE 'candidate%' THEN cutoff < fitted_until END AS in_sample
+  {in_sample} AS in_sample
 FROM made
 LEFT JOIN fits USING (query_id, batch_id)
 JOIN truth USING (series_id, ds, variable)

@@ -117,7 +117,9 @@ def test_a_candidate_from_its_alias_to_a_guardrail_and_back(begun: Sandbox) -> N
     status = read_status(begun.config())
     assert status.candidate is not None
     assert (status.candidate.version, status.candidate.began_at) == (second, experiment.began_at)
-    assert f"; beside it version {second} (shadow, 100%) since " in as_text(status)
+    text = as_text(status)
+    assert f"experiment  shadow, version {second} beside champion 1 since " in text
+    assert "; beside it" not in text
     # The first batch knew no candidate; the code that wrote it is known.
     before = batch_row(begun, 0)
     assert [before[name] for name in ("experiment", "shadow_rows", "shadow_failed")] == [None] * 3

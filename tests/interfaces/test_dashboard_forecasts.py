@@ -45,25 +45,45 @@ def test_cutoffs_are_the_series_own_and_the_newest_comes_first(tables):
 
 
 def test_a_cutoff_may_have_forecasts_of_more_than_one_version_and_the_champions_comes_first(tables):
-    later = {"model_version": "2", "role": "candidate", "scored_at": minutes(50)}
+    later = {"model_version": "2", "role": "shadow", "scored_at": minutes(50)}
     tables.append("forecasts", forecast(1.0, cutoff=2, step=1, **later))
-    champion, candidate = made_at(tables, 2)
+    champion, shadow = made_at(tables, 2)
     assert (champion.version, champion.level, champion.scored_at) == ("1", 0.95, minutes(2))
-    assert candidate.version == "2 (candidate)"
-    fan = tables.query(forecasts.fan, candidate, variable="realgdp")
+    assert shadow.version == "2 (shadow)"
+    fan = tables.query(forecasts.fan, shadow, variable="realgdp")
     assert list(fan["forecast"]) == [1.0]
 
 
 def test_a_fallback_that_is_newer_stands_before_the_forecast_that_it_took_the_place_of(tables):
     tables.append("forecasts", forecast(1.0, cutoff=2, step=1, role="fallback", scored_at=minutes(60)))
-    tables.append("forecasts", forecast(2.0, cutoff=2, step=1, role="candidate", scored_at=minutes(70)))
-    assert [made.version for made in made_at(tables, 2)] == ["1 (fallback)", "1", "1 (candidate)"]
+    tables.append("forecasts", forecast(2.0, cutoff=2, step=1, role="shadow", scored_at=minutes(70)))
+    assert [made.version for made in made_at(tables, 2)] == ["1 (fallback)", "1", "1 (shadow)"]
 
 
-def test_a_rescored_forecast_stands_before_that_of_a_candidate(tables):
+def test_a_canarys_forecast_stands_in_the_champions_place(tables):
+    """What it made later for a cutoff that the champion had forecast is one more vintage, of an unknown fit."""
+    for role, error in (("candidate", 60.0), ("candidate_fallback", 70.0)):
+        again = {"model_version": "2", "role": role, "scored_at": minutes(60 + error)}
+        tables.append("forecasts", forecast(130.0 + error, cutoff=2, step=1, **again))
+    tables.append("forecasts", forecast(141.0, cutoff=3, step=1, role="shadow", scored_at=minutes(60)))
+    own = {"model_version": "2", "role": "candidate", "query_id": "q", "batch_id": 1}
+    tables.append("forecasts", forecast(107.0, cutoff=0, step=1, **own))
+    tables.append("batches", batch(1, at=START, seconds=1, fitted_until=quarter(1)))
+    assert [made.version for made in made_at(tables, 2)] == ["2 (candidate_fallback)", "2 (candidate)", "1"]
+    found = tables.query(forecasts.accuracy, series_id="US", variables=["realgdp"])
+    # Of cutoff 2 the errors are those of the champion, which came first: 1 and 10; of cutoff 3 there is 3.
+    by_version = {row.version: row for row in found.itertuples()}
+    assert (by_version["1"].forecasts, by_version["1"].mean_absolute_error) == (3, pytest.approx((1 + 10 + 3) / 3))
+    # The truth at quarter 1 is 110.
+    assert (by_version["2 (candidate)"].forecasts, by_version["2 (candidate)"].mean_absolute_error) == (1, 3.0)
+    assert pd.isna(by_version["2 (candidate)"].in_sample)
+    assert "2 (candidate_fallback)" not in by_version
+
+
+def test_a_rescored_forecast_stands_before_that_of_a_shadow(tables):
     tables.append("forecasts", forecast(1.0, cutoff=2, step=1, role="rescored", scored_at=minutes(60)))
-    tables.append("forecasts", forecast(2.0, cutoff=2, step=1, role="candidate", scored_at=minutes(70)))
-    assert [made.version for made in made_at(tables, 2)] == ["1 (rescored)", "1", "1 (candidate)"]
+    tables.append("forecasts", forecast(2.0, cutoff=2, step=1, role="shadow", scored_at=minutes(70)))
+    assert [made.version for made in made_at(tables, 2)] == ["1 (rescored)", "1", "1 (shadow)"]
 
 
 def test_a_series_of_conflicts_says_so(tables):

@@ -4,23 +4,26 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from dashboard_tables import MACRO_CONF, WrittenTables, quarter
 from sandbox import WINE, TestRegistry
 from scipy import stats
-from test_compare_rows import MODEL, START, answers, write
+from test_compare_rows import DAY, MODEL, START, answers, write
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import AnswerNotFoundError
 from penstock.jobs import compare as job
 from penstock.models.accuracy.welch import Sample, welch
 from penstock.operations.compare.request import Request
-from penstock.operations.compare.roles import ByRole, compare_roles
+from penstock.operations.compare.roles import ByRole, compare_roles, newest_pair
 from penstock.operations.compare.text import roles_text
 
 ROWS, CANDIDATES = 80, 30
+SOLD = pd.Timestamp("2020-01-01", tz="UTC")
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 
 
@@ -54,6 +57,12 @@ def config(truth: pd.DataFrame, registry: TestRegistry, tmp_path_factory: pytest
     # The candidate failed on its first row, and the champion's answer stands.
     rows.loc[0, ["prediction", "model_version", "role"]] = [truth["champion"][0], "1", "champion"]
     rows.loc[0, ["shadow_version", "shadow_prediction", "shadow_error"]] = ["2", np.nan, "it raised"]
+    # Columns of a contract: one has a name that the comparison uses itself.
+    rows["label"], rows["sold_at"] = "white", SOLD + DAY * np.arange(ROWS)
+    rows.loc[CANDIDATES - 1, "scored_at"] = START + DAY / 24
+    # The same candidate, meanwhile, beside another champion.
+    other = rows.iloc[[ROWS - 1]].assign(row_id=99, model_version="2", role="candidate", shadow_version="0")
+    rows = pd.concat([rows, other], ignore_index=True)
     write(root / "tables" / "predictions", rows)
     labels = pd.DataFrame(
         {
@@ -121,6 +130,33 @@ def test_rows_that_one_version_alone_answered(found: ByRole, truth: pd.DataFrame
     assert "canary: candidate 2 beside champion 1; on the rows that both answered:" in text
     assert "by role, on different rows (unpaired: chance counts for much more than above)" in text
     assert f"  champion 1: n {ROWS - CANDIDATES}, mean loss {alone.mean():.4f}" in text
+    assert "  left out: 1 of the candidate's rows that it failed on, which the champion answered" in text
+
+
+def test_both_halves_are_of_one_window(config: PipelineConfig) -> None:
+    """Of labels.time, which is years before the rows were scored."""
+    assert config.labels is not None
+    dated = config.model_copy(update={"labels": config.labels.model_copy(update={"time": "sold_at"})})
+    first, last = ((SOLD + DAY * number).to_pydatetime() for number in (10, 59))
+    found = compare_roles(dated, Request(versions=(), since=first, until=last))
+    assert (found.paired.pairs, found.failed) == (CANDIDATES - 10, 0)
+    assert [(score.role, score.n) for score in found.scores] == [("champion", 30), ("candidate", CANDIDATES - 10)]
+
+
+def test_the_window_of_series_is_of_the_ds(tmp_path: Path) -> None:
+    """Both pairs were scored long after what they are about, the older one last."""
+    config = WrittenTables(tmp_path, MACRO_CONF).config
+    with duckdb.connect() as opened:
+        opened.execute("SET timezone = 'UTC'")
+        opened.execute(
+            "CREATE TABLE forecasts AS SELECT $name AS model_name, '9' AS model_version, 'candidate' AS role, * "
+            "FROM (VALUES ('7', TIMESTAMPTZ '2020-10-01', TIMESTAMPTZ '2026-11-30'), "
+            "('8', TIMESTAMPTZ '2021-10-01', TIMESTAMPTZ '2026-11-29')) AS t (shadow_version, ds, scored_at)",
+            {"name": config.the_model.name},
+        )
+        for since, until, champion in ((None, quarter(3), "7"), (quarter(4), None, "8"), (None, None, "7")):
+            request = Request(versions=(), since=since, until=until)
+            assert newest_pair(opened, config, request, "forecasts") == (champion, "9")
 
 
 def test_without_a_canary(config: PipelineConfig, tmp_path: Path) -> None:

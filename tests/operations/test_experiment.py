@@ -6,16 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batch_records import evaluation_record
 from dashboard_tables import LABELS_CONF, MACRO_CONF, WINE_CONF, WrittenTables
 from decision_bench import DecisionBench, standing
 from experiment_tables import EXPERIMENT, came_true, experiment_tables, write_plan
 from sandbox import TestRegistry
 
+from penstock.interfaces.dashboard.reading import connected
 from penstock.jobs import run_command
 from penstock.operations.experiment.report import ExperimentReport, read_experiment
 from penstock.operations.experiment.text import as_text
+from penstock.operations.model_store.live import read_candidate_sums
 from penstock.pipeline.decisions.files import DecisionFiles
 from penstock.pipeline.decisions.record import Decision, DecisionOutcome
+from penstock.pipeline.evaluation.record import evaluation_folder
 from penstock.storage.files import LocalStorage
 
 LOSSES = [(1.0, 0.90), (1.0, 0.91), (1.0, 0.89), (1.0, 0.9)]
@@ -135,6 +139,33 @@ def test_what_is_missing_for_a_verdict(tmp_path: Path) -> None:
     lines = as_text(read_experiment(series.config)).splitlines()
     assert lines[-1] == "         run penstock evaluate"
     assert "loss      wis: none yet" in lines
+
+
+def test_no_pair_has_come_true(tmp_path: Path) -> None:
+    """After an evaluation of what came before."""
+    made = experiment_tables(tmp_path)
+    write_plan(made)
+    done = Path(evaluation_folder(made.config.tables.root)) / "0.done"
+    done.parent.mkdir(parents=True)
+    done.write_text(evaluation_record(0).model_dump_json())
+    assert missing(made)[-1].endswith(
+        ") has no pair of both versions since the experiment began, with a loss of both (wis)"
+    )
+
+
+@pytest.mark.parametrize(("champion_failed", "candidate_failed"), [(0, 0), (1, 0), (0, 1), (1, 1)])
+def test_a_candidate_against_naive_errors(tmp_path: Path, champion_failed: int, candidate_failed: int) -> None:
+    """Which are of the pairs that the champion answered: as many failures are not the same ones."""
+    made = experiment_tables(tmp_path)
+    write_plan(made)
+    came_true(made, LOSSES, champion_failed=champion_failed, candidate_failed=candidate_failed)
+    [one] = read_experiment(made.config).measures
+    # 1.5 a pair, where the naive forecast has 4.
+    expected = 1.5 / 4 if champion_failed == candidate_failed == 0 else None
+    assert (one.candidate.ratio_to_naive, one.champion.ratio_to_naive) == (expected, 2.0 / 4)
+    with connected(made.config, ("evaluations",)) as tables:
+        [sums] = read_candidate_sums(tables, loss="wis")
+    assert sums.naive == (None if expected is None else 4.0 * 40)
 
 
 def test_no_section_and_no_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,10 +8,11 @@ import pytest
 from batch_records import batch_record, metrics_config
 from dashboard_tables import WINE_CONF, WrittenTables
 from experiment_standings import LOOKED, decision, experiment_status, standing
+from experiment_tables import BEGAN, came_true, experiment_tables, of_pair, write_plan
 from planned_experiments import version_by_hand, write_plan_of
 from prometheus_client import CollectorRegistry
 
-from penstock.errors import PlanError
+from penstock.errors import LedgerError, PlanError
 from penstock.operations.monitoring.experiment_status import decision_texts, experiment_text, read_experiment
 from penstock.operations.monitoring.experiment_watch import ExperimentWatch
 from penstock.operations.monitoring.metrics import PipelineMetrics
@@ -95,6 +96,34 @@ def test_texts_of_standings() -> None:
     assert "loss 0.9 times the champion's" in experiment_text(experiment_status(standing=no_band))
     assert [text[:10] for text in decision_texts(experiment_status())] == ["decision 4", "decision 3"]
     assert decision_texts(experiment_status(proposals=(), unfinished=None)) == []
+
+
+def test_a_watch_reads_what_came_true_once(tmp_path: Path) -> None:
+    """The file is gone after it was read; it is missed with the next version of the table."""
+    made = experiment_tables(tmp_path)
+    write_plan(made, began_at=BEGAN)
+    came_true(made, [(1.0, 0.7), (1.2, 1.1)])
+    metrics = PipelineMetrics(made.config)
+    watch = ExperimentWatch(config=made.config, storage=STORAGE, metrics=metrics, every_seconds=60)
+
+    def units() -> float | None:
+        return metrics.registry.get_sample_value("penstock_experiment_units", {"pipeline": made.config.pipeline})
+
+    watch.look()
+    made.lose_oldest_file("evaluations")
+    watch.look()
+    assert units() == 2
+    made.append("evaluations", of_pair(2, (1.0, 0.9)))
+    with pytest.raises((LedgerError, OSError)):
+        watch.look()
+
+
+def test_nothing_is_looked_for_without_the_section(tmp_path: Path) -> None:
+    """Decision 0 is missing, which a look would raise."""
+    tables = WrittenTables(tmp_path, WINE_CONF)
+    decide(tables, 1, "promote")
+    metrics = PipelineMetrics(tables.config)
+    ExperimentWatch(config=tables.config, storage=STORAGE, metrics=metrics, every_seconds=60).look()
 
 
 class Shown:

@@ -1,16 +1,22 @@
 """What an explanation says of the other version of an experiment, and which rows a candidate was given."""
 
+from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pytest
+from planned_experiments import version_by_hand
 
 from penstock.models.explanation.again import Neighbours
-from penstock.operations.explain.fact_lines import answered_text
-from penstock.operations.explain.forecasts import beside as beside_forecast
+from penstock.operations.explain.beside import beside as beside_forecast
+from penstock.operations.explain.fact_lines import answered_text, beside_text
 from penstock.operations.explain.neighbours import of_candidate
 from penstock.operations.explain.predictions import beside
 from penstock.operations.explain.report import Batch, ModelFacts
+from penstock.operations.explain.series_rows import shadow_error_at
+
+CUTOFF = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 def answered(row: dict[str, Any]) -> str:
@@ -65,6 +71,47 @@ def test_of_forecasts_the_first_one_that_both_have() -> None:
     assert found is not None
     assert (found.role, found.model_version, found.answer, found.of) == ("champion", "7", 1.0, "gdp, step 1")
     assert beside_forecast([{"step": 1, "variable": "gdp", "role": "champion"}], Settings()) is None  # type: ignore[arg-type]
+
+
+def test_why_the_other_version_has_no_forecast() -> None:
+    """Of the observation of the forecast's own batch; a rescored one stands alone."""
+    made = {"series_id": "US", "cutoff": CUTOFF, "query_id": "q", "batch_id": 3, "rescore_id": None, "role": "champion"}
+    made |= {"step": 1, "variable": "gdp", "shadow_version": None}
+    with duckdb.connect() as tables:
+        tables.execute("SET timezone = 'UTC'")
+        tables.execute("CREATE TABLE observations (series_id TEXT, ds TIMESTAMPTZ, query_id TEXT, batch_id BIGINT)")
+        assert shadow_error_at(tables, "US", made) is None
+        tables.execute("ALTER TABLE observations ADD COLUMN shadow_error TEXT")
+        tables.execute("ALTER TABLE observations ADD COLUMN observed_at TIMESTAMPTZ")
+        tables.execute(
+            "INSERT INTO observations VALUES ('US', $at, 'q', 2, 'gap', $at), ('US', $at, 'q', 3, 'warming_up', $at), "
+            "('DE', $at, 'q', 3, 'late', $at)",
+            {"at": CUTOFF},
+        )
+        error = shadow_error_at(tables, "US", made)
+        assert error == "warming_up"
+        assert shadow_error_at(tables, "US", made | {"rescore_id": 0}) is None
+        assert shadow_error_at(tables, "US", made | {"batch_id": 4}) is None
+
+    class Settings:
+        variables = ("gdp",)
+
+    class Pinned:
+        champion, candidate = version_by_hand("7", "champion"), version_by_hand("8", "candidate")
+
+    said = {
+        (role, plan is not None): beside_text(
+            beside_forecast([made | {"role": role}], Settings(), error=error, plan=plan)  # type: ignore[arg-type]
+        )
+        for role in ("fallback", "candidate")
+        for plan in (Pinned, None)
+    }
+    assert said == {
+        ("fallback", True): " (shadow: 8 has no forecast: warming_up)",
+        ("candidate", True): " of a canary (champion: 7 has no forecast: warming_up)",
+        ("fallback", False): " (shadow: another version has no forecast: warming_up)",
+        ("candidate", False): " of a canary (champion: another version has no forecast: warming_up)",
+    }
 
 
 def test_a_candidate_was_given_the_rows_of_its_keys() -> None:

@@ -2,8 +2,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from batch_records import evaluation_record
+from experiment_standings import LOOKED, experiment_status
 
-from penstock.operations.monitoring.status import LastBatch, ModelInUse, Reason, Status
+from penstock.operations.monitoring.status import CandidateInUse, LastBatch, ModelInUse, Reason, Status
 from penstock.operations.monitoring.status_text import age_text, as_text
 
 BATCH = LastBatch(
@@ -47,6 +48,29 @@ def test_a_status_is_a_few_lines() -> None:
     assert lines[6] == "      20  contract: reason 0"
     assert lines[-1] == "       2  more reasons"
     assert len(lines) == 6 + 10 + 1
+
+
+def test_the_pair_has_one_line() -> None:
+    """`experiment`, where it names a pair; a candidate that is out is at the model in any case."""
+    candidate = CandidateInUse(version="8", mode="shadow", fraction=0.5, key=(), began_at=LOOKED, is_bake=False)
+    parts = {
+        "running": None,
+        "last_batch": None,
+        "backlog_files": 0,
+        "quarantine": (),
+        "refused_candidates": {"9": "no"},
+    }
+    ended = experiment_status(alias=None, running=None)
+    found = {}
+    for name, experiment in (("both", experiment_status()), ("ended", ended), ("none", None)):
+        status = Status(
+            pipeline="wine", workload="rows", model=MODEL, candidate=candidate, experiment=experiment, **parts
+        )
+        [found[name]] = [line for line in as_text(status).splitlines() if line.startswith("model ")]
+    alone = "model       wine version 3 since 2026-01-01 12:30:00 UTC; version 4 refused: it can't be loaded"
+    assert found["both"] == f"{alone}; candidate 9 refused: no"
+    beside = "; beside it version 8 (shadow, 50%) since 2026-03-03 12:00:00 UTC"
+    assert found["ended"] == found["none"] == f"{alone}{beside}; candidate 9 refused: no"
 
 
 def test_the_last_evaluation_has_a_line() -> None:

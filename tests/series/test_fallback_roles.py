@@ -8,9 +8,8 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.series import SeriesConfig
-from penstock.interfaces.dashboard.queries.forecasts import CAPACITY
-from penstock.interfaces.sql.views import QUERIES
 from penstock.series.forecasts import FALLBACK_ROLES, forecast_rows
+from penstock.series.roles import CAPACITY
 from penstock.udfs.var import fleet_fallback
 
 WHEN = datetime(2024, 1, 1)
@@ -48,9 +47,8 @@ def test_a_forecast_has_the_role_of_its_method(spark: SparkSession) -> None:
     }
 
 
-@pytest.mark.parametrize("role", ["champion", *FALLBACK_ROLES.values()])
+@pytest.mark.parametrize("role", ["champion", "candidate", "candidate_fallback", *FALLBACK_ROLES.values()])
 def test_they_are_the_champions_in_the_views_and_in_the_dashboard(role: str) -> None:
     """So that a forecast of a VAR that is made later for the same cutoff is a vintage of the same."""
-    assert f"{CAPACITY} AS capacity" in (QUERIES / "views.sql").read_text(encoding="utf-8")
     [found] = duckdb.sql(f"SELECT {CAPACITY} FROM (SELECT '{role}' AS role)").fetchall()
     assert found == ("champion",)

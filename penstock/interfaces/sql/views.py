@@ -16,6 +16,7 @@ from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError
 from penstock.schemas import catalog
 from penstock.series.reasons import NOT_IN_USE, as_sql
+from penstock.series.roles import CAPACITY, IN_SAMPLE
 
 #: The folder queries/, as it comes with the package, which may be in a zip.
 QUERIES = files("penstock.interfaces.sql") / "queries"
@@ -24,7 +25,8 @@ STATEMENT = re.compile(
     r"^-- (?P<question>.+)\nCREATE OR REPLACE VIEW (?P<name>\w+) AS\n(?P<select>[^;]+);$", re.MULTILINE
 )
 VARIABLES = "{variables}"
-ERRORS_NOT_IN_USE = "{not_in_use}"
+#: What stands in the file for an expression, but for the variables of a pipeline.
+EXPRESSIONS = {"{not_in_use}": as_sql(NOT_IN_USE), "{capacity}": CAPACITY, "{in_sample}": IN_SAMPLE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +73,9 @@ def views_of(config: PipelineConfig, tables: Collection[str]) -> tuple[View, ...
     """The views whose tables are among `tables`, in the order of the file."""
     variables = ", ".join(map(quoted, config.series.variables)) if config.series else ""
     found = []
-    text = VIEWS_FILE.read_text(encoding="utf-8").replace(ERRORS_NOT_IN_USE, as_sql(NOT_IN_USE))
+    text = VIEWS_FILE.read_text(encoding="utf-8")
+    for placeholder, expression in EXPRESSIONS.items():
+        text = text.replace(placeholder, expression)
     for written in STATEMENT.finditer(text):
         read = names_read(written["select"].replace(VARIABLES, "variable"))
         if read <= set(tables):

@@ -1,6 +1,7 @@
 """Compares the two versions of a canary: on the rows that both answered, and, of rows, on those that one alone did."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import duckdb
 
@@ -12,19 +13,24 @@ from penstock.models.accuracy.welch import Difference, Sample, welch
 from penstock.operations.compare.compare import ROWS_TABLES, SERIES_TABLES, compare
 from penstock.operations.compare.report import Comparison
 from penstock.operations.compare.request import Request
-from penstock.operations.compare.row_pairs import loss_sql, prediction_sql
+from penstock.operations.compare.row_pairs import loss_sql, prediction_sql, row_time_sql
 from penstock.operations.explain.tables import opened_tables, rows_of
 from penstock.storage.duckdb_tables import quoted, register_table, registered
 
 LEVEL = 0.95
-#: The newest pair of a canary. A row that the candidate answered has the champion's version beside it.
+#: The newest pair of a canary. A row that the candidate answered has the champion's version beside it. time: what the
+#: window is of.
 NEWEST_PAIR = """
 SELECT shadow_version AS champion, arg_max(model_version, scored_at) AS candidate
 FROM {table} WHERE role LIKE 'candidate%' AND shadow_version IS NOT NULL AND model_name = $name
-  AND ($since::TIMESTAMPTZ IS NULL OR scored_at >= $since::TIMESTAMPTZ)
-  AND ($until::TIMESTAMPTZ IS NULL OR scored_at <= $until::TIMESTAMPTZ)
+  AND ($since::TIMESTAMPTZ IS NULL OR {time} >= $since::TIMESTAMPTZ)
+  AND ($until::TIMESTAMPTZ IS NULL OR {time} <= $until::TIMESTAMPTZ)
 GROUP BY shadow_version ORDER BY max(scored_at) DESC LIMIT 1
 """
+
+
+#: Rows of the candidate's keys that it failed on: the champion's answer stands, and neither side has them.
+FAILED = "failed"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +46,8 @@ class RoleScore:
 @dataclass(frozen=True, kw_only=True)
 class ByRole:
     """paired: on the rows that both versions answered. scores: on different rows, champion first; empty for series.
-    difference: of their means, candidate less champion, with its interval of `level`."""
+    difference: of their means, candidate less champion, with its interval of `level`. failed: the rows with a label of
+    the candidate's keys that it failed on, which neither of the scores counts."""
 
     champion: str
     candidate: str
@@ -48,6 +55,7 @@ class ByRole:
     scores: tuple[RoleScore, ...] = ()
     difference: Difference | None = None
     level: float = LEVEL
+    failed: int = 0
 
 
 def compare_roles(config: PipelineConfig, request: Request) -> ByRole:
@@ -58,9 +66,23 @@ def compare_roles(config: PipelineConfig, request: Request) -> ByRole:
     names = SERIES_TABLES if config.workload == "series" else ROWS_TABLES
     with opened_tables(config, names) as tables:
         champion, candidate = newest_pair(tables, config, request, names[0])
-        scores, difference = on_different_rows(tables, config, request, champion, candidate)
+        sides = sides_of(tables, config, request, champion, candidate)
     paired = compare(config, replace(request, versions=(champion, candidate)))
-    return ByRole(champion=champion, candidate=candidate, paired=paired, scores=scores, difference=difference)
+    alone = on_different_rows(sides, champion, candidate) if sides is not None else ()
+    return ByRole(
+        champion=champion,
+        candidate=candidate,
+        paired=paired,
+        scores=alone,
+        difference=difference_of(sides) if sides is not None else None,
+        failed=sides[FAILED]["n"] if sides is not None and FAILED in sides else 0,
+    )
+
+
+def window_time(config: PipelineConfig) -> str:
+    """What --from and --to are of, as in the paired comparison: of a forecast its ds, of a row labels.time, or when it
+    was scored."""
+    return "ds" if config.workload == "series" else row_time_sql(config) or "scored_at"
 
 
 def newest_pair(
@@ -70,7 +92,7 @@ def newest_pair(
     if "shadow_version" in tables.table(table).columns:
         found = rows_of(
             tables,
-            NEWEST_PAIR.format(table=table),
+            NEWEST_PAIR.format(table=table, time=window_time(config)),
             name=config.the_model.name,
             since=request.since,
             until=request.until,
@@ -83,61 +105,78 @@ def newest_pair(
     return found[0]["champion"], found[0]["candidate"]
 
 
-def on_different_rows(
+def sides_of(
     tables: duckdb.DuckDBPyConnection, config: PipelineConfig, request: Request, champion: str, candidate: str
-) -> tuple[tuple[RoleScore, ...], Difference | None]:
-    """The candidate's rows, and those of the same time that the champion alone was asked for. Series have none: the
-    loss of a forecast is in units of its own interval, which only the same forecast of another version shares."""
+) -> dict[str, dict[str, Any]] | None:
+    """n, mean and variance of the losses of the candidate's rows (`candidate`), of those of the same time that the
+    champion alone was asked for (`champion`), and FAILED; without a side that has no row.
+
+    None for series: the loss of a forecast is in units of its own interval, which only the same forecast of another
+    version shares; and where there are no labels.
+    """
     if config.labels is None or config.workload != "rows":
-        return (), None
+        return None
     labels = labels_config(config)
     register_table(tables, labels, "labels")
     if "labels" not in registered(tables):
-        return (), None
+        return None
     loss = loss_sql(loss_of(config), prediction=prediction_sql(config, tables), label="label")
-    key = ", ".join(quoted(column) for column in config.labels.key)
-    found = {
-        row["role"]: row
-        for row in rows_of(
-            tables,
-            f"""
-            WITH truth AS (SELECT {key}, {quoted(config.labels.value)} AS label FROM labels WHERE error IS NULL),
-            span AS (
-              SELECT min(scored_at) AS first, max(scored_at) AS last FROM predictions
-              WHERE role = 'candidate' AND model_version = $candidate AND shadow_version = $champion
-            ),
-            judged AS (
-              SELECT role, {loss} AS loss FROM predictions JOIN truth USING ({key})
-              WHERE model_name = $name
-                AND scored_at BETWEEN (SELECT first FROM span) AND (SELECT last FROM span)
-                AND ($since::TIMESTAMPTZ IS NULL OR scored_at >= $since::TIMESTAMPTZ)
-                AND ($until::TIMESTAMPTZ IS NULL OR scored_at <= $until::TIMESTAMPTZ)
-                AND ((role = 'candidate' AND model_version = $candidate)
-                  OR (role = 'champion' AND model_version = $champion AND shadow_version IS NULL))
-            )
-            SELECT role, count(*) AS n, avg(loss) AS mean, var_samp(loss) AS variance
-            FROM judged WHERE isfinite(loss) GROUP BY role
-            """,
-            name=config.the_model.name,
-            champion=champion,
-            candidate=candidate,
-            since=request.since,
-            until=request.until,
+    keys = [f"key_{number}" for number, _ in enumerate(config.labels.key)]
+    own_keys = ", ".join(f"{quoted(column)} AS {key}" for column, key in zip(config.labels.key, keys, strict=True))
+    found = rows_of(
+        tables,
+        # The columns of a contract may have any name, such as `label`: only what is named here is joined.
+        f"""
+        WITH truth AS (SELECT {own_keys}, {quoted(config.labels.value)} AS label FROM labels WHERE error IS NULL),
+        given AS (
+          SELECT {own_keys}, prediction, scored_at,
+            CASE
+              WHEN role = 'candidate' AND model_version = $candidate AND shadow_version = $champion THEN 'candidate'
+              WHEN role = 'champion' AND model_version = $champion AND shadow_version IS NULL THEN 'champion'
+              WHEN role = 'champion' AND model_version = $champion AND shadow_version = $candidate
+                AND shadow_error IS NOT NULL THEN '{FAILED}'
+            END AS side,
+            {window_time(config)} AS made_at
+          FROM predictions WHERE model_name = $name
+        ),
+        span AS (SELECT min(scored_at) AS first, max(scored_at) AS last FROM given WHERE side = 'candidate'),
+        judged AS (
+          SELECT side, {loss} AS loss FROM given JOIN truth USING ({", ".join(keys)})
+          WHERE side IS NOT NULL
+            AND scored_at BETWEEN (SELECT first FROM span) AND (SELECT last FROM span)
+            AND ($since::TIMESTAMPTZ IS NULL OR made_at >= $since::TIMESTAMPTZ)
+            AND ($until::TIMESTAMPTZ IS NULL OR made_at <= $until::TIMESTAMPTZ)
         )
-    }
-    of_role = (("champion", champion), ("candidate", candidate))
-    scores = tuple(
+        SELECT side, count(*) AS n, avg(loss) AS mean, var_samp(loss) AS variance
+        FROM judged WHERE isfinite(loss) GROUP BY side
+        """,
+        name=config.the_model.name,
+        champion=champion,
+        candidate=candidate,
+        since=request.since,
+        until=request.until,
+    )
+    return {row["side"]: row for row in found}
+
+
+def on_different_rows(sides: dict[str, dict[str, Any]], champion: str, candidate: str) -> tuple[RoleScore, ...]:
+    return tuple(
         RoleScore(
             role=role,
             version=version,
-            n=found[role]["n"] if role in found else 0,
-            loss=found[role]["mean"] if role in found else None,
+            n=sides[role]["n"] if role in sides else 0,
+            loss=sides[role]["mean"] if role in sides else None,
         )
-        for role, version in of_role
+        for role, version in (("champion", champion), ("candidate", candidate))
     )
-    if len(found) < len(of_role):
-        return scores, None
+
+
+def difference_of(sides: dict[str, dict[str, Any]]) -> Difference | None:
+    """None where a side has too few rows."""
+    if "champion" not in sides or "candidate" not in sides:
+        return None
     first, second = (
-        Sample(n=found[role]["n"], mean=found[role]["mean"], variance=found[role]["variance"]) for role, _ in of_role
+        Sample(n=sides[role]["n"], mean=sides[role]["mean"], variance=sides[role]["variance"])
+        for role in ("champion", "candidate")
     )
-    return scores, welch(first, second, level=LEVEL)
+    return welch(first, second, level=LEVEL)

@@ -32,7 +32,7 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
     made_at: labels.time, or when the row was first scored. asked_at: when it was first scored.
     """
     assert config.labels is not None
-    time = f"TRY_CAST({quoted(config.labels.time)} AS TIMESTAMPTZ)" if config.labels.time else "NULL::TIMESTAMPTZ"
+    time = row_time_sql(config) or "NULL::TIMESTAMPTZ"
     content = [quoted(name) for name in content_columns(connection, config)]
     # Under names of ours, which no column of a contract can have.
     columns = ", ".join(
@@ -69,6 +69,13 @@ def make_answers(connection: duckdb.DuckDBPyConnection, config: PipelineConfig, 
             "until": request.until,
         },
     )
+
+
+def row_time_sql(config: PipelineConfig) -> str | None:
+    """The time of a row of predictions as its contract has it; None without labels.time."""
+    if config.labels is None or config.labels.time is None:
+        return None
+    return f"TRY_CAST({quoted(config.labels.time)} AS TIMESTAMPTZ)"
 
 
 def given_answers(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[str, ...]:

@@ -62,6 +62,10 @@ def roles_text(found: ByRole) -> str:
     for score in found.scores:
         loss = "no label yet" if score.loss is None else f"mean loss {score.loss:.4f}"
         lines.append(f"  {score.role} {score.version}: n {score.n:,}, {loss}")
+    if found.failed:
+        lines.append(
+            f"  left out: {found.failed:,} of the candidate's rows that it failed on, which the champion answered"
+        )
     if found.difference is not None:
         one = found.difference
         lines.append(

@@ -11,8 +11,9 @@ from penstock.pipeline.decisions.evidence import added_up
 
 class SideMeasures(FrozenModel):
     """Of one version. mae: over the pairs that it answered, in the unit of the variable. ratio_to_naive: its absolute
-    errors over those of repeating the last observation; of the candidate as far as both answered the same pairs.
-    coverage: share of the actuals within its interval. None where nothing was measured."""
+    errors over those of repeating the last observation, which are of the pairs that the champion answered; of the
+    candidate None unless both answered all. coverage: share of the actuals within its interval. None where nothing was
+    measured."""
 
     mae: float | None
     ratio_to_naive: float | None
@@ -54,6 +55,11 @@ def side(row: dict[str, Any], version: str, *, scored: str) -> SideMeasures:
     absolute = row[f"{version}_abs"]
     return SideMeasures(
         mae=share(absolute, row["pairs"] - (row[f"{version}_failed"] or 0)),
-        ratio_to_naive=share(absolute, row["naive_abs"]),
+        ratio_to_naive=share(absolute, row["naive_abs"]) if is_of_same_pairs(row, version) else None,
         coverage=share(row[f"{version}_within"], row[scored]),
     )
+
+
+def is_of_same_pairs(row: dict[str, Any], version: str) -> bool:
+    """Whether the absolute errors of a version are of the pairs that the naive ones are of."""
+    return version == "champion" or not (row["champion_failed"] or row["candidate_failed"])

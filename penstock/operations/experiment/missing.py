@@ -106,7 +106,7 @@ def missing_for_verdict(config: PipelineConfig, storage: Storage, standing: Stan
         found.append(
             Missing(
                 what=f"the last evaluation ({last.evaluated_at:%Y-%m-%d %H:%M}) has no pair of both versions since the "
-                f"experiment began, with a {loss_of(config)} loss of both",
+                f"experiment began, with a loss of both ({loss_of(config)})",
                 next_step=f"wait for the {came}, and the next evaluation",
             )
         )

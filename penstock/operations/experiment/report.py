@@ -15,6 +15,7 @@ from penstock.pipeline.decisions.files import Decided, DecisionFiles
 from penstock.pipeline.decisions.record import Kind, Standing
 from penstock.pipeline.decisions.standing import end_of, standing_with_sums
 from penstock.pipeline.decisions.text import text_of
+from penstock.pipeline.plan import newest_plan
 from penstock.storage.files import Storage
 from penstock.storage.routing import storage_of
 
@@ -49,7 +50,8 @@ def read_experiment(config: PipelineConfig) -> ExperimentReport:
             "name the pipeline whose answers they are for"
         )
     storage = storage_of(config)
-    standing, sums = standing_with_sums(config, storage, at=datetime.now(UTC)) or (None, None)
+    plan = newest_plan(storage, config.checkpoint)
+    standing, sums = standing_with_sums(config, plan, at=datetime.now(UTC)) or (None, None)
     report = ExperimentReport(
         pipeline=config.pipeline,
         model_name=config.the_model.name,

@@ -47,10 +47,12 @@ def beside_text(beside: Beside | None) -> str:
     """In words, after the version whose answer stands."""
     if beside is None:
         return ""
-    said = f"said {shown(beside.answer)}" if beside.error is None else f"failed: {beside.error}"
+    # Of series there is no failure where the history is too short, or has a hole.
+    why = f"has no forecast: {beside.error}" if beside.of else f"failed: {beside.error}"
+    said = f"said {shown(beside.answer)}" if beside.error is None else why
     of = f" for {beside.of}" if beside.of and beside.error is None else ""
     canary = " of a canary" if beside.role == "champion" else ""
-    return f"{canary} ({beside.role}: {beside.model_version} {said}{of})"
+    return f"{canary} ({beside.role}: {beside.model_version or 'another version'} {said}{of})"
 
 
 def file_lines(file: File) -> list[str]:

@@ -1,6 +1,6 @@
 """Explains the forecasts of a series from one cutoff."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -23,10 +23,16 @@ from penstock.models.explanation.windows import (
 )
 from penstock.models.in_process import LoadedModel
 from penstock.models.registry import Registry
+from penstock.operations.explain.beside import beside
 from penstock.operations.explain.model_facts import FoundModel, find_model
 from penstock.operations.explain.origins import Origin, exogenous_source, file_of, origin_of
-from penstock.operations.explain.report import AgainFacts, Beside, ForecastReport, Step, WindowRow, other_role
-from penstock.operations.explain.series_rows import FoundForecasts, forecasts_at, valid_observations
+from penstock.operations.explain.report import AgainFacts, ForecastReport, Step, WindowRow
+from penstock.operations.explain.series_rows import (
+    FoundForecasts,
+    forecasts_at,
+    shadow_error_at,
+    valid_observations,
+)
 from penstock.operations.explain.tables import SERIES_TABLES, opened_tables
 from penstock.series.exogenous_values import ExogenousSource, read_exogenous
 from penstock.series.forecasts import window_contract
@@ -111,22 +117,7 @@ def explained(
         exogenous=source.described if source else None,
         method=METHODS.get(int(outputs[METHOD])) if outputs.get(METHOD) is not None else None,
         terms=terms_of(config, model, found, window, series_id=series_id, leads=leads, variable=variable),
-        beside=beside(found.rows, settings),
-    )
-
-
-def beside(rows: Sequence[Mapping[str, Any]], series: SeriesConfig) -> Beside | None:
-    """The first step of the first variable that the other version has a forecast of; None if it has none."""
-    order = {name: place for place, name in enumerate(series.variables)}
-    known = [row for row in rows if row.get("shadow_version") is not None]
-    if not known:
-        return None
-    row = min(known, key=lambda row: (row["step"], order.get(row["variable"], len(order))))
-    return Beside(
-        role=other_role(row["role"]),
-        model_version=row["shadow_version"],
-        answer=row["shadow_forecast"],
-        of=f"{row['variable']}, step {row['step']}",
+        beside=beside(found.rows, settings, error=shadow_error_at(tables, series_id, row), plan=origin.plan),
     )
 
 

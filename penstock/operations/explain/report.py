@@ -112,10 +112,11 @@ class OtherAnswer:
 @dataclass(frozen=True, kw_only=True)
 class Beside:
     """The answer of the other version of an experiment, which does not stand. role: champion, where a canary's
-    candidate answered, else shadow. answer: of a forecast the one of `of`. error: why it has none."""
+    candidate answered, else shadow. model_version: None where it is not known any more. answer: of a forecast the one
+    of `of`. error: why it has none."""
 
     role: str
-    model_version: str
+    model_version: str | None
     answer: Any
     error: str | None = None
     of: str = ""

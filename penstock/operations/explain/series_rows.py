@@ -1,6 +1,6 @@
 """What the tables have of one series: forecasts from a cutoff, and observations as they were known at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NoReturn
@@ -173,6 +173,23 @@ def valid_observations(
         known=known_at,
     )
     return [observation_of(row, series.variables) for row in rows]
+
+
+def shadow_error_at(connection: duckdb.DuckDBPyConnection, series_id: str, forecast: Mapping[str, Any]) -> str | None:
+    """Why the other version of an experiment has no forecast from the observation at the cutoff of this one; None where
+    it has one or was not asked. forecast: a row; of a rescore there is no other version."""
+    if "shadow_error" not in connection.table("observations").columns or forecast["rescore_id"] is not None:
+        return None
+    found = rows_of(
+        connection,
+        "SELECT shadow_error FROM observations WHERE series_id = $series AND ds = $cutoff AND query_id = $query "
+        "AND batch_id = $batch AND shadow_error IS NOT NULL ORDER BY observed_at DESC LIMIT 1",
+        series=series_id,
+        cutoff=forecast["cutoff"],
+        query=forecast["query_id"],
+        batch=forecast["batch_id"],
+    )
+    return found[0]["shadow_error"] if found else None
 
 
 def observation_of(row: dict[str, Any], variables: Sequence[str]) -> Observation:

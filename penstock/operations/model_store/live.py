@@ -45,11 +45,12 @@ GROUP BY ALL ORDER BY version, variable, step
 """
 
 #: The same of a version that answered beside a champion. Its loss is of the pairs that both have one for; of series it
-#: is in units of the champion's interval, so that it is not added to the one it has as a champion.
+#: is in units of the champion's interval, so that it is not added to the one it has as a champion. The naive errors are
+#: of the pairs that the champion answered: null unless both answered all.
 CANDIDATE_SUM_COLUMNS = """
     sum(pairs)::BIGINT AS pairs, coalesce(sum(candidate_failed), 0)::BIGINT AS failed,
     coalesce(sum(compared_pairs), 0)::BIGINT AS scored, sum(candidate_loss) AS loss, sum(candidate_abs) AS absolute,
-    CASE WHEN sum(candidate_failed) = sum(champion_failed) THEN sum(naive_abs) END AS naive,
+    CASE WHEN sum(candidate_failed) = 0 AND sum(champion_failed) = 0 THEN sum(naive_abs) END AS naive,
     sum(candidate_within)::BIGINT AS within, min(unit) AS first_unit, max(unit) AS last_unit,
     max(evaluated_at) AS evaluated_at
 """

@@ -5,9 +5,10 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict
 
 from penstock.config.pipeline import PipelineConfig
+from penstock.pipeline.decisions.evidence import KnownSums
 from penstock.pipeline.decisions.files import DecisionFiles, History
 from penstock.pipeline.decisions.record import Decision, Standing
-from penstock.pipeline.decisions.standing import standing_of
+from penstock.pipeline.decisions.standing import standing_with_sums
 from penstock.pipeline.decisions.text import proposal_text
 from penstock.pipeline.plan import Plan, newest_plan
 from penstock.storage.files import Storage
@@ -52,19 +53,20 @@ def read_experiment(config: PipelineConfig, storage: Storage, *, now: datetime) 
 
 
 def experiment_status(
-    config: PipelineConfig, storage: Storage, history: History, *, now: datetime
+    config: PipelineConfig, storage: Storage, history: History, *, now: datetime, known: KnownSums | None = None
 ) -> ExperimentStatus | None:
-    """history: the pipeline's decisions. As `read_experiment`."""
+    """history: the pipeline's decisions. known: what was read before of `evaluations`. As `read_experiment`."""
     of_model = history.about(config.the_model.name)
     proposals, unfinished = of_model.open_proposals(), history.unfinished
     if config.experiment is None and not proposals and unfinished is None:
         return None
     plan = newest_plan(storage, config.checkpoint)
     running = running_in(plan) if plan is not None and config.experiment is not None else None
+    found = standing_with_sums(config, plan, at=now, known=known) if running is not None else None
     return ExperimentStatus(
         alias=config.experiment.alias if config.experiment else None,
         running=running,
-        standing=standing_of(config, storage, at=now) if running is not None else None,
+        standing=found[0] if found is not None else None,
         refused=dict(plan.refused_candidates) if plan is not None and config.experiment is not None else {},
         proposals=proposals,
         unfinished=unfinished,

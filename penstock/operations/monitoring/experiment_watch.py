@@ -11,6 +11,7 @@ from penstock.errors import PenstockError
 from penstock.operations.monitoring.experiment_status import experiment_status
 from penstock.operations.monitoring.metrics import PipelineMetrics
 from penstock.operations.monitoring.poller import Poller
+from penstock.pipeline.decisions.evidence import KnownSums
 from penstock.pipeline.decisions.files import DecisionFiles
 from penstock.storage.files import Storage
 
@@ -19,7 +20,8 @@ log = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class ExperimentWatch(Poller):
-    """In its own thread. Decisions that were finished before the start are not counted."""
+    """In its own thread. Decisions that were finished before the start are not counted. A pipeline without a section
+    `experiment` costs nothing: nothing is looked for."""
 
     name: ClassVar[str] = "experiment"
     config: PipelineConfig
@@ -27,10 +29,11 @@ class ExperimentWatch(Poller):
     metrics: PipelineMetrics
     _counted: set[int] = field(default_factory=set)
     _has_looked: bool = False
+    _known: KnownSums = field(default_factory=KnownSums)
 
     def look(self) -> None:
         """Raises PenstockError, OSError."""
-        if self.config.model is None:
+        if self.config.experiment is None:
             return
         history = self.files.history()
         for one in history.decisions:
@@ -41,7 +44,8 @@ class ExperimentWatch(Poller):
                 self.metrics.on_decision(one)
         self._has_looked = True
         now = datetime.now(UTC)
-        self.metrics.on_experiment(experiment_status(self.config, self.storage, history, now=now))
+        status = experiment_status(self.config, self.storage, history, now=now, known=self._known)
+        self.metrics.on_experiment(status)
 
     @cached_property
     def files(self) -> DecisionFiles:

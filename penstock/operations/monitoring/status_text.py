@@ -77,7 +77,8 @@ def model_text(status: Status) -> str:
         return "none yet"
     refused = "".join(f"; version {version} refused: {reason}" for version, reason in model.refused.items())
     beside, candidate = "", status.candidate
-    if candidate is not None:
+    is_named_below = status.experiment is not None and status.experiment.running is not None
+    if candidate is not None and not is_named_below:
         bake = ", bake" if candidate.is_bake else ""
         beside = f"; beside it version {candidate.version} ({candidate.mode}, {100 * candidate.fraction:g}%{bake})"
         beside += f" since {moment(candidate.began_at)}"

@@ -8,7 +8,7 @@ from penstock.config.evaluation_defaults import loss_of, steps_of
 from penstock.config.experiment import ExperimentConfig
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.verdict.rule import Circumstances, Judgement, Rule, Units, judge
-from penstock.pipeline.decisions.evidence import of_steps, pair_sums, total, units_of
+from penstock.pipeline.decisions.evidence import KnownSums, of_steps, pair_sums, total, units_of
 from penstock.pipeline.decisions.record import Standing
 from penstock.pipeline.plan import Plan, PlannedExperiment, newest_plan
 from penstock.storage.files import Storage
@@ -23,13 +23,14 @@ def standing_of(config: PipelineConfig, storage: Storage, *, at: datetime) -> St
 
     Raises PlanError, LedgerError if `evaluations` can't be read, OSError.
     """
-    found = standing_with_sums(config, storage, at=at)
+    found = standing_with_sums(config, newest_plan(storage, config.checkpoint), at=at)
     return found[0] if found else None
 
 
-def standing_with_sums(config: PipelineConfig, storage: Storage, *, at: datetime) -> tuple[Standing, pa.Table] | None:
-    """`standing_of`, and the `pair_sums` of all steps."""
-    plan = newest_plan(storage, config.checkpoint)
+def standing_with_sums(
+    config: PipelineConfig, plan: Plan | None, *, at: datetime, known: KnownSums | None = None
+) -> tuple[Standing, pa.Table] | None:
+    """`standing_of`, and the `pair_sums` of all steps. plan: the newest one. known: see `pair_sums`."""
     if config.experiment is None or plan is None or plan.experiment is None or plan.candidate is None:
         return None
     if plan.champion.name != config.the_model.name:
@@ -40,6 +41,7 @@ def standing_with_sums(config: PipelineConfig, storage: Storage, *, at: datetime
         candidate=plan.candidate.version,
         since=plan.experiment.began_at,
         loss=loss_of(config),
+        known=known,
     )
     return standing_by(config, plan, plan.experiment, of_steps(sums, steps_of(config)), at=at), sums
 

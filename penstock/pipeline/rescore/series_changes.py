@@ -59,10 +59,19 @@ def forecast_changes(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk, window
 
 
 def forecasts_before(pipeline: Pipeline, plan: RescorePlan, chunk: Chunk) -> DataFrame:
-    """The columns KEYS and `before`; of several forecasts of a name, the last one."""
+    """The columns KEYS and `before`; of several forecasts of a name, the last one.
+
+    There are several where `revisions` is newest, or was, and after a late replay: to group them is a shuffle of all,
+    which is spared where a look at their first step, a small part of them, finds each cutoff once.
+    """
     table = table_at(pipeline.spark, pipeline.config.table_path("forecasts"), plan.answers_version)
     table = table.where(is_between("cutoff", *span_of(chunk)))
-    if pipeline.config.the_series.revisions == "first" and plan.last_replay < 0:
-        # A cutoff is then forecast once.
+    if pipeline.config.the_series.revisions == "first" and plan.last_replay < 0 and is_forecast_once(table):
         return table.select(*KEYS, F.col("forecast").alias("before"))
     return table.groupBy(*KEYS).agg(F.max_by("forecast", "scored_at").alias("before"))
+
+
+def is_forecast_once(forecasts: DataFrame) -> bool:
+    """Whether no cutoff has a second forecast. A forecast has each step from 1 on."""
+    first = forecasts.where(F.col("step") == 1).groupBy(*CUTOFF, "variable")
+    return first.agg(F.count("*").alias("n")).where(F.col("n") > 1).isEmpty()

@@ -152,28 +152,37 @@ def replace_errors(pipeline: Pipeline, plan: RescorePlan, observations: DataFram
     """The `error` of the observations that were asked again becomes what the new version says of them. No other version
     stands beside it."""
     asked = observations.select("series_id", "ds", F.col("error").alias(NEW_ERROR), F.lit(True).alias(IS_ASKED))
-    says_an_answer = F.col("error").isNull() | ~F.col("error").isin(*NO_ANSWERS)
-
-    def is_other(planned: DataFrame) -> Column:
-        is_same = F.col("error").eqNullSafe(F.col(NEW_ERROR))
-        if SHADOW_ERROR in planned.columns:
-            is_same = is_same & F.col(SHADOW_ERROR).isNull()
-        return F.col(IS_ASKED) & says_an_answer & ~is_same
 
     def mark(table: DataFrame) -> DataFrame:
-        return with_others(
-            table,
-            lambda planned: planned.join(asked, on=list(KEYS), how="left").withColumn(IS_OLD, is_other(planned)),
-            "ds",
-            plan,
-        )
+        return with_others(table, lambda planned: marked_errors(planned, asked), "ds", plan)
 
     def new(old: DataFrame | None) -> DataFrame | None:
-        return old.withColumn("error", F.col(NEW_ERROR)).drop(SHADOW_ERROR) if old is not None else None
+        return with_new_errors(old) if old is not None else None
 
     transaction = plan.swap_transaction(pipeline.config.pipeline)
     path = pipeline.config.table_path("observations")
     replace_rows_once(pipeline.spark, path, transaction, mark=mark, new=new)
+
+
+def says_an_answer() -> Column:
+    """Whether the `error` of an observation is about a forecast."""
+    return F.col("error").isNull() | ~F.col("error").isin(*NO_ANSWERS)
+
+
+def marked_errors(planned: DataFrame, asked: DataFrame) -> DataFrame:
+    """Observations with IS_OLD, where one that was asked again says something else than the new version does, or still
+    has the error of another one: that of a failure may be at a revision, whose own `error` stays."""
+    is_other = says_an_answer() & ~F.col("error").eqNullSafe(F.col(NEW_ERROR))
+    if SHADOW_ERROR in planned.columns:
+        is_other = is_other | F.col(SHADOW_ERROR).isNotNull()
+    return planned.join(asked, on=list(KEYS), how="left").withColumn(IS_OLD, F.col(IS_ASKED) & is_other)
+
+
+def with_new_errors(old: DataFrame) -> DataFrame:
+    """Those of `marked_errors` that are replaced, as they are to be."""
+    return old.withColumn("error", F.when(says_an_answer(), F.col(NEW_ERROR)).otherwise(F.col("error"))).drop(
+        SHADOW_ERROR
+    )
 
 
 def check_errors(plan: RescorePlan, found: int, *, expected: int) -> None:

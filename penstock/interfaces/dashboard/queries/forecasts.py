@@ -9,14 +9,11 @@ import pandas as pd
 
 from penstock.interfaces.dashboard.queries.predictions import LABEL
 from penstock.series.reasons import NOT_IN_USE, as_sql
+from penstock.series.roles import CAPACITY, IN_SAMPLE
 from penstock.storage.duckdb_tables import quoted
 
 #: Whether an observation is in use; of those with the same ds the last one counts.
 COUNTS = f"coalesce(error, '') NOT IN ({as_sql(NOT_IN_USE)})"
-#: A fallback is the champion's too, as in queries/views.sql, and what a rescore has put in place of the champion's.
-CAPACITY = "CASE WHEN role LIKE 'fallback%' OR role = 'rescored' THEN 'champion' ELSE role END"
-#: The batch has the version before, so that it is not known of a rescored forecast.
-IN_SAMPLE = "CASE WHEN role <> 'rescored' THEN cutoff < fitted_until END"
 #: Sorts after any character of a name.
 LAST_CHARACTER = "\U0010ffff"
 #: How many observations are scanned for series ids.
