@@ -13,7 +13,9 @@ from penstock.models.pinned import PinnedModel
 from penstock.models.probe import ProbeRows
 from penstock.models.selection import Selection
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.decisions.bake import is_bake
+from penstock.pipeline.decisions.bake import part_of
+from penstock.pipeline.decisions.files import Decided
+from penstock.pipeline.decisions.moves import decided_since, newest_moves
 from penstock.pipeline.guardrails import guardrail_reason, read_pair_counts
 from penstock.pipeline.plan import Plan, PlannedExperiment
 
@@ -56,7 +58,8 @@ def choose_models(
     alone = ModelChoice(champion=champion)
     if pipeline.candidates is None or is_alone:
         return alone
-    earlier = candidate_of(before)
+    moved = newest_moves(pipeline.config, pipeline.storage)
+    earlier = without_decided(candidate_of(before), moved, before=before)
     if before is not None and champion.resolved_at == before.resolved_at:
         # The registry is away, and was asked long enough.
         error = TimeoutError("the registry did not answer for the champion either")
@@ -67,19 +70,34 @@ def choose_models(
         )
     if choice.pinned is None:
         return replace(alone, candidate=choice)
-    return within_guardrails(pipeline, with_beginning(pipeline, champion, choice, before=before), before=before)
+    part = part_of(pipeline.config, moved, champion.pinned.version, choice.pinned.version)
+    if part == "left_over":
+        log.warning(
+            "candidate %s/%s is not asked: it is the shadow of a bake whose champion was replaced by other means",
+            choice.pinned.name,
+            choice.pinned.version,
+        )
+        return alone
+    chosen = with_beginning(
+        ModelChoice(champion=champion, candidate=choice, is_bake=part == "bake"), moved, before=before
+    )
+    return within_guardrails(pipeline, chosen, before=before)
 
 
-def with_beginning(
-    pipeline: Pipeline, champion: Selection, choice: CandidateChoice, *, before: Plan | None
-) -> ModelChoice:
-    """The pair as the batch before had it, or as one that begins."""
-    chosen = ModelChoice(champion=champion, candidate=choice)
-    [of_champion, of_candidate] = chosen.models
-    bakes = is_bake(pipeline.config, pipeline.storage, of_champion.version, of_candidate.version)
-    earlier = before.experiment if before else None
-    is_same = earlier is not None and before is not None and before.models == chosen.models and earlier.is_bake == bakes
-    return replace(chosen, is_bake=bakes, began_at=earlier.began_at if earlier and is_same else None)
+def with_beginning(chosen: ModelChoice, moved: tuple[Decided, ...], *, before: Plan | None) -> ModelChoice:
+    """The pair as the batch before had it, or as one that begins: also where the same two are together again after a
+    decision about them, which no batch has met. moved: see newest_moves."""
+    if before is None or before.experiment is None or decided_since(moved, before.resolved_at):
+        return chosen
+    is_same = before.models == chosen.models and before.experiment.is_bake == chosen.is_bake
+    return replace(chosen, began_at=before.experiment.began_at if is_same else None)
+
+
+def without_decided(earlier: CandidateChoice, moved: tuple[Decided, ...], *, before: Plan | None) -> CandidateChoice:
+    """Without refusals that a decision has ended: a version that a person sets again after it is tried again."""
+    decided = decided_since(moved, before.resolved_at) if before else ()
+    ended = {version for one in decided for version in (one.champion, one.candidate)}
+    return replace(earlier, refused={version: why for version, why in earlier.refused.items() if version not in ended})
 
 
 def within_guardrails(pipeline: Pipeline, chosen: ModelChoice, *, before: Plan | None) -> ModelChoice:
