@@ -9,6 +9,8 @@ from decision_bench import DecisionBench, standing
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LeaseError, LedgerError, PlanError, RegistryUnavailableError
 from penstock.models.aliases import ModelAliases
+from penstock.models.resolved import ModelAtStart
+from penstock.operations.doctor.checks import describe_decider
 from penstock.pipeline.decisions.bake import is_bake
 from penstock.pipeline.decisions.lease import held_lease
 from penstock.pipeline.decisions.record import Decision
@@ -271,3 +273,15 @@ def test_decisions_about_another_model_count_for_nothing(bench):
 def test_decided_at_lies_before_done_at(bench):
     decided = bench.decide("promote")
     assert timedelta(0) <= decided.outcome.done_at - decided.decision.decided_at < timedelta(minutes=1)
+
+
+def test_the_doctor_says_that_another_pipeline_decides_about_the_model(bench):
+    model = ModelAtStart.of(bench.config)
+    assert describe_decider(bench.config, model) == "no other pipeline has decided about version 1"
+    bench.decide("promote")
+    model = ModelAtStart.of(bench.config)
+    assert describe_decider(bench.config, model) == "no other pipeline has decided about version 2"
+    other = bench.config.model_copy(update={"pipeline": "wine-orders"})
+    assert "version 2 was decided on by the pipeline 'wine'; where it follows the same" in describe_decider(
+        other, model
+    )
