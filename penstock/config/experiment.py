@@ -6,7 +6,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from penstock.config.durations import Seconds
 from penstock.config.evaluation import BoundedSeconds, EvaluateConfig, LabelsConfig
 from penstock.config.model import ModelConfig
 from penstock.config.sections import Section
@@ -103,7 +102,7 @@ class VerdictConfig(Section):
     tolerance: float = Field(default=0.0, gt=-1, lt=1)
     min_units: int = Field(default=30, ge=2)
     max_duration: BoundedSeconds = Field(default=30 * 86400.0, gt=0)
-    bake: Seconds = 7 * 86400.0
+    bake: BoundedSeconds = 7 * 86400.0
 
     @model_validator(mode="after")
     def no_candidate_is_both(self) -> Self:

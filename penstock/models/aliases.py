@@ -55,6 +55,11 @@ class ModelAliases:
             for key, value in tags.items():
                 repeated(partial(self.registry.client.set_model_version_tag, self.name, version, key, value))
 
+    def tags(self, version: str) -> dict[str, str]:
+        """Raises ModelRefusedError if there is no such version."""
+        with self._asked(version):
+            return dict(self.registry.client.get_model_version(self.name, version).tags)
+
     def delete_tags(self, version: str, keys: Iterable[str]) -> None:
         """No error for a tag that is not there. Raises ModelRefusedError if there is no such version."""
         with self._asked(version):

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import ConfigError, DecisionError
+from penstock.errors import ConfigError, DecisionError, ModelRefusedError
 from penstock.operations.answered_window import answered_window
 from penstock.pipeline.decisions.by_person import Promotion, Rollback, check_follows_an_alias
 from penstock.pipeline.decisions.decider import Choice, Decider
@@ -20,7 +20,8 @@ VERSION = re.compile(r"[1-9][0-9]*|@[A-Za-z0-9_][A-Za-z0-9_.-]*")
 
 @dataclass(frozen=True, kw_only=True)
 class DecisionReport:
-    """finished: a decision that was cut off before, and was carried out first. next_step: a command; None if there is
+    """finished: another decision that was cut off before, and was carried out first; one that was asked for again is
+    `decided`. next_step: a command; None if there is
     nothing more to do."""
 
     decided: Decided
@@ -57,7 +58,9 @@ def promote(
     decider = decider_of(config, job="promote", by=by)
     finished = decider.finish()
     promotion = Promotion(config=config, aliases=decider.aliases, number=number, version=version)
-    return DecisionReport(decided=decided_by(decider, promotion.choose), finished=finished)
+    if finished is not None and promotion.was_asked_for(finished.decision):
+        return DecisionReport(decided=carried_out(finished))
+    return DecisionReport(decided=decided_by(decider, promotion.choose, finished=finished), finished=finished)
 
 
 def roll_back(config: PipelineConfig, *, by: str | None = None) -> DecisionReport:
@@ -65,7 +68,10 @@ def roll_back(config: PipelineConfig, *, by: str | None = None) -> DecisionRepor
     check_follows_an_alias(config)
     decider = decider_of(config, job="rollback", by=by)
     finished = decider.finish()
-    decided = decided_by(decider, Rollback(config=config, aliases=decider.aliases).choose)
+    if finished is not None and finished.decision.kind == "rollback":
+        return DecisionReport(decided=carried_out(finished), next_step=rescore_text(config, decider, finished))
+    choose = Rollback(config=config, aliases=decider.aliases).choose
+    decided = decided_by(decider, choose, finished=finished)
     return DecisionReport(decided=decided, finished=finished, next_step=rescore_text(config, decider, decided))
 
 
@@ -81,10 +87,22 @@ def decider_of(config: PipelineConfig, *, job: str, by: str | None) -> Decider:
     return Decider(config=config, storage=storage_of(config), job=job, by=by, wait_seconds=WAIT_SECONDS)
 
 
-def decided_by(decider: Decider, choose: Choice) -> Decided:
+def decided_by(decider: Decider, choose: Choice, *, finished: Decided | None) -> Decided:
+    """finished: first, which an error says, too. Raises DecisionError also where a person moved an alias first."""
+    try:
+        decided = decider.decide(choose)
+    except (DecisionError, ModelRefusedError) as error:
+        if finished is None:
+            raise
+        raise DecisionError(f"finished first: {text_of(finished)}; then: {error}") from error
+    if decided is None:
+        raise DecisionError("nothing was decided; run it again")
+    return carried_out(decided)
+
+
+def carried_out(decided: Decided) -> Decided:
     """Raises DecisionError where a person moved an alias first."""
-    decided = decider.decide(choose)
-    if decided is None or decided.outcome is None:
+    if decided.outcome is None:
         raise DecisionError("nothing was decided; run it again")
     if decided.outcome.outcome == "superseded":
         raise DecisionError(f"{text_of(decided)}; what stands there now stays")

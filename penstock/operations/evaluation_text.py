@@ -2,6 +2,7 @@
 
 from penstock.operations.model_store.measures import VersionMeasures
 from penstock.operations.run_evaluation import EvaluationReport
+from penstock.pipeline.decisions.text import text_of
 
 HEADER = ("version", "variable", "step", "pairs", "loss", "MAE", "/ naive", "coverage")
 #: Left-aligned; the others are numbers.
@@ -10,6 +11,7 @@ TEXT_COLUMNS = 2
 
 def as_text(report: EvaluationReport) -> str:
     lines = [record.summary for record in report.evaluations] or ["nothing new has come true"]
+    lines += [text_of(one) for one in report.decisions]
     if report.summary:
         lines += ["", *table([HEADER, *map(cells, report.summary)])]
     return "\n".join(lines)

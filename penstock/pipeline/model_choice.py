@@ -1,6 +1,5 @@
 """Chooses champion and candidate of a micro-batch, and fixes the experiment of the two in its plan."""
 
-import json
 import logging
 import math
 from dataclasses import dataclass, replace
@@ -14,7 +13,9 @@ from penstock.models.pinned import PinnedModel
 from penstock.models.probe import ProbeRows
 from penstock.models.selection import Selection
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.decisions.bake import is_bake
+from penstock.pipeline.decisions.bake import part_of
+from penstock.pipeline.decisions.files import Decided
+from penstock.pipeline.decisions.moves import decided_since, newest_moves
 from penstock.pipeline.guardrails import guardrail_reason, read_pair_counts
 from penstock.pipeline.plan import Plan, PlannedExperiment
 
@@ -24,14 +25,12 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
     """The versions of a batch. began_at: of the pair's first batch; None if this is it. is_bake: see
-    PlannedExperiment; False without a candidate. earlier: the pair's experiment before this batch, whose ramp continues
-    if its settings are still the same."""
+    PlannedExperiment; False without a candidate."""
 
     champion: Selection
     candidate: CandidateChoice = ALONE
     began_at: datetime | None = None
     is_bake: bool = False
-    earlier: PlannedExperiment | None = None
 
     @property
     def models(self) -> tuple[PinnedModel, ...]:
@@ -59,7 +58,8 @@ def choose_models(
     alone = ModelChoice(champion=champion)
     if pipeline.candidates is None or is_alone:
         return alone
-    earlier = candidate_of(before)
+    moved = newest_moves(pipeline.config, pipeline.storage)
+    earlier = without_decided(candidate_of(before), moved, before=before)
     if before is not None and champion.resolved_at == before.resolved_at:
         # The registry is away, and was asked long enough.
         error = TimeoutError("the registry did not answer for the champion either")
@@ -70,32 +70,34 @@ def choose_models(
         )
     if choice.pinned is None:
         return replace(alone, candidate=choice)
-    return within_guardrails(pipeline, with_beginning(pipeline, champion, choice, before=before), before=before)
-
-
-def with_beginning(
-    pipeline: Pipeline, champion: Selection, choice: CandidateChoice, *, before: Plan | None
-) -> ModelChoice:
-    """The pair as the batch before had it, or as one that begins."""
-    chosen = ModelChoice(champion=champion, candidate=choice)
-    [of_champion, of_candidate] = chosen.models
-    earlier = before.experiment if before is not None and before.models == chosen.models else None
-    try:
-        bakes = is_bake(pipeline.config, pipeline.storage, of_champion.version, of_candidate.version)
-    except OSError as error:
+    part = part_of(pipeline.config, moved, champion.pinned.version, choice.pinned.version)
+    if part == "left_over":
         log.warning(
-            "%s: its decisions can't be read, and %s: %s",
-            pipeline.config.pipeline,
-            "the experiment is as in the batch before" if earlier else "the champion answers this batch alone",
-            error,
+            "candidate %s/%s is not asked: it is the shadow of a bake whose champion was replaced by other means",
+            choice.pinned.name,
+            choice.pinned.version,
         )
-        if earlier is None:
-            # In a canary the answers of a champion that was replaced would stand.
-            return ModelChoice(champion=champion)
-        bakes = earlier.is_bake
-    if earlier is None or earlier.is_bake != bakes:
-        return replace(chosen, is_bake=bakes)
-    return replace(chosen, is_bake=bakes, began_at=earlier.began_at, earlier=earlier)
+        return alone
+    chosen = with_beginning(
+        ModelChoice(champion=champion, candidate=choice, is_bake=part == "bake"), moved, before=before
+    )
+    return within_guardrails(pipeline, chosen, before=before)
+
+
+def with_beginning(chosen: ModelChoice, moved: tuple[Decided, ...], *, before: Plan | None) -> ModelChoice:
+    """The pair as the batch before had it, or as one that begins: also where the same two are together again after a
+    decision about them, which no batch has met. moved: see newest_moves."""
+    if before is None or before.experiment is None or decided_since(moved, before.resolved_at):
+        return chosen
+    is_same = before.models == chosen.models and before.experiment.is_bake == chosen.is_bake
+    return replace(chosen, began_at=before.experiment.began_at if is_same else None)
+
+
+def without_decided(earlier: CandidateChoice, moved: tuple[Decided, ...], *, before: Plan | None) -> CandidateChoice:
+    """Without refusals that a decision has ended: a version that a person sets again after it is tried again."""
+    decided = decided_since(moved, before.resolved_at) if before else ()
+    ended = {version for one in decided for version in (one.champion, one.candidate)}
+    return replace(earlier, refused={version: why for version, why in earlier.refused.items() if version not in ended})
 
 
 def within_guardrails(pipeline: Pipeline, chosen: ModelChoice, *, before: Plan | None) -> ModelChoice:
@@ -103,11 +105,7 @@ def within_guardrails(pipeline: Pipeline, chosen: ModelChoice, *, before: Plan |
     experiment, pinned = pipeline.config.experiment, chosen.candidate.pinned
     if experiment is None or pinned is None or chosen.began_at is None or before is None:
         return chosen
-    try:
-        counts = read_pair_counts(pipeline.config, pipeline.storage, query_id=before.query_id, began_at=chosen.began_at)
-    except OSError as error:
-        log.warning("%s: its batches can't be read, and no guardrail is looked at: %s", pipeline.config.pipeline, error)
-        return chosen
+    counts = read_pair_counts(pipeline.config, pipeline.storage, query_id=before.query_id, began_at=chosen.began_at)
     reason = guardrail_reason(counts, experiment.guardrails)
     if reason is None:
         return chosen
@@ -128,24 +126,15 @@ def planned_experiment(
     experiment, pinned = config.experiment, choice.candidate.pinned
     if experiment is None or pinned is None:
         return None
-    began_at, ramp, earlier = choice.began_at or planned_at, ramp_of(experiment), choice.earlier
-    ramp_began_at = (earlier.ramp_began_at if earlier and earlier.ramp == ramp else None) or planned_at
+    began_at = choice.began_at or planned_at
     return PlannedExperiment(
         mode="shadow" if choice.is_bake else experiment.mode,
-        fraction=1.0 if choice.is_bake else fraction_at(experiment, began_at=ramp_began_at, now=planned_at),
+        fraction=1.0 if choice.is_bake else fraction_at(experiment, began_at=began_at, now=planned_at),
         key=("series_id",) if config.workload == "series" else experiment.key,
         salt=salt_of(pinned),
         began_at=began_at,
         is_bake=choice.is_bake,
-        ramp=ramp,
-        ramp_began_at=ramp_began_at,
     )
-
-
-def ramp_of(experiment: ExperimentConfig) -> str:
-    """What makes another ramp if it is changed: as it is, a shadow of a week says nothing of what a canary may begin
-    with."""
-    return json.dumps([experiment.mode, experiment.fraction, experiment.step_every, experiment.key])
 
 
 def fraction_at(experiment: ExperimentConfig, *, began_at: datetime, now: datetime) -> float:

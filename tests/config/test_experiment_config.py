@@ -116,6 +116,7 @@ def test_labels_have_no_experiment(load):
         (ROWS, {"verdict": {"act": "promote"}, **LABELLED}, "act is promote, and nothing is evaluated"),
         (SERIES, {"verdict": {"act": "promote"}}, "act is promote, and nothing is evaluated"),
         (ROWS, {"verdict": {"alpha": 0}}, "verdict.alpha"),
+        (ROWS, {"verdict": {"bake": "2000000 days"}}, "verdict.bake"),
         (ROWS, {"verdict": {"min_units": 1}}, "verdict.min_units"),
     ],
 )

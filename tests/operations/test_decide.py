@@ -10,7 +10,11 @@ from decision_bench import DecisionBench, standing
 from deltalake import write_deltalake
 
 from penstock.config.evaluation import LabelConfig
+from penstock.config.pipeline import MlflowConfig
+from penstock.errors import DecisionError
 from penstock.jobs import promote, rollback
+from penstock.operations.evaluation_text import as_text
+from penstock.operations.run_evaluation import EvaluationReport, decided_now
 from penstock.pipeline.decisions.lease import held_lease
 from penstock.storage.files import LocalStorage
 
@@ -180,6 +184,62 @@ def test_what_was_cut_off_is_finished_first(bench, run):
     assert code == 0
     assert out.splitlines()[0].startswith("finished first: decision 0 proposes: promote version 2 over 1: because")
     assert bench.pair == ("2", "1")
+
+
+def cut_off(bench, kind, **more):
+    """As if its process was killed after everything, but for its last write."""
+    decided = bench.decide(kind, **more)
+    (bench.root / "tables" / "_decisions" / f"{decided.decision.number}.done").unlink()
+
+
+@pytest.mark.parametrize("options", [[], ["--version", "2"], ["--version", "@candidate"], ["--decision", "0"]])
+def test_a_promotion_that_is_given_again_after_it_was_cut_off_is_done(bench, run, options):
+    bench.decide("propose", proposes="promote")
+    cut_off(bench, "promote", proposal=0)
+    code, out, err = run(promote, *options)
+    assert (code, bench.pair, err) == (0, ("2", "1"), "")
+    assert out == "decision 1: promote version 2 over 1, by anna: because"
+    assert len(bench.files.history().decisions) == 2
+
+
+def test_a_rollback_that_is_given_again_after_it_was_cut_off_is_done(bench, run):
+    bench.decide("promote")
+    cut_off(bench, "rollback", champion="2", candidate="1")
+    code, out, _ = run(rollback)
+    assert (code, bench.pair) == (0, ("1", None))
+    assert out.splitlines()[0] == "decision 1: roll back from version 2 to 1, by anna: because"
+    assert out.splitlines()[1] == "version 2 has given no answer that would be replaced"
+
+
+def test_an_error_says_what_was_finished_first(bench, run):
+    cut_off(bench, "promote")
+    code, _, err = run(promote, "--version", "9")
+    assert code == 1
+    assert "finished first: decision 0: promote version 2 over 1, by anna: because; then: the registry has no" in err
+
+
+@pytest.mark.parametrize("options", [[], ["--version", "@candidate"]])
+def test_the_version_that_was_just_replaced_is_not_promoted_by_mistake(bench, run, options):
+    """The same command again, where the stream has finished what was cut off."""
+    bench.decide("promote")
+    code, _, err = run(promote, *options)
+    assert (code, bench.pair) == (1, ("2", "1"))
+    assert "--version 1" not in err
+    assert "decision 0: promote version 2 over 1" in err
+
+
+def test_the_job_says_what_it_decided_or_why_it_could_not(bench, monkeypatch):
+    cut_off(bench, "promote")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = bench.config.model_copy(update={"mlflow": MlflowConfig(tracking_uri="http://127.0.0.1:9")})
+    with pytest.raises(DecisionError, match="is evaluated, and nothing was decided by it: the registry"):
+        decided_now(away, LocalStorage())
+    [decided] = decided_now(bench.config, LocalStorage())
+    report = EvaluationReport(evaluations=[], decisions=[decided], summary=[], is_final=False)
+    assert "decision 0: promote version 2 over 1, by anna: because" in as_text(report)
+    [printed] = report.as_json()["decisions"]
+    assert (printed["decision"]["number"], printed["outcome"]["outcome"]) == (0, "done")
+    assert decided_now(bench.config, LocalStorage()) == []
 
 
 def test_a_registry_that_is_away_is_reported(bench, run, monkeypatch):

@@ -42,7 +42,7 @@ def test_the_means_are_those_of_penstock_models(macro: WrittenTables) -> None:
         live = shown[one.version]
         assert live is not None
         assert (one.loss, one.ratio_to_naive, one.coverage) == (live.loss, live.ratio_to_naive, live.coverage)
-    text = as_text(EvaluationReport(evaluations=[], summary=found, is_final=False))
+    text = as_text(EvaluationReport(evaluations=[], decisions=[], summary=found, is_final=False))
     assert text.splitlines()[-1].split() == ["10", "realgdp", "1", "10", "0.5", "3", "0.75", "0.9"]
 
 

@@ -1,13 +1,14 @@
 """What the stream decides after its batches and evaluations, what it only proposes, and what it records."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
 import pytest
 from decision_bench import DecisionBench, standing
 
 from penstock.errors import RegistryUnavailableError
 from penstock.models.pinned import PinnedModel
+from penstock.pipeline.decisions import in_stream
 from penstock.pipeline.decisions.controller import Controller
 from penstock.pipeline.decisions.in_stream import StreamDecisions
 from penstock.pipeline.plan import Plan, PlannedExperiment, plan_path
@@ -86,7 +87,7 @@ def test_a_verdict_is_carried_out_where_the_config_says_so(acting, verdict, kind
 def test_else_it_is_proposed_once(bench, verdict, caplog):
     [decided] = controller(bench).after_evaluation(standing(verdict))
     with caplog.at_level("INFO"):
-        StreamDecisions(controller=None)._try(lambda: [decided])
+        StreamDecisions(controller=None)._try("standing", lambda: [decided])
     assert (decided.decision.kind, decided.decision.proposes) == ("propose", verdict)
     assert f"the rule says {verdict}; a person carries it out: penstock promote --decision 0" in caplog.text
     assert bench.pair == ("1", "2")
@@ -273,19 +274,88 @@ def test_no_failure_ends_the_stream_and_it_is_tried_again(acting, caplog, monkey
             raise OverflowError("what nobody expected")
         return []
 
-    one = StreamDecisions(controller=SimpleNamespace(after_batch=after_batch))
-    met = plan(acting, 0)
+    acting_controller = controller(acting)
+    monkeypatch.setattr(acting_controller, "after_batch", after_batch)
+    one, met = StreamDecisions(controller=acting_controller), plan(acting, 0, candidate=None)
     one.after_batch(met)
     assert "no decision: away; the stream continues" in caplog.text
     assert not one.is_due
-    monkeypatch.setattr("penstock.pipeline.decisions.in_stream.time.monotonic", lambda: 1e12)
-    assert one.is_due
-    one.look_again()
+    monkeypatch.setattr(in_stream, "RETRY_SECONDS", 0.0)
+    # What an evaluation decides has its own slot: that it succeeds leaves the other to be tried again.
+    for number in (1, 2):
+        one._left = {look: replace(left, due_at=0.0) for look, left in one._left.items()}
+        one.after_evaluation()
+        assert one.is_due
+        one.look_again()
+        assert len(calls) == 1 + number
     assert "no decision: OverflowError: what nobody expected" in caplog.text
-    one._due_at = 0.0
-    one.look_again()
     assert calls == [met] * 3
     assert not one.is_due
+
+
+def test_a_bake_ends_by_its_time_in_a_stream_that_evaluates_nothing(bench):
+    """Neither is there an evaluation, nor a batch; with one it ends after that."""
+    bench.decide("promote")
+    later = datetime.now(UTC) + timedelta(seconds=bench.config.verdict.bake)
+    one = StreamDecisions(controller=controller(bench, now=lambda: later))
+    assert not one.is_due
+    one._look_at = 0.0
+    assert one.is_due
+    one.look_again()
+    assert bench.pair == ("2", None)
+    assert not one.is_due
+
+
+def test_and_after_a_batch(bench):
+    bench.decide("promote")
+    later = datetime.now(UTC) + timedelta(seconds=bench.config.verdict.bake)
+    plan(bench, 0, "2", "1")
+    assert kinds(controller(bench, now=lambda: later).after_batch(plan(bench, 1, "2", "1"))) == [("end_bake", "done")]
+    assert bench.pair == ("2", None)
+
+
+@pytest.mark.parametrize(
+    ("moved", "recorded", "after"),
+    [
+        ({"champion": "3"}, "the champion from version 2 to 3", ("3", None)),
+        # The old champion is the champion again, and no candidate of its own.
+        ({"champion": "1"}, "the champion from version 2 to 1", ("1", None)),
+    ],
+)
+def test_what_baked_is_no_candidate_for_a_champion_that_a_person_sets(acting, moved, recorded, after):
+    acting.decide("promote")
+    plan(acting, 0, "2", "1")
+    acting.point(**moved)
+    one = controller(acting)
+    decided = one.after_batch(plan(acting, 1, moved["champion"], None))
+    assert kinds(decided) == [("end_bake", "done"), ("external", "done")]
+    assert (
+        decided[0].decision.reason == f"champion means version {moved['champion']} by now, which was set by other means"
+    )
+    assert recorded in decided[1].decision.reason
+    assert acting.pair == after
+    # What a person makes the candidate after that is one.
+    acting.point(candidate="2")
+    assert one.after_batch(plan(acting, 2, moved["champion"], "2")) == []
+    assert acting.pair == (moved["champion"], "2")
+
+
+def test_a_candidate_that_is_removed_soon_after_a_decision_about_another_is_recorded(acting):
+    acting.decide("reject")
+    acting.point(candidate="3")
+    plan(acting, 0, "1", "3")
+    acting.point(candidate=None)
+    [decided] = controller(acting).after_batch(plan(acting, 1, "1", None))
+    assert (decided.decision.kind, decided.decision.candidate) == ("external", "3")
+
+
+def test_a_plan_that_a_promotion_came_into_the_middle_of(acting):
+    """It has read the champion before, and the candidate after it, which is then the champion."""
+    plan(acting, 0)
+    acting.decide("promote")
+    one = controller(acting)
+    assert one.after_batch(plan(acting, 1, "1", None)) == []
+    assert one.after_batch(plan(acting, 2, "2", "1")) == []
 
 
 def test_without_the_section_nothing_is_looked_at(bench):

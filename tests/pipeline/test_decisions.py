@@ -9,6 +9,9 @@ from decision_bench import DecisionBench, standing
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import LeaseError, LedgerError, PlanError, RegistryUnavailableError
 from penstock.models.aliases import ModelAliases
+from penstock.models.resolved import ModelAtStart
+from penstock.operations.doctor.checks import describe_decider
+from penstock.pipeline.decisions.bake import is_bake
 from penstock.pipeline.decisions.lease import held_lease
 from penstock.pipeline.decisions.record import Decision
 from penstock.storage.files import LocalStorage
@@ -54,6 +57,32 @@ def test_the_candidate_after_a_promotion(tmp_path, registry, sections, candidate
     bench = DecisionBench(tmp_path, registry, candidate=candidate, sections=sections)
     bench.decide("promote")
     assert bench.pair == after
+
+
+@pytest.mark.parametrize(("bake", "after"), [("7 days", ("3", "2")), ("0 s", ("3", None))])
+def test_a_promotion_in_a_bake_ends_it(tmp_path, registry, bake, after):
+    """The version before last would be a canary beside the new one."""
+    bench = DecisionBench(tmp_path, registry)
+    bench.decide("promote")
+    assert bench.pair == ("2", "1")
+    bench.sections = {"verdict": {"bake": bake}}
+    bench.decide("promote", champion="2", candidate="3")
+    assert bench.pair == after
+
+
+def test_a_candidate_that_a_person_has_set_in_a_bake_stays(bench):
+    bench.decide("promote")
+    bench.decide("end_bake", champion="2", candidate="1")
+    bench.point(candidate="1")
+    bench.decide("promote", champion="2", candidate="3")
+    assert bench.pair == ("3", "1")
+
+
+def test_what_a_person_sets_after_a_promotion_without_a_bake_is_an_experiment(tmp_path, registry):
+    bench = DecisionBench(tmp_path, registry, sections=NO_BAKE)
+    bench.decide("promote")
+    bench.point(candidate="1")
+    assert not is_bake(bench.config, LocalStorage(), "2", "1")
 
 
 def test_a_rollback_swaps_back_and_leaves_no_candidate(bench):
@@ -244,3 +273,15 @@ def test_decisions_about_another_model_count_for_nothing(bench):
 def test_decided_at_lies_before_done_at(bench):
     decided = bench.decide("promote")
     assert timedelta(0) <= decided.outcome.done_at - decided.decision.decided_at < timedelta(minutes=1)
+
+
+def test_the_doctor_says_that_another_pipeline_decides_about_the_model(bench):
+    model = ModelAtStart.of(bench.config)
+    assert describe_decider(bench.config, model) == "no other pipeline has decided about version 1"
+    bench.decide("promote")
+    model = ModelAtStart.of(bench.config)
+    assert describe_decider(bench.config, model) == "no other pipeline has decided about version 2"
+    other = bench.config.model_copy(update={"pipeline": "wine-orders"})
+    assert "version 2 was decided on by the pipeline 'wine'; where it follows the same" in describe_decider(
+        other, model
+    )

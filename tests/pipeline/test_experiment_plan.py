@@ -16,7 +16,8 @@ from penstock.models.pinned import PinnedModel
 from penstock.models.selection import Selection
 from penstock.pipeline.batch_record import FileCount
 from penstock.pipeline.context import Pipeline
-from penstock.pipeline.decisions.bake import is_bake
+from penstock.pipeline.decisions.bake import is_bake, part_of
+from penstock.pipeline.decisions.moves import newest_moves
 from penstock.pipeline.decisions.record import Decision, DecisionOutcome
 from penstock.pipeline.guardrails import PairCounts, guardrail_reason
 from penstock.pipeline.model_choice import (
@@ -26,6 +27,7 @@ from penstock.pipeline.model_choice import (
     planned_experiment,
     with_beginning,
     within_guardrails,
+    without_decided,
 )
 from penstock.pipeline.plan import Plan, PlannedExperiment
 from penstock.pipeline.shadow_counts import ShadowCount, shadow_observations, shadow_rows
@@ -291,7 +293,10 @@ def test_a_batch_says_how_often_its_champion_failed_on_the_sampled_rows() -> Non
     assert (rows, failed) == (50, 3)
 
 
-def write_decision(root: Path, number: int, kind: str, champion: str, candidate: str, outcome: str | None) -> None:
+def write_decision(
+    root: Path, number: int, kind: str, champion: str, candidate: str, outcome: str | None, **changes: object
+) -> None:
+    done_at = changes.pop("done_at", BEGAN)
     folder = root / "_decisions"
     folder.mkdir(parents=True, exist_ok=True)
     decision = Decision.model_validate(
@@ -304,18 +309,21 @@ def write_decision(root: Path, number: int, kind: str, champion: str, candidate:
             "by": "stream",
             "decided_at": BEGAN,
             "reason": "",
+            "candidate_alias": "candidate",
+            "bakes": True,
         }
+        | changes
     )
     (folder / f"{number}.json").write_text(decision.model_dump_json())
     if outcome is not None:
         done = DecisionOutcome.model_validate(
-            {"outcome": outcome, "champion": candidate, "candidate": champion, "done_at": BEGAN}
+            {"outcome": outcome, "champion": candidate, "candidate": champion, "done_at": done_at}
         )
         (folder / f"{number}.done").write_text(done.model_dump_json())
 
 
 def test_a_pair_bakes_from_its_promotion_to_the_end_of_its_bake(tmp_path: Path) -> None:
-    settings = PipelineConfig.model_validate(CONFIG | {"tables": {"root": str(tmp_path)}})
+    settings = PipelineConfig.model_validate(CONFIG | {"experiment": {}, "tables": {"root": str(tmp_path)}})
 
     def bakes() -> list[bool]:
         """Of champion 8 beside 7, 7 beside 8, and 9 beside 8."""
@@ -324,7 +332,8 @@ def test_a_pair_bakes_from_its_promotion_to_the_end_of_its_bake(tmp_path: Path) 
 
     assert bakes() == [False, False, False]
     write_decision(tmp_path, 1, "promote", "7", "8", None)
-    assert bakes() == [False, False, False]  # its aliases are not moved yet
+    # A batch that meets the pair meets aliases that are moved.
+    assert bakes() == [True, False, False]
     write_decision(tmp_path, 1, "promote", "7", "8", "done")
     assert bakes() == [True, False, False]
     write_decision(tmp_path, 2, "propose", "8", "9", "done")
@@ -337,3 +346,50 @@ def test_a_pair_bakes_from_its_promotion_to_the_end_of_its_bake(tmp_path: Path) 
     assert bakes() == [False, False, True]
     write_decision(tmp_path, 11, "end_bake", "9", "8", "done")
     assert bakes() == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "part"),
+    [
+        ({}, "bake"),
+        ({"bakes": False}, "experiment"),
+        ({"model_name": "another"}, "experiment"),
+        ({"candidate_alias": "challenger"}, "experiment"),
+    ],
+)
+def test_what_a_candidate_is_after_a_promotion(tmp_path: Path, changes: dict[str, object], part: str) -> None:
+    settings = PipelineConfig.model_validate(CONFIG | {"experiment": {}, "tables": {"root": str(tmp_path)}})
+    write_decision(tmp_path, 1, "promote", "7", "8", "done", **changes)
+    moved = newest_moves(settings, LocalStorage())
+    assert part_of(settings, moved, "8", "7") == part
+    # Beside a champion that a person has set; and a candidate that one has set.
+    assert part_of(settings, moved, "9", "7") == ("left_over" if part == "bake" else part)
+    assert part_of(settings, moved, "8", "9") == "experiment"
+    write_decision(tmp_path, 2, "external", "8", "7", "done")
+    assert part_of(settings, newest_moves(settings, LocalStorage()), "9", "7") == "experiment"
+
+
+@pytest.mark.parametrize(
+    ("kind", "minutes", "is_carried"), [("reject", -1, True), ("reject", 1, False), ("external", 1, True)]
+)
+def test_a_pair_that_is_set_again_after_a_decision_about_it_begins_anew(
+    tmp_path: Path, kind: str, minutes: int, is_carried: bool
+) -> None:
+    """The batch before was resolved a day after the beginning; the decision came before or after that."""
+    settings = PipelineConfig.model_validate(CONFIG | {"experiment": {}, "tables": {"root": str(tmp_path)}})
+    resolved = BEGAN + timedelta(days=1)
+    experiment = planned_experiment(settings, chosen(), planned_at=BEGAN)
+    refused = {"8": "guardrail: slow", "9": "guardrail: slower"}
+    before = batch_record({}).plan.model_copy(
+        update={
+            "models": chosen().models,
+            "experiment": experiment,
+            "resolved_at": resolved,
+            "refused_candidates": refused,
+        }
+    )
+    write_decision(tmp_path, 0, kind, "7", "8", "done", done_at=resolved + timedelta(minutes=minutes))
+    moved = newest_moves(settings, LocalStorage())
+    assert with_beginning(chosen(), moved, before=before).began_at == (BEGAN if is_carried else None)
+    kept = without_decided(candidate_of(before), moved, before=before).refused
+    assert sorted(kept) == (["8", "9"] if is_carried else ["9"])

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from dashboard_tables import WINE_CONF, WrittenTables, minutes
 from deltalake import write_deltalake
+from experiment_standings import decision
 from experiment_tables import BEGAN, came_true, experiment_tables, of_pair, write_plan
 
 from penstock.models.verdict.confidence import half_width
-from penstock.pipeline.decisions.record import Standing
+from penstock.pipeline.decisions.files import DecisionFiles
+from penstock.pipeline.decisions.record import DecisionOutcome, Standing
 from penstock.pipeline.decisions.standing import standing_of
 from penstock.storage.files import LocalStorage
 
@@ -42,6 +44,22 @@ def test_there_is_none_without_an_experiment_in_the_newest_plan(tmp_path: Path) 
     write_plan(made, 3)
     (tmp_path / "other").mkdir()
     assert standing_of(experiment_tables(tmp_path, sections="").config, LocalStorage(), at=BEGAN) is None
+
+
+def test_there_is_none_of_a_pair_that_was_decided_on_until_a_batch_meets_it_again(tmp_path: Path) -> None:
+    """Else what is known of it would undo what a person sets after the decision."""
+    made = experiment_tables(tmp_path)
+    write_plan(made)
+    came_true(made, LOSSES)
+    files = DecisionFiles(storage=LocalStorage(), root=made.config.tables.root)
+    for number, kind in enumerate(("propose", "external", "reject")):
+        assert standing(made).units == 4
+        files.make(decision(number, kind))
+        outcome = {"outcome": "done", "champion": "7", "candidate": None, "done_at": BEGAN + HOUR}
+        files.finish(number, DecisionOutcome.model_validate(outcome))
+    assert standing_of(made.config, LocalStorage(), at=BEGAN + 2 * HOUR) is None
+    write_plan(made, 61, began_at=BEGAN + timedelta(minutes=61))
+    assert standing_of(made.config, LocalStorage(), at=BEGAN + 2 * HOUR) is not None
 
 
 def test_nothing_has_come_true_yet(tmp_path: Path) -> None:

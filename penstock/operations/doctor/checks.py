@@ -10,12 +10,14 @@ from penstock.config.loading import load_contract
 from penstock.config.locations import is_on_s3
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import EnvironmentCheckError, ModelRefusedError, PenstockError, RegistryUnavailableError
+from penstock.models.aliases import ModelAliases
 from penstock.models.fleet_check import fleet_incompatibility, volume
 from penstock.models.refusal import refused_if_it_fails
 from penstock.models.resolved import ModelAtStart, ResolvedModel, resolve
 from penstock.models.scoring import checked_columns
 from penstock.models.trust import artifact_digest, check_trust
 from penstock.operations.doctor.s3_checks import check_s3_folder
+from penstock.pipeline.decisions.carry_out import PIPELINE
 from penstock.pipeline.last_model import has_other_before, version_before
 from penstock.pipeline.workload import workload_of
 from penstock.redaction import without_credentials
@@ -62,6 +64,7 @@ def examine(config: PipelineConfig, model: ModelAtStart | None, *, with_digest: 
         # No candidate keeps a job from starting.
         if config.experiment is not None and with_digest:
             yield found("candidate", lambda: check_candidate(config, model))
+            yield found("decisions", lambda: describe_decider(config, model))
 
 
 def found(check: str, run: Callable[[], str]) -> Finding:
@@ -138,6 +141,22 @@ def check_candidate(config: PipelineConfig, model: ModelAtStart) -> str:
     resolved = resolve(model.registry, version)
     with refused_if_it_fails(version, model.registry):
         return describe_model(config, resolved, named=named, with_digest=True)
+
+
+def describe_decider(config: PipelineConfig, model: ModelAtStart) -> str:
+    """Whether another pipeline has decided about the champion: no fault, since a pipeline may have been renamed.
+
+    Raises PenstockError.
+    """
+    version = model.version().version
+    other = ModelAliases.of(config).tags(version).get(PIPELINE, config.pipeline)
+    if other == config.pipeline:
+        return f"no other pipeline has decided about version {version}"
+    return (
+        f"version {version} was decided on by the pipeline {other!r}; where it follows the same aliases, the two "
+        "undo each other's decisions: let one pipeline decide about a model, and leave the section experiment out of "
+        "the others"
+    )
 
 
 def describe_model(config: PipelineConfig, resolved: ResolvedModel, *, named: str, with_digest: bool) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from penstock.config.pipeline import PipelineConfig
 from penstock.errors import ConfigError, DecisionError, ModelRefusedError
 from penstock.models.aliases import ModelAliases
+from penstock.pipeline.decisions.bake import open_bake
 from penstock.pipeline.decisions.decider import Draft
 from penstock.pipeline.decisions.files import Decided, History
 from penstock.pipeline.decisions.record import Decision
@@ -33,7 +34,7 @@ class Promotion:
     def choose(self, history: History) -> Draft:
         """Raises DecisionError, ModelRefusedError, RegistryUnavailableError."""
         if self.version is not None:
-            return self._of_version(self.version)
+            return self._of_version(self.version, history)
         if self.number is not None:
             return self._of_proposal(proposal(history, self.number))
         proposals = history.open_proposals()
@@ -41,12 +42,34 @@ class Promotion:
             raise DecisionError(f"there is no open proposal to carry out; {self._what_there_is(history)}")
         return self._of_proposal(proposals[-1])
 
-    def _of_version(self, asked: str) -> Draft:
+    def was_asked_for(self, finished: Decision) -> bool:
+        """Whether a decision that was cut off is this one, by a command that is given again. An alias means another
+        version by now."""
+        if finished.model_name != self.aliases.name:
+            return False
+        if self.number is not None:
+            return finished.proposal == self.number
+        if self.version is None:
+            return finished.kind == "promote" or finished.proposal is not None
+        if finished.kind != "promote":
+            return False
+        if self.version == f"@{finished.candidate_alias}":
+            return True
+        is_alias = self.version.startswith("@")
+        return finished.candidate == (self.aliases.read(self.version[1:]) if is_alias else self.version)
+
+    def _of_version(self, asked: str, history: History) -> Draft:
         version = asked
         if asked.startswith("@"):
             found = self.aliases.read(asked[1:])
             if found is None:
                 raise ModelRefusedError(f"the model {self.aliases.name!r} has no alias {asked[1:]!r}: name a version")
+            bake = open_bake(reversed(history.decisions))
+            if bake is not None and (bake.decision.candidate_alias, bake.decision.champion) == (asked[1:], found):
+                raise DecisionError(
+                    f"{asked[1:]} means version {found}, which was the champion before ({text_of(bake)}) and bakes; to "
+                    "go back to it: penstock rollback"
+                )
             version = found
         self.aliases.registry.version(self.aliases.name, version)
         champion = self._champion()
@@ -92,7 +115,7 @@ class Promotion:
         experiment, name = self.config.experiment, self.aliases.name
         texts = [f"the champion of {name} is version {self._champion()}"]
         candidate = self.aliases.read(experiment.alias) if experiment else None
-        if experiment and candidate:
+        if experiment and candidate and open_bake(reversed(history.decisions)) is None:
             texts.append(f"{experiment.alias} means version {candidate}: penstock promote --version {candidate}")
         if history.decisions:
             texts.append(f"the last one: {text_of(history.decisions[-1])}")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from penstock.config.experiment import GUARDRAIL, VerdictConfig
 from penstock.pipeline.decisions.decider import Draft
-from penstock.pipeline.decisions.files import History
+from penstock.pipeline.decisions.files import Decided, History
 from penstock.pipeline.decisions.record import MOVING, DecisionOutcome, Kind, Standing
 from penstock.pipeline.plan import Plan
 
@@ -62,19 +62,27 @@ def proposed(draft: Draft, history: History) -> Draft | None:
     )
 
 
-def draft_of_end_of_bake(history: History, verdict: VerdictConfig, *, at: datetime) -> Draft | None:
-    """Of a bake whose time is over, also where the old champion is in no plan, and has no standing."""
-    last = history.last_done(*MOVING)
-    if last is None or last.outcome is None or last.decision.kind != "promote" or not last.decision.bakes:
+def draft_of_end_of_bake(
+    bake: Decided, verdict: VerdictConfig, *, at: datetime, champion: str | None, candidate: str | None
+) -> Draft | None:
+    """Of an open bake whose time is over, also where the old champion is in no plan, and has no standing; or whose
+    champion was replaced by other means: what baked beside the one is no candidate for the other.
+
+    champion, candidate: what the aliases mean now.
+    """
+    promoted, old = str(bake.decision.candidate), bake.decision.champion
+    if champion is None or candidate != old:
         return None
-    if at < last.outcome.done_at + timedelta(seconds=verdict.bake):
+    reason = f"verdict.bake is over since decision {bake.decision.number}"
+    if champion != promoted:
+        reason = f"{bake.decision.champion_alias} means version {champion} by now, which was set by other means"
+    elif not is_over(bake, verdict, at=at):
         return None
-    return Draft(
-        kind="end_bake",
-        champion=str(last.decision.candidate),
-        candidate=last.decision.champion,
-        reason=f"verdict.bake is over since decision {last.decision.number}",
-    )
+    return Draft(kind="end_bake", champion=promoted, candidate=old, reason=reason)
+
+
+def is_over(bake: Decided, verdict: VerdictConfig, *, at: datetime) -> bool:
+    return bake.outcome is not None and at >= bake.outcome.done_at + timedelta(seconds=verdict.bake)
 
 
 def drafts_of_guardrails(plan: Plan, verdict: VerdictConfig, history: History, *, candidate: str | None) -> list[Draft]:
@@ -119,15 +127,12 @@ def draft_of_external_move(before: Plan, plan: Plan, history: History, *, candid
     since = list(moves_since(history, before))
     moves = []
     old, new = before.champion.version, plan.champion.version
-    of_champion = [one for kind, one in since if kind in CHAMPION_MOVES]
-    # What was decided before the old champion was set by a decision that the plan before knew explains nothing.
-    known = [one.champion == old and one.done_at <= before.resolved_at for one in of_champion]
-    settled = max((number for number, is_known in enumerate(known) if is_known), default=-1)
-    if old != new and not any(one.champion == new for one in of_champion[settled + 1 :]):
+    if old != new and not is_champion_explained(old, new, since, before):
         moves.append(f"the champion from version {old} to {new}")
     tried = before.candidate.version if before.candidate else None
     now = plan.candidate.version if plan.candidate else None
-    if tried is not None and tried != now and not is_explained(tried, now, plan, [one for _, one in since], candidate):
+    is_out = tried is not None and tried != now and not is_out_otherwise(tried, now, plan, candidate)
+    if is_out and not is_candidate_explained(str(tried), now, since, before):
         moves.append(f"the candidate from version {tried} to {now}" if now else f"the candidate {tried} was removed")
     if not moves:
         return None
@@ -141,23 +146,51 @@ def draft_of_external_move(before: Plan, plan: Plan, history: History, *, candid
     )
 
 
-def is_explained(
-    tried: str, now: str | None, plan: Plan, outcomes: Iterable[DecisionOutcome], candidate: str | None
-) -> bool:
-    """Whether a candidate that is in the plan no more was not replaced or removed by a person."""
-    if tried in plan.refused_candidates or tried == plan.champion.version:
-        return True
-    if now is None and candidate == tried:
-        return True
-    return any(one.candidate == now for one in outcomes)
+def is_champion_explained(old: str, new: str, since: Iterable[Decided], before: Plan) -> bool:
+    of_champion = [one for one in since if one.decision.kind in CHAMPION_MOVES]
+    return any(outcome_of(one).champion == new for one in unsettled(of_champion, before, champion=old))
 
 
-def moves_since(history: History, before: Plan) -> Iterable[tuple[Kind, DecisionOutcome]]:
+def is_out_otherwise(tried: str, now: str | None, plan: Plan, candidate: str | None) -> bool:
+    """Whether a candidate is in the plan no more for another reason than its alias, which nobody moved."""
+    return tried in plan.refused_candidates or tried == plan.champion.version or (now is None and candidate == tried)
+
+
+def is_candidate_explained(tried: str, now: str | None, since: Iterable[Decided], before: Plan) -> bool:
+    """A plan may have read the champion before a promotion of `tried`, and the candidate after it."""
+    for one in unsettled(since, before, candidate=tried):
+        decision = one.decision
+        if one.is_done and decision.kind == "promote" and decision.candidate == tried:
+            return True
+        is_about_it = decision.kind in ("promote", "external") or tried in (decision.champion, decision.candidate)
+        if is_about_it and outcome_of(one).candidate == now:
+            return True
+    return False
+
+
+def unsettled(since: Iterable[Decided], before: Plan, **versions: str) -> list[Decided]:
+    """Without what was decided before the version in the plan before was set by a decision that this plan knew: that
+    explains nothing any more."""
+    [(role, version)] = versions.items()
+    decided = list(since)
+    known = [
+        getattr(outcome_of(one), role) == version and outcome_of(one).done_at <= before.resolved_at for one in decided
+    ]
+    settled = max((number for number, is_known in enumerate(known) if is_known), default=-1)
+    return decided[settled + 1 :]
+
+
+def moves_since(history: History, before: Plan) -> Iterable[Decided]:
     """Decisions that a plan was made before, or may have been: those that move aliases, or say that a person did."""
     first = before.resolved_at - timedelta(seconds=CLOCK_SECONDS)
     for one in history.decisions:
         if one.outcome is not None and one.decision.kind in MOVING and one.outcome.done_at >= first:
-            yield one.decision.kind, one.outcome
+            yield one
+
+
+def outcome_of(one: Decided) -> DecisionOutcome:
+    assert one.outcome is not None
+    return one.outcome
 
 
 def named_batch(plan: Plan) -> str:

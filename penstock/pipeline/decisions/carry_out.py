@@ -8,7 +8,8 @@ reading and the setting is overwritten, as if it had come just before the decisi
 same holds for the candidate, between reading it and setting or deleting it.
 
 After a crash a champion that is still the old version is set to the new one, unless the decision is marked as moved:
-then a person has set it back.
+then a person has set it back. The mark is made after the alias is set: where a process is killed between the two, what
+was set back after it is set once more.
 """
 
 import logging
@@ -18,6 +19,7 @@ from datetime import UTC, datetime
 
 from penstock.errors import ModelRefusedError
 from penstock.models.aliases import ModelAliases
+from penstock.pipeline.decisions.bake import open_bake
 from penstock.pipeline.decisions.files import DecisionFiles
 from penstock.pipeline.decisions.record import Decision, DecisionOutcome
 
@@ -65,7 +67,9 @@ class Execution:
                 self._replace_candidate()
                 self._tag()
             case "reject" | "expire" | "end_bake":
-                self._refuse_champion()
+                # Who bakes may be the champion again, and is its own shadow no more.
+                if decision.kind != "end_bake":
+                    self._refuse_champion()
                 found = self._delete_candidate(decision.candidate)
                 self._tag()
                 if found not in (decision.candidate, None):
@@ -92,13 +96,15 @@ class Execution:
         self.files.mark_moved(self.decision.number)
 
     def _replace_candidate(self) -> None:
-        """Of a promotion, the old champion takes the place of the new one, or nothing does. Of a rollback neither of
-        the two remains there; another candidate is left alone."""
+        """Of a promotion, the old champion takes the place of the new one, or of one that bakes since the promotion
+        before; or nothing does. Of a rollback neither of the two remains there. Another candidate is left alone."""
         decision = self.decision
         if decision.candidate_alias is None:
             return
+        baking = self._baking() if decision.kind == "promote" else None
         if decision.kind == "promote" and decision.bakes:
-            if self.aliases.read(decision.candidate_alias) != decision.candidate:
+            found = self.aliases.read(decision.candidate_alias)
+            if found is None or found not in (decision.candidate, baking):
                 return
             self.check()
             try:
@@ -106,8 +112,15 @@ class Execution:
                 return
             except ModelRefusedError as error:
                 log.warning("decision %d: the old champion can't bake: %s", decision.number, error)
-        rolled_back = (decision.champion,) if decision.kind == "rollback" else ()
-        self._delete_candidate(decision.candidate, *rolled_back)
+        rolled_back = decision.champion if decision.kind == "rollback" else None
+        self._delete_candidate(decision.candidate, baking, rolled_back)
+
+    def _baking(self) -> str | None:
+        """The version that the promotion before has left as the candidate."""
+        history = self.files.history().about(self.decision.model_name)
+        bake = open_bake(reversed(history.decisions))
+        is_here = bake is not None and bake.decision.candidate_alias == self.decision.candidate_alias
+        return bake.decision.champion if bake is not None and is_here else None
 
     def _delete_candidate(self, *versions: str | None) -> str | None:
         """Returns what the alias meant before."""

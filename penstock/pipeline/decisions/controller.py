@@ -7,11 +7,13 @@ from typing import Self
 
 from penstock.config.experiment import GUARDRAIL
 from penstock.config.pipeline import PipelineConfig
+from penstock.pipeline.decisions.bake import open_bake
 from penstock.pipeline.decisions.by_rule import (
     draft_of_end_of_bake,
     draft_of_external_move,
     draft_of_standing,
     drafts_of_guardrails,
+    is_over,
 )
 from penstock.pipeline.decisions.decider import Choice, Decider, Draft
 from penstock.pipeline.decisions.files import Decided, History
@@ -39,12 +41,15 @@ class Controller:
     _rows_written: int = -1
 
     @classmethod
-    def of(cls, config: PipelineConfig, storage: Storage, *, by: str) -> Self:
-        return cls(config=config, storage=storage, decider=Decider(config=config, storage=storage, job=by, by=by))
+    def of(cls, config: PipelineConfig, storage: Storage, *, by: str, wait_seconds: float = 0.0) -> Self:
+        """wait_seconds: see Decider."""
+        decider = Decider(config=config, storage=storage, job=by, by=by, wait_seconds=wait_seconds)
+        return cls(config=config, storage=storage, decider=decider)
 
     def after_batch(self, plan: Plan) -> list[Decided]:
         """plan: of a finished micro-batch; the first time in a process the one before it is looked at, too."""
-        decided = self.finish_begun()
+        # Before the move that ends a bake is recorded, after which it is open no more.
+        decided = self.finish_begun() + self._end_bake(champion=plan.champion.version)
         for number in range(self._first_batch(plan), plan.batch_id + 1):
             here = plan if number == plan.batch_id else self._plan(number)
             before = self._plan(number - 1)
@@ -60,8 +65,8 @@ class Controller:
         def of_standing(history: History) -> Draft | None:
             return draft_of_standing(standing, history, self.config.verdict) if standing else None
 
-        decided += self._decide(of_standing)
-        return decided + self._decide(lambda history: draft_of_end_of_bake(history, self.config.verdict, at=self.now()))
+        decided += self._decide_if_it_holds(of_standing)
+        return decided + self._end_bake()
 
     def finish_begun(self) -> list[Decided]:
         """The decision that was cut off, if there is one; and the rows that the table lacks."""
@@ -73,18 +78,36 @@ class Controller:
             self._rows_written = history.next_number
         return []
 
-    def _decide(self, choose: Choice) -> list[Decided]:
-        """Only where the aliases still mean the versions that it is about: a person who has moved one is faster. Asked
-        first without the lease, since there is nothing to decide most of the time."""
+    def _end_bake(self, *, champion: str | None = None) -> list[Decided]:
+        """champion: of the newest plan, where it is known: the registry is asked only if there may be something to do.
+
+        Needs no evaluation.
+        """
+
+        def choose(history: History) -> Draft | None:
+            bake, verdict, at = open_bake(reversed(history.decisions)), self.config.verdict, self.now()
+            if bake is None or bake.decision.candidate_alias != self.decider.candidate_alias:
+                return None
+            if champion == bake.decision.candidate and not is_over(bake, verdict, at=at):
+                return None
+            return draft_of_end_of_bake(bake, verdict, at=at, champion=self._champion(), candidate=self._candidate())
+
+        return self._decide(choose)
+
+    def _decide_if_it_holds(self, choose: Choice) -> list[Decided]:
+        """Only where the aliases still mean the versions that it is about: a person who has moved one is faster."""
 
         def choose_if_it_holds(history: History) -> Draft | None:
             draft = choose(history)
             return draft if draft is not None and self._still_holds(draft) else None
 
-        history = self.decider.files.history().about(self.config.the_model.name)
-        if choose_if_it_holds(history) is None:
+        return self._decide(choose_if_it_holds)
+
+    def _decide(self, choose: Choice) -> list[Decided]:
+        """Asked first without the lease, since there is nothing to decide most of the time."""
+        if choose(self.decider.files.history().about(self.config.the_model.name)) is None:
             return []
-        decided = self.decider.decide(choose_if_it_holds)
+        decided = self.decider.decide(choose)
         return [decided] if decided is not None else []
 
     def _still_holds(self, draft: Draft) -> bool:
@@ -98,7 +121,7 @@ class Controller:
             drafts = drafts_of_guardrails(plan, self.config.verdict, history, candidate=self._candidate())
             return drafts[0] if drafts else None
 
-        return self._decide(choose)
+        return self._decide_if_it_holds(choose)
 
     def _record_external_move(self, before: Plan, plan: Plan) -> list[Decided]:
         if (before.champion, before.candidate) == (plan.champion, plan.candidate):
@@ -107,10 +130,7 @@ class Controller:
         def choose(history: History) -> Draft | None:
             return draft_of_external_move(before, plan, history, candidate=self._candidate())
 
-        if choose(self.decider.files.history().about(self.config.the_model.name)) is None:
-            return []
-        decided = self.decider.decide(choose)
-        return [decided] if decided is not None else []
+        return self._decide(choose)
 
     def _first_batch(self, plan: Plan) -> int:
         return max(plan.batch_id - 1, 1) if self._next_batch is None else min(self._next_batch, plan.batch_id)

@@ -9,6 +9,7 @@ from penstock.config.experiment import ExperimentConfig
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.verdict.rule import Circumstances, Judgement, Rule, Units, judge
 from penstock.pipeline.decisions.evidence import KnownSums, of_steps, pair_sums, total, units_of
+from penstock.pipeline.decisions.moves import decided_since, newest_moves
 from penstock.pipeline.decisions.record import Standing
 from penstock.pipeline.plan import Plan, PlannedExperiment, newest_plan
 from penstock.storage.files import Storage
@@ -16,7 +17,8 @@ from penstock.storage.files import Storage
 
 def standing_of(config: PipelineConfig, storage: Storage, *, at: datetime) -> Standing | None:
     """Of the pair of the newest plan, by the evaluations made since it began; None where the newest plan has no
-    experiment, or the config has none (any more), or another model.
+    experiment, or the config has none (any more), or another model, or where something was decided since: what a person
+    sets after that begins with the next batch.
 
     In a bake the candidate is the champion that was before, the time is verdict.bake, and `promote` means to go back to
     it. at: what the time is, with a time zone.
@@ -34,6 +36,8 @@ def standing_with_sums(
     if config.experiment is None or plan is None or plan.experiment is None or plan.candidate is None:
         return None
     if plan.champion.name != config.the_model.name:
+        return None
+    if decided_since(newest_moves(config, storage), plan.resolved_at):
         return None
     sums = pair_sums(
         config,
