@@ -7,6 +7,7 @@ from datetime import datetime
 
 from penstock.config.experiment import ExperimentConfig
 from penstock.config.pipeline import PipelineConfig
+from penstock.errors import PenstockError
 from penstock.models.assignment import salt_of
 from penstock.models.candidate import ALONE, CandidateChoice
 from penstock.models.pinned import PinnedModel
@@ -15,7 +16,7 @@ from penstock.models.selection import Selection
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.decisions.bake import is_bake
 from penstock.pipeline.guardrails import guardrail_reason, read_pair_counts
-from penstock.pipeline.plan import Plan, PlannedExperiment
+from penstock.pipeline.plan import PausedExperiment, Plan, PlannedExperiment
 
 log = logging.getLogger(__name__)
 
@@ -23,12 +24,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
     """The versions of a batch. began_at: of the pair's first batch; None if this is it. is_bake: see
-    PlannedExperiment; False without a candidate."""
+    PlannedExperiment; False without a candidate. paused: see Plan."""
 
     champion: Selection
     candidate: CandidateChoice = ALONE
     began_at: datetime | None = None
     is_bake: bool = False
+    paused: PausedExperiment | None = None
 
     @property
     def models(self) -> tuple[PinnedModel, ...]:
@@ -44,9 +46,11 @@ def choose_models(
     probe_rows: ProbeRows,
     blamed: str | None = None,
     is_alone: bool = False,
+    resumed: Plan | None = None,
 ) -> ModelChoice | None:
     """The versions for a batch after `before`; None in a pipeline without a model. blamed: why a version that no batch
-    has used is refused without a probe. is_alone: no candidate is asked for.
+    has used is refused without a probe. is_alone: no candidate is asked for. resumed: the last plan of the query
+    before, whose experiment goes on where there is no batch before.
 
     Raises as ModelSelector.choose; nothing of a candidate is raised.
     """
@@ -56,8 +60,10 @@ def choose_models(
     alone = ModelChoice(champion=champion)
     if pipeline.candidates is None or is_alone:
         return alone
+    is_registry_away = before is not None and champion.resolved_at == before.resolved_at
+    before = before or resumed
     earlier = candidate_of(before)
-    if before is not None and champion.resolved_at == before.resolved_at:
+    if is_registry_away:
         # The registry is away, and was asked long enough.
         error = TimeoutError("the registry did not answer for the champion either")
         choice = pipeline.candidates.kept(earlier, champion=champion.pinned, error=error)
@@ -66,8 +72,37 @@ def choose_models(
             champion=champion.pinned, before=earlier, probe_rows=probe_rows, blamed=blamed
         )
     if choice.pinned is None:
-        return replace(alone, candidate=choice)
-    return within_guardrails(pipeline, with_beginning(pipeline, champion, choice, before=before), before=before)
+        return replace(alone, candidate=choice, paused=paused_experiment(pipeline, champion, choice, before=before))
+    chosen = with_known_beginning(pipeline, champion, choice, before=before)
+    return within_guardrails(pipeline, chosen, before=before)
+
+
+def with_known_beginning(
+    pipeline: Pipeline, champion: Selection, choice: CandidateChoice, *, before: Plan | None
+) -> ModelChoice:
+    """`with_beginning`; while the decisions can't be read, as the batch before had the pair. A pair that would begin
+    waits: it may be a bake, whose candidate answers nobody."""
+    try:
+        return with_beginning(pipeline, champion, choice, before=before)
+    except (PenstockError, OSError) as error:
+        pinned, earlier = choice.pinned, before.going_on if before else None
+        if before is None or earlier is None or (before.champion, earlier.candidate) != (champion.pinned, pinned):
+            log.warning("no candidate is asked in this batch: the decisions can't be read (%s)", error)
+            return ModelChoice(champion=champion)
+        log.warning("the experiment goes on as before: the decisions can't be read (%s)", error)
+        known = earlier.experiment
+        return ModelChoice(champion=champion, candidate=choice, began_at=known.began_at, is_bake=known.is_bake)
+
+
+def paused_experiment(
+    pipeline: Pipeline, champion: Selection, choice: CandidateChoice, *, before: Plan | None
+) -> PausedExperiment | None:
+    """The experiment of the batch before, where its candidate is out for a passing reason; None where it is ended."""
+    if choice.waiting is None or before is None:
+        return None
+    asked = CandidateChoice(pinned=choice.waiting)
+    goes_on = with_known_beginning(pipeline, champion, asked, before=before).began_at is not None
+    return before.going_on if goes_on else None
 
 
 def with_beginning(
@@ -77,8 +112,10 @@ def with_beginning(
     chosen = ModelChoice(champion=champion, candidate=choice)
     [of_champion, of_candidate] = chosen.models
     bakes = is_bake(pipeline.config, pipeline.storage, of_champion.version, of_candidate.version)
-    earlier = before.experiment if before else None
-    is_same = earlier is not None and before is not None and before.models == chosen.models and earlier.is_bake == bakes
+    going_on = before.going_on if before else None
+    earlier = going_on.experiment if going_on else None
+    pair = [before.champion, going_on.candidate] if before and going_on else []
+    is_same = earlier is not None and pair == list(chosen.models) and earlier.is_bake == bakes
     return replace(chosen, is_bake=bakes, began_at=earlier.began_at if earlier and is_same else None)
 
 
@@ -87,7 +124,11 @@ def within_guardrails(pipeline: Pipeline, chosen: ModelChoice, *, before: Plan |
     experiment, pinned = pipeline.config.experiment, chosen.candidate.pinned
     if experiment is None or pinned is None or chosen.began_at is None or before is None:
         return chosen
-    counts = read_pair_counts(pipeline.config, pipeline.storage, query_id=before.query_id, began_at=chosen.began_at)
+    try:
+        counts = read_pair_counts(pipeline.config, pipeline.storage, query_id=before.query_id, began_at=chosen.began_at)
+    except OSError as error:
+        log.warning("no guardrail is looked at before this batch: the last batches can't be read (%s)", error)
+        return chosen
     reason = guardrail_reason(counts, experiment.guardrails)
     if reason is None:
         return chosen
@@ -138,4 +179,7 @@ def candidate_of(plan: Plan | None) -> CandidateChoice:
     """The same of its candidate."""
     if plan is None:
         return ALONE
-    return CandidateChoice(pinned=plan.candidate, refused=plan.refused_candidates)
+    paused = plan.paused_experiment
+    return CandidateChoice(
+        pinned=plan.candidate, refused=plan.refused_candidates, waiting=paused.candidate if paused else None
+    )
