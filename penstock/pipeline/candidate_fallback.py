@@ -78,7 +78,7 @@ def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:
         update={
             "models": (plan.champion,),
             "experiment": None,
-            "paused_experiment": plan.going_on if is_passing(reason) else None,
+            "paused_experiment": plan.open_experiment if is_passing(reason) else None,
             "refused_candidates": {**plan.refused_candidates, candidate.version: reason},
         }
     )

@@ -236,7 +236,7 @@ def plan_before_resume(config: PipelineConfig, storage: Storage, queries: Sequen
             checkpoint = storage.read(f"{queries_folder(config)}/{query}")
             plan = newest_plan(storage, checkpoint.decode()) if checkpoint else None
         except (PlanError, OSError) as error:
-            log.warning("no experiment goes on from the checkpoint of query %s: %s", query, error)
+            log.warning("no experiment is resumed from the checkpoint of query %s: %s", query, error)
             continue
         found += [plan] if plan is not None and plan.query_id == query else []
     return max(found, key=lambda plan: plan.planned_at, default=None)

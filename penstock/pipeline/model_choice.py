@@ -50,7 +50,7 @@ def choose_models(
 ) -> ModelChoice | None:
     """The versions for a batch after `before`; None in a pipeline without a model. blamed: why a version that no batch
     has used is refused without a probe. is_alone: no candidate is asked for. resumed: the last plan of the query
-    before, whose experiment goes on where there is no batch before.
+    before, whose experiment is resumed where there is no batch before.
 
     Raises as ModelSelector.choose; nothing of a candidate is raised.
     """
@@ -85,11 +85,11 @@ def with_known_beginning(
     try:
         return with_beginning(pipeline, champion, choice, before=before)
     except (PenstockError, OSError) as error:
-        pinned, earlier = choice.pinned, before.going_on if before else None
+        pinned, earlier = choice.pinned, before.open_experiment if before else None
         if before is None or earlier is None or (before.champion, earlier.candidate) != (champion.pinned, pinned):
             log.warning("no candidate is asked in this batch: the decisions can't be read (%s)", error)
             return ModelChoice(champion=champion)
-        log.warning("the experiment goes on as before: the decisions can't be read (%s)", error)
+        log.warning("the experiment continues as before: the decisions can't be read (%s)", error)
         known = earlier.experiment
         return ModelChoice(champion=champion, candidate=choice, began_at=known.began_at, is_bake=known.is_bake)
 
@@ -101,8 +101,8 @@ def paused_experiment(
     if choice.waiting is None or before is None:
         return None
     asked = CandidateChoice(pinned=choice.waiting)
-    goes_on = with_known_beginning(pipeline, champion, asked, before=before).began_at is not None
-    return before.going_on if goes_on else None
+    is_open = with_known_beginning(pipeline, champion, asked, before=before).began_at is not None
+    return before.open_experiment if is_open else None
 
 
 def with_beginning(
@@ -112,9 +112,9 @@ def with_beginning(
     chosen = ModelChoice(champion=champion, candidate=choice)
     [of_champion, of_candidate] = chosen.models
     bakes = is_bake(pipeline.config, pipeline.storage, of_champion.version, of_candidate.version)
-    going_on = before.going_on if before else None
-    earlier = going_on.experiment if going_on else None
-    pair = [before.champion, going_on.candidate] if before and going_on else []
+    open_experiment = before.open_experiment if before else None
+    earlier = open_experiment.experiment if open_experiment else None
+    pair = [before.champion, open_experiment.candidate] if before and open_experiment else []
     is_same = earlier is not None and pair == list(chosen.models) and earlier.is_bake == bakes
     return replace(chosen, is_bake=bakes, began_at=earlier.began_at if earlier and is_same else None)
 

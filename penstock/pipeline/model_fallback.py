@@ -73,7 +73,7 @@ def with_candidate_acquitted(batch: MicroBatch, begun: Plan) -> MicroBatch:
     """
     if batch.plan.refused_candidates == begun.refused_candidates:
         return batch
-    update = {"refused_candidates": begun.refused_candidates, "paused_experiment": begun.going_on}
+    update = {"refused_candidates": begun.refused_candidates, "paused_experiment": begun.open_experiment}
     plan = batch.plan.model_copy(update=update)
     replace_plan(batch.pipeline.storage, batch.plan_path, plan)
     return replace(batch, plan=plan)

@@ -68,7 +68,7 @@ class PlannedExperiment(FrozenModel):
 
 
 class PausedExperiment(FrozenModel):
-    """An experiment that goes on with the first batch that can have its candidate again, as if it had not been out."""
+    """An experiment that is resumed by the first batch that can have its candidate again, as if it had not been out."""
 
     candidate: PinnedModel
     experiment: PlannedExperiment
@@ -118,7 +118,7 @@ class Plan(FrozenModel):
         return self.models[1] if self.experiment else None
 
     @property
-    def going_on(self) -> PausedExperiment | None:
+    def open_experiment(self) -> PausedExperiment | None:
         """The experiment that is not ended: the batch has it, or it is paused."""
         if self.experiment is None:
             return self.paused_experiment
