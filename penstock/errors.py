@@ -21,6 +21,10 @@ class CandidateRefusedError(PenstockError):
     """The candidate of an experiment can't be used beside its champion, which alone can; the message says why."""
 
 
+class CandidateUnavailableError(PenstockError):
+    """The candidate of an experiment can't be had now, and its champion can; that says nothing about the version."""
+
+
 class RegistryUnavailableError(PenstockError):
     """The MLflow registry is unavailable."""
 

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from pyspark.sql import DataFrame
 
 from penstock.config.experiment import GUARDRAIL, ExperimentConfig
-from penstock.errors import CandidateRefusedError, ModelRefusedError, PenstockError, RegistryUnavailableError
+from penstock.errors import (
+    CandidateRefusedError,
+    CandidateUnavailableError,
+    ModelRefusedError,
+    PenstockError,
+    RegistryUnavailableError,
+)
 from penstock.models.pinned import PinnedModel
 from penstock.models.probe import Outcome, ProbeResult, ProbeRows, probe_seconds, refused_because
 from penstock.models.registry import ModelVersion
@@ -24,16 +30,20 @@ MIN_SLOW_SECONDS = 5.0
 #: How the reason begins of a candidate that was refused for what it did in batches, and not in its probe; so does that
 #: of GUARDRAIL.
 ENDED = "it ended runs of a batch: "
+#: How they begin where nothing is known against the version: a registry, store or disk is away.
+AWAY = "it can't be had now, and the next batch tries again: "
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateChoice:
     """pinned: None where the champion answers alone. refused: the version that experiment.alias points to, with the
-    reason, if it is refused."""
+    reason, if it is refused. waiting: that version, where the champion answers alone for a passing reason: nothing of
+    it can be had now, or there are no rows to probe it with; of the batch before, only if an earlier one had it."""
 
     pinned: PinnedModel | None = None
     refused: dict[str, str] = field(default_factory=dict)
+    waiting: PinnedModel | None = None
 
 
 ALONE = CandidateChoice()
@@ -43,6 +53,11 @@ def is_lasting(reason: str) -> bool:
     """Whether a refusal outlives the process that made it: a probe may be repeated at no risk, a batch may not. It ends
     when a batch finds the alias removed, or at another version."""
     return reason.startswith((GUARDRAIL, ENDED))
+
+
+def is_passing(reason: str) -> bool:
+    """Whether it says nothing about the version: no process remembers it."""
+    return reason.startswith(AWAY)
 
 
 @dataclass(kw_only=True)
@@ -75,23 +90,25 @@ class CandidateSelector:
             return ALONE
         pinned = pinned_model(version, role=ROLE)
         known = before.refused.get(pinned.version)
-        if known is not None and (is_lasting(known) or pinned in self._judged):
+        is_judged = known is not None and pinned in self._judged and not is_passing(known)
+        if known is not None and (is_lasting(known) or is_judged):
             return CandidateChoice(refused={pinned.version: known})
-        is_known = before.pinned == pinned or pinned in self._proven
-        if is_known and why_unusable(self.models, champion, pinned) is None:
-            return CandidateChoice(pinned=pinned)
-        result = refused_because(f"{ENDED}{blamed}") if blamed else self.judged(version, champion, probe_rows)
+        reason = None
+        if pinned in (before.pinned, before.waiting) or pinned in self._proven:
+            reason = self.why_out(champion, pinned)
+            if reason is None:
+                return CandidateChoice(pinned=pinned)
+        if reason is not None and is_passing(reason):
+            result = refused_because(reason)
+        else:
+            result = refused_because(f"{ENDED}{blamed}") if blamed else self.judged(version, champion, probe_rows)
         if result.outcome is Outcome.NO_ROWS:
             log.info("candidate %s waits for rows to be probed with", version.uri)
-            return CandidateChoice(refused={pinned.version: known} if known is not None else {})
+            return CandidateChoice(refused={pinned.version: known} if known is not None else {}, waiting=pinned)
         if result.outcome is Outcome.FIT:
             self._proven.add(pinned)
             return CandidateChoice(pinned=pinned)
-        if known is None:
-            log.warning(
-                "candidate %s is refused, version %s answers alone: %s", version.uri, champion.version, result.reason
-            )
-        return CandidateChoice(refused={pinned.version: result.reason})
+        return refusal(pinned, result.reason, champion=champion, known=known)
 
     def alias_version(self) -> ModelVersion | None:
         """What the alias means now; None without it. Raises RegistryUnavailableError."""
@@ -99,15 +116,23 @@ class CandidateSelector:
 
     def kept(self, before: CandidateChoice, *, champion: PinnedModel, error: Exception) -> CandidateChoice:
         """The choice before, where the registry can't say what the alias means now."""
-        pinned = before.pinned
+        pinned = before.pinned or before.waiting
         if pinned is None:
             return before
         if (pinned.name, pinned.version) == (champion.name, champion.version):
             return ALONE
-        if why_unusable(self.models, champion, pinned) is not None:
-            return ALONE
+        reason = self.why_out(champion, pinned)
+        if reason is not None:
+            return refusal(pinned, reason, champion=champion, known=before.refused.get(pinned.version))
         log.warning("candidate %s/%s is kept: %s", pinned.name, pinned.version, error)
-        return before
+        return CandidateChoice(pinned=pinned)
+
+    def why_out(self, champion: PinnedModel, pinned: PinnedModel) -> str | None:
+        """As `why_unusable`; what is the champion's is raised where the champion is used, and passes here."""
+        try:
+            return why_unusable(self.models, champion, pinned)
+        except PenstockError as error:
+            return f"{AWAY}{error}"
 
     def judged(self, version: ModelVersion, champion: PinnedModel, probe_rows: ProbeRows) -> ProbeResult:
         """The probe's result. What says nothing about the version (a registry, disk or store that is away, rows that
@@ -124,7 +149,7 @@ class CandidateSelector:
         except CandidateRefusedError as error:
             return refused_because(str(error))
         except (PenstockError, OSError) as error:
-            return refused_because(f"it can't be had now, and the next batch tries again: {error}")
+            return refused_because(f"{AWAY}{error}")
         if result.outcome is not Outcome.NO_ROWS:
             self._judged.add(pinned_model(version, role=ROLE))
         return result
@@ -167,18 +192,39 @@ class CandidateSelector:
         self._judged.add(pinned)
 
 
+def refusal(pinned: PinnedModel, reason: str, *, champion: PinnedModel, known: str | None) -> CandidateChoice:
+    """The champion alone. known: the reason of the batch before; the same kind of reason is not logged again."""
+    if known is None or is_passing(known) != is_passing(reason):
+        log.warning(
+            "candidate models:/%s/%s is refused, version %s answers alone: %s",
+            pinned.name,
+            pinned.version,
+            champion.version,
+            reason,
+        )
+    return CandidateChoice(refused={pinned.version: reason}, waiting=pinned if is_passing(reason) else None)
+
+
 def why_unusable(models: ModelSelector, champion: PinnedModel, pinned: PinnedModel) -> str | None:
-    """Why the scorer of champion and candidate is not there and can't be built now; None if it is there."""
+    """Why the scorer of champion and candidate is not there and can't be built now; None if it is there.
+
+    Raises, of the champion, ModelRefusedError, RegistryUnavailableError, StorageError; and one of SPARK_ERRORS, or
+    ConnectionError, where the JVM is gone.
+    """
     try:
         models.pair_scorer(champion, pinned)
-    except ConnectionError:
-        raise
+    except CandidateRefusedError as error:
+        return str(error)
+    except CandidateUnavailableError as error:
+        return f"{AWAY}{error}"
     except SPARK_ERRORS as error:
         if has_ended(error):
             raise
-        return said(error)
-    except (PenstockError, OSError) as error:
-        return str(error)
+        return f"{AWAY}{said(error)}"
+    except (PenstockError, ConnectionError):
+        raise
+    except OSError as error:
+        return f"{AWAY}{error}"
     return None
 
 

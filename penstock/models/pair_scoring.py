@@ -9,7 +9,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, StringType, StructField, StructType
 
 from penstock.config.model import ModelConfig
-from penstock.errors import CandidateRefusedError, ModelRefusedError, RegistryUnavailableError, StorageError
+from penstock.errors import (
+    CandidateRefusedError,
+    CandidateUnavailableError,
+    ModelRefusedError,
+    RegistryUnavailableError,
+    StorageError,
+)
 from penstock.models.driver_copies import DriverCopies
 from penstock.models.guards import guard_udf
 from penstock.models.model_seconds import ModelSeconds
@@ -111,8 +117,8 @@ def build_pair_scorer(
     """Download both versions, check trust and signature of each against the contract, and build their UDF.
 
     pair: champion and candidate. obsolete: archives of earlier pairs, which the executors remove. Raises, of the
-    champion, ModelRefusedError, RegistryUnavailableError, StorageError; CandidateRefusedError for whatever is wrong
-    with the candidate alone.
+    champion, ModelRefusedError, RegistryUnavailableError, StorageError; of the candidate alone, CandidateRefusedError
+    for whatever is wrong with it, and CandidateUnavailableError where registry, store or disk are the reason.
     """
     champion_version, candidate_version = pair
     with refused_if_it_fails(champion_version, registry):
@@ -139,8 +145,10 @@ def build_pair_scorer(
                 settings.as_config(),
                 result_type=result_type(champion, candidate),
             )
-    except (ModelRefusedError, RegistryUnavailableError, StorageError) as error:
+    except ModelRefusedError as error:
         raise CandidateRefusedError(str(error)) from error
+    except (RegistryUnavailableError, StorageError) as error:
+        raise CandidateUnavailableError(str(error)) from error
     return PairScorer(champion=champion, candidate=candidate, arguments=arguments, udf=udf, copies=DriverCopies.of(udf))
 
 

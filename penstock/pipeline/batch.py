@@ -10,8 +10,9 @@ from pyspark.sql import DataFrame
 from penstock.models.model_seconds import ModelSeconds
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.plan import Plan
+from penstock.schemas.catalog import QUARANTINE, table_names
 from penstock.spark.tables import append_once
-from penstock.storage.delta_transactions import Transaction
+from penstock.storage.delta_transactions import Transaction, is_there
 from penstock.timings import Timings
 
 
@@ -31,6 +32,20 @@ class MicroBatch:
     def transaction(self) -> Transaction:
         """The key of every write of this batch, into whichever table."""
         return self.plan.transaction(self.pipeline.config.pipeline)
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it was planned by an earlier run."""
+        return self.plan.planned_at < self.started_at
+
+    @property
+    def has_predicted(self) -> bool:
+        """Whether anything that depends on a model is committed: all but the quarantine."""
+        tables = [name for name in table_names(self.pipeline.config.workload) if name != QUARANTINE.name]
+        return any(map(self.has_written_to, tables))
+
+    def has_written_to(self, table: str) -> bool:
+        return is_there(self.pipeline.config, table, self.transaction)
 
     def table_path(self, name: str) -> str:
         return self.pipeline.config.table_path(name)

@@ -9,17 +9,15 @@ from dataclasses import replace
 
 from pyspark.errors import PythonException
 
-from penstock.errors import CandidateRefusedError
-from penstock.models.candidate import ENDED, why_unusable
+from penstock.errors import CandidateRefusedError, CandidateUnavailableError
+from penstock.models.candidate import AWAY, ENDED, is_passing, why_unusable
 from penstock.models.model_seconds import ModelSeconds
 from penstock.models.probe import crash_reason, is_crash
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.plan import read_plan, replace_plan
-from penstock.schemas.catalog import QUARANTINE, table_names
-from penstock.spark.causes import has_ended
+from penstock.spark.causes import has_ended, is_of_the_host
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.storage.delta_transactions import is_there
 
 #: So many failed runs of a plan are the fault of a model.
 FAILED_RUNS = 2
@@ -29,17 +27,21 @@ log = logging.getLogger(__name__)
 def run_with_candidate(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord]) -> BatchRecord:
     """Run a planned batch; without its candidate, if it has one, after FAILED_RUNS that failed in a Python worker.
 
-    Which of the two models ended the worker is not known: the candidate is taken out first. Raises as `run`.
+    Which of the two models ended the worker is not known: the candidate is taken out first. Where predictions are
+    committed, the plan stays as it is: they are by it. Raises as `run`.
     """
     batch, failed_runs = without_unusable_candidate(batch), 0
     while batch.plan.candidate is not None:
         try:
             return run(batch)
-        except CandidateRefusedError as error:
-            batch = without_candidate(as_planned_now(batch), str(error))
+        except (CandidateRefusedError, CandidateUnavailableError) as error:
+            if batch.has_predicted:
+                raise
+            reason = f"{AWAY}{error}" if isinstance(error, CandidateUnavailableError) else str(error)
+            batch = without_candidate(as_planned_now(batch), reason)
             continue
         except SPARK_ERRORS as error:
-            if not is_of_the_model(error) or has_ended(error) or has_predicted(batch):
+            if not is_of_the_model(error) or has_ended(error) or is_of_the_host(error) or batch.has_predicted:
                 raise
             reason = crash_reason(error)
         failed_runs += 1
@@ -58,16 +60,17 @@ def as_planned_now(batch: MicroBatch) -> MicroBatch:
 
 
 def without_unusable_candidate(batch: MicroBatch) -> MicroBatch:
-    """A batch that runs again may find the files of its candidate gone."""
+    """A batch that runs again may find the files of its candidate gone. Raises, of the champion, as `why_unusable`."""
     candidate = batch.plan.candidate
     if candidate is None:
         return batch
     reason = why_unusable(batch.pipeline.the_selector, batch.plan.champion, candidate)
-    return batch if reason is None else without_candidate(batch, reason)
+    return batch if reason is None or batch.has_predicted else without_candidate(batch, reason)
 
 
 def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:
-    """The batch with its plan amended: the champion answers alone."""
+    """The batch with its plan amended: the champion answers alone. For a passing reason this batch alone, and the
+    experiment is paused."""
     plan, candidate = batch.plan, batch.plan.candidate
     if candidate is None:
         return batch
@@ -75,11 +78,12 @@ def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:
         update={
             "models": (plan.champion,),
             "experiment": None,
+            "paused_experiment": plan.open_experiment if is_passing(reason) else None,
             "refused_candidates": {**plan.refused_candidates, candidate.version: reason},
         }
     )
     replace_plan(batch.pipeline.storage, batch.plan_path, amended)
-    if batch.pipeline.candidates is not None:
+    if batch.pipeline.candidates is not None and not is_passing(reason):
         batch.pipeline.candidates.reject(candidate)
     log.warning(
         "candidate %s/%s is refused, version %s answers alone: %s",
@@ -94,10 +98,3 @@ def without_candidate(batch: MicroBatch, reason: str) -> MicroBatch:
 def is_of_the_model(error: Exception) -> bool:
     """Whether a failed job failed in a Python worker, which runs nothing but models."""
     return isinstance(error, PythonException) or is_crash(error)
-
-
-def has_predicted(batch: MicroBatch) -> bool:
-    """Whether anything that depends on a model is committed: all but the quarantine."""
-    config = batch.pipeline.config
-    tables = [name for name in table_names(config.workload) if name != QUARANTINE.name]
-    return any(is_there(config, name, batch.transaction) for name in tables)

@@ -69,7 +69,10 @@ def read_pair_counts(config: PipelineConfig, storage: Storage, *, query_id: str,
     """
     counts, began = PairCounts(), began_at.isoformat()
     for row in islice(newest_rows(config, storage, query_id), LAST_BATCHES):
-        if dict(row["experiment"] or ()).get("began_at") != began:
+        experiment = dict(row["experiment"] or ())
+        if not experiment:
+            continue  # it was paused
+        if experiment.get("began_at") != began:
             break
         counts = counts.plus(row)
     return counts

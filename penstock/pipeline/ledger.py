@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import deltalake
@@ -11,8 +11,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import LedgerError
+from penstock.errors import LedgerError, PlanError
 from penstock.pipeline.last_batch import BATCH, QUERY, has_batches, last_batch
+from penstock.pipeline.plan import Plan, newest_plan
 from penstock.pipeline.replay.plans import REPLAY_QUERY
 from penstock.pipeline.table_age import LastWrite, check_batches_are_current, check_tables_agree, last_writes
 from penstock.schemas.catalog import table_names
@@ -225,6 +226,20 @@ def old_queries(config: PipelineConfig, storage: Storage) -> tuple[str, ...]:
     """The queries whose files count as done, if this checkpoint was resumed from the ledger."""
     content = storage.read(resumed_path(config))
     return tuple(json.loads(content)) if content else ()
+
+
+def plan_before_resume(config: PipelineConfig, storage: Storage, queries: Sequence[str]) -> Plan | None:
+    """The newest plan of the checkpoints that these queries had; None where none of them can be read any more."""
+    found = []
+    for query in queries:
+        try:
+            checkpoint = storage.read(f"{queries_folder(config)}/{query}")
+            plan = newest_plan(storage, checkpoint.decode()) if checkpoint else None
+        except (PlanError, OSError) as error:
+            log.warning("no experiment is resumed from the checkpoint of query %s: %s", query, error)
+            continue
+        found += [plan] if plan is not None and plan.query_id == query else []
+    return max(found, key=lambda plan: plan.planned_at, default=None)
 
 
 def resumed_path(config: PipelineConfig) -> str:

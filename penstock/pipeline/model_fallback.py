@@ -17,15 +17,13 @@ from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.candidate_fallback import (
     FAILED_RUNS,
     as_planned_now,
-    has_predicted,
     is_of_the_model,
     run_with_candidate,
     without_candidate,
 )
-from penstock.pipeline.plan import plan_path, planned_batches, read_plan, replace_plan
+from penstock.pipeline.plan import Plan, plan_path, planned_batches, read_plan, replace_plan
 from penstock.spark.causes import is_of_the_host
 from penstock.spark.errors import SPARK_ERRORS
-from penstock.storage.delta_transactions import has_written
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +42,12 @@ def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord
             batch = without_candidate(batch, f"{ENDED}{UNEXPLAINED}")
         elif (before := version_before(batch)) is not None:
             batch = with_version(batch, before, reason=UNEXPLAINED)
-    failed_runs, refused_candidates = 0, batch.plan.refused_candidates
+    failed_runs, begun = 0, batch.plan
     while True:
         try:
             return run_with_candidate(batch, run)
         except SPARK_ERRORS as error:
-            if not is_of_the_model(error) or is_of_the_host(error) or has_predicted(batch):
+            if not is_of_the_model(error) or is_of_the_host(error) or batch.has_predicted:
                 raise
             reason, cause = crash_reason(error), error
         failed_runs += 1
@@ -57,23 +55,28 @@ def run_with_fallback(batch: MicroBatch, run: Callable[[MicroBatch], BatchRecord
         log.warning("%s: a run failed in version %s: %s", batch.plan.described, version, reason)
         batch = as_planned_now(batch)
         if failed_runs >= FAILED_RUNS:
-            # It was not the candidate: the next batch asks it again.
-            plan = batch.plan.model_copy(update={"refused_candidates": refused_candidates})
-            batch, failed_runs = after_failed_runs(replace(batch, plan=plan), reason, cause), 0
+            batch, failed_runs = after_failed_runs(with_candidate_acquitted(batch, begun), reason, cause), 0
 
 
 def may_be_the_model(batch: MicroBatch, attempt: Attempt) -> bool:
     """Whether runs that ended without a message may have ended in the version: one with it had begun, with nothing
-    written, and each version that was refused for this has had its own."""
+    predicted, and each version that was refused for this has had its own."""
     blamed = sum(reason == UNEXPLAINED for reason in batch.plan.refused_versions.values())
-    has_run = batch.plan.planned_at < batch.started_at
     unexplained = attempt.record.began - MAX_UNEXPLAINED
-    return (
-        attempt.is_unexplained
-        and has_run
-        and unexplained > blamed
-        and not has_written(batch.pipeline.config, batch.transaction)
-    )
+    return attempt.is_unexplained and batch.is_again and unexplained > blamed and not batch.has_predicted
+
+
+def with_candidate_acquitted(batch: MicroBatch, begun: Plan) -> MicroBatch:
+    """A batch that fails without its candidate as it did with it: the next one asks it again.
+
+    begun: the plan that had it. Written before the champion is blamed, which may end the process.
+    """
+    if batch.plan.refused_candidates == begun.refused_candidates:
+        return batch
+    update = {"refused_candidates": begun.refused_candidates, "paused_experiment": begun.open_experiment}
+    plan = batch.plan.model_copy(update=update)
+    replace_plan(batch.pipeline.storage, batch.plan_path, plan)
+    return replace(batch, plan=plan)
 
 
 def after_failed_runs(batch: MicroBatch, reason: str, cause: Exception) -> MicroBatch:
@@ -91,7 +94,7 @@ def version_before(batch: MicroBatch) -> PinnedModel | None:
     """The last other version that an earlier batch has used and that can be used still; None if there is none, or the
     batch has predictions already."""
     refused = {batch.plan.champion.version, *batch.plan.refused_versions}
-    if has_predicted(batch):
+    if batch.has_predicted:
         return None
     candidates = (
         pinned for pinned in earlier_versions(batch) if pinned.version not in refused and is_usable(batch, pinned)
@@ -118,7 +121,13 @@ def with_version(batch: MicroBatch, before: PinnedModel, *, reason: str) -> Micr
     plan = batch.plan
     refused = {**plan.refused_versions, plan.champion.version: reason}
     amended = plan.model_copy(
-        update={"models": (before,), "experiment": None, "refused_versions": refused, "probed": True}
+        update={
+            "models": (before,),
+            "experiment": None,
+            "paused_experiment": None,
+            "refused_versions": refused,
+            "probed": True,
+        }
     )
     replace_plan(batch.pipeline.storage, batch.plan_path, amended)
     version = f"{before.name}/{plan.champion.version}"

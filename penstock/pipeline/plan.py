@@ -70,12 +70,20 @@ class PlannedExperiment(FrozenModel):
         }
 
 
+class PausedExperiment(FrozenModel):
+    """An experiment that is resumed by the first batch that can have its candidate again, as if it had not been out."""
+
+    candidate: PinnedModel
+    experiment: PlannedExperiment
+
+
 class Plan(FrozenModel):
     """refused_versions: model versions that failed their probe and that the alias still points to, with the reason.
 
     resolved_at: when the registry last said what the alias means; earlier than planned_at where it did not answer.
     models: by role, the champion first; empty in a pipeline without a model. experiment: None where the champion
-    answers alone. refused_candidates: versions that experiment.alias points to and that failed, with the reason.
+    answers alone. paused_experiment: of the champion and a candidate that is out for a passing reason.
+    refused_candidates: versions that experiment.alias points to and that failed, with the reason.
     probed: whether the model version has met rows before, or in this batch's probe. penstock: the version that made it.
     """
 
@@ -97,6 +105,7 @@ class Plan(FrozenModel):
     #: series: the values of exogenous variables that the batch reads; None if there are none.
     exogenous: ExogenousSource | None = None
     experiment: PlannedExperiment | None = None
+    paused_experiment: PausedExperiment | None = None
     refused_candidates: dict[str, str] = Field(default_factory=dict)
 
     def files_with(self, *verdicts: Verdict) -> tuple[PlannedFile, ...]:
@@ -110,6 +119,13 @@ class Plan(FrozenModel):
     @property
     def candidate(self) -> PinnedModel | None:
         return self.models[1] if self.experiment else None
+
+    @property
+    def open_experiment(self) -> PausedExperiment | None:
+        """The experiment that is not ended: the batch has it, or it is paused."""
+        if self.experiment is None:
+            return self.paused_experiment
+        return PausedExperiment(candidate=self.models[1], experiment=self.experiment)
 
     def transaction(self, pipeline: str) -> Transaction:
         """The key of every write of this batch, into whichever table."""

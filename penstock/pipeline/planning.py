@@ -11,6 +11,7 @@ from penstock.pipeline.attempts import UNEXPLAINED, Attempt
 from penstock.pipeline.code_version import discard_plan_of_other_code, own_version
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.inbox_place import finished_at_former_places
+from penstock.pipeline.ledger import plan_before_resume
 from penstock.pipeline.model_choice import ModelChoice, choose_models, planned_experiment
 from penstock.pipeline.plan import (
     SCORING_VERSION,
@@ -134,6 +135,7 @@ def new_plan(
         scoring_version=SCORING_VERSION,
         exogenous=pipeline.exogenous.pin(),
         experiment=planned_experiment(config, choice, planned_at=now) if choice else None,
+        paused_experiment=choice.paused if choice else None,
         refused_candidates=choice.candidate.refused if choice else {},
     )
 
@@ -212,6 +214,7 @@ def choose_model(
     if pipeline.selector is None:
         return None
     before = read_plan(pipeline.storage, plan_path(config.checkpoint, batch_id - 1))
+    resumed = plan_before_resume(config, pipeline.storage, pipeline.old_queries) if batch_id == 0 else None
 
     def probe_rows() -> DataFrame | None:
         accepted = [file for file in files if file.verdict == "accepted"]
@@ -221,4 +224,4 @@ def choose_model(
         return workload_of(config).model_rows(pipeline, accepted_rows(rows, pipeline.contract), accepted)
 
     blamed = UNEXPLAINED if attempt.is_unexplained else None
-    return choose_models(pipeline, before=before, probe_rows=probe_rows, blamed=blamed)
+    return choose_models(pipeline, before=before, probe_rows=probe_rows, blamed=blamed, resumed=resumed)

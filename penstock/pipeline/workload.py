@@ -114,7 +114,10 @@ class Rows:
 
 
 def staged_append(batch: MicroBatch, table: str, made: Callable[[], DataFrame]) -> StagedWrites:
-    """The rows are made and written here; what is left is the commit."""
+    """The rows are made and written here; what is left is the commit. Where an earlier run has committed them, neither
+    rows nor models are needed."""
+    if batch.is_again and batch.has_written_to(table):
+        return StagedWrites(commit=lambda: None)
     with batch.timings.measure(table):
         append = prepare_append(made(), batch.table_path(table), batch.transaction)
 

@@ -1,10 +1,10 @@
 """A second version in the plans of a stream: set, removed and set again between batches, refused, and taken out."""
 
 import errno
-from collections.abc import Callable
 
 import pandas as pd
 import pytest
+from candidates import ALONE, batch_row, begin, plan_of, raising, register, scored, versions
 from py4j.protocol import Py4JNetworkError
 from sample_models.deadly import EXITS
 from sandbox import WINE, WINE_SCORE, Sandbox, csv_file, wine
@@ -22,22 +22,14 @@ from penstock.operations.doctor.checks import check_candidate
 from penstock.operations.monitoring.status import read_status
 from penstock.operations.monitoring.status_text import as_text
 from penstock.pipeline import microbatch
-from penstock.pipeline.batch_record import BatchRecord
 from penstock.pipeline.opening import selector_of
-from penstock.pipeline.plan import Plan, plan_path, read_plan
 from penstock.pipeline.shadow_counts import ShadowCount
 from penstock.pipeline.stream import progress_line
 from penstock.schemas.wine import MEASUREMENTS
 
-ONE = pd.DataFrame([WINE])
 NAME = "wine-candidate"
 #: So many that the last row is in no Arrow batch (of 10,000) that the probe's 1,000 rows come in.
 MANY = 30_000
-
-
-def register(sandbox: Sandbox, code: str, *, outputs: object = None, alias: str = "candidate") -> str:
-    answer = pd.Series([1.5]) if outputs is None else outputs
-    return sandbox.registry.register(NAME, code, example=ONE, outputs=answer, alias=alias)
 
 
 def point(sandbox: Sandbox, version: str) -> None:
@@ -48,27 +40,9 @@ def remove(sandbox: Sandbox) -> None:
     sandbox.registry.client.delete_registered_model_alias(NAME, "candidate")
 
 
-def scored(sandbox: Sandbox, *rows: dict[str, object]) -> BatchRecord:
-    """The record of a batch of these rows, in a process of its own as far as the pipeline knows."""
-    sandbox.drop(f"{len(list(sandbox.inbox.glob('*')))}.csv", csv_file(*(rows or (WINE,))))
-    [record] = sandbox.run()
-    return record
-
-
-def versions(record: BatchRecord) -> list[tuple[str, str]]:
-    return [(model.role, model.version) for model in record.plan.models]
-
-
-ALONE = [("champion", "1")]
-
-
 @pytest.fixture(scope="module")
 def first_batch(shared_sandbox: Sandbox) -> Snapshot:
-    register(shared_sandbox, "linear", alias="champion")
-    shared_sandbox.changes = {"model": {"name": NAME}, "experiment": {}}
-    # No alias yet: the champion alone.
-    record = scored(shared_sandbox)
-    assert (versions(record), record.plan.experiment, record.plan.refused_candidates) == (ALONE, None, {})
+    begin(shared_sandbox, NAME)
     return Snapshot.of(shared_sandbox)
 
 
@@ -76,11 +50,6 @@ def first_batch(shared_sandbox: Sandbox) -> Snapshot:
 def begun(first_batch: Snapshot) -> Sandbox:
     """A pipeline whose champion, version 1, has scored 0.csv alone."""
     return first_batch.restored()
-
-
-def batch_row(sandbox: Sandbox, batch_id: int) -> dict[str, object]:
-    [row] = [row for row in sandbox.rows("batches") if row.batch_id == batch_id]
-    return row.asDict()
 
 
 def found_by_doctor(sandbox: Sandbox) -> str:
@@ -196,19 +165,6 @@ def test_a_candidate_is_judged_by_the_first_batch_with_rows_and_refused_once(
     assert [versions(record) for record in records] == [ALONE] * 3
     assert [list(record.plan.refused_candidates) for record in records] == [[], [bad], [bad]]
     assert caplog.text.count(f"candidate models:/{NAME}/{bad} is refused") == 1
-
-
-def plan_of(sandbox: Sandbox, batch_id: int) -> Plan:
-    plan = read_plan(sandbox.storage, plan_path(sandbox.config().checkpoint, batch_id))
-    assert plan is not None
-    return plan
-
-
-def raising(error: Exception) -> Callable[[object], None]:
-    def run(batch: object) -> None:
-        raise error
-
-    return run
 
 
 def test_a_planned_batch_has_its_candidate_though_the_config_has_none_any_more(

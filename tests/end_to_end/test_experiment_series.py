@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from power_cuts import PowerCutError
+from py4j.protocol import Py4JNetworkError
 from pyspark.sql import SparkSession
 from reconciliations import reconciled
 from sandbox import TestRegistry
@@ -21,6 +22,8 @@ from series_experiments import (
 )
 from series_sandbox import REFUSED, VARIABLES, register_broken_fleet
 
+from penstock.errors import CandidateRefusedError
+from penstock.models.selection import ModelSelector
 from penstock.pipeline.batch import MicroBatch
 
 MODEL = "macro-pair"
@@ -111,8 +114,8 @@ def test_a_batch_says_what_the_candidate_was_asked_for(shadowed: ModelRun, alone
     assert batch.fitted_until == alone["1"].sandbox.rows("batches")[0].fitted_until
 
 
-def run_cut_off(run: ModelRun, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The power goes between forecasts and observations of its first batch."""
+def run_cut_off(run: ModelRun, monkeypatch: pytest.MonkeyPatch, rows: pd.DataFrame | None = None) -> None:
+    """The power goes between forecasts and observations of its first batch. rows: those of `first_file` by default."""
     append = MicroBatch.append
 
     def append_or_cut(batch: MicroBatch, frame: Any, table: str) -> None:
@@ -122,7 +125,7 @@ def run_cut_off(run: ModelRun, monkeypatch: pytest.MonkeyPatch) -> None:
 
     with monkeypatch.context() as patch:
         patch.setattr(MicroBatch, "append", append_or_cut)
-        run.series.drop("a.csv", first_file(), age_seconds=300)
+        run.series.drop("a.csv", first_file() if rows is None else rows, age_seconds=300)
         with pytest.raises(PowerCutError):
             run.sandbox.run()
 
@@ -190,3 +193,44 @@ def test_a_candidate_that_fails_costs_no_forecast(
     )
     [batch] = run.sandbox.rows("batches")
     assert batch.shadow_rows == batch.shadow_failed == len(found.observations)
+
+
+def test_a_candidate_that_is_lost_in_the_middle_of_a_batch_ends_no_stream(
+    folder: Path, registry: TestRegistry, spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its files are gone after a batch's forecasts are committed; then it ends the process of a batch with a row in
+    quarantine, which is committed before anything is scored."""
+    run = ModelRun.of(folder / "lost", registry, spark, MODEL, champion="1", candidate="2", mode="canary")
+    two = SERIES[10:12]
+    run_cut_off(run, monkeypatch, observed(0, 3, two))
+    with monkeypatch.context() as patch:
+
+        def lost(*_: object) -> None:
+            raise CandidateRefusedError("its files are gone")
+
+        patch.setattr(ModelSelector, "pair_scorer", lost)
+        run.done(run.sandbox.run())
+    assert len(run.records[0].plan.models) == 2
+    [found] = run.answers
+    assert {row.role for row in found.forecasts.values()} == {"candidate", "candidate_fallback"}
+    assert len(found.observations) == 6
+    assert {row.shadow_error for row in found.observations.values()} == {"model: its files are gone"}
+    assert reconciled(run.sandbox).differences == ()
+
+    rows = observed(3, 4, two).astype({"realgdp": object}).reset_index(drop=True)
+    rows.loc[0, "realgdp"] = "none"
+    run.series.drop("b.csv", rows, age_seconds=200)
+    append = MicroBatch.append
+
+    def ends(batch: MicroBatch, frame: Any, table: str) -> None:
+        if batch.plan.candidate is not None:
+            raise Py4JNetworkError("the JVM is gone")
+        append(batch, frame, table)
+
+    monkeypatch.setattr(MicroBatch, "append", ends)
+    for _ in range(2):
+        with pytest.raises(Py4JNetworkError):
+            run.sandbox.run()
+    [record] = run.sandbox.run()
+    assert (record.quarantined, record.accepted, len(record.plan.models)) == (1, 1, 1)
+    assert record.plan.refused_candidates["2"].startswith("it ended runs of a batch")

@@ -24,7 +24,9 @@ from penstock.pipeline.model_choice import (
     ModelChoice,
     candidate_of,
     fraction_at,
+    paired,
     planned_experiment,
+    readable_moves,
     with_beginning,
     within_guardrails,
     without_decided,
@@ -124,12 +126,15 @@ def test_decisions_that_can_not_be_read_leave_a_bake_as_it_was(
     pipeline, pair = unreadable(tmp_path), chosen()
     running = PlannedExperiment(mode="shadow", fraction=1.0, key=(), salt="s", began_at=BEGAN, is_bake=bakes)
     before = plan(models=pair.models, experiment=running)
-    found = with_beginning(pipeline, pair.champion, pair.candidate, before=before)
+    moved = readable_moves(pipeline)
+    assert moved is None
+    found = paired(pipeline.config, pair.champion, pair.candidate, moved, before=before)
     assert (found.models, found.is_bake, found.began_at) == (pair.models, bakes, BEGAN)
     assert "decisions can't be read" in caplog.text
     # Of a pair that begins, a champion of before might else answer as a canary.
     for other in (None, plan(models=pair.models[:1])):
-        assert with_beginning(pipeline, pair.champion, pair.candidate, before=other).models == pair.models[:1]
+        alone = paired(pipeline.config, pair.champion, pair.candidate, moved, before=other)
+        assert alone.models == pair.models[:1]
 
 
 def test_batches_that_can_not_be_read_break_no_guardrail(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

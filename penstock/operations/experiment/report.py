@@ -51,7 +51,7 @@ def read_experiment(config: PipelineConfig) -> ExperimentReport:
         )
     storage = storage_of(config)
     plan = newest_plan(storage, config.checkpoint)
-    standing, sums = standing_with_sums(config, plan, at=datetime.now(UTC)) or (None, None)
+    standing, sums = standing_with_sums(config, storage, plan=plan, at=datetime.now(UTC)) or (None, None)
     report = ExperimentReport(
         pipeline=config.pipeline,
         model_name=config.the_model.name,

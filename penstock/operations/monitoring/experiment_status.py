@@ -62,7 +62,7 @@ def experiment_status(
         return None
     plan = newest_plan(storage, config.checkpoint)
     running = running_in(plan) if plan is not None and config.experiment is not None else None
-    found = standing_with_sums(config, plan, at=now, known=known) if running is not None else None
+    found = standing_with_sums(config, storage, plan=plan, at=now, known=known) if running is not None else None
     return ExperimentStatus(
         alias=config.experiment.alias if config.experiment else None,
         running=running,

@@ -25,12 +25,12 @@ def standing_of(config: PipelineConfig, storage: Storage, *, at: datetime) -> St
 
     Raises PlanError, LedgerError if `evaluations` can't be read, OSError.
     """
-    found = standing_with_sums(config, newest_plan(storage, config.checkpoint), at=at)
+    found = standing_with_sums(config, storage, plan=newest_plan(storage, config.checkpoint), at=at)
     return found[0] if found else None
 
 
 def standing_with_sums(
-    config: PipelineConfig, plan: Plan | None, *, at: datetime, known: KnownSums | None = None
+    config: PipelineConfig, storage: Storage, *, plan: Plan | None, at: datetime, known: KnownSums | None = None
 ) -> tuple[Standing, pa.Table] | None:
     """`standing_of`, and the `pair_sums` of all steps. plan: the newest one. known: see `pair_sums`."""
     if config.experiment is None or plan is None or plan.experiment is None or plan.candidate is None:
