@@ -14,6 +14,7 @@ from penstock.models.probe import ProbeRows
 from penstock.models.selection import Selection
 from penstock.pipeline.context import Pipeline
 from penstock.pipeline.decisions.bake import is_bake
+from penstock.pipeline.end_of_fits import end_of_fits
 from penstock.pipeline.guardrails import guardrail_reason, read_pair_counts
 from penstock.pipeline.plan import Plan, PlannedExperiment
 
@@ -22,13 +23,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
-    """The versions of a batch. began_at: of the pair's first batch; None if this is it. is_bake: see
-    PlannedExperiment; False without a candidate."""
+    """The versions of a batch. began_at: of the pair's first batch; None if this is it. is_bake,
+    fitted_until: see PlannedExperiment; False and None without a candidate."""
 
     champion: Selection
     candidate: CandidateChoice = ALONE
     began_at: datetime | None = None
     is_bake: bool = False
+    fitted_until: datetime | None = None
 
     @property
     def models(self) -> tuple[PinnedModel, ...]:
@@ -67,7 +69,9 @@ def choose_models(
         )
     if choice.pinned is None:
         return replace(alone, candidate=choice)
-    return within_guardrails(pipeline, with_beginning(pipeline, champion, choice, before=before), before=before)
+    chosen = with_beginning(pipeline, champion, choice, before=before)
+    chosen = replace(chosen, fitted_until=end_of_fits(pipeline, chosen.models))
+    return within_guardrails(pipeline, chosen, before=before)
 
 
 def with_beginning(
@@ -116,6 +120,7 @@ def planned_experiment(
         salt=salt_of(pinned),
         began_at=began_at,
         is_bake=choice.is_bake,
+        fitted_until=choice.fitted_until,
     )
 
 

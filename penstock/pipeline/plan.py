@@ -44,7 +44,8 @@ class PlannedExperiment(FrozenModel):
 
     salt: of the hash of the key, another one for each candidate. began_at: of the first batch that this pair of
     versions answered; the step of the ramp follows from it. is_bake: the candidate is the champion that was before,
-    and remains as a shadow whatever experiment.mode says.
+    and remains as a shadow whatever experiment.mode says. fitted_until: the newest observation that one of the two was
+    fitted on, so that what came true until then is no evidence; None without series, or where nobody knows it.
     """
 
     mode: Mode
@@ -53,6 +54,7 @@ class PlannedExperiment(FrozenModel):
     salt: str
     began_at: datetime
     is_bake: bool = False
+    fitted_until: datetime | None = None
 
     @property
     def as_texts(self) -> dict[str, str]:
