@@ -97,8 +97,8 @@ class VerdictConfig(Section):
     def a_verdict_can_come_in_time(self) -> Self:
         if self.min_duration >= self.max_duration:
             raise ValueError(
-                f"min_duration is {written(self.min_duration)}, and max_duration {written(self.max_duration)}: the time "
-                "is over before a verdict may come; make min_duration shorter, or max_duration longer"
+                f"min_duration is {written(self.min_duration)}, and max_duration {written(self.max_duration)}: the "
+                "time is over before a verdict may come; make min_duration shorter, or max_duration longer"
             )
         return self
 

@@ -24,7 +24,7 @@ EDIT, DELETE = "EDIT", "MANAGE"
 
 @dataclass(frozen=True, kw_only=True)
 class ModelAliases:
-    """Of one registered model. All methods raise RegistryUnavailableError, also where the registry refuses this user."""
+    """Of one registered model. All methods raise RegistryUnavailableError, also if the registry refuses this user."""
 
     registry: Registry
     name: str

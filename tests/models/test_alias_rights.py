@@ -12,7 +12,7 @@ from penstock.models.registry import Registry
 
 
 class Refuses(BaseHTTPRequestHandler):
-    """Whoever has no credentials with 401, all others with 403; in plain text."""
+    """Requests without credentials with 401, all others with 403; in plain text."""
 
     def answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))

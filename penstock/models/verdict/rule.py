@@ -14,11 +14,11 @@ independent, 12% of AR(.6) losses were. So do very skewed differences: 9% at 30 
 gamma distribution of shape 0.5. Those of two versions that are as good as each other mostly are not skewed.
 
 Blocks do not show a cycle that is longer than all units so far: what is half of a slow wave looks like a difference.
-Of two equal versions whose losses differ by a wave of 168 units (a week of hours), beside noise of standard deviation 1,
-11% were decided about wrongly at an amplitude of 0.25, 37% at 0.5 and 56% at 1.0 (1,000 runs of 720 looks, at 5%); of
-those that were looked at after a whole wave for the first time 1.5, 0.5 and 0%, and with a wave of 24 units, fewer than
-min_units, at most 2.5%. So the rule waits for min_duration, in the time of the experiment and in that of its units,
-which has to cover the longest cycle; min_units does so, too, where it is as many units.
+Of two equal versions whose losses differ by a wave of 168 units (a week of hours), beside noise of standard deviation
+1, 11% were decided about wrongly at an amplitude of 0.25, 37% at 0.5 and 56% at 1.0 (1,000 runs of 720 looks, at 5%);
+of those that were looked at after a whole wave for the first time 1.5, 0.5 and 0%, and with a wave of 24 units, fewer
+than min_units, at most 2.5%. So the rule waits for min_duration, in the time of the experiment and in that of its
+units, which has to cover the longest cycle; min_units does so, too, where it is as many units.
 """
 
 import math

@@ -134,9 +134,7 @@ def earliest(
     if judged.verdict != "continue" or not len(units) or at <= began_at:
         return None
     elapsed = (at - began_at).total_seconds()
-    seconds = max(
-        elapsed / len(units) * (units_needed(units, rule) - len(units)), rule.min_duration_seconds - elapsed
-    )
+    seconds = max(elapsed / len(units) * (units_needed(units, rule) - len(units)), rule.min_duration_seconds - elapsed)
     if seconds <= 0.0:
         return None
     return at + timedelta(seconds=min(seconds, (ends_at - at).total_seconds()))
