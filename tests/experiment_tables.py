@@ -12,7 +12,7 @@ from penstock.pipeline.plan import Plan, PlannedExperiment, plan_path
 from penstock.storage.files import LocalStorage
 
 BEGAN = minutes(0)
-EXPERIMENT = "experiment: {{alias: candidate}}\nverdict: {{min_units: 4, margin: -0.02}}\n"
+EXPERIMENT = "experiment: {{alias: candidate}}\nverdict: {{min_units: 4, min_duration: 0 s, margin: -0.02}}\n"
 
 
 def experiment_tables(root: Path, *, sections: str = EXPERIMENT, template: str = MACRO_CONF) -> WrittenTables:

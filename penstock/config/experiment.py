@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from penstock.config.durations import written
 from penstock.config.evaluation import BoundedSeconds, EvaluateConfig, LabelsConfig
 from penstock.config.model import ModelConfig
 from penstock.config.sections import Section
@@ -92,8 +93,10 @@ class VerdictConfig(Section):
     two versions that do not differ may ever be wrong. margin: a candidate is promoted whose loss is surely below
     1 + margin times the champion's; -0.02 asks for 2% less. tolerance: one is rejected whose loss is surely above
     1 + tolerance times the champion's. min_units: blocks before any verdict; with fewer than 30 more than alpha are
-    wrong (measured: 12% of AR(0.6) losses with 10, at 5%). max_duration: of the experiment, from its first batch.
-    bake: how long the old champion remains as shadow after a promotion.
+    wrong (measured: 12% of AR(0.6) losses with 10, at 5%). min_duration: neither promotion nor rejection by the rule
+    before the experiment has lasted that long, and its units span that long; it must cover the longest cycle of the
+    losses. max_duration: of the experiment, from its first batch. bake: how long the old champion remains as shadow
+    after a promotion.
     """
 
     act: Literal["propose", "promote"] = "propose"
@@ -101,6 +104,7 @@ class VerdictConfig(Section):
     margin: float = Field(default=0.0, gt=-1, lt=1)
     tolerance: float = Field(default=0.0, gt=-1, lt=1)
     min_units: int = Field(default=30, ge=2)
+    min_duration: BoundedSeconds = Field(default=86400.0, ge=0)
     max_duration: BoundedSeconds = Field(default=30 * 86400.0, gt=0)
     bake: BoundedSeconds = 7 * 86400.0
 
@@ -110,6 +114,15 @@ class VerdictConfig(Section):
             raise ValueError(
                 f"margin {self.margin:g} is larger than tolerance {self.tolerance:g}: a candidate between them could "
                 "be promoted and rejected at once; set margin to at most tolerance"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def a_verdict_can_come_in_time(self) -> Self:
+        if self.min_duration >= self.max_duration:
+            raise ValueError(
+                f"min_duration is {written(self.min_duration)}, and max_duration {written(self.max_duration)}: the "
+                "time is over before a verdict may come; make min_duration shorter, or max_duration longer"
             )
         return self
 

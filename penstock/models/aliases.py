@@ -18,11 +18,13 @@ from penstock.redaction import without_credentials
 
 #: What MLflow answers where its database refuses a row that is there already.
 CONFLICT = "BAD_REQUEST"
+#: What MLflow's own authentication asks for; to delete an alias or a tag takes more than to set it.
+EDIT, DELETE = "EDIT", "MANAGE"
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelAliases:
-    """Of one registered model. All methods raise RegistryUnavailableError."""
+    """Of one registered model. All methods raise RegistryUnavailableError, also if the registry refuses this user."""
 
     registry: Registry
     name: str
@@ -41,17 +43,17 @@ class ModelAliases:
 
     def set(self, alias: str, version: str) -> None:
         """Raises ModelRefusedError if there is no such version."""
-        with self._asked(version):
+        with self._asked(version, right=EDIT):
             repeated(lambda: self.registry.client.set_registered_model_alias(self.name, alias, version))
 
     def delete(self, alias: str) -> None:
         """No error if there is no such alias. Raises ModelRefusedError if there is no such model."""
-        with self._asked():
+        with self._asked(right=DELETE):
             self.registry.client.delete_registered_model_alias(self.name, alias)
 
     def set_tags(self, version: str, tags: Mapping[str, str]) -> None:
         """Raises ModelRefusedError if there is no such version."""
-        with self._asked(version):
+        with self._asked(version, right=EDIT):
             for key, value in tags.items():
                 repeated(partial(self.registry.client.set_model_version_tag, self.name, version, key, value))
 
@@ -62,7 +64,7 @@ class ModelAliases:
 
     def delete_tags(self, version: str, keys: Iterable[str]) -> None:
         """No error for a tag that is not there. Raises ModelRefusedError if there is no such version."""
-        with self._asked(version):
+        with self._asked(version, right=DELETE):
             present = self.registry.client.get_model_version(self.name, version).tags
             for key in keys:
                 # Over HTTP it is an error to delete a tag that is not there.
@@ -70,12 +72,12 @@ class ModelAliases:
                     self.registry.client.delete_model_version_tag(self.name, version, key)
 
     @contextmanager
-    def _asked(self, version: str | None = None) -> Iterator[None]:
+    def _asked(self, version: str | None = None, *, right: str = "READ") -> Iterator[None]:
         try:
             yield
         except MlflowException as error:
             if error.error_code not in NOT_THERE:
-                raise self.registry.unavailable(error) from None
+                raise self.registry.unavailable(error, right=right) from None
             what = f"version {version} of {self.name!r}" if version else f"model {self.name!r}, or no such alias of it"
             raise ModelRefusedError(
                 f"the registry {without_credentials(self.registry.tracking_uri)} has no {what}; was it deleted? "

@@ -29,6 +29,8 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
 
 #: Error codes for a model, version or file that does not exist.
 NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+#: Error codes of a server that answers, and refuses this user.
+NO_RIGHT = ("PERMISSION_DENIED", "UNAUTHENTICATED")
 #: Exceptions of boto3, by which MLflow reads a model's files on S3, that MLflow does not wrap.
 STORE_ERRORS = (BotoCoreError, ClientError)
 NOT_IN_STORE = ("NoSuchKey", "NoSuchBucket", "404")
@@ -108,8 +110,14 @@ class Registry:
         except OSError as error:
             raise self.unavailable(error) from None
 
-    def unavailable(self, error: Exception) -> RegistryUnavailableError:
+    def unavailable(self, error: Exception, *, right: str = "READ") -> RegistryUnavailableError:
+        """right: on the registered model, which the request needs; MLflow's own names."""
         reason = without_credentials(" ".join(str(error).split())[:300])
+        if isinstance(error, MlflowException) and error.error_code in NO_RIGHT:
+            return RegistryUnavailableError(
+                f"the registry {without_credentials(self.tracking_uri)} refused it: {reason}; give the user of "
+                f"MLFLOW_TRACKING_USERNAME or MLFLOW_TRACKING_TOKEN the right {right} on the registered model"
+            )
         return RegistryUnavailableError(
             f"the registry {without_credentials(self.tracking_uri)} did not answer: {reason}; "
             "check mlflow.tracking_uri and that the server runs"

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from penstock.config.experiment import GUARDRAIL, GuardrailsConfig
 from penstock.config.pipeline import PipelineConfig
+from penstock.models.verdict.rule import MIN_FAILED, MIN_ROWS
 from penstock.pipeline.shadow_counts import CHAMPION_FAILED
 from penstock.spark.commit_log import NotInFilesError, rows_in_files, written_by
 from penstock.storage.delta_transactions import Transaction
@@ -17,9 +18,6 @@ from penstock.storage.files import Storage
 
 #: How many of the last batches are looked at: a candidate that was good for long is out as fast as a new one.
 LAST_BATCHES = 20
-#: A share of fewer rows, or of so few failures, may be chance.
-MIN_ROWS = 100
-MIN_FAILED = 4
 #: A candidate that took less in all of these batches costs nobody anything, and its seconds are mostly those of calls.
 MIN_SECONDS = 5.0
 

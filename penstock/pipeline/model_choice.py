@@ -17,6 +17,7 @@ from penstock.pipeline.context import Pipeline
 from penstock.pipeline.decisions.bake import part_of
 from penstock.pipeline.decisions.files import Decided
 from penstock.pipeline.decisions.moves import decided_since, newest_moves
+from penstock.pipeline.end_of_fits import end_of_fits
 from penstock.pipeline.guardrails import guardrail_reason, read_pair_counts
 from penstock.pipeline.plan import PausedExperiment, Plan, PlannedExperiment
 
@@ -25,15 +26,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
-    """The versions of a batch. began_at: of the pair's first batch; None if this is it. is_bake: see
-    PlannedExperiment; False without a candidate. earlier: the pair's experiment before this batch, whose ramp continues
-    if its settings are still the same. paused: see Plan."""
+    """The versions of a batch. began_at: of the pair's first batch; None if this is it. is_bake, fitted_until: see
+    PlannedExperiment; False and None without a candidate. earlier: the pair's experiment before this batch, whose ramp
+    continues if its settings are still the same. paused: see Plan."""
 
     champion: Selection
     candidate: CandidateChoice = ALONE
     began_at: datetime | None = None
     is_bake: bool = False
     earlier: PlannedExperiment | None = None
+    fitted_until: datetime | None = None
     paused: PausedExperiment | None = None
 
     @property
@@ -80,6 +82,8 @@ def choose_models(
         paused = paused_experiment(pipeline.config, champion, choice.waiting, moved, before=before)
         return replace(alone, candidate=choice, paused=paused)
     chosen = paired(pipeline.config, champion, choice, moved, before=before)
+    if chosen.candidate.pinned is not None:
+        chosen = replace(chosen, fitted_until=end_of_fits(pipeline, chosen.models))
     return within_guardrails(pipeline, chosen, before=before)
 
 
@@ -199,6 +203,7 @@ def planned_experiment(
         is_bake=choice.is_bake,
         ramp=ramp,
         ramp_began_at=ramp_began_at,
+        fitted_until=choice.fitted_until,
     )
 
 

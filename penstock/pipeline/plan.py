@@ -45,7 +45,8 @@ class PlannedExperiment(FrozenModel):
     salt: of the hash of the key, another one for each candidate. began_at: of the first batch that this pair of
     versions answered. is_bake: the candidate is the champion that was before, and remains as a shadow whatever
     experiment.mode says. ramp: the settings of the ramp, as JSON; ramp_began_at: of the pair's first batch with them,
-    from which the step of the ramp follows.
+    from which the step of the ramp follows. fitted_until: the newest observation that one of the two was fitted on, so
+    that what came true until then is no evidence; None without series, or where nobody knows it.
     """
 
     mode: Mode
@@ -56,6 +57,7 @@ class PlannedExperiment(FrozenModel):
     is_bake: bool = False
     ramp: str = ""
     ramp_began_at: datetime | None = None
+    fitted_until: datetime | None = None
 
     @property
     def as_texts(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ the two fails. On S3 a commit is a conditional put, as Penstock's own log store 
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ from penstock.storage.delta_transactions import Transaction
 from penstock.storage.files import sync_folder
 
 ATTEMPTS = 10
+COLOUR = re.compile(r"\x1b\[\d*m")
 
 
 def append_row_once(config: PipelineConfig, table: Table, row: dict[str, Any], transaction: Transaction) -> bool:
     """Append a row, with query_id and batch_id; False if the table has this transaction, or a later one, already.
 
     table: of primitive columns; it is made where it does not exist. Raises LedgerError if it can't be read or written,
-    TableConflictError.
+    whether it is damaged or its storage is away, TableConflictError.
     """
     path = config.table_path(table.name)
     try:
@@ -45,9 +47,19 @@ def append_row_once(config: PipelineConfig, table: Table, row: dict[str, Any], t
                 continue  # another writer's commit came first: of this transaction, or of another
             sync_commits(path)
             return True
-    except (OSError, *READ_ERRORS) as error:
+    except OSError as error:
+        raise LedgerError(
+            f"the table {path} can't be written now: {storage_reason(error)}; check the disk or store and its rights"
+        ) from None
+    except READ_ERRORS as error:
         raise LedgerError(f"the table {path} can't be written: {reason_of(error)}; repair or remove it") from None
     raise TableConflictError(f"table {path}: {ATTEMPTS} attempts to write conflicted with other commits; try again")
+
+
+def storage_reason(error: OSError) -> str:
+    """In one line: deltalake colours its causes, and gives each a line."""
+    text = COLOUR.sub("", str(error)).replace("\u21b3", "-")
+    return " ".join(text.split())[:300]
 
 
 def append(there: DeltaTable, table: Table, row: dict[str, Any], transaction: Transaction) -> None:

@@ -118,6 +118,13 @@ def test_labels_have_no_experiment(load):
         (ROWS, {"verdict": {"alpha": 0}}, "verdict.alpha"),
         (ROWS, {"verdict": {"bake": "2000000 days"}}, "verdict.bake"),
         (ROWS, {"verdict": {"min_units": 1}}, "verdict.min_units"),
+        (ROWS, {"verdict": {"bake": "999999999 days"}}, "verdict.bake: .* is longer than 36525 days"),
+        (ROWS, {"verdict": {"min_duration": "999999999 days"}}, "verdict.min_duration: .* is longer than 36525 days"),
+        (
+            ROWS,
+            {"verdict": {"max_duration": "1 day"}},
+            "min_duration is 1 day, and max_duration 1 day: the time is over",
+        ),
     ],
 )
 def test_verdicts_that_can_not_be(load, base, sections, said):

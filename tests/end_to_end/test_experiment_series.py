@@ -20,7 +20,7 @@ from series_experiments import (
     register_versions,
     sampled_series,
 )
-from series_sandbox import REFUSED, VARIABLES, register_broken_fleet
+from series_sandbox import FITTED, REFUSED, VARIABLES, macro, register_broken_fleet
 
 from penstock.errors import CandidateRefusedError
 from penstock.models.selection import ModelSelector
@@ -89,6 +89,10 @@ def test_a_shadow_answers_beside_the_champion(shadowed: ModelRun, alone: dict[st
     # Only S20's observation without a value has no forecast of the candidate, which has a fallback.
     assert [row.series_id for row in found.observations.values() if row.shadow_error] == ["S20"]
     assert reconciled(shadowed.sandbox).differences == ()
+    # What came true until the end of the fits is no evidence.
+    experiment = shadowed.records[0].plan.experiment
+    assert experiment is not None
+    assert experiment.fitted_until == pd.Timestamp(macro()["ds"][FITTED - 1], tz="UTC")
 
 
 def test_the_answers_of_the_champion_are_the_same_to_the_last_bit(

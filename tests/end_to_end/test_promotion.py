@@ -17,7 +17,7 @@ from penstock.pipeline.decisions.files import DecisionFiles
 
 NAME = "promoted-orders"
 ROWS = 24
-VERDICT = {"act": "promote", "min_units": 3}
+VERDICT = {"act": "promote", "min_units": 3, "min_duration": "0 s"}
 
 
 def deliver(sandbox: Sandbox, number: int) -> BatchRecord:

@@ -1,5 +1,6 @@
 """Promotions that are killed at every write, made by two processes at once, and met by a person who moves the alias."""
 
+import json
 import multiprocessing
 import os
 import random
@@ -184,57 +185,94 @@ def judged(bench: DecisionBench, wanted: tuple[str, str]) -> dict[str, bool]:
     }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """What a person does in MLflow while version 2 is promoted over 1; promoted: what the promotion sets there."""
+
+    alias: str
+    to: str
+    promoted: str
+
+
+MOVES = (
+    Move(alias="champion", to="3", promoted="2"),
+    # Back to the old one: before it was set to the new one, this is no move at all.
+    Move(alias="champion", to="1", promoted="2"),
+    Move(alias="candidate", to="3", promoted="1"),
+)
+#: By how much of a promotion the moves may come after its end.
+BEYOND = 1.2
+#: One in so many is in the way of a promotion at least; only those of the champion can be.
+LEAST_SUPERSEDED = 6
+
+
 def promote_timed(place: Place, times_file: Path) -> None:
-    """Keeps when the champion was read before it was set, and when it was set."""
-    bench, moments = place.bench, {"read": 0.0, "set": 0.0}
+    """Keeps when each alias was read before it was set, when it was set, and how long it took since the decision."""
+    bench = place.bench
+    moments = {alias: {"read": 0.0, "set": 0.0} for alias in ("champion", "candidate")}
     decider = bench.decider()
     read, set_alias = type(bench.aliases).read, type(bench.aliases).set
 
     def timed_read(aliases: Any, alias: str) -> Any:
         began = time.monotonic()
-        if alias == "champion" and not moments["set"]:
-            moments["read"] = began
+        if not moments[alias]["set"]:
+            moments[alias]["read"] = began
         return read(aliases, alias)
 
     def timed_set(aliases: Any, alias: str, version: str) -> None:
         set_alias(aliases, alias, version)
-        if alias == "champion":
-            moments["set"] = time.monotonic()
+        moments[alias]["set"] = time.monotonic()
 
     with patch.multiple(type(bench.aliases), read=timed_read, set=timed_set):
         decider.decide(lambda history: promotion())
-    times_file.write_text(f"{moments['read']} {moments['set']}")
+    times_file.write_text(json.dumps(moments | {"ended": time.monotonic()}))
 
 
 def run_flips(bench: Bench, progress: Progress, times: int) -> Seen:
-    """A person sets version 3 at any moment of a promotion of version 2."""
+    """A person moves an alias at any moment of a promotion of version 2."""
     while progress.done < times:
-        place = Place.of(bench, f"flipped-{progress.done}-{time.monotonic_ns()}")
+        place, move = (
+            Place.of(bench, f"flipped-{progress.done}-{time.monotonic_ns()}"),
+            MOVES[progress.done % len(MOVES)],
+        )
         process = in_process(promote_timed, place, times_file := place.root / "times")
         wait_for_decision(place.root / "tables" / "_decisions" / "0.json", process)
-        # From the decision to the end of its steps.
-        time.sleep(random.Random(progress.done).uniform(0.0, 0.25))
+        decided = time.monotonic()
+        # From the decision to the end of its steps, by how long they took before.
+        took = [float(one["seconds"]) for one in progress.repetitions] or [0.1]
+        time.sleep(random.Random(progress.done).uniform(0.0, BEYOND * sum(took) / len(took)))
         began = time.monotonic()
-        place.bench.point(champion="3")
+        place.bench.point(**{move.alias: move.to})
         was_set = time.monotonic()
         code = ended(process)
-        read, set_at = map(float, times_file.read_text().split())
+        moments = json.loads(times_file.read_text())
+        of_alias = moments[move.alias]
         outcome = place.bench.files.history().decisions[0].outcome
-        champion = place.bench.pair[0]
+        now = dict(zip(("champion", "candidate"), place.bench.pair, strict=True))
         progress.add(
             code=code,
+            moved=f"{move.alias} to {move.to}",
             outcome=outcome.outcome if outcome else None,
-            stays=champion == "3",
-            says=outcome is not None and (outcome.outcome == "superseded" or outcome.champion == champion),
-            # The one window: a move between the reading and the setting.
-            in_window=champion == "2" and bool(set_at) and began <= set_at and was_set >= read,
+            seconds=moments["ended"] - decided,
+            stays=now[move.alias] == move.to,
+            says=outcome is not None
+            and (outcome.outcome == "superseded" or getattr(outcome, move.alias) == now[move.alias]),
+            is_superseded=outcome is not None and outcome.outcome == "superseded",
+            # A move between the reading and the setting; of a champion that is set to what it is, any before that.
+            in_window=now[move.alias] == move.promoted
+            and bool(of_alias["set"])
+            and began <= of_alias["set"]
+            and (was_set >= of_alias["read"] or (move.alias, move.to) == ("champion", "1")),
         )
-    stays, windows = progress.total("stays"), progress.total("in_window")
+    stays, windows, superseded = map(progress.total, ("stays", "in_window", "is_superseded"))
     says = sum(one["says"] or one["stays"] for one in progress.repetitions)
     return Seen(
-        seen=f"{stays} times the person's version stays, {windows} times it was set between the decision's reading and "
-        f"its setting; {says} times version or decision says so",
-        passed=stays + windows == says == times and not any(one["code"] for one in progress.repetitions),
+        seen=f"{stays} times the person's version stays, {windows} times it was set before the decision's setting "
+        f"reached the registry; {says} times version or decision says so; {superseded} were superseded",
+        # Else the moves came too late or too early to be in the way of anything.
+        passed=stays + windows == says == times
+        and superseded >= times // LEAST_SUPERSEDED
+        and not any(one["code"] for one in progress.repetitions),
     )
 
 
@@ -262,8 +300,8 @@ CONTROLLERS = Fault(
 )
 FLIPS = Fault(
     name="alias moved in a promotion",
-    done="a person sets the alias at any moment of a promotion",
-    must="the person's version stays, or the decision says what does",
-    times=100,
+    done="a person sets champion or candidate at any moment of a promotion, to a third version or back",
+    must="the person's version stays, or the decision says what does; one in six moves ends the promotion",
+    times=150,
     run=run_flips,
 )

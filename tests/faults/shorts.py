@@ -71,7 +71,7 @@ PROCESSES = (
     short(ZOMBIE, 1),
     short(decisions.KILLS, 2),
     short(decisions.CONTROLLERS, 2),
-    short(decisions.FLIPS, 2),
+    short(decisions.FLIPS, 3),
 )
 #: The same with all data on a real S3 server.
 ON_S3 = (

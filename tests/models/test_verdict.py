@@ -2,8 +2,10 @@
 rule is wrong, and how soon right, in simulations that look after every unit."""
 
 import time
+from dataclasses import replace
 from decimal import Decimal, localcontext
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +18,11 @@ from penstock.models.verdict.rule import Circumstances, Judgement, Rule, Units, 
 
 FloatArray = NDArray[np.float64]
 ALPHA, RUNS, UNITS = 0.05, 2_000, 1_600
-RULE = Rule(alpha=ALPHA, margin=0.0, tolerance=0.0, min_units=30, failed=0.01)
-QUIET = Circumstances(champion_failed=0.0, candidate_failed=0.0, is_last_step=True, is_over=False)
+RULE = Rule(alpha=ALPHA, margin=0.0, tolerance=0.0, min_units=30, min_duration_seconds=0.0, failed=0.01)
+QUIET = Circumstances(
+    pairs=2_000, champion_failures=0, candidate_failures=0, lasted_seconds=0.0, is_last_step=True, is_over=False
+)
+HOUR = 3600.0
 
 
 def r_by_bisection(alpha: Decimal) -> Decimal:
@@ -137,7 +142,13 @@ def test_a_difference_is_found_in_about_the_units_that_the_design_tells(effect: 
 
 
 def units_of(champion: FloatArray, candidate: FloatArray, *, pairs: int = 10) -> Units:
-    return Units(pairs=np.full(len(champion), pairs), champion_loss=pairs * champion, candidate_loss=pairs * candidate)
+    """One an hour."""
+    return Units(
+        pairs=np.full(len(champion), pairs),
+        champion_loss=pairs * champion,
+        candidate_loss=pairs * candidate,
+        span_seconds=HOUR * max(len(champion) - 1, 0),
+    )
 
 
 def planted(factor: float, *, units: int = 200) -> Units:
@@ -150,9 +161,7 @@ def planted(factor: float, *, units: int = 200) -> Units:
 def first_verdict(units: Units, rule: Rule = RULE) -> tuple[str, int]:
     """What the rule says first, looked at after every unit, and when."""
     for k in range(len(units) + 1):
-        prefix = Units(
-            pairs=units.pairs[:k], champion_loss=units.champion_loss[:k], candidate_loss=units.candidate_loss[:k]
-        )
+        prefix = units_of(units.champion_loss[:k] / 10, units.candidate_loss[:k] / 10)
         said = judge(prefix, rule, QUIET).verdict
         if said != "continue":
             return said, k
@@ -170,15 +179,15 @@ def test_a_worse_candidate_is_rejected_and_a_better_one_promoted() -> None:
 
 def test_margin_and_tolerance_move_what_is_asked_for() -> None:
     """One that is 10% better is not 20% better, and one that is 10% worse is within a tolerance of 20%."""
-    asks = Rule(alpha=ALPHA, margin=-0.2, tolerance=0.2, min_units=30, failed=0.01)
+    asks = replace(RULE, margin=-0.2, tolerance=0.2)
     assert first_verdict(planted(0.9), asks)[0] == "continue"
     assert first_verdict(planted(1.1), asks)[0] == "continue"
     assert first_verdict(planted(0.7), asks)[0] == "promote"
     assert first_verdict(planted(1.3), asks)[0] == "reject"
 
 
-def judged(units: Units, **changes: float | bool) -> Judgement:
-    return judge(units, RULE, Circumstances(**{**vars(QUIET), **changes}))
+def judged(units: Units, rule: Rule = RULE, **changes: Any) -> Judgement:
+    return judge(units, rule, replace(QUIET, **changes))
 
 
 def test_what_stands_in_the_way_of_a_promotion() -> None:
@@ -186,11 +195,11 @@ def test_what_stands_in_the_way_of_a_promotion() -> None:
     assert judged(better).verdict == "promote"
     ramp = judged(better, is_last_step=False)
     assert (ramp.verdict, "not at its last step" in ramp.reason) == ("continue", True)
-    fails = judged(better, candidate_failed=0.02)
+    fails = judged(better, candidate_failures=40)
     assert fails.verdict == "reject"
     assert fails.reason.startswith("guardrail: 2.00% of the candidate's pairs failed, and 0.00% of the champion's")
     # As often as the champion, or by less than the guardrail.
-    assert judged(better, candidate_failed=0.3, champion_failed=0.295).verdict == "promote"
+    assert judged(better, candidate_failures=600, champion_failures=590).verdict == "promote"
     over = judged(unknown, is_over=True)
     assert over.verdict == "expire"
     assert over.reason.startswith("the time is over, and the champion stays: which one is better is open")
@@ -201,11 +210,54 @@ def test_what_stands_in_the_way_of_a_promotion() -> None:
 
 def test_no_data_is_no_verdict_but_the_end() -> None:
     nothing = units_of(np.zeros(0), np.zeros(0))
-    assert judged(nothing).reason == "no pair of both versions has come true yet"
-    assert judged(nothing).verdict == "continue"
-    assert judged(nothing, candidate_failed=1.0).verdict == "continue"
-    assert judged(nothing, is_over=True).verdict == "expire"
+    assert judged(nothing, pairs=0).reason == "no pair of both versions has come true yet"
+    assert judged(nothing, pairs=0).verdict == "continue"
+    assert judged(nothing, pairs=7).reason == "none of the 7 pairs that have come true has a loss of both versions"
+    assert judged(nothing, pairs=0, is_over=True).verdict == "expire"
     assert judged(planted(1.5, units=29)).reason == "29 of at least 30 units have come"
+
+
+def test_so_few_failures_as_chance_makes_reject_nobody() -> None:
+    """As of the guardrails of batches: 100 pairs, 4 failures. They stand in the way of a promotion meanwhile."""
+    better = planted(0.9)
+    one = judged(better, pairs=50, candidate_failures=1)
+    assert (one.verdict, one.reason[:49]) == ("continue", "the candidate is better, but 2.00% of the candida")
+    assert judged(better, pairs=150, candidate_failures=3).verdict == "continue"
+    assert judged(better, pairs=99, candidate_failures=99).verdict == "continue"
+    assert judged(better, pairs=100, candidate_failures=4).verdict == "reject"
+
+
+def test_a_candidate_that_fails_on_all_pairs_is_rejected_without_a_unit() -> None:
+    nothing = units_of(np.zeros(0), np.zeros(0))
+    assert judged(nothing, pairs=100, candidate_failures=100).verdict == "reject"
+    assert judged(nothing, pairs=100, candidate_failures=100, champion_failures=100).verdict == "continue"
+
+
+def test_the_rule_waits_for_its_least_duration() -> None:
+    """Of the experiment, and within its units; only what fails is out before."""
+    day = replace(RULE, min_duration_seconds=24 * HOUR)
+    for factor, verdict in ((0.9, "promote"), (1.1, "reject")):
+        early = judged(planted(factor), day, lasted_seconds=23.9 * HOUR)
+        assert early.verdict == "continue"
+        assert early.reason == "the experiment has lasted 23.9 hours of at least 24 hours (min_duration)"
+        assert early.bounds is not None
+        assert judged(planted(factor), day, lasted_seconds=24 * HOUR).verdict == verdict
+        short = replace(planted(factor), span_seconds=90.0)
+        assert judged(short, day, lasted_seconds=24 * HOUR).reason == (
+            "the units span 90 s of at least 24 hours (min_duration)"
+        )
+        assert judged(short, day, lasted_seconds=24 * HOUR, candidate_failures=40).verdict == "reject"
+        assert judged(short, day, is_over=True).verdict == "expire"
+
+
+def test_a_cycle_that_is_longer_than_the_least_units_deceives_nobody_who_waits_for_its_end() -> None:
+    """A week of hours, beside noise of its standard deviation: of two versions that do not differ."""
+    chance = np.random.default_rng(7)
+    waves = np.sin(2 * np.pi * np.arange(720) / 168 + chance.uniform(0, 2 * np.pi, (400, 1)))
+    seen = looks(waves + chance.standard_normal((400, 720)), alpha=ALPHA, least_blocks=30)
+    is_wrong = (seen.lower > 0.0) | (seen.upper < 0.0)
+    assert is_wrong.any(axis=-1).mean() > 0.3
+    assert is_wrong[:, 168:].any(axis=-1).mean() <= ALPHA
 
 
 def test_losses_that_are_equal_but_for_rounding_decide_nothing() -> None:

@@ -124,6 +124,12 @@ def test_odd_standings_have_words() -> None:
     assert "a verdict not before 2026-04-01 00:00, if units come as they did" in text
 
 
+def test_what_was_in_sample_is_said_to_be_left_out() -> None:
+    fitted = standing("continue", in_sample_pairs=1200, fitted_until=datetime(2026, 3, 1, 7, tzinfo=UTC))
+    [line] = [line for line in as_text(report(standing=fitted)).splitlines() if line.startswith("pairs ")]
+    assert line.endswith("; left out: 1,200 of the data of a fit until 2026-03-01 07:00")
+
+
 def missing(made: WrittenTables) -> list[str]:
     return [one.what for one in read_experiment(made.config).missing]
 

@@ -98,6 +98,16 @@ def test_a_table_that_spark_made_is_appended_to(tmp_path: Path, spark) -> None:
     assert numbers(config) == [0]
 
 
+def test_a_store_that_is_away_damages_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    s3 = {"region": "eu-west-1", "endpoint": "http://127.0.0.1:9"}
+    config = PipelineConfig.model_validate(CONFIG | {"tables": {"root": "s3://wine/tables"}, "s3": s3})
+    with pytest.raises(LedgerError, match=r"can't be written now: .*connect.*; check the disk or store") as caught:
+        append(config, 0)
+    assert "\x1b" not in str(caught.value)
+
+
 def test_a_table_that_can_not_be_read_is_named(tmp_path: Path) -> None:
     log = tmp_path / "tables" / "decisions" / "_delta_log"
     log.mkdir(parents=True)

@@ -45,8 +45,12 @@ def pair_text(standing: Standing) -> str:
 
 def standing_lines(report: ExperimentReport, standing: Standing) -> list[str]:
     blocks = f", {standing.blocks} blocks of {standing.block_units}" if standing.blocks else ""
+    until = f" until {minute(standing.fitted_until)}" if standing.fitted_until else ""
+    in_sample = (
+        f"; left out: {standing.in_sample_pairs:,} of the data of a fit{until}" if standing.in_sample_pairs else ""
+    )
     return [
-        f"pairs     {standing.pairs:,} with a loss of both versions, in {standing.units:,} units{blocks}",
+        f"pairs     {standing.pairs:,} with a loss of both versions, in {standing.units:,} units{blocks}{in_sample}",
         f"loss      {loss_text(report, standing)}",
         f"failed    {standing.candidate_failed:.2%} of the candidate, {standing.champion_failed:.2%} of the champion",
         f"the rule  {rule_text(report)}",

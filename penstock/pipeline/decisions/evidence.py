@@ -100,6 +100,15 @@ def of_steps(sums: pa.Table, steps: tuple[int, ...]) -> pa.Table:
     return sums.filter(pc.is_null(pc.field("step")) | pc.field("step").isin(list(steps)))
 
 
+def out_of_sample(sums: pa.Table, fitted_until: datetime | None) -> pa.Table:
+    """The sums of units after the end of the fit: earlier ones are what a version was made from, and the one with more
+    freedom looks better there. All of them where no end is known."""
+    if fitted_until is None:
+        return sums
+    is_later = pc.field("unit") > pa.scalar(fitted_until, sums.schema.field("unit").type)
+    return sums.filter(pc.is_null(pc.field("unit")) | is_later)
+
+
 def units_of(sums: pa.Table) -> Units:
     """In the order of time. A unit without a pair that both versions have a loss for is none, nor is one whose sums are
     no finite numbers."""
@@ -107,7 +116,14 @@ def units_of(sums: pa.Table) -> Units:
     pairs = numbers(by_unit, "compared_pairs")
     champion, candidate = numbers(by_unit, "compared_champion_loss"), numbers(by_unit, "candidate_loss")
     counts = (pairs > 0) & np.isfinite(champion) & np.isfinite(candidate)
-    return Units(pairs=pairs[counts].astype(np.int64), champion_loss=champion[counts], candidate_loss=candidate[counts])
+    # As integers: the table may have times beyond those of Python.
+    microseconds = np.asarray(pc.cast(by_unit["unit"], pa.int64()))[counts]
+    return Units(
+        pairs=pairs[counts].astype(np.int64),
+        champion_loss=champion[counts],
+        candidate_loss=candidate[counts],
+        span_seconds=float(microseconds[-1] - microseconds[0]) / 1e6 if len(microseconds) else 0.0,
+    )
 
 
 def numbers(rows: pa.Table, name: str) -> NDArray[np.float64]:

@@ -26,7 +26,8 @@ class Standing(FrozenModel):
     candidate_loss over champion_loss; ratio_lower and ratio_upper: 1 + the bounds of the mean difference over
     champion_loss, at the level 1 - alpha at all times. candidate_failed, champion_failed: shares of the pairs of both
     versions without an answer, where one was asked for. earliest: when the rule may speak at the earliest; None where
-    that is not known, or it does.
+    that is not known, or it does. fitted_until: the newest observation that one of the two was fitted on, None where
+    nobody knows it; in_sample_pairs: those until then, which are left out of all other numbers.
     """
 
     model_name: str
@@ -52,6 +53,8 @@ class Standing(FrozenModel):
     verdict: Verdict
     reason: str
     earliest: datetime | None = None
+    fitted_until: datetime | None = None
+    in_sample_pairs: int = 0
 
 
 #: Kinds that move an alias, or say that a person has: a proposal from before one of them is open no more.

@@ -1,5 +1,6 @@
 """How the experiment of the newest plan stands, from what has come true of its pair; read without Spark."""
 
+import math
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -8,7 +9,7 @@ from penstock.config.evaluation_defaults import loss_of, steps_of
 from penstock.config.experiment import ExperimentConfig
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.verdict.rule import Circumstances, Judgement, Rule, Units, judge
-from penstock.pipeline.decisions.evidence import KnownSums, of_steps, pair_sums, total, units_of
+from penstock.pipeline.decisions.evidence import KnownSums, of_steps, out_of_sample, pair_sums, total, units_of
 from penstock.pipeline.decisions.moves import decided_since, newest_moves
 from penstock.pipeline.decisions.record import Standing
 from penstock.pipeline.plan import Plan, PlannedExperiment, newest_plan
@@ -21,7 +22,8 @@ def standing_of(config: PipelineConfig, storage: Storage, *, at: datetime) -> St
     sets after that begins with the next batch.
 
     In a bake the candidate is the champion that was before, the time is verdict.bake, and `promote` means to go back to
-    it. at: what the time is, with a time zone.
+    it. Of series, units are left out that lie within what a version was fitted on. at: what the time is, with a time
+    zone.
 
     Raises PlanError, LedgerError if `evaluations` can't be read, OSError.
     """
@@ -32,7 +34,7 @@ def standing_of(config: PipelineConfig, storage: Storage, *, at: datetime) -> St
 def standing_with_sums(
     config: PipelineConfig, storage: Storage, *, plan: Plan | None, at: datetime, known: KnownSums | None = None
 ) -> tuple[Standing, pa.Table] | None:
-    """`standing_of`, and the `pair_sums` of all steps. plan: the newest one. known: see `pair_sums`."""
+    """`standing_of`, and the `pair_sums` of all steps, out of sample. plan: the newest one. known: see `pair_sums`."""
     if config.experiment is None or plan is None or plan.experiment is None or plan.candidate is None:
         return None
     if plan.champion.name != config.the_model.name:
@@ -47,7 +49,10 @@ def standing_with_sums(
         loss=loss_of(config),
         known=known,
     )
-    return standing_by(config, plan, plan.experiment, of_steps(sums, steps_of(config)), at=at), sums
+    counted, steps = out_of_sample(sums, plan.experiment.fitted_until), steps_of(config)
+    in_sample = total(of_steps(sums, steps), "pairs") - total(of_steps(counted, steps), "pairs")
+    standing = standing_by(config, plan, plan.experiment, of_steps(counted, steps), at=at)
+    return standing.model_copy(update={"in_sample_pairs": int(in_sample)}), counted
 
 
 def standing_by(
@@ -55,11 +60,13 @@ def standing_by(
 ) -> Standing:
     """sums: of the steps that decide."""
     assert config.experiment is not None
-    verdict, units, pairs = config.verdict, units_of(sums), total(sums, "pairs")
+    verdict, units = config.verdict, units_of(sums)
     ends_at = end_of(config, running.began_at, is_bake=running.is_bake)
     circumstances = Circumstances(
-        champion_failed=total(sums, "champion_failed") / pairs if pairs else 0.0,
-        candidate_failed=total(sums, "candidate_failed") / pairs if pairs else 0.0,
+        pairs=int(total(sums, "pairs")),
+        champion_failures=int(total(sums, "champion_failed")),
+        candidate_failures=int(total(sums, "candidate_failed")),
+        lasted_seconds=(at - running.began_at).total_seconds(),
         is_last_step=is_last_step(config.experiment, running),
         is_over=at >= ends_at,
     )
@@ -68,6 +75,7 @@ def standing_by(
         margin=verdict.margin,
         tolerance=verdict.tolerance,
         min_units=verdict.min_units,
+        min_duration_seconds=verdict.min_duration,
         failed=config.experiment.guardrails.failed,
     )
     judged = judge(units, rule, circumstances)
@@ -93,6 +101,7 @@ def standing_by(
         ratio_upper=upper,
         champion_failed=circumstances.champion_failed,
         candidate_failed=circumstances.candidate_failed,
+        fitted_until=running.fitted_until,
         verdict=judged.verdict,
         reason=judged.reason,
         earliest=earliest(units, rule, judged, began_at=running.began_at, at=at, ends_at=ends_at),
@@ -124,11 +133,22 @@ def ratios(units: Units, judged: Judgement) -> tuple[float | None, float | None,
 def earliest(
     units: Units, rule: Rule, judged: Judgement, *, began_at: datetime, at: datetime, ends_at: datetime
 ) -> datetime | None:
-    """When min_units will have come if they come as they did since the experiment began, or its end, if that is sooner:
-    before, the rule can say nothing. None where no unit has come, so that the pace is not known, where enough have, so
-    that it may speak with each next one, and where it has spoken."""
-    if judged.verdict != "continue" or not 0 < len(units) < rule.min_units or at <= began_at:
+    """When min_units will have come and min_duration will have passed, for the experiment and within its units, if they
+    come as they did since it began; or its end, if that is sooner: before, the rule can say nothing. None where no unit
+    has come, so that the pace is not known, where all is there, so that it may speak with each next one, and where it
+    has spoken."""
+    if judged.verdict != "continue" or not len(units) or at <= began_at:
         return None
-    seconds = (at - began_at).total_seconds() / len(units) * (rule.min_units - len(units))
-    left = (ends_at - at).total_seconds()
-    return at + timedelta(seconds=min(seconds, left))
+    elapsed = (at - began_at).total_seconds()
+    seconds = max(elapsed / len(units) * (units_needed(units, rule) - len(units)), rule.min_duration_seconds - elapsed)
+    if seconds <= 0.0:
+        return None
+    return at + timedelta(seconds=min(seconds, (ends_at - at).total_seconds()))
+
+
+def units_needed(units: Units, rule: Rule) -> int:
+    """Until there are min_units and they span min_duration, if they remain as far apart as they are."""
+    if units.span_seconds <= 0.0:
+        return rule.min_units
+    apart = units.span_seconds / (len(units) - 1)
+    return max(rule.min_units, math.ceil(rule.min_duration_seconds / apart) + 1)
