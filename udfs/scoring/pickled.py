@@ -5,6 +5,7 @@ types for skops to trust. A model that declares none is as safe as skops.
 """
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -61,15 +62,33 @@ def is_safe_skops(flavors: dict[str, Any]) -> bool:
     return loader == "mlflow.sklearn" and not pickle_reason(flavors)
 
 
+#: What the loads under way have set the switch to, in their order, after what it was before them. One that is abandoned
+#: may end after later ones.
+_settings: dict[object, str | None] = {}
+_setting = threading.Lock()
+BEFORE = object()
+
+
 @contextmanager
 def pickle_allowed(allowed: bool) -> Iterator[None]:
     """Sets MLflow's switch while a model is loaded."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(allowed).lower()
+    own = object()
+    with _setting:
+        _settings.setdefault(BEFORE, os.environ.get(VARIABLE))
+        _settings[own] = str(allowed).lower()
+        set_switch(_settings[own])
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
+        with _setting:
+            del _settings[own]
+            set_switch(next(reversed(_settings.values())))
+            if list(_settings) == [BEFORE]:
+                _settings.clear()
+
+
+def set_switch(value: str | None) -> None:
+    if value is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = value
