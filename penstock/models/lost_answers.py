@@ -13,7 +13,8 @@ def gave_less(has_first: Sequence[Truth], lacks_second: Sequence[Truth], *, are_
 
     has_first: for each output, whether the champion has a value; lacks_second: whether the candidate has none.
     """
-    all_outputs: list[Truth] = [balanced(or_, has_first), *lacks_second]
+    all_outputs: list[Truth] = list(lacks_second)
+    all_outputs.append(balanced(or_, has_first))
     lost: list[Truth] = [balanced(and_, all_outputs)]
     for has, lacks, is_number in zip(has_first, lacks_second, are_numbers, strict=True):
         if is_number:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from types import ModuleType
 
 from penstock.udfs.scoring.abandonable_lock import AbandonableLock
+from penstock.udfs.scoring.pickled import withdraw
 
 #: How many models' modules are kept aside; more than are open at a time.
 MAX_ASIDE = 8
@@ -59,6 +60,7 @@ def put_aside(folder: str) -> None:
 
 def abandon(thread: threading.Thread) -> None:
     """For a model that never returns in that thread: the others wait for it no longer."""
+    withdraw(thread)
     _lock.abandon(thread)
 
 
