@@ -29,7 +29,7 @@ from service import service, until
 from penstock.config.loading import load_contract
 from penstock.config.model import ModelConfig
 from penstock.config.pipeline import PipelineConfig
-from penstock.errors import StorageError
+from penstock.errors import RegistryUnavailableError
 from penstock.interfaces.rest.canary import Candidate, is_failed, may_fail
 from penstock.interfaces.rest.experiment import FollowedExperiment
 from penstock.interfaces.rest.key_buckets import KeyBuckets
@@ -453,8 +453,8 @@ def test_a_candidate_that_its_alias_has_left_answers_nobody(following: Following
 
 def test_trouble_is_said_once(following: Following, caplog: pytest.LogCaptureFixture) -> None:
     following.loads.may_end.set()
-    following.loads.outcome = StorageError("the disk is away")
-    said = "models:/followed/2 can't be loaded now: the disk is away"
+    following.loads.outcome = RegistryUnavailableError("the registry is away")
+    said = "models:/followed/2 can't be loaded now: the registry is away"
     problems = set()
     following.renewed(lambda experiment: experiment.problem == said)
     for _ in range(20):
