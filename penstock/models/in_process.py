@@ -21,8 +21,8 @@ from penstock.udfs.scoring.guarded import NULLABLE_TYPES, score_rows
 from penstock.udfs.scoring.model_cache import GuardedModel, ModelLoadError, open_model
 from penstock.udfs.scoring.outputs import ModelColumn, prediction_type
 
-#: MLflow's switch for pickle is a process-wide environment variable.
-ONE_LOAD = threading.Lock()
+#: MLflow's addresses of registry and artifacts are the process's. No code of a model runs meanwhile.
+ONE_FETCH = threading.Lock()
 
 #: Arrow types of model inputs, as between Spark and a Python worker.
 ARROW_TYPES: dict[MlflowType, Any] = {
@@ -50,9 +50,13 @@ class InProcessModel:
 
         Returns the columns of `penstock.udfs.scoring.guarded.score_rows`.
         """
-        model, rows = self.model, self.frame(arguments)
+        rows = self.frame(arguments)
         with self._alone:
-            return score_rows(model.predict, rows, inputs=model.inputs, outputs=model.outputs)
+            return self.answers(rows)
+
+    def answers(self, rows: pd.DataFrame) -> pd.DataFrame:
+        model = self.model
+        return score_rows(model.predict, rows, inputs=model.inputs, outputs=model.outputs)
 
     def frame(self, arguments: Sequence[Sequence[Any]]) -> pd.DataFrame:
         columns = zip(*arguments, strict=True) if arguments else [()] * len(self.model.inputs)
@@ -82,8 +86,17 @@ class LoadedModel:
         return prediction_type(self.outputs).simpleString()
 
 
+#: Makes a model of a version's files.
+Opener = Callable[[ResolvedModel, ModelConfig], InProcessModel]
 #: Why a version does not fit what it is loaded for; None if it does.
 Incompatibility = Callable[[tuple[ModelColumn, ...], Mapping[str, Any]], str | None]
+
+
+def open_guarded(found: ResolvedModel, model: ModelConfig) -> InProcessModel:
+    try:
+        return InProcessModel(open_model(str(found.folder), allow_pickle=model.allow_pickle))
+    except ModelLoadError as error:
+        raise ModelRefusedError(f"{found.version.uri} can't be loaded: {error}") from None
 
 
 def load_in_process(
@@ -93,23 +106,18 @@ def load_in_process(
     model: ModelConfig,
     *,
     incompatibility: Incompatibility = lambda *_: None,
+    opener: Opener = open_guarded,
 ) -> LoadedModel:
     """Load a version as the stream does: trusted, and its inputs provided by the contract.
 
-    incompatibility: asked about its outputs and metadata before it is loaded. Raises ModelRefusedError,
+    incompatibility: asked about its outputs and metadata before it is opened. Raises ModelRefusedError,
     RegistryUnavailableError, StorageError.
     """
-    with ONE_LOAD, refused_if_it_fails(version, registry):
-        found = trusted_model(registry, version, model)
+    with refused_if_it_fails(version, registry):
+        with ONE_FETCH:
+            found = trusted_model(registry, version, model)
         inputs, outputs = checked_columns(found, contract)
         if reason := incompatibility(outputs, found.metadata):
             raise ModelRefusedError(f"{version.uri}: {reason}")
-        opened = InProcessModel(open_guarded(found, model))
+        opened = opener(found, model)
     return LoadedModel(version=version, inputs=inputs, outputs=outputs, model=opened, metadata=found.metadata)
-
-
-def open_guarded(found: ResolvedModel, model: ModelConfig) -> GuardedModel:
-    try:
-        return open_model(str(found.folder), allow_pickle=model.allow_pickle)
-    except ModelLoadError as error:
-        raise ModelRefusedError(f"{found.version.uri} can't be loaded: {error}") from None

@@ -2,11 +2,12 @@
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, NumericType, StructField, StructType
+from pyspark.sql.types import DataType, NumericType, StructType
 
 from penstock.config.experiment import BUCKETS, first_bucket_without
 from penstock.errors import CandidateRefusedError
 from penstock.models.assignment import is_sampled
+from penstock.models.lost_answers import gave_less
 from penstock.models.model_seconds import ModelSeconds
 from penstock.models.pair_scoring import PairScorer
 from penstock.models.pinned import PinnedModel
@@ -14,7 +15,7 @@ from penstock.models.scoring import prediction_column
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.plan import PlannedExperiment
 from penstock.schemas.contract import Contract
-from penstock.spark.functions import any_of, quoted
+from penstock.spark.functions import quoted
 from penstock.udfs.scoring.outputs import ERROR, SCORED, SHADOW
 
 #: Why a candidate has failed that has raised nothing.
@@ -67,7 +68,7 @@ def with_answers(
         second_error.alias(SECOND_ERROR),
         F.col(SHADOW).isNotNull().alias(IS_ASKED),
     )
-    no_number = F.when(gave_less(scorer.champion.prediction_type), F.lit(NO_NUMBER))
+    no_number = F.when(has_less(scorer.champion.prediction_type), F.lit(NO_NUMBER))
     judged = both.withColumn(WHY, F.when(F.col(IS_ASKED), F.coalesce(SECOND_ERROR, no_number)))
     is_canary = experiment.mode == "canary" and not experiment.is_bake
     return judged.select(*given, *standing_columns(*pair, is_canary=is_canary))
@@ -113,23 +114,18 @@ def standing_columns(champion: PinnedModel, candidate: PinnedModel, *, is_canary
     ]
 
 
-def gave_less(kind: DataType) -> Column:
-    """Whether the candidate has no answer (NaN or None, which arrive as null) where the champion has one, or has
-    failed: a row needs an answer or an error.
+def has_less(kind: DataType) -> Column:
+    """Whether the candidate has no answer where the champion has one, or has failed, as `gave_less` says; NaN and None
+    arrive as null.
 
-    Of several outputs: a number is missing that the champion has, or all are; a text may be None.
+    kind: of both answers.
     """
     has_failed = F.col(FIRST_ERROR).isNotNull()
     if not isinstance(kind, StructType):
-        return (F.col(FIRST).isNotNull() | has_failed) & F.col(SECOND).isNull()
-
-    def present(answer: str, field: StructField) -> Column:
-        return F.col(answer).getField(field.name).isNotNull()
-
-    lost = [
-        present(FIRST, field) & ~present(SECOND, field)
-        for field in kind.fields
-        if isinstance(field.dataType, NumericType)
-    ]
-    has_first, has_second = (any_of([present(answer, field) for field in kind.fields]) for answer in (FIRST, SECOND))
-    return any_of([*lost, (has_first | has_failed) & ~has_second])
+        return gave_less([F.col(FIRST).isNotNull()], [F.col(SECOND).isNull()], has_failed, are_numbers=[True])
+    return gave_less(
+        [F.col(FIRST).getField(field.name).isNotNull() for field in kind.fields],
+        [F.col(SECOND).getField(field.name).isNull() for field in kind.fields],
+        has_failed,
+        are_numbers=[isinstance(field.dataType, NumericType) for field in kind.fields],
+    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from operator import and_, or_
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark import SparkContext
 from pyspark.sql import Column
@@ -10,6 +10,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.classic.column import Column as ClassicColumn
 
 from penstock.config.csv_dialect import CsvDialect
+
+#: Of a row, or of many.
+Truth = TypeVar("Truth", bool, Column)
 
 
 def split_plain_line(line: Column, types: Mapping[str, str], *, dialect: CsvDialect) -> Column:
@@ -78,7 +81,7 @@ def any_of(conditions: Sequence[Column]) -> Column:
     return balanced(or_, conditions) if conditions else F.lit(False)
 
 
-def balanced(operator: Callable[[Column, Column], Column], conditions: Sequence[Column]) -> Column:
+def balanced(operator: Callable[[Truth, Truth], Truth], conditions: Sequence[Truth]) -> Truth:
     """Folded by halves: Catalyst descends as deep as an expression is nested, and 300 columns in a row overflow its
     stack."""
     if len(conditions) == 1:

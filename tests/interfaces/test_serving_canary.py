@@ -1,33 +1,47 @@
 """A service beside a stream that runs an experiment: the same keys are answered by the same version."""
 
+import math
 import shutil
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
+import mlflow
 import numpy as np
 import pandas as pd
 import pytest
+from free_ports import free_port
 from planned_experiments import write_plan
 from prometheus_client.parser import text_string_to_metric_families
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 from sample_contracts import KEYED
 from sandbox import WINE, WINE_SCORE, Sandbox, TestRegistry, wine
 from series_sandbox import FITTED, VARIABLES, SeriesSandbox, expected_forecasts, quarters, register_fleet
 from service import service, until
 
 from penstock.config.experiment import first_bucket_without
+from penstock.config.loading import load_contract
+from penstock.config.model import ModelConfig
 from penstock.config.pipeline import PipelineConfig
-from penstock.interfaces.rest.canary import Candidate, is_failed
+from penstock.errors import RegistryUnavailableError
+from penstock.interfaces.rest.canary import Candidate, is_failed, may_fail
+from penstock.interfaces.rest.experiment import FollowedExperiment
 from penstock.interfaces.rest.key_buckets import KeyBuckets
+from penstock.interfaces.rest.loading import Loader
 from penstock.interfaces.rest.row_results import RowResult
-from penstock.interfaces.rest.time_limit import TookTooLongError, within
 from penstock.models.assignment import is_sampled
-from penstock.models.registry import ModelVersion
+from penstock.models.guest_model import TookTooLongError
+from penstock.models.in_process import LoadedModel
+from penstock.models.registry import ModelVersion, Registry
+from penstock.pipeline.pair_rows import FIRST, FIRST_ERROR, SECOND, has_less
+from penstock.storage.routing import storage_of
 
 ORDERS = {"contract": "schemas.wine_orders:CONTRACT"}
 EXPERIMENT = {"mode": "canary", "key": ["order_id"]}
@@ -53,6 +67,10 @@ class Setting:
         assert response.status_code == 200, response.text
         found: dict[str, Any] = response.json()
         return found
+
+    def set_candidate(self, code: str) -> None:
+        registry = mlflow.MlflowClient(self.config.mlflow.tracking_uri)
+        registry.set_registered_model_alias(NAME, "candidate", self.versions[code])
 
     def canary(self) -> dict[str, Any] | None:
         found: dict[str, Any] | None = self.client.get("/models").json()["models"][0]["canary"]
@@ -88,6 +106,7 @@ def test_the_keys_of_a_canary_are_those_of_the_stream(setting: Setting) -> None:
     assert {(row["role"], row["model_version"]) for row in found["rows"]} == {("champion", setting.versions["linear"])}
     assert setting.canary() is None
 
+    setting.set_candidate("fussy")
     plan = write_plan(setting.config, 0, setting.versions["linear"], setting.versions["fussy"], fraction=0.5)
     assert plan.experiment is not None
     until(lambda: (setting.canary() or {}).get("version") == setting.versions["fussy"], "the canary runs")
@@ -126,17 +145,20 @@ def test_the_keys_of_a_canary_are_those_of_the_stream(setting: Setting) -> None:
     until(lambda: setting.canary() is None, "a shadow answers nobody")
     assert {row["role"] for row in setting.answer(*rows)["rows"]} == {"champion"}
 
+    setting.set_candidate("unloadable")
     write_plan(setting.config, 2, setting.versions["linear"], setting.versions["unloadable"])
     until(lambda: "no weights" in str(setting.canary()), "it can't be loaded")
     assert {row["role"] for row in setting.answer(*rows)["rows"]} == {"champion"}
     assert setting.metric("penstock_serving_candidate_problem") == {(): 1}
 
     # The pair of the plan is not the one that is served: the alias means another version by now.
+    setting.set_candidate("linear")
     write_plan(setting.config, 3, setting.versions["fussy"], setting.versions["linear"])
     until(lambda: setting.metric("penstock_serving_candidate_problem") == {(): 0}, "the plan is taken")
     time.sleep(0.5)
     assert {row["role"] for row in setting.answer(*rows)["rows"]} == {"champion"}
 
+    setting.set_candidate("fussy")
     write_plan(setting.config, 4, setting.versions["linear"], setting.versions["fussy"])
     until(lambda: {row["role"] for row in setting.answer(*rows)["rows"]} == {"candidate"}, "all keys are its own")
     shutil.rmtree(setting.config.checkpoint)
@@ -191,6 +213,7 @@ def test_series_of_a_canary(series: SeriesSandbox) -> None:
     champion = register_fleet(registry, "macro-canary", ids=("US", "CA"), lags=1)
     candidate = register_fleet(registry, "macro-canary", ids=("US", "CA"), lags=2)
     registry.client.set_registered_model_alias("macro-canary", "champion", champion)
+    registry.client.set_registered_model_alias("macro-canary", "candidate", candidate)
     sandbox.changes |= {"model": {"name": "macro-canary"}, "experiment": {"mode": "canary"}}
     config = sandbox.config()
     ids = sandbox.spark.createDataFrame([("US",), ("CA",)], "series_id string")
@@ -223,59 +246,229 @@ def test_series_of_a_canary(series: SeriesSandbox) -> None:
 VERSION = ModelVersion(name="prices", version="8", source="s", created_milliseconds=1)
 
 
-class Sleeping:
-    """Takes longer than one waits."""
+class Failing:
+    """Fails as often as it is told to, and waits for an event."""
 
-    calls = 0
+    def __init__(self, failures: int) -> None:
+        self.failures, self.calls = failures, 0
+        self.entered, self.go_on = threading.Event(), threading.Event()
 
     def predict(self, rows: Any) -> list[RowResult]:
         self.calls += 1
-        time.sleep(5)
+        self.entered.set()
+        self.go_on.wait(20)
+        if self.calls <= self.failures:
+            raise TookTooLongError("no result within 10 s")
         return [RowResult(value=0.0) for _ in rows]
 
 
-def test_a_candidate_that_hangs_is_left_alone() -> None:
+def test_after_a_rest_one_request_asks_again() -> None:
     now = [0.0]
-    predictor = Sleeping()
-    candidate = Candidate(version=VERSION, predictor=predictor, max_seconds=0.05, clock=lambda: now[0])
+    predictor = Failing(failures=1)
+    predictor.go_on.set()
+    candidate = Candidate(version=VERSION, predictor=predictor, clock=lambda: now[0])
     assert candidate.predict([[1.0]]) is None
-    assert candidate.problem == ("models:/prices/8: no result within 0 s; the champion answers alone for 300 s")
+    assert candidate.problem == ("models:/prices/8: no result within 10 s; the champion answers alone for 300 s")
     now[0] = 299.0
     assert candidate.predict([[1.0]]) is None
     assert predictor.calls == 1
     now[0] = 301.0
+    predictor.entered.clear()
+    predictor.go_on.clear()
+    first = threading.Thread(target=lambda: candidate.predict([[1.0]]))
+    first.start()
+    assert predictor.entered.wait(20)
     assert candidate.predict([[1.0]]) is None
     assert predictor.calls == 2
+    predictor.go_on.set()
+    first.join()
+    assert candidate.problem == ""
+    assert candidate.predict([[1.0]]) == [RowResult(value=0.0)]
 
 
-def test_calls_within_a_time() -> None:
-    def ends() -> None:
-        raise SystemExit(3)
+NUMBER, NUMBER_AND_TEXT = (True,), (True, False)
+INFINITE = RowResult(error="infinite", present=(True,))
 
-    assert within(5, lambda: 7) == 7
-    with pytest.raises(ZeroDivisionError):
-        within(5, lambda: 1 // 0)
-    with pytest.raises(RuntimeError, match="ended by SystemExit: 3"):
-        within(5, ends)
-    with pytest.raises(TookTooLongError):
-        within(0.01, lambda: time.sleep(1))
+
+def given(*values: Any) -> RowResult:
+    value = values[0] if len(values) == 1 else dict(zip("ab", values, strict=True))
+    return RowResult(value=value, present=tuple(one is not None for one in values))
 
 
 @pytest.mark.parametrize(
-    ("candidate", "champion", "is_the_champions"),
+    ("candidate", "champion", "are_numbers", "is_the_champions"),
     [
-        (RowResult(value=1.0), RowResult(value=2.0), False),
-        (RowResult(error="raised"), RowResult(value=2.0), True),
-        (RowResult(error="raised"), RowResult(error="raised"), True),
-        (RowResult(), RowResult(value=2.0), True),
-        (RowResult(), RowResult(), False),
-        (RowResult(), RowResult(error="raised"), True),
-        (RowResult(value={"a": 1.0, "b": None}), RowResult(error="raised"), False),
-        (RowResult(value={"a": None, "b": None}), RowResult(error="raised"), True),
-        (RowResult(value={"a": 1.0, "b": None}), RowResult(value={"a": 1.0, "b": 2.0}), True),
-        (RowResult(value=[1], error="fallback: gap"), RowResult(value=[2]), False),
-        (RowResult(reasons=("no",)), RowResult(reasons=("no",)), False),
+        (given(1.0), given(2.0), NUMBER, False),
+        (RowResult(error="raised"), given(2.0), NUMBER, True),
+        (RowResult(error="raised"), RowResult(error="raised"), NUMBER, True),
+        (given(None), given(2.0), NUMBER, True),
+        (given(None), given(None), NUMBER, False),
+        (given(None), RowResult(error="raised"), NUMBER, True),
+        (given(None, "b"), RowResult(error="raised"), NUMBER_AND_TEXT, False),
+        (given(None, None), RowResult(error="raised"), NUMBER_AND_TEXT, True),
+        # An infinite number is one, though JSON has none.
+        (INFINITE, given(2.0), NUMBER, False),
+        (given(None), INFINITE, NUMBER, True),
+        # A number may not be lost, a text may, but not all of them.
+        (given(None, "b"), given(2.0, "b"), NUMBER_AND_TEXT, True),
+        (given(None, "b"), given(None, "b"), NUMBER_AND_TEXT, False),
+        (given(1.0, None), given(2.0, "b"), NUMBER_AND_TEXT, False),
+        (given(None, "b"), given(2.0, None), NUMBER_AND_TEXT, True),
+        (given(None, None), given(None, "b"), NUMBER_AND_TEXT, True),
+        (given(None), given("a"), (False,), True),
+        # A series has a forecast or none.
+        (RowResult(value=[1], error="fallback: gap"), RowResult(value=[2]), NUMBER, False),
+        (RowResult(error="gap"), RowResult(error="gap"), NUMBER, True),
+        (RowResult(reasons=("no",)), RowResult(reasons=("no",)), NUMBER, False),
     ],
 )
-def test_whose_answer_stands(candidate: RowResult, champion: RowResult, is_the_champions: bool) -> None:
-    assert is_failed(candidate, champion) is is_the_champions
+def test_whose_answer_stands(
+    candidate: RowResult, champion: RowResult, are_numbers: tuple[bool, ...], is_the_champions: bool
+) -> None:
+    assert is_failed(candidate, champion, are_numbers) is is_the_champions
+    # One that may not fail does not have the champion asked.
+    assert may_fail(candidate, are_numbers) or not is_the_champions
+
+
+def test_the_stream_has_the_same_rule(spark: SparkSession) -> None:
+    """All combinations of a number and a text, by the stream's columns and by the values of a request."""
+    answers = [given(number, text) for number in (None, 1.0, math.inf) for text in (None, "b")]
+    kind = StructType([StructField("a", DoubleType()), StructField("b", StringType())])
+    pairs = [(first, second) for first in answers for second in answers]
+    rows = [(number, tuple(a.value.values()), tuple(b.value.values())) for number, (a, b) in enumerate(pairs)]
+    schema = StructType([StructField("number", LongType()), StructField(FIRST, kind), StructField(SECOND, kind)])
+    frame = spark.createDataFrame(rows, schema).withColumn(FIRST_ERROR, F.lit(None).cast("string"))
+    found = [row.lost for row in frame.select("number", has_less(kind).alias("lost")).orderBy("number").collect()]
+    assert found == [is_failed(second, first, NUMBER_AND_TEXT) for first, second in pairs]
+    # By hand: with no number, or nothing at all, against the champion's number; and nothing against its text.
+    assert sum(found) == 4 * 2 + 1
+
+
+@dataclass
+class Loads:
+    """A candidate's load, which ends when the test says so. outcome: of the next ones, raised if it is an error."""
+
+    loader: Loader
+    may_end: threading.Event = field(default_factory=threading.Event)
+    outcome: Exception | None = None
+    asked: list[str] = field(default_factory=list)
+
+    def __call__(self, version: ModelVersion) -> LoadedModel:
+        self.asked.append(version.version)
+        if version.version == "2":
+            self.may_end.wait(60)
+        if self.outcome is not None:
+            raise self.outcome
+        return self.loader.load_candidate(version)
+
+
+@dataclass
+class Following:
+    config: PipelineConfig
+    registry: TestRegistry
+    loads: Loads
+    experiment: FollowedExperiment
+    now: list[float]
+
+    def renewed(self, until_it_is: Callable[[FollowedExperiment], bool]) -> None:
+        def is_so() -> bool:
+            self.experiment.renew()
+            return until_it_is(self.experiment)
+
+        until(is_so, self.experiment.problem)
+
+    def set_alias(self, version: str) -> None:
+        self.registry.client.set_registered_model_alias("followed", "candidate", version)
+
+
+@pytest.fixture
+def following(spark: SparkSession, registry: TestRegistry, tmp_path: Path) -> Iterator[Following]:
+    if not registry.client.search_registered_models("name = 'followed'"):
+        for code in ("linear", "fussy", "fussy"):
+            registry.register("followed", code, example=pd.DataFrame([WINE]), outputs=pd.Series([1.5]))
+    changes = ORDERS | {"model": {"name": "followed"}, "experiment": EXPERIMENT}
+    config = Sandbox(root=tmp_path, spark=spark, registry=registry, changes=changes).config()
+    contract, now = load_contract(config), [0.0]
+    loads = Loads(Loader(config=config, contract=contract, registry=Registry.of(config)))
+    experiment = FollowedExperiment(
+        config=config,
+        storage=storage_of(config),
+        alias=ModelConfig(name="followed", alias="candidate"),
+        registry=Registry.of(config),
+        load=loads,
+        predictor=lambda _: Failing(0),
+        buckets=lambda key: KeyBuckets.of(spark, config, contract, key),
+        clock=lambda: now[0],
+    )
+    found = Following(config, registry, loads, experiment, now)
+    found.set_alias("2")
+    write_plan(config, 0, "1", "2")
+    yield found
+    loads.may_end.set()
+
+
+def test_a_load_that_never_ends_holds_up_no_later_candidate(following: Following) -> None:
+    experiment = following.experiment
+    experiment.renew()
+    assert experiment.problem == "models:/followed/2 is being loaded"
+    following.now[0] = 601.0
+    experiment.renew()
+    assert experiment.problem == "models:/followed/2 can't be loaded: no result within 600 s"
+    # The repaired one.
+    following.set_alias("3")
+    write_plan(following.config, 1, "1", "3")
+    following.renewed(lambda experiment: experiment.canary is not None)
+    assert experiment.candidate is not None
+    assert experiment.candidate.version.version == "3"
+    # What has come back late is nobody's candidate.
+    following.loads.may_end.set()
+    time.sleep(0.2)
+    experiment.renew()
+    assert experiment.candidate.version.version == "3"
+    assert following.loads.asked == ["2", "3"]
+
+
+def test_a_candidate_that_its_alias_has_left_answers_nobody(following: Following) -> None:
+    """As after a verdict, until the stream plans a batch without it."""
+    following.loads.may_end.set()
+    experiment = following.experiment
+    following.renewed(lambda experiment: experiment.canary is not None)
+    following.registry.client.delete_registered_model_alias("followed", "candidate")
+    experiment.renew()
+    assert (experiment.canary, experiment.problem) == (None, "")
+    following.set_alias("2")
+    experiment.renew()
+    assert experiment.canary is not None
+    following.set_alias("3")
+    experiment.renew()
+    assert (experiment.canary, experiment.problem) == (None, "")
+    # A registry that is away says nothing.
+    following.set_alias("2")
+    experiment.renew()
+    away = PipelineConfig.model_validate(
+        following.config.model_dump() | {"mlflow": {"tracking_uri": f"http://127.0.0.1:{free_port()}"}}
+    )
+    experiment.registry = Registry.of(away)
+    experiment.renew()
+    assert experiment.canary is not None
+    assert following.loads.asked == ["2"]
+
+
+def test_trouble_is_said_once(following: Following, caplog: pytest.LogCaptureFixture) -> None:
+    following.loads.may_end.set()
+    following.loads.outcome = RegistryUnavailableError("the registry is away")
+    said = "models:/followed/2 can't be loaded now: the registry is away"
+    problems = set()
+    following.renewed(lambda experiment: experiment.problem == said)
+    for _ in range(20):
+        following.experiment.renew()
+        problems.add(following.experiment.problem)
+        time.sleep(0.01)
+    assert problems == {said}
+    assert len(following.loads.asked) > 2
+    assert [record.message for record in caplog.records if said in record.message] == [
+        f"wine: the champion answers alone: {said}"
+    ]
+    following.loads.outcome = None
+    following.renewed(lambda experiment: experiment.canary is not None)
+    assert following.experiment.problem == ""

@@ -247,7 +247,7 @@ def test_one_that_hangs_is_abandoned(champion, hostile_model, act):
     assert answers["candidate_seconds"][0] < 0.4
     assert errors_of(answers, CANDIDATE) == [said] * 2
     assert errors_of(answers, CHAMPION) == ["", ""]
-    thread = pair.candidate_of(hostile_model, None)._thread._thread
+    thread = pair.candidate_of(hostile_model, None)._thread.thread
     if act == hostile.LOOPS:
         thread.join(20)
         assert not thread.is_alive(), "it still takes a core"

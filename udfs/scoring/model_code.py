@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
 
+from penstock.udfs.scoring.abandonable_lock import AbandonableLock
+from penstock.udfs.scoring.pickled import withdraw
+
 #: How many models' modules are kept aside; more than are open at a time.
 MAX_ASIDE = 8
 
@@ -24,7 +27,7 @@ class Code:
 
 
 #: A service loads a version while another one answers.
-_lock = threading.RLock()
+_lock = AbandonableLock()
 _active = ""
 _aside: dict[str, Code] = {}
 
@@ -33,22 +36,32 @@ _aside: dict[str, Code] = {}
 def code_of(folder: str) -> Iterator[None]:
     """Meanwhile, imports find the modules of the model in `folder`, and of no other one. For a load, and for each
     predict of a model that brings modules along, which may import too; one at a time."""
-    with _lock:
+    with held_by():
         activate(folder)
         yield
 
 
+@contextmanager
+def held_by(thread: threading.Thread | None = None) -> Iterator[None]:
+    """Meanwhile, that thread alone loads models and calls those that bring modules along. Default: this one."""
+    _lock.acquire(thread)
+    try:
+        yield
+    finally:
+        _lock.release(thread)
+
+
 def put_aside(folder: str) -> None:
     """From now on, imports find no modules of the model in `folder`, until it is used again."""
-    with _lock:
+    with held_by():
         if _active == folder:
             activate("")
 
 
-def abandon_lock() -> None:
-    """For a model that never returns: the others wait for it no longer. Whatever it still does, it does without."""
-    global _lock
-    _lock = threading.RLock()
+def abandon(thread: threading.Thread) -> None:
+    """For a model that never returns in that thread: the others wait for it no longer."""
+    withdraw(thread)
+    _lock.abandon(thread)
 
 
 def activate(folder: str) -> None:

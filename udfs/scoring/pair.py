@@ -13,9 +13,9 @@ from mlflow.types import DataType
 
 from penstock.udfs.scoring.guarded import NULL_TEXT, NUMPY_TYPES, SHOWN_CHARACTERS, describe, score_rows
 from penstock.udfs.scoring.model_cache import GuardedModel, ModelLoadError, load_model
-from penstock.udfs.scoring.model_code import abandon_lock, put_aside
+from penstock.udfs.scoring.model_code import abandon, put_aside
 from penstock.udfs.scoring.outputs import ERROR
-from penstock.udfs.scoring.process_state import ProcessState
+from penstock.udfs.scoring.process_state import OwnState
 from penstock.udfs.scoring.time_limited import LimitedThread, TimeLimitError, WorkFailedError
 
 #: Columns of the pair's answers: the outputs of each version by their number; both errors in one text, since a text
@@ -93,7 +93,7 @@ class Candidate:
         self.path, self.settings = path, settings
         self._thread: LimitedThread[Any] = LimitedThread(f"candidate {settings.candidate}")
         self._model: GuardedModel | None = None
-        self._state: ProcessState | None = None
+        self._state = OwnState()
         #: Why it is not asked any more.
         self._problem = ""
 
@@ -101,14 +101,10 @@ class Candidate:
         """columns: the values of its inputs, at least one, its own to change."""
         if self._problem:
             return self._failed(columns, self._problem, time.perf_counter())
-        before = ProcessState.now()
         try:
-            if self._state is not None:
-                self._state.restore()
-            return self._answer(columns, champion_seconds)
+            with self._state.restored():
+                return self._answer(columns, champion_seconds)
         finally:
-            self._state = ProcessState.now()
-            before.restore()
             put_aside(self.path)
 
     def close(self) -> None:
@@ -149,7 +145,7 @@ class Candidate:
 
     def _abandon(self, step: str, limit_seconds: float) -> None:
         # Whatever it holds, the champion must not wait for it.
-        abandon_lock()
+        abandon(self._thread.thread)
         self._problem = (
             f"the candidate {self.settings.candidate} did not {step} within {limit_seconds:g} s, and is not asked "
             "again by this Python worker"

@@ -5,8 +5,10 @@ types for skops to trust. A model that declares none is as safe as skops.
 """
 
 import os
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 VARIABLE = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"
@@ -61,15 +63,51 @@ def is_safe_skops(flavors: dict[str, Any]) -> bool:
     return loader == "mlflow.sklearn" and not pickle_reason(flavors)
 
 
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """What a load has set the switch to, in a thread."""
+
+    value: str
+    thread: threading.Thread
+
+
+#: Of the loads under way, in their order. A later one may end before one that is abandoned.
+_settings: list[Setting] = []
+#: The switch without them.
+_before: str | None = None
+_changing = threading.Lock()
+
+
 @contextmanager
 def pickle_allowed(allowed: bool) -> Iterator[None]:
     """Sets MLflow's switch while a model is loaded."""
-    before = os.environ.get(VARIABLE)
-    os.environ[VARIABLE] = str(allowed).lower()
+    global _before
+    own = Setting(str(allowed).lower(), threading.current_thread())
+    with _changing:
+        if not _settings:
+            _before = os.environ.get(VARIABLE)
+        _settings.append(own)
+        set_switch()
     try:
         yield
     finally:
-        if before is None:
-            del os.environ[VARIABLE]
-        else:
-            os.environ[VARIABLE] = before
+        with _changing:
+            if own in _settings:
+                _settings.remove(own)
+                set_switch()
+
+
+def withdraw(thread: threading.Thread) -> None:
+    """For a load in that thread that may never end."""
+    with _changing:
+        if ended := [setting for setting in _settings if setting.thread is thread]:
+            _settings[:] = [setting for setting in _settings if setting not in ended]
+            set_switch()
+
+
+def set_switch() -> None:
+    value = _settings[-1].value if _settings else _before
+    if value is None:
+        os.environ.pop(VARIABLE, None)
+    else:
+        os.environ[VARIABLE] = value

@@ -4,7 +4,7 @@ import os
 import random
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,25 @@ class ProcessState:
         if self.folder is not None and working_directory() != self.folder:
             with suppress(OSError):
                 os.chdir(self.folder)
+
+
+class OwnState:
+    """What one model of the process has made of it, which it finds again at its next call, and nobody else."""
+
+    def __init__(self) -> None:
+        self._state: ProcessState | None = None
+
+    @contextmanager
+    def restored(self) -> Iterator[None]:
+        """Around a call of the model; one at a time. What it changes is taken back even if it never returns."""
+        before = ProcessState.now()
+        try:
+            if self._state is not None:
+                self._state.restore()
+            yield
+        finally:
+            self._state = ProcessState.now()
+            before.restore()
 
 
 def working_directory() -> Path | None:

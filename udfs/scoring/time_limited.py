@@ -4,7 +4,7 @@ import ctypes
 import faulthandler
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
@@ -26,18 +26,18 @@ class LimitedThread(Generic[Result]):
 
     def __init__(self, name: str) -> None:
         self._tasks: SimpleQueue[tuple[Callable[[], Result], SimpleQueue[Callable[[], Result]]] | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._thread.start()
+        self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self.thread.start()
 
-    def call(self, work: Callable[[], Result], *, limit_seconds: float, grace_seconds: float) -> Result:
+    def call(self, work: Callable[[], Result], *, limit_seconds: float, grace_seconds: float | None = None) -> Result:
         """What `work` returns. Raises WorkFailedError where it raised anything, and TimeLimitError, after which the
         thread takes no more work.
 
         grace_seconds: after which the process ends where the work does not even let this thread run, as a C extension
-        that keeps Python's lock.
+        that keeps Python's lock. One call at a time may have it, and none of a service, which has others to answer.
         """
         outcome: SimpleQueue[Callable[[], Result]] = SimpleQueue()
-        with process_ends_after(limit_seconds + grace_seconds):
+        with nullcontext() if grace_seconds is None else process_ends_after(limit_seconds + grace_seconds):
             self._tasks.put((work, outcome))
             try:
                 answer = outcome.get(timeout=limit_seconds)
@@ -61,9 +61,9 @@ class LimitedThread(Generic[Result]):
         """Raise KeyboardInterrupt, the one exception that the guard passes on, in the thread as soon as it runs Python
         again, so that what is only slow does not run beside later batches."""
         self.close()
-        if self._thread.ident is not None:
+        if self.thread.ident is not None:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(self._thread.ident), ctypes.py_object(KeyboardInterrupt)
+                ctypes.c_ulong(self.thread.ident), ctypes.py_object(KeyboardInterrupt)
             )
 
 

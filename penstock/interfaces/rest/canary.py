@@ -12,12 +12,11 @@ from penstock.interfaces.rest.key_buckets import KeyBuckets
 from penstock.interfaces.rest.request_rows import Row
 from penstock.interfaces.rest.row_predictor import Predictor
 from penstock.interfaces.rest.row_results import RowResult
-from penstock.interfaces.rest.time_limit import TookTooLongError, within
+from penstock.models.guest_model import TookTooLongError
+from penstock.models.lost_answers import gave_less
 from penstock.models.registry import ModelVersion
 
-#: How long a request waits for the candidate before the champion answers in its place.
-MAX_CANDIDATE_SECONDS = 10.0
-#: How long no request asks a candidate that took longer, or that ended its thread.
+#: How long no request asks a candidate that took too long, or that failed as a whole. Then one does.
 REST_SECONDS = 300.0
 log = logging.getLogger(__name__)
 
@@ -26,33 +25,43 @@ log = logging.getLogger(__name__)
 class Candidate:
     """A loaded version that may fail: whatever it does, the champion's answers are had.
 
-    failed: how many rows the champion answered in its place.
+    predictor: of a model whose calls end within some time. are_numbers: of its outputs. answered, failed: how many rows
+    it has answered, and the champion in its place.
     """
 
     version: ModelVersion
     predictor: Predictor
-    max_seconds: float = MAX_CANDIDATE_SECONDS
+    are_numbers: tuple[bool, ...] = (True,)
     clock: Callable[[], float] = time.monotonic
     answered: int = 0
     failed: int = 0
     problem: str = ""
     _rests_until: float = float("-inf")
     _counting: threading.Lock = field(default_factory=threading.Lock)
+    #: Held by the request that asks it first after a rest.
+    _trying: threading.Lock = field(default_factory=threading.Lock)
 
     def predict(self, rows: Sequence[Row]) -> list[RowResult] | None:
         """None where it has no answer to any of them."""
         if not rows or self.clock() < self._rests_until:
             return None
+        if not self.problem:
+            return self.asked(rows)
+        if not self._trying.acquire(blocking=False):
+            return None
         try:
-            results = within(self.max_seconds, lambda: self.predictor.predict(rows))
-        except TookTooLongError as error:
-            self.rest(str(error))
+            return self.asked(rows)
+        finally:
+            self._trying.release()
+
+    def asked(self, rows: Sequence[Row]) -> list[RowResult] | None:
+        try:
+            results = self.predictor.predict(rows)
         except Exception as error:  # noqa: BLE001 - foreign code, and the champion answers
-            self.rest(f"{type(error).__name__}: {error}")
-        else:
-            self.problem = ""
-            return results
-        return None
+            self.rest(str(error) if isinstance(error, TookTooLongError) else f"{type(error).__name__}: {error}")
+            return None
+        self.recover()
+        return results
 
     def count(self, *, answered: int, failed: int) -> None:
         with self._counting:
@@ -60,9 +69,19 @@ class Candidate:
             self.failed += failed
 
     def rest(self, why: str) -> None:
-        self.problem = f"{self.version.uri}: {why}; the champion answers alone for {REST_SECONDS:.0f} s"
-        self._rests_until = self.clock() + REST_SECONDS
+        """Nothing while it rests: requests that came before the rest find that out one by one."""
+        with self._counting:
+            if self.clock() < self._rests_until:
+                return
+            self._rests_until = self.clock() + REST_SECONDS
+            self.problem = f"{self.version.uri}: {why}; the champion answers alone for {REST_SECONDS:.0f} s"
         log.warning("%s", self.problem)
+
+    def recover(self) -> None:
+        """A request that began before a rest does not end it."""
+        with self._counting:
+            if self.problem and self.clock() >= self._rests_until:
+                self.problem = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +101,13 @@ class Canary:
         buckets = self.buckets(rows, salt=self.salt)
         sampled = [number for number, bucket in enumerate(buckets) if bucket < self.limit]
         found = self.of_candidate(rows, sampled)
-        open_keys = {buckets[number] for number, result in found.items() if lacks_answer(result)}
+        # Those that the candidate may lose, whatever the champion says.
+        lost = {number for number, result in found.items() if may_fail(result, self.candidate.are_numbers)}
+        open_keys = {buckets[number] for number in lost}
         asked = [
             number
             for number, bucket in enumerate(buckets)
-            if number not in found or lacks_answer(found[number]) or (self.whole_keys and bucket in open_keys)
+            if number not in found or number in lost or (self.whole_keys and bucket in open_keys)
         ]
         answers = champion.predict([rows[number] for number in asked]) if asked else []
         others = dict(zip(asked, answers, strict=True))
@@ -107,35 +128,30 @@ class Canary:
 
     def standing(self, candidate: RowResult | None, champion: RowResult | None) -> RowResult:
         """The answer that stands. champion: None where it was not asked."""
-        if candidate is not None and (champion is None or not is_failed(candidate, champion)):
+        numbers = self.candidate.are_numbers
+        if candidate is not None and (champion is None or not is_failed(candidate, champion, numbers)):
             return with_role(candidate, "candidate", self.candidate.version)
         if champion is None:
             raise ValueError("no version was asked for a row")
         return with_role(champion, "champion", self.champion)
 
 
-def lacks_answer(result: RowResult) -> bool:
-    """Of an accepted row: an error and no value, or nothing, or not all that a model of several outputs has."""
-    if result.reasons is not None:
+def is_failed(candidate: RowResult, champion: RowResult, are_numbers: Sequence[bool]) -> bool:
+    """Whether the champion's answer stands: the candidate raised, or gave less, by the stream's rule. A series has a
+    forecast or none."""
+    if candidate.reasons is not None:
         return False
-    return result.value is None or (isinstance(result.value, dict) and None in result.value.values())
+    if not candidate.present:
+        return candidate.value is None
+    has_first = champion.present or (False,) * len(candidate.present)
+    # An infinite number is an error in JSON alone.
+    has_failed = champion.error is not None and not champion.present
+    return gave_less(has_first, [not has for has in candidate.present], has_failed, are_numbers=are_numbers)
 
 
-def is_failed(candidate: RowResult, champion: RowResult) -> bool:
-    """Whether the champion's answer stands: the candidate raised, or gave nothing where the champion gave something or
-    has failed."""
-    if not lacks_answer(candidate):
-        return False
-    return (
-        candidate.error is not None
-        or not lacks_answer(champion)
-        or (champion.error is not None and is_nothing(candidate))
-    )
-
-
-def is_nothing(result: RowResult) -> bool:
-    value = result.value
-    return value is None or (isinstance(value, dict) and all(part is None for part in value.values()))
+def may_fail(candidate: RowResult, are_numbers: Sequence[bool]) -> bool:
+    """Whether there is an answer of a champion that would stand in its place."""
+    return is_failed(candidate, RowResult(present=(True,) * len(candidate.present)), are_numbers)
 
 
 def with_role(result: RowResult, role: str | None, version: ModelVersion) -> RowResult:

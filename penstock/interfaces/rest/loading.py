@@ -7,7 +7,8 @@ from typing import Any
 
 from penstock.config.pipeline import PipelineConfig
 from penstock.models.fleet_check import fleet_incompatibility
-from penstock.models.in_process import LoadedModel, load_in_process
+from penstock.models.guest_model import open_guest, open_in_time
+from penstock.models.in_process import LoadedModel, Opener, load_in_process
 from penstock.models.registry import ModelVersion, Registry
 from penstock.pipeline.workload import workload_of
 from penstock.schemas.contract import Contract
@@ -30,12 +31,20 @@ class Loader:
 
     def load(self, version: ModelVersion) -> LoadedModel:
         """Raises ModelRefusedError, RegistryUnavailableError, StorageError."""
+        return self.opened(version, open_in_time)
+
+    def load_candidate(self, version: ModelVersion) -> LoadedModel:
+        """Its calls have a time limit. Raises as `load`."""
+        return self.opened(version, open_guest)
+
+    def opened(self, version: ModelVersion, opener: Opener) -> LoadedModel:
         loaded = load_in_process(
             self.registry,
             version,
             workload_of(self.config).scoring_contract(self.config, self.contract),
             self.config.the_model,
             incompatibility=self.incompatibility,
+            opener=opener,
         )
         self._prediction_type = loaded.prediction_type
         log.info("%s is loaded", version.uri)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from mlflow.types import DataType as MlflowType
@@ -17,13 +17,15 @@ NO_NUMBER = "the model's output {name} is infinite, which JSON can't represent"
 class RowResult:
     """value: null with an error or reasons, or if the model returned null. error: why an accepted row has no value, or
     why it is of the model's fallback. reasons: why the contract rejected the row. role, model_version: of the version
-    that an experiment chose for an accepted row."""
+    that an experiment chose for an accepted row. present: of a row that the model answered, whether each output has a
+    value; an infinite one has."""
 
     value: Any = None
     error: str | None = None
     reasons: tuple[str, ...] | None = None
     role: str | None = None
     model_version: str | None = None
+    present: tuple[bool, ...] = field(default=(), compare=False)
 
     @property
     def outcome(self) -> str:
@@ -42,11 +44,11 @@ def predictions(scored: Any, outputs: Sequence[ModelColumn]) -> list[RowResult]:
 
 def prediction(values: Sequence[Any], outputs: tuple[ModelColumn, ...]) -> RowResult:
     """A scalar for a single output, else an object with all outputs."""
-    infinite = [column.name for column, value in zip(outputs, values, strict=True) if is_infinite(value)]
-    if infinite:
-        return RowResult(error=NO_NUMBER.format(name=", ".join(infinite)))
     given = {column.name: json_value(value, column) for column, value in zip(outputs, values, strict=True)}
-    return RowResult(value=next(iter(given.values())) if is_single(outputs) else given)
+    present = tuple(value is not None for value in given.values())
+    if infinite := [name for name, value in given.items() if is_infinite(value)]:
+        return RowResult(error=NO_NUMBER.format(name=", ".join(infinite)), present=present)
+    return RowResult(value=next(iter(given.values())) if is_single(outputs) else given, present=present)
 
 
 def is_infinite(value: Any) -> bool:

@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
 
+from penstock.config.experiment import ExperimentConfig
 from penstock.config.experiment_contract import check_experiment_contract
 from penstock.config.loading import load_contract
+from penstock.config.model import ModelConfig
 from penstock.config.pipeline import PipelineConfig
 from penstock.config.series_contract import check_series_contract, with_time_range
 from penstock.errors import ConfigError
@@ -39,6 +41,7 @@ class Served:
     spark: SparkSession
     config: PipelineConfig
     contract: Contract
+    loader: Loader
     versions: Versions
     #: None without the section `experiment`.
     experiment: FollowedExperiment | None = field(init=False)
@@ -49,13 +52,16 @@ class Served:
     _compiling: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "experiment", self.followed() if self.config.experiment else None)
+        found = self.config.experiment
+        object.__setattr__(self, "experiment", self.followed(found) if found else None)
 
-    def followed(self) -> FollowedExperiment:
+    def followed(self, experiment: ExperimentConfig) -> FollowedExperiment:
         return FollowedExperiment(
             config=self.config,
             storage=storage_of(self.config, retry_seconds=STORAGE_RETRY_SECONDS),
-            load=self.versions.loaded,
+            alias=ModelConfig(name=self.name, alias=experiment.alias),
+            registry=self.loader.registry,
+            load=self.loader.load_candidate,
             predictor=self.new_predictor,
             buckets=lambda key: KeyBuckets.of(self.spark, self.config, self.contract, key),
         )
@@ -71,7 +77,7 @@ class Served:
         registry = Registry.of(config)
         loader = Loader(config=config, contract=contract, registry=registry)
         versions = Versions(registry=registry, model=config.the_model, load=loader.load)
-        return cls(spark=spark, config=config, contract=contract, versions=versions)
+        return cls(spark=spark, config=config, contract=contract, loader=loader, versions=versions)
 
     @property
     def name(self) -> str:
