@@ -13,8 +13,13 @@ from penstock.models.scoring import version_columns
 from penstock.pipeline.batch import MicroBatch
 from penstock.pipeline.plan import Plan
 from penstock.series.forecasts import answered, forecast_rows
-from penstock.series.second_version import IS_ASKED, SecondVersion
+from penstock.series.missing_forecasts import has_forecast
+from penstock.series.reasons import FALLBACK
+from penstock.series.second_version import IS_ASKED, SHADOW_ERROR, SecondVersion
 from penstock.udfs.scoring.outputs import ERROR, SCORED, SHADOW
+
+#: Of a candidate's fallback whose candidate can't be asked any more; nothing says that its VAR failed.
+LOST_REASON = f"{FALLBACK}: {FALLBACK}: the reason is lost with the candidate"
 
 
 def series_answers(batch: MicroBatch, windows: DataFrame) -> DataFrame:
@@ -42,7 +47,7 @@ def series_answers(batch: MicroBatch, windows: DataFrame) -> DataFrame:
             raise
         lost = str(error)
         champion = selector.scorer(plan.champion)
-        return answered(
+        answers = answered(
             windows,
             lambda rows: with_error_as_shadow(champion.answer(rows, selector.contract), lost),
             series,
@@ -50,6 +55,7 @@ def series_answers(batch: MicroBatch, windows: DataFrame) -> DataFrame:
             refused_reasons=refused_reasons(champion.metadata),
             second=second_version(plan),
         )
+        return with_committed_roles(batch, answers, role=plan.candidate.role)
     return answered(
         windows,
         lambda rows: pair.answer(rows, selector.contract, F.col(IS_ASKED), batch.model_seconds),
@@ -67,6 +73,30 @@ def with_error_as_shadow(answers: DataFrame, error: str) -> DataFrame:
     given = {ERROR: F.lit(error)}
     outputs = [given.get(field.name, F.lit(None)).cast(field.dataType).alias(field.name) for field in kind.fields]
     return answers.withColumn(SHADOW, F.when(F.col(IS_ASKED), F.struct(*outputs)))
+
+
+def with_committed_roles(batch: MicroBatch, answers: DataFrame, *, role: str) -> DataFrame:
+    """Answers without the candidate's, with `error` and `shadow_error` as the batch's committed forecasts have them.
+
+    role: of the candidate's; where one stands, `error` is about it, and the other one about the champion's.
+    """
+    pipeline, plan, variable = batch.pipeline, batch.plan, batch.pipeline.config.the_series.variables[0]
+    table = pipeline.spark.read.format("delta").load(batch.table_path("forecasts"))
+    of_batch = (F.col("query_id") == plan.query_id) & (F.col("batch_id") == plan.batch_id)
+    one_of_each = of_batch & (F.col("step") == 1) & (F.col("variable") == variable)
+    committed = table.where(one_of_each & F.col("role").startswith(role)).select(
+        "series_id", F.col("cutoff").alias("ds"), F.col("role").alias("_role")
+    )
+    stands, is_fallback = F.col("_role").isNotNull(), F.col("_role") != role
+    error = F.when(is_fallback, F.lit(LOST_REASON))
+    of_champion = F.when(~has_forecast("error"), F.col("error"))
+    joined = answers.join(F.broadcast(committed), on=["series_id", "ds"], how="left")
+    return joined.withColumns(
+        {
+            "error": F.when(stands, error).otherwise(F.col("error")),
+            SHADOW_ERROR: F.when(stands, of_champion).otherwise(F.col(SHADOW_ERROR)),
+        }
+    ).select(*answers.columns)
 
 
 def second_version(plan: Plan, *, refused_reasons: Sequence[str] = ()) -> SecondVersion | None:
