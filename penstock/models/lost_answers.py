@@ -17,7 +17,8 @@ def gave_less(
     has_failed: whether the champion has an error: a row needs an answer or an error.
     """
     all_outputs: list[Truth] = list(lacks_second)
-    some_of_first: list[Truth] = [*has_first, has_failed]
+    some_of_first: list[Truth] = list(has_first)
+    some_of_first.append(has_failed)
     all_outputs.append(balanced(or_, some_of_first))
     lost: list[Truth] = [balanced(and_, all_outputs)]
     for has, lacks, is_number in zip(has_first, lacks_second, are_numbers, strict=True):

@@ -161,10 +161,10 @@ def test_forecasts_from_before_the_end_of_the_fit_s_data_are_in_sample(macro: Wr
 def test_a_fallback_and_the_forecast_after_its_hole_was_filled_are_vintages_of_each_other(macro: WrittenTables) -> None:
     macro.append("forecasts", forecast(120.0, cutoff=1, step=1, role="fallback", scored_at=minutes(1)))
     macro.append("forecasts", forecast(118.0, cutoff=1, step=1, scored_at=minutes(9)))
-    macro.append("forecasts", forecast(90.0, cutoff=1, step=1, role="candidate", scored_at=minutes(5)))
+    macro.append("forecasts", forecast(90.0, cutoff=1, step=1, role="shadow", scored_at=minutes(5)))
     macro.append("observations", observed(119.0, at=2))
     found = ask(macro, "SELECT role, forecast, vintage, is_newest FROM forecast_vs_actual ORDER BY scored_at")
-    assert found == [("fallback", 120.0, 1, False), ("candidate", 90.0, 1, True), ("champion", 118.0, 2, True)]
+    assert found == [("fallback", 120.0, 1, False), ("shadow", 90.0, 1, True), ("champion", 118.0, 2, True)]
 
 
 def test_what_a_rescore_has_put_in_place_is_the_champions_and_no_vintage_of_its_own(macro: WrittenTables) -> None:

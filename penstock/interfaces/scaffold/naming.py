@@ -12,7 +12,7 @@ from penstock.schemas.contract import RESERVED_NAMES
 from penstock.sources.inference.headers import refuse_doubled_headers
 
 #: Modules of Penstock's own schemas/ that are no pipeline's contract; not even --force may overwrite them.
-OWN_MODULES = frozenset({"catalog", "contract", "table_types", "tables", "types"})
+OWN_MODULES = frozenset({"catalog", "contract", "judgement_tables", "table_types", "tables", "types"})
 OWN_FOLDER = Path(penstock.schemas.__file__).resolve().parent
 PIPELINE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
