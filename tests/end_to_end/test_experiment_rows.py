@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import xxhash
 from power_cuts import run_cut_off
 from pyspark.sql import Row, SparkSession
 from sample_models import hostile, picky
 from sandbox import Sandbox, TestRegistry
-from xxh64 import xxh64
 
 from penstock.operations.reconcile.reconcile import reconcile
 from penstock.operations.run_rescore import run_rescore
@@ -88,7 +88,9 @@ class Run:
 
     def is_sampled(self, order_id: int) -> bool:
         text = f"{self.plan()['experiment']['salt']}\x1f{order_id}"
-        signed = int.from_bytes(xxh64(text.encode(), 42).to_bytes(8, "little"), "little", signed=True)
+        signed = int.from_bytes(
+            xxhash.xxh64_intdigest(text.encode(), seed=42).to_bytes(8, "little"), "little", signed=True
+        )
         return signed % 10_000 < FRACTION * 10_000
 
     def answers(self, rows: Sequence[Row] | None = None) -> dict[int, tuple[Any, ...]]:
