@@ -1,5 +1,5 @@
 """Versions in the process of a service whose code may never return. A candidate's load and calls have a time limit, and
-what it changes in the process is restored after each, so that the champion can answer."""
+what it changes in the process is undone after each, so that the champion still answers."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

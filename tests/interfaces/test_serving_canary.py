@@ -247,7 +247,7 @@ VERSION = ModelVersion(name="prices", version="8", source="s", created_milliseco
 
 
 class Failing:
-    """Fails as often as it is asked to, and waits for an event."""
+    """Fails a given number of times, and waits for an event."""
 
     def __init__(self, failures: int) -> None:
         self.failures, self.calls = failures, 0

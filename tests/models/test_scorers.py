@@ -50,12 +50,25 @@ def register(registry: TestRegistry) -> None:
     registry.register(NAME, "echo", example=example, outputs=pd.Series([3.0]))
 
 
+def live_in_workers(spark: SparkSession) -> int:
+    """How many models live in the worker that has the most."""
+
+    @pandas_udf(LongType())
+    def live_in_worker(ids: pd.Series) -> pd.Series:  # the workers can't import this file
+        gc.collect()
+        return pd.Series([sum(isinstance(found, GuardedModel) for found in gc.get_objects())] * len(ids))
+
+    alive = spark.range(0, 8, 1, 2).select(live_in_worker("id").alias("alive")).collect()
+    return max(row.alive for row in alive)
+
+
 def test_ten_promotions_leave_three_scorers_and_two_models_in_each_worker(
     spark: SparkSession, versions: TestRegistry
 ) -> None:
     model, registry = ModelConfig(name=NAME), Registry(tracking_uri=versions.uri)
     scorers = Scorers(spark=spark, registry=registry, model=model, contract=SMALL)
     rows = spark.createDataFrame([(1.5, None)] * 4, "x double, note string").repartition(2).cache()
+    before = live_in_workers(spark)
     folders, built = [], []
     for number in range(PROMOTIONS):
         register(versions)
@@ -65,15 +78,10 @@ def test_ten_promotions_leave_three_scorers_and_two_models_in_each_worker(
         scored = scorer.score(rows, SMALL)
         assert [row.prediction for row in scored.collect()] == [3.0] * 4, number
 
-    @pandas_udf(LongType())
-    def live_in_worker(ids: pd.Series) -> pd.Series:  # the workers can't import this file
-        gc.collect()
-        return pd.Series([sum(isinstance(found, GuardedModel) for found in gc.get_objects())] * len(ids))
-
     assert [folder.exists() for folder in folders] == [False] * 7 + [True] * 3
     assert [scorers.has(version) for version in built] == [False] * 7 + [True] * 3
-    alive = spark.range(0, 8, 1, 2).select(live_in_worker("id").alias("alive")).collect()
-    assert max(row.alive for row in alive) <= 2
+    # Candidates of other tests may live in the workers.
+    assert live_in_workers(spark) <= before + 2
     # A version that was let go is built again.
     again = scorers.get(built[0])
     assert [row.prediction for row in again.score(rows, SMALL).collect()] == [3.0] * 4

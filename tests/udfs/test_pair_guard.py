@@ -360,7 +360,7 @@ def test_a_worker_lets_go_of_candidates(champion, hostile_model, save):
     for folder in folders:
         both = Pair(champion, folder)
         both.answer(batch_of([1.0]))
-        threads.append(pair.candidate_of(folder, None)._thread._thread)
+        threads.append(pair.candidate_of(folder, None)._thread.thread)
     threads[0].join(10)
     assert [thread.is_alive() for thread in threads] == [False, True, True]
     assert list(pair._candidates) == folders[1:]

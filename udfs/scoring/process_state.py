@@ -61,7 +61,7 @@ class OwnState:
 
     @contextmanager
     def restored(self) -> Iterator[None]:
-        """Around a call of the model; one at a time. What it changes is restored even if it never returns."""
+        """Around a call of the model; one at a time. What it changes is undone even if it never returns."""
         before = ProcessState.now()
         try:
             if self._state is not None:
