@@ -62,7 +62,7 @@ def test_an_experiment_goes_on_after_whatever_passes(begun: Sandbox, monkeypatch
     assert [record.plan.experiment for record in records] == [None, first, first]
     # Neither decisions nor the last batches can be read.
     with monkeypatch.context() as patch:
-        for name in ("is_bake", "read_pair_counts"):
+        for name in ("newest_moves", "read_pair_counts"):
             patch.setattr(model_choice, name, lambda *_, **__: raising(StorageError(errno.EIO, "away", "a disk"))())
         assert scored(begun).plan.experiment == first
     # Another checkpoint takes it from the one before.
