@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from dashboard_tables import MACRO_CONF, WINE_CONF, WrittenTables, evaluated, quarter
 from experiment_standings import decision
-from planned_experiments import version_by_hand, write_plan_of
+from planned_experiments import BEGAN, version_by_hand, write_plan_of
 from streamlit.testing.v1 import AppTest
 
 from penstock.interfaces.dashboard.experiment import ratio_chart
@@ -49,7 +49,7 @@ def beside(champion: str, candidate: str, *, unit: datetime, pairs: int = 10, **
 
 @pytest.fixture(scope="module")
 def macro(tmp_path_factory: pytest.TempPathFactory) -> WrittenTables:
-    """Version 7 alone in a quarter, with 8 beside it in two, and a promotion."""
+    """Version 7 alone in a quarter, with 8 beside it in two, and a promotion before that."""
     root = tmp_path_factory.mktemp("macro")
     (root / "inbox").mkdir()
     made = WrittenTables(root, MACRO_CONF + "\nexperiment: {{}}\n")
@@ -65,7 +65,7 @@ def macro(tmp_path_factory: pytest.TempPathFactory) -> WrittenTables:
     write_plan_of(made.config, 0, pair, mode="shadow", key=("series_id",), began_at=NOW - timedelta(days=1))
     files = DecisionFiles(storage=LocalStorage(), root=made.config.tables.root)
     files.make(decision(0, "promote", model_name="wine-quality"))
-    files.finish(0, DecisionOutcome(outcome="done", champion="8", candidate="7", done_at=NOW))
+    files.finish(0, DecisionOutcome(outcome="done", champion="8", candidate="7", done_at=BEGAN - timedelta(hours=1)))
     return made
 
 

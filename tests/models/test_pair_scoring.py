@@ -22,7 +22,7 @@ from penstock.models.pinned import PinnedModel
 from penstock.models.registry import ModelVersion, Registry
 from penstock.models.scorers import PairScorers, Scorers
 from penstock.models.selection import pinned_model
-from penstock.pipeline.pair_rows import FIRST, FIRST_ERROR, SECOND, check_types, gave_less, with_answers
+from penstock.pipeline.pair_rows import FIRST, FIRST_ERROR, SECOND, check_types, has_less, with_answers
 from penstock.pipeline.plan import PlannedExperiment
 from penstock.schemas.contract import Contract, Field
 from penstock.schemas.wine import CONTRACT as WINES
@@ -175,14 +175,14 @@ def test_no_answer_beside_a_champion_that_failed_is_a_failure(spark: SparkSessio
         "is_less boolean",
     )
     both = rows.select(
-        gave_less(DoubleType()).alias("one"),
+        has_less(DoubleType()).alias("one"),
         "is_less",
         F.struct(F.col(FIRST).alias("score"), F.lit(None).cast("string").alias("label")).alias(FIRST),
         FIRST_ERROR,
         F.col("several").alias(SECOND),
     )
     kind = both.schema[SECOND].dataType
-    found = both.select("one", gave_less(kind).alias("several"), "is_less").collect()
+    found = both.select("one", has_less(kind).alias("several"), "is_less").collect()
     assert [(row.one, row.several) for row in found] == [(row.is_less,) * 2 for row in found]
 
 
